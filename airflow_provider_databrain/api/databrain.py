@@ -1,0 +1,388 @@
+"""Databrain's HTTP API: endpoints, request and answer models, and one function per operation.
+
+Each function returns a call (see ``core.Call``) that a transport runs. Facts are from the vendor's API
+reference (docs.usedatabrain.com, developer-docs/helpers/api-reference); each endpoint names its page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, Field, JsonValue
+
+from airflow_provider_databrain.api.core import (
+    Call,
+    Endpoint,
+    Received,
+    Request,
+    Resend,
+    Sent,
+    Token,
+    reader,
+    walk_pages,
+)
+from airflow_provider_databrain.api.errors import (
+    AlreadyExistsError,
+    ApiError,
+    AuthenticationError,
+    ErrorDialect,
+    InvalidRequestError,
+    NotFoundError,
+    ServerError,
+)
+
+CLOUD_URL = "https://api.usedatabrain.com"
+
+API_KEY = Token("data app API key", "Password")
+SERVICE_TOKEN = Token("service token", "Service token (extra 'service_token')")
+
+_CODES: dict[str, type[ApiError]] = {
+    # The vendor's pages spell the authentication code in several ways, with status 400, 401 or 403.
+    "AUTHENTICATION_ERROR": AuthenticationError,
+    "AUTHENTICATION_ERR": AuthenticationError,
+    "AUTH_ERROR": AuthenticationError,
+    "INVALID_DATA_APP_API_KEY": AuthenticationError,
+    "INVALID_SERVICE_TOKEN": AuthenticationError,
+    "WORKSPACE_ID_ERROR": NotFoundError,
+    "INVALID_WORKSPACE_NAME": NotFoundError,
+    "WORKSPACE_DOES_NOT_EXIST": NotFoundError,
+    "TEMPLATE_DASHBOARD_ERROR": NotFoundError,
+    "INVALID_REQUEST_BODY": InvalidRequestError,
+    "CLIENT_ID_ERROR": InvalidRequestError,
+    "INVALID_DASHBOARD_DATA": InvalidRequestError,
+    "DASHBOARD_CREATE_ERROR": ServerError,
+    "INTERNAL_SERVER_ERROR": ServerError,
+    "INVALID_SERVER_ERROR": ServerError,
+}
+_PLAIN_WORDS: dict[str, type[ApiError]] = {
+    # ``error`` as a plain string, seen where callers guard for it.
+    "INVALID_KEY": AuthenticationError,
+    "INVALID_TOKEN": AuthenticationError,
+    "UNAUTHORIZED": AuthenticationError,
+}
+
+
+def _find_error(payload: object) -> tuple[str | None, str] | None:
+    """Read ``error``: an object with code and message, a plain string, null or absent."""
+    if not isinstance(payload, Mapping):
+        return None
+    error = payload.get("error")
+    if error is None or error == "" or error is False:
+        return None
+    if isinstance(error, Mapping):
+        code = error.get("code")
+        message = error.get("message")
+        return (str(code) if code else None, str(message or code or "no message"))
+    text = str(error)
+    return (text if len(text) <= 40 else None, text)
+
+
+DATABRAIN = ErrorDialect("Databrain", _CODES | _PLAIN_WORDS, _find_error)
+
+
+def _endpoint(name: str, method: str, path: str, token: Token, **more: Any) -> Endpoint:
+    more.setdefault("resend", Resend.ALWAYS)
+    return Endpoint(name, method, f"/api/v2{path}", token, dialect=DATABRAIN, **more)
+
+
+# Page create-dashboard-embed. The id is ours, so "already exists" after an unclear failure is detectable.
+CREATE_DASHBOARD_EMBED = _endpoint(
+    "create dashboard embed",
+    "POST",
+    "/data-app/dashboard-embeds",
+    API_KEY,
+    legacy_path="/api/v2/dataApp/dashboard-embeds",
+    resend=Resend.DETECTABLE,
+    codes={"INVALID_DASHBOARD_ID": AlreadyExistsError},
+)
+# Page list-embed.
+LIST_EMBEDS = _endpoint(
+    "list embeds", "GET", "/data-app/embeds", API_KEY, legacy_path="/api/v2/dataApp/embeds"
+)
+# The vendor's page prints no full path for this one; it is inferred from its sibling below.
+FETCH_WORKSPACE_METRICS = _endpoint("fetch workspace metrics", "POST", "/workspace/metrics", SERVICE_TOKEN)
+# Page cloud-databrain-endpoint.
+FETCH_WORKSPACE_DASHBOARDS = _endpoint(
+    "fetch workspace dashboards", "POST", "/workspace/dashboards", SERVICE_TOKEN
+)
+# Page list-workspaces.
+LIST_WORKSPACES = _endpoint("list workspaces", "GET", "/workspace", SERVICE_TOKEN)
+
+Name = Annotated[str, Field(min_length=1, pattern=r"\S")]
+
+
+class TableTenancy(Sent):
+    """A table and the column in it that holds the client id."""
+
+    name: Name
+    client_column: Name
+
+
+class AccessSettings(Sent):
+    """What a tenant may do on its dashboard. ``extra`` is sent along as it is."""
+
+    datamart_name: Name
+    is_allow_email_reports: bool
+    is_allow_manage_metrics: bool
+    is_allow_metric_creation: bool
+    is_allow_metric_deletion: bool
+    is_allow_metric_layout_change: bool
+    is_allow_metric_update: bool
+    is_allow_underlying_data: bool
+    is_allow_create_dashboard_view: bool
+    metric_creation_mode: Literal["DRAG_DROP", "CHAT"]
+    is_allow_ai_pilot: bool | None = None
+    join_model: Literal["single", "multi"] | None = None
+    is_incremental_join: bool | None = None
+    table_tenancy_settings: list[TableTenancy] | None = None
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class SchemaPair(Sent):
+    """A schema to be replaced on import, and by which."""
+
+    replace_schema: Name
+    target_schema: Name
+
+
+class CreateDashboardEmbed(Sent):
+    """A new dashboard for one client.
+
+    :param dashboard_id: unique in the data app; chosen by the caller.
+    :param client_id: the owner; the key of row-level security.
+    :param template_dashboard_id: dashboard whose filters, margins and layout are cloned.
+    :param metadata: any JSON object, kept with the dashboard.
+    :param name: the embed's name; the dashboard id where it is not given.
+    :param is_import_metrics: also import the template's metrics.
+    :param import_dashboard_data: the ``data`` object of a dashboard export, instead of the template's metrics.
+    :param is_rename_dashboard: show ``name`` as the dashboard's title; otherwise the title is
+        ``{dashboard_id}_{client_id}``.
+    :param extra: further fields, sent along as they are.
+    """
+
+    dashboard_id: Name
+    workspace_name: Name
+    client_id: Name
+    access_settings: AccessSettings
+    template_dashboard_id: Name | None = None
+    metadata: dict[str, JsonValue] | None = None
+    is_allow_private_metrics_by_default: bool | None = None
+    name: Name | None = None
+    embed_description: str | None = None
+    is_import_metrics: bool | None = None
+    import_dashboard_data: dict[str, JsonValue] | None = None
+    is_rename_dashboard: bool | None = None
+    metric_import_mode: Literal["GALLERY", "METRIC"] | None = None
+    schema_pairs: list[SchemaPair] | None = None
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class CreatedEmbed(Received):
+    """``id`` is the embed's id. The legacy path answers no ``name``."""
+
+    id: Name
+    name: str | None = None
+
+
+class Metric(Received):
+    """A metric of a workspace."""
+
+    metric_id: str
+    name: str | None = None
+
+
+class WorkspaceDashboard(Received):
+    """A dashboard of a workspace."""
+
+    external_dashboard_id: str
+    name: str | None = None
+
+
+class Workspace(Received):
+    """A workspace of the organization."""
+
+    name: str
+
+
+class ExternalDashboard(Received):
+    """The dashboard behind an embed. Older servers answer no id here."""
+
+    external_dashboard_id: str | None = None
+    name: str | None = None
+    metadata: JsonValue = None
+
+
+class EmbedMetadata(Received):
+    """What newer servers repeat about an embed."""
+
+    dashboard_id: str | None = None
+
+
+class Embed(Received):
+    """An embed of the data app, with the dashboard or metric it shows."""
+
+    embed_id: str
+    embed_type: str | None = None
+    name: str | None = None
+    external_dashboard: ExternalDashboard | None = None
+    embed_metadata: EmbedMetadata | None = None
+
+    @property
+    def dashboard_id(self) -> str:
+        """The id of the dashboard shown; the embed's own id where the server names none."""
+        dashboard = self.external_dashboard
+        return (
+            (dashboard and dashboard.external_dashboard_id)
+            or (self.embed_metadata and self.embed_metadata.dashboard_id)
+            or self.embed_id
+        )
+
+
+class _Metrics(Received):
+    data: list[Metric]
+
+
+class _WorkspaceDashboards(Received):
+    data: list[WorkspaceDashboard]
+
+
+class _Workspaces(Received):
+    data: list[Workspace]
+
+
+class _Embeds(Received):
+    data: list[Embed]
+
+
+_read_created = reader(CreatedEmbed)
+_read_metrics = reader(_Metrics)
+_read_dashboards = reader(_WorkspaceDashboards)
+_read_workspaces = reader(_Workspaces)
+_read_embeds = reader(_Embeds)
+
+Row = TypeVar("Row")
+Page = int | Literal["all"] | None
+"""Which rows of a list: None for everything in one answer, a number (from 1) for one page of ten,
+``"all"`` for everything page by page."""
+
+
+def create_dashboard_embed(
+    embed: CreateDashboardEmbed, *, import_dashboard_data_file: bytes | None = None
+) -> Request[CreatedEmbed]:
+    """Create a client's dashboard and its embed.
+
+    :param import_dashboard_data_file: a dashboard export file's content (JSON with a top-level ``data``
+        object); sent as multipart and used instead of ``import_dashboard_data``.
+    :raises ValueError: the file is not such a JSON document.
+    """
+    fields = wire(embed)
+    if import_dashboard_data_file is None:
+        body, content_type = _json(fields), "application/json"
+    else:
+        fields.pop("importDashboardData", None)
+        body, content_type = _multipart(fields, import_dashboard_data_file)
+    return Request(
+        CREATE_DASHBOARD_EMBED,
+        _read_created,
+        body=body,
+        content_type=content_type,
+        tenant=embed.client_id,
+        dashboard=embed.dashboard_id,
+    )
+
+
+def list_embeds(*, client_id: str | None = None, page: Page = None) -> Call[list[Embed]]:
+    """The embeds of the data app.
+
+    :param client_id: ask only for this client's. The name of this filter is inferred; a server that
+        ignores it answers everyone's embeds, so it proves nothing about their owner.
+    """
+    client = {} if client_id is None else {"clientId": client_id}
+
+    def request(number: int | None) -> Request[list[Embed]]:
+        paging = {} if number is None else {"isPagination": "true", "pageNumber": str(number)}
+        return Request(LIST_EMBEDS, lambda payload: _read_embeds(payload).data, query=paging | client)
+
+    return _pages(request, page)
+
+
+def fetch_workspace_metrics(workspace_name: str, *, page: Page = None) -> Call[list[Metric]]:
+    """The metrics of a workspace."""
+    return _pages(
+        lambda number: Request(
+            FETCH_WORKSPACE_METRICS,
+            lambda payload: _read_metrics(payload).data,
+            body=_workspace_page(workspace_name, number),
+        ),
+        page,
+    )
+
+
+def fetch_workspace_dashboards(workspace_name: str, *, page: Page = None) -> Call[list[WorkspaceDashboard]]:
+    """The dashboards of a workspace."""
+    return _pages(
+        lambda number: Request(
+            FETCH_WORKSPACE_DASHBOARDS,
+            lambda payload: _read_dashboards(payload).data,
+            body=_workspace_page(workspace_name, number),
+        ),
+        page,
+    )
+
+
+def list_workspaces(*, page: Page = None) -> Call[list[Workspace]]:
+    """The workspaces of the organization."""
+
+    def request(number: int | None) -> Request[list[Workspace]]:
+        paging = {} if number is None else {"isPagination": "true", "pageNumber": str(number)}
+        return Request(LIST_WORKSPACES, lambda payload: _read_workspaces(payload).data, query=paging)
+
+    return _pages(request, page)
+
+
+def wire(model: BaseModel) -> dict[str, Any]:
+    """What is sent for a model: the API's names, only what was set, ``extra`` merged in."""
+    fields: dict[str, Any] = {}
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name)
+        if value is None or name == "extra":
+            continue
+        if isinstance(value, BaseModel):
+            value = wire(value)
+        elif isinstance(value, list):
+            value = [wire(item) if isinstance(item, BaseModel) else item for item in value]
+        fields[info.alias or name] = value
+    return fields | dict(getattr(model, "extra", {}))
+
+
+def _pages(request: Callable[[int | None], Request[list[Row]]], page: Page) -> Call[list[Row]]:
+    return walk_pages(request) if page == "all" else request(page)
+
+
+def _workspace_page(workspace_name: str, number: int | None) -> bytes:
+    if not workspace_name:
+        raise ValueError("workspace_name is empty")
+    paging = {} if number is None else {"isPagination": True, "pageNumber": number}
+    return _json({"workspaceName": workspace_name} | paging)
+
+
+def _json(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _multipart(fields: Mapping[str, Any], file: bytes) -> tuple[bytes, str]:
+    from urllib3.filepost import encode_multipart_formdata
+
+    try:
+        document = json.loads(file)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or not isinstance(document.get("data"), dict):
+        raise ValueError("import_dashboard_data_file is not a dashboard export: JSON with a 'data' object")
+    parts: dict[str, Any] = {
+        key: value if isinstance(value, str) else _json(value).decode() for key, value in fields.items()
+    }
+    parts["importDashboardDataFile"] = ("dashboard.json", file, "application/json")
+    return encode_multipart_formdata(parts)

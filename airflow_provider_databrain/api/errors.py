@@ -1,0 +1,203 @@
+"""The exceptions a call may end with, and the one function that decides which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from airflow_provider_databrain.api.core import Reply
+
+MESSAGE_LIMIT = 300
+"""Characters of a server's own words that an exception repeats."""
+
+
+class ApiError(Exception):
+    """A call to a dashboard API that did not succeed.
+
+    Catch it, or a subclass, or name one in an Airflow ``RetryRule``.
+
+    :param message: what the server or the network said.
+    :param status: HTTP status, None where no answer came.
+    :param code: the API's own error code, where it gave one.
+    :param endpoint: the call's name, such as ``create dashboard embed``.
+    :param tenant: the tenant (client id) the call was for, where it was for one.
+    :param dashboard: the dashboard id the call was about, where it was about one.
+    :param retry_after: seconds the server asks to wait before the next try.
+    """
+
+    transient = False
+    """True where the same call may succeed later without anyone changing anything."""
+    ambiguous = False
+    """True where the server may have acted although we hold no good answer."""
+    hint = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        endpoint: str | None = None,
+        tenant: str | None = None,
+        dashboard: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.endpoint = endpoint
+        self.tenant = tenant
+        self.dashboard = dashboard
+        self.retry_after = retry_after
+        self.after_ambiguous = False
+        """True where an earlier try of the same call ended ambiguously."""
+
+    def __str__(self) -> str:
+        about = [self.endpoint or "API call"]
+        if self.tenant is not None:
+            about.append(f"for tenant {self.tenant!r}")
+        if self.dashboard is not None:
+            about.append(f"(dashboard {self.dashboard!r})")
+        facts = [f"HTTP {self.status}"] if self.status is not None else []
+        if self.code:
+            facts.append(self.code)
+        told = f" [{', '.join(facts)}]" if facts else ""
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{' '.join(about)} failed{told}: {self.message}{hint}"
+
+
+class AuthenticationError(ApiError):
+    """The token is missing, wrong, expired, of the wrong kind or without the needed rights."""
+
+    hint = "Check the token in the Airflow connection and which of the two kinds this call needs."
+
+
+class NotFoundError(ApiError):
+    """Something the call names (workspace, template, dashboard) does not exist."""
+
+
+class InvalidRequestError(ApiError):
+    """The server refuses what was sent; sending it again will not help."""
+
+
+class AlreadyExistsError(ApiError):
+    """The id to be created is taken, by us or by someone else."""
+
+
+class RateLimitedError(ApiError):
+    """HTTP 429. ``retry_after`` is the wait in seconds, where the server named one."""
+
+    transient = True
+
+
+class ServerError(ApiError):
+    """HTTP 5xx or the API's internal error. The server may have acted before it failed."""
+
+    transient = True
+    ambiguous = True
+
+
+class TransportError(ApiError):
+    """No answer arrived: refused, reset, timed out, TLS failure.
+
+    :param sent: whether the request may have reached the server.
+    :param transient: False for what no retry mends, such as a certificate that is not trusted.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True, transient: bool = True) -> None:
+        super().__init__(message)
+        self.transient = transient
+        self.ambiguous = sent
+
+
+class MalformedAnswerError(ApiError):
+    """An answer that is not what the API documents: HTML, cut JSON, wrong types, too large.
+
+    :param transient: False where the next answer would be the same (one that is too large).
+    """
+
+    ambiguous = True
+
+    def __init__(self, message: str, *, status: int | None = None, transient: bool = True) -> None:
+        super().__init__(message, status=status)
+        self.transient = transient
+
+
+def too_large(limit: int) -> MalformedAnswerError:
+    """The error of an answer of more than ``limit`` bytes."""
+    return MalformedAnswerError(
+        f"the answer is larger than {limit / 1024 / 1024:g} MiB; fetch it page by page (page='all') "
+        "or raise 'max_answer_mib' in the connection",
+        transient=False,
+    )
+
+
+@dataclass(frozen=True)
+class ErrorDialect:
+    """How one product words its errors.
+
+    :param product: the product's name.
+    :param codes: error code (upper case, underscores for spaces) to exception class.
+    :param find: reads (code, message) out of a decoded body; None where the body tells of no error.
+    """
+
+    product: str
+    codes: Mapping[str, type[ApiError]]
+    find: Callable[[object], tuple[str | None, str] | None] = field(repr=False)
+
+
+def classify(reply: Reply, dialect: ErrorDialect, codes: Mapping[str, type[ApiError]]) -> ApiError | None:
+    """Return the error that a reply stands for, or None for a success.
+
+    The API's code decides first, the HTTP status second: the same code comes with different
+    statuses, and some failures come with a 200.
+
+    :param codes: codes that mean something else at this endpoint than in ``dialect``.
+    """
+    status = reply.status
+    try:
+        found = dialect.find(reply.json)
+        readable = True
+    except ValueError:
+        found, readable = None, False
+    code, message = found or (None, _snippet(reply) if not readable else "no error message in the answer")
+    message = message[:MESSAGE_LIMIT]
+    if status == 429:
+        return RateLimitedError(message, status=status, code=code, retry_after=reply.retry_after)
+    if 200 <= status < 300:
+        if not readable:
+            return MalformedAnswerError(message, status=status)
+        if found is None:
+            return None
+    known = _by_code(code, codes) or _by_code(code, dialect.codes)
+    if 300 <= status < 400:
+        target = urlsplit(reply.headers.get("location", ""))
+        message = f"redirected to {target.scheme}://{target.hostname}; set that host in the connection"
+    error_class = known or _by_status(status)
+    return error_class(message, status=status, code=code, retry_after=reply.retry_after)
+
+
+def _by_code(code: str | None, codes: Mapping[str, type[ApiError]]) -> type[ApiError] | None:
+    return codes.get("_".join(code.upper().split())) if code else None
+
+
+def _by_status(status: int) -> type[ApiError]:
+    if status in (401, 403):
+        return AuthenticationError
+    if status == 404:
+        return NotFoundError
+    if status == 409:
+        return AlreadyExistsError
+    if status >= 500 or status in (408, 425):
+        return ServerError
+    return InvalidRequestError
+
+
+def _snippet(reply: Reply) -> str:
+    kind = reply.headers.get("content-type", "no content type").split(";")[0]
+    text = " ".join(reply.body[:200].decode("utf-8", "replace").split())[:80]
+    return f"the answer is not JSON ({kind}, {len(reply.body)} bytes): {text!r}"

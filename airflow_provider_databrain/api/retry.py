@@ -1,0 +1,76 @@
+"""What may be sent again, and how long to wait before."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+from tenacity import RetryCallState, stop_before_delay, wait_random_exponential
+
+from airflow_provider_databrain.api.core import Request, Resend, Server
+from airflow_provider_databrain.api.errors import ApiError, RateLimitedError
+
+log = logging.getLogger(__name__)
+
+MAX_FAILURES = 6
+"""Tries that may fail otherwise than by the rate limit."""
+BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 30.0
+
+
+class RetryOptions(TypedDict):
+    """Keyword arguments of ``tenacity.Retrying`` and ``tenacity.AsyncRetrying``."""
+
+    retry: Callable[[RetryCallState], bool]
+    wait: Callable[[RetryCallState], float]
+    stop: Callable[[RetryCallState], bool]
+    before_sleep: Callable[[RetryCallState], None]
+    reraise: bool
+
+
+def may_resend(request: Request[Any], error: BaseException | None) -> bool:
+    """Whether the same request may be sent again after ``error``."""
+    if not isinstance(error, ApiError) or not error.transient:
+        return False
+    return not error.ambiguous or request.endpoint.resend is not Resend.IF_UNPROCESSED
+
+
+def retry_options(server: Server, request: Request[Any]) -> RetryOptions:
+    """The retry rule of one call.
+
+    The server's own wait is kept in full, with up to a second of jitter on top; without one the wait
+    is exponential with full jitter, at most ``MAX_BACKOFF_SECONDS``. No try starts later than
+    ``server.max_retry_seconds`` after the first, and at most ``MAX_FAILURES`` tries fail otherwise
+    than by the rate limit.
+    """
+    backoff = wait_random_exponential(multiplier=BACKOFF_SECONDS, max=MAX_BACKOFF_SECONDS)
+    out_of_time = stop_before_delay(server.max_retry_seconds)
+    failures = 0
+    ambiguous = False
+
+    def retry(state: RetryCallState) -> bool:
+        nonlocal failures, ambiguous
+        error = _error_of(state)
+        if isinstance(error, ApiError):
+            error.after_ambiguous = ambiguous
+            ambiguous = ambiguous or error.ambiguous
+            failures += not isinstance(error, RateLimitedError)
+        return may_resend(request, error)
+
+    def wait(state: RetryCallState) -> float:
+        asked = getattr(_error_of(state), "retry_after", None)
+        return backoff(state) if asked is None else asked + random.uniform(0, min(1.0, asked))
+
+    def stop(state: RetryCallState) -> bool:
+        return failures >= MAX_FAILURES or out_of_time(state)
+
+    def before_sleep(state: RetryCallState) -> None:
+        log.warning("%s; next try in %.1f s", _error_of(state), state.upcoming_sleep)
+
+    return RetryOptions(retry=retry, wait=wait, stop=stop, before_sleep=before_sleep, reraise=True)
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

@@ -1,0 +1,113 @@
+"""What Airflow reads about this provider at discovery. Imports nothing, so that discovery stays fast and safe."""
+
+
+def get_provider_info():  # type: ignore[no-untyped-def]
+    """The provider's metadata, in the shape of Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-provider-databrain",
+        "name": "Databrain",
+        "description": "One embedded Databrain dashboard per tenant, provisioned from a tenant table.",
+        "integrations": [
+            {
+                "integration-name": "Databrain",
+                "external-doc-url": "https://docs.usedatabrain.com",
+                "tags": ["service"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": "Databrain",
+                "python-modules": [
+                    "airflow_provider_databrain.operators.databrain",
+                    "airflow_provider_databrain.operators.provisioning",
+                ],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": "Databrain",
+                "python-modules": ["airflow_provider_databrain.sensors.databrain"],
+            }
+        ],
+        "hooks": [
+            {
+                "integration-name": "Databrain",
+                "python-modules": ["airflow_provider_databrain.hooks.databrain"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "Databrain",
+                "python-modules": ["airflow_provider_databrain.triggers.databrain"],
+            }
+        ],
+        "connection-types": [
+            {
+                "connection-type": "databrain",
+                "hook-class-name": "airflow_provider_databrain.hooks.databrain.DatabrainHook",
+                "hook-name": "Databrain",
+                "conn-fields": {
+                    "service_token": {
+                        "label": "Service token",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                        "description": "Organization-wide token; needed for workspaces, metrics and dashboards.",
+                    },
+                    "workspace_name": {
+                        "label": "Default workspace",
+                        "schema": {"type": ["string", "null"]},
+                        "description": "Used where an operator names no workspace.",
+                    },
+                    "data_app_name": {
+                        "label": "Data app",
+                        "schema": {"type": ["string", "null"]},
+                        "description": "Name of the data app that the API key belongs to.",
+                    },
+                    "connect_timeout": {
+                        "label": "Connect timeout",
+                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "default": 10},
+                        "description": "Seconds to establish a connection.",
+                    },
+                    "read_timeout": {
+                        "label": "Read timeout",
+                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "default": 60},
+                        "description": "Seconds without a byte from the server.",
+                    },
+                    "max_retry_seconds": {
+                        "label": "Retry for",
+                        "schema": {"type": ["number", "null"], "minimum": 0, "default": 300},
+                        "description": "Seconds after a call's first try in which further tries may start.",
+                    },
+                    "max_answer_mib": {
+                        "label": "Largest answer",
+                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "default": 64},
+                        "description": "In MiB; a larger answer is an error.",
+                    },
+                    "verify_tls": {
+                        "label": "Verify TLS",
+                        "schema": {"type": ["boolean", "null"], "default": True},
+                        "description": "Check the server's certificate.",
+                    },
+                    "ca_path": {
+                        "label": "CA file",
+                        "schema": {"type": ["string", "null"]},
+                        "description": "Path, on the workers, of CA certificates to trust instead of the built-in ones.",
+                    },
+                    "legacy_paths": {
+                        "label": "Legacy paths",
+                        "schema": {"type": ["boolean", "null"], "default": False},
+                        "description": "Use /api/v2/dataApp/... (older self-hosted versions).",
+                    },
+                    "workspace_metrics_path": {
+                        "label": "Path of workspace metrics",
+                        "schema": {"type": ["string", "null"]},
+                        "description": "Only where the server has it elsewhere than /api/v2/workspace/metrics.",
+                    },
+                },
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login"],
+                    "relabeling": {"password": "Data app API key", "schema": "Scheme (http or https)"},
+                    "placeholders": {"host": "https://api.usedatabrain.com"},
+                },
+            }
+        ],
+    }

@@ -1,0 +1,130 @@
+"""The hook of Databrain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_databrain.airflow_compat import Connection
+from airflow_provider_databrain.api import databrain as api
+from airflow_provider_databrain.api.core import ConfigurationError, Token
+from airflow_provider_databrain.api.errors import ApiError
+from airflow_provider_databrain.hooks.base import ApiHook, ConnectionExtras, async_method, sync_method
+
+
+class DatabrainExtras(ConnectionExtras):
+    """The extras of a ``databrain`` connection.
+
+    :param service_token: organization-wide token, for workspaces; the data app's own key is the password.
+    :param workspace_name: workspace for operators that name none.
+    :param data_app_name: the data app that the API key belongs to.
+    :param legacy_paths: use the older ``/api/v2/dataApp/...`` paths where there are such.
+    :param workspace_metrics_path: replaces the path of "fetch workspace metrics", which the vendor's
+        reference does not print.
+    """
+
+    service_token: str | None = None
+    workspace_name: str | None = None
+    data_app_name: str | None = None
+    legacy_paths: bool = False
+    workspace_metrics_path: str | None = None
+
+
+class DatabrainHook(ApiHook):
+    """Client of Databrain's API, sync and async.
+
+    The right token is chosen for each call: the data app API key (the connection's password) or the
+    service token (extra ``service_token``).
+
+    :param databrain_conn_id: an Airflow connection of type ``databrain``.
+    :param connect_timeout: seconds, instead of the connection's.
+    :param read_timeout: seconds, instead of the connection's.
+    :param max_retry_seconds: seconds, instead of the connection's.
+    """
+
+    conn_name_attr = "databrain_conn_id"
+    default_conn_name = "databrain_default"
+    conn_type = "databrain"
+    hook_name = "Databrain"
+    extras_model = DatabrainExtras
+    default_url = api.CLOUD_URL
+
+    def __init__(self, databrain_conn_id: str = default_conn_name, **timeouts: float | None) -> None:
+        super().__init__(databrain_conn_id, **timeouts)
+        self.databrain_conn_id = databrain_conn_id
+
+    def tokens(self, connection: Connection, extras: Any) -> Mapping[Token, str | None]:
+        """The API key and the service token."""
+        return {api.API_KEY: connection.password, api.SERVICE_TOKEN: extras.service_token}
+
+    def options(self, extras: Any) -> Mapping[str, Any]:
+        """Which paths the calls take."""
+        path = extras.workspace_metrics_path
+        return {
+            "legacy_paths": extras.legacy_paths,
+            "paths": {api.FETCH_WORKSPACE_METRICS.name: path} if path else {},
+        }
+
+    @property
+    def extras(self) -> DatabrainExtras:
+        """The connection's extras, checked."""
+        extras = super().extras
+        assert isinstance(extras, DatabrainExtras)
+        return extras
+
+    @property
+    def data_app_name(self) -> str | None:
+        """The connection's data app, None where it names none."""
+        return self.extras.data_app_name
+
+    def workspace(self, name: str | None = None) -> str:
+        """``name``, or else the connection's default workspace.
+
+        :raises ConfigurationError: neither is given.
+        """
+        chosen = name or self.extras.workspace_name
+        if not chosen:
+            raise ConfigurationError(
+                "No workspace: give workspace_name, or fill 'Default workspace' (extra 'workspace_name') "
+                f"in connection {self.conn_id!r}."
+            )
+        return chosen
+
+    create_dashboard_embed = sync_method(api.create_dashboard_embed)
+    acreate_dashboard_embed = async_method(api.create_dashboard_embed)
+    list_embeds = sync_method(api.list_embeds)
+    alist_embeds = async_method(api.list_embeds)
+    fetch_workspace_metrics = sync_method(api.fetch_workspace_metrics)
+    afetch_workspace_metrics = async_method(api.fetch_workspace_metrics)
+    fetch_workspace_dashboards = sync_method(api.fetch_workspace_dashboards)
+    afetch_workspace_dashboards = async_method(api.fetch_workspace_dashboards)
+    list_workspaces = sync_method(api.list_workspaces)
+    alist_workspaces = async_method(api.list_workspaces)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try each token with one small read; says of each whether it works.
+
+        :return: True where every token that the connection holds works and it holds one.
+        """
+        self._overrides["max_retry_seconds"] = 0.0
+        try:
+            tokens = self.server.tokens
+        except ConfigurationError as error:
+            return False, str(error)
+        verdicts: list[str] = []
+        works = bool(tokens)
+        calls = {
+            api.API_KEY: lambda: self.list_embeds(page=1),
+            api.SERVICE_TOKEN: lambda: self.list_workspaces(page=1),
+        }
+        for token, call in calls.items():
+            if token not in tokens:
+                verdicts.append(f"{token.name}: not given ({token.field})")
+                continue
+            try:
+                call()
+                verdicts.append(f"{token.name}: works")
+            except ApiError as error:
+                works = False
+                verdicts.append(f"{token.name}: {error}")
+        return works, "; ".join(verdicts)

@@ -1,0 +1,80 @@
+"""A tenant's row and a spec become what its dashboard shall be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from string import Formatter
+from typing import Any
+
+Row = Mapping[str, Any]
+Spec = Mapping[str, Any] | Callable[[Row], Mapping[str, Any]]
+"""The fields of a request, in which ``{column}`` in any string stands for the row's value; or a function
+that makes them of a row."""
+
+_FORMATTER = Formatter()
+
+
+class SpecError(ValueError):
+    """A spec that does not fit the tenant table; the message names tenant and column."""
+
+
+def fill(spec: Spec, row: Row, tenant: str) -> dict[str, Any]:
+    """The request's fields for one tenant.
+
+    Placeholders are plain column names; the value's text takes their place. ``{{`` and ``}}`` stand for braces.
+
+    :raises SpecError: a column is missing or null, a placeholder is more than a column name, or the
+        function failed.
+    """
+    if not callable(spec):
+        return {key: _filled(value, row, tenant) for key, value in spec.items()}
+    try:
+        fields = spec(row)
+    except Exception as error:
+        raise SpecError(f"tenant {tenant!r}: the spec function failed: {type(error).__name__}: {error}") from error
+    if not isinstance(fields, Mapping):
+        raise SpecError(f"tenant {tenant!r}: the spec function returned {type(fields).__name__}, not a mapping")
+    return dict(fields)
+
+
+def _filled(value: Any, row: Row, tenant: str) -> Any:
+    if isinstance(value, str):
+        return _text(value, row, tenant)
+    if isinstance(value, Mapping):
+        return {key: _filled(item, row, tenant) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_filled(item, row, tenant) for item in value]
+    return value
+
+
+def _text(template: str, row: Row, tenant: str) -> str:
+    if "{" not in template and "}" not in template:
+        return template
+    parts: list[str] = []
+    try:
+        for literal, column, format_spec, conversion in _FORMATTER.parse(template):
+            parts.append(literal)
+            if column is None:
+                continue
+            if format_spec or conversion or column not in row:
+                raise SpecError(_unknown(template, column, row, tenant))
+            value = row[column]
+            if value is None:
+                raise SpecError(
+                    f"tenant {tenant!r}: column {column!r} is null, and the spec needs it in {template!r}. "
+                    "Fill it, or use a function as spec."
+                )
+            parts.append(str(value))
+    except ValueError as error:
+        if isinstance(error, SpecError):
+            raise
+        raise SpecError(f"spec {template!r}: {error}; write {{{{ and }}}} for braces") from None
+    return "".join(parts)
+
+
+def _unknown(template: str, column: str, row: Row, tenant: str) -> str:
+    return (
+        f"tenant {tenant!r}: the spec {template!r} asks for {column!r}, which is no column of the row; "
+        f"it has {', '.join(map(str, row))}. Only plain column names are possible; "
+        "use a function as spec for more."
+    )
