@@ -90,7 +90,7 @@ def get_provider_info():  # type: ignore[no-untyped-def]
                     "ca_path": {
                         "label": "CA file",
                         "schema": {"type": ["string", "null"]},
-                        "description": "Path, on the workers, of CA certificates to trust instead of the built-in ones.",
+                        "description": "Path, on the workers, of CA certificates to trust instead of the usual ones.",
                     },
                     "legacy_paths": {
                         "label": "Legacy paths",

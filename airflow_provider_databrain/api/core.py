@@ -184,7 +184,7 @@ class Server:
         return text
 
 
-def interpret(server: Server, request: Request[T], reply: Reply) -> T:
+def interpret(request: Request[T], reply: Reply) -> T:
     """Turn a reply into the request's result, or raise the error it stands for."""
     error = classify(reply, request.endpoint.dialect, request.endpoint.codes)
     if error is not None:

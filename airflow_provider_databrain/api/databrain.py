@@ -98,15 +98,11 @@ CREATE_DASHBOARD_EMBED = _endpoint(
     codes={"INVALID_DASHBOARD_ID": AlreadyExistsError},
 )
 # Page list-embed.
-LIST_EMBEDS = _endpoint(
-    "list embeds", "GET", "/data-app/embeds", API_KEY, legacy_path="/api/v2/dataApp/embeds"
-)
+LIST_EMBEDS = _endpoint("list embeds", "GET", "/data-app/embeds", API_KEY, legacy_path="/api/v2/dataApp/embeds")
 # The vendor's page prints no full path for this one; it is inferred from its sibling below.
 FETCH_WORKSPACE_METRICS = _endpoint("fetch workspace metrics", "POST", "/workspace/metrics", SERVICE_TOKEN)
 # Page cloud-databrain-endpoint.
-FETCH_WORKSPACE_DASHBOARDS = _endpoint(
-    "fetch workspace dashboards", "POST", "/workspace/dashboards", SERVICE_TOKEN
-)
+FETCH_WORKSPACE_DASHBOARDS = _endpoint("fetch workspace dashboards", "POST", "/workspace/dashboards", SERVICE_TOKEN)
 # Page list-workspaces.
 LIST_WORKSPACES = _endpoint("list workspaces", "GET", "/workspace", SERVICE_TOKEN)
 

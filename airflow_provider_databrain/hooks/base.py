@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import wraps
 from importlib.metadata import version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-HookT = TypeVar("HookT", bound="ApiHook")
+HookT = TypeVar("HookT", bound="ApiHook[Any]")
+ExtrasT = TypeVar("ExtrasT", bound="ConnectionExtras")
 DISTRIBUTION = "airflow-provider-databrain"
 
 
@@ -50,7 +51,7 @@ class ConnectionExtras(BaseModel):
     ca_path: str | None = None
 
 
-class ApiHook(BaseHook):
+class ApiHook(BaseHook, Generic[ExtrasT]):
     """A client of one dashboard API, made from an Airflow connection.
 
     Nothing is read or opened before the first call. Async methods need ``async with hook:``.
@@ -61,7 +62,7 @@ class ApiHook(BaseHook):
     :param max_retry_seconds: seconds, instead of the connection's.
     """
 
-    extras_model: type[ConnectionExtras] = ConnectionExtras
+    extras_model: type[ExtrasT]
     default_url: str | None = None
 
     def __init__(
@@ -79,18 +80,16 @@ class ApiHook(BaseHook):
             "read_timeout": read_timeout,
             "max_retry_seconds": max_retry_seconds,
         }
-        self._overrides: dict[str, Any] = {
-            name: float(value) for name, value in overrides.items() if value is not None
-        }
-        self._settings: tuple[Server, ConnectionExtras] | None = None
+        self._overrides: dict[str, Any] = {name: float(value) for name, value in overrides.items() if value is not None}
+        self._settings: tuple[Server, ExtrasT] | None = None
         self._sync: SyncTransport | None = None
         self._async: AsyncTransport | None = None
 
     @abstractmethod
-    def tokens(self, connection: Connection, extras: Any) -> Mapping[Token, str | None]:
+    def tokens(self, connection: Connection, extras: ExtrasT) -> Mapping[Token, str | None]:
         """The credentials in a connection."""
 
-    def options(self, extras: Any) -> Mapping[str, Any]:
+    def options(self, extras: ExtrasT) -> Mapping[str, Any]:
         """Further fields of ``Server`` that this system's extras decide."""
         return {}
 
@@ -103,11 +102,11 @@ class ApiHook(BaseHook):
         return self._configured()[0]
 
     @property
-    def extras(self) -> ConnectionExtras:
+    def extras(self) -> ExtrasT:
         """The connection's extras, checked; raises as ``server`` does."""
         return self._configured()[1]
 
-    def _configured(self) -> tuple[Server, ConnectionExtras]:
+    def _configured(self) -> tuple[Server, ExtrasT]:
         if self._settings is None:
             connection = self.get_connection(self.conn_id)
             self._settings = self._read(connection, connection.extra_dejson)
@@ -124,7 +123,7 @@ class ApiHook(BaseHook):
         for secret in self._settings[0].tokens.values():
             await amask_secret(secret)
 
-    def _read(self, connection: Connection, raw: Mapping[str, Any]) -> tuple[Server, ConnectionExtras]:
+    def _read(self, connection: Connection, raw: Mapping[str, Any]) -> tuple[Server, ExtrasT]:
         extras = self._checked(raw)
         tokens = self.tokens(connection, extras)
         url = base_url(connection, self.default_url)
@@ -146,7 +145,7 @@ class ApiHook(BaseHook):
         )
         return replace(server, **self._overrides), extras
 
-    def _checked(self, raw: Mapping[str, Any]) -> ConnectionExtras:
+    def _checked(self, raw: Mapping[str, Any]) -> ExtrasT:
         given = {name: value for name, value in raw.items() if value is not None and value != ""}
         try:
             return self.extras_model.model_validate(given)
@@ -252,4 +251,3 @@ def proxy_for(url: str) -> str | None:
         return None
     proxy: str | None = getproxies_environment().get(parts.scheme)
     return proxy
-

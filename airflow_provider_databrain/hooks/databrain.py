@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_databrain.airflow_compat import Connection
 from airflow_provider_databrain.api import databrain as api
-from airflow_provider_databrain.api.core import ConfigurationError, Token
+from airflow_provider_databrain.api.core import Call, ConfigurationError, Token
 from airflow_provider_databrain.api.errors import ApiError
 from airflow_provider_databrain.hooks.base import ApiHook, ConnectionExtras, async_method, sync_method
 
@@ -30,7 +30,7 @@ class DatabrainExtras(ConnectionExtras):
     workspace_metrics_path: str | None = None
 
 
-class DatabrainHook(ApiHook):
+class DatabrainHook(ApiHook[DatabrainExtras]):
     """Client of Databrain's API, sync and async.
 
     The right token is chosen for each call: the data app API key (the connection's password) or the
@@ -53,24 +53,17 @@ class DatabrainHook(ApiHook):
         super().__init__(databrain_conn_id, **timeouts)
         self.databrain_conn_id = databrain_conn_id
 
-    def tokens(self, connection: Connection, extras: Any) -> Mapping[Token, str | None]:
+    def tokens(self, connection: Connection, extras: DatabrainExtras) -> Mapping[Token, str | None]:
         """The API key and the service token."""
         return {api.API_KEY: connection.password, api.SERVICE_TOKEN: extras.service_token}
 
-    def options(self, extras: Any) -> Mapping[str, Any]:
+    def options(self, extras: DatabrainExtras) -> Mapping[str, Any]:
         """Which paths the calls take."""
         path = extras.workspace_metrics_path
         return {
             "legacy_paths": extras.legacy_paths,
             "paths": {api.FETCH_WORKSPACE_METRICS.name: path} if path else {},
         }
-
-    @property
-    def extras(self) -> DatabrainExtras:
-        """The connection's extras, checked."""
-        extras = super().extras
-        assert isinstance(extras, DatabrainExtras)
-        return extras
 
     @property
     def data_app_name(self) -> str | None:
@@ -111,18 +104,18 @@ class DatabrainHook(ApiHook):
             tokens = self.server.tokens
         except ConfigurationError as error:
             return False, str(error)
-        verdicts: list[str] = []
         works = bool(tokens)
-        calls = {
-            api.API_KEY: lambda: self.list_embeds(page=1),
-            api.SERVICE_TOKEN: lambda: self.list_workspaces(page=1),
-        }
-        for token, call in calls.items():
+        verdicts: list[str] = []
+        probes: tuple[tuple[Token, Call[Any]], ...] = (
+            (api.API_KEY, api.list_embeds(page=1)),
+            (api.SERVICE_TOKEN, api.list_workspaces(page=1)),
+        )
+        for token, probe in probes:
             if token not in tokens:
                 verdicts.append(f"{token.name}: not given ({token.field})")
                 continue
             try:
-                call()
+                self.run(probe)
                 verdicts.append(f"{token.name}: works")
             except ApiError as error:
                 works = False

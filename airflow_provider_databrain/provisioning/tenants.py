@@ -161,12 +161,15 @@ def _by_key(source: TenantSource, rows: list[dict[str, Any]]) -> dict[str, dict[
 
 def _check_keys(connection: Connection, source: TenantSource) -> None:
     key = source.key
-    nulls = connection.execute(
-        sa.select(sa.func.count()).select_from(source.rows()).where(key.is_(None))
-    ).scalar_one()
+    nulls = connection.execute(sa.select(sa.func.count()).select_from(source.rows()).where(key.is_(None))).scalar_one()
     doubled = connection.execute(
-        sa.select(key).select_from(source.rows()).where(key.is_not(None))
-        .group_by(key).having(sa.func.count() > 1).order_by(key).limit(SHOWN + 1)
+        sa.select(key)
+        .select_from(source.rows())
+        .where(key.is_not(None))
+        .group_by(key)
+        .having(sa.func.count() > 1)
+        .order_by(key)
+        .limit(SHOWN + 1)
     ).scalars()
     problems = [f"{nulls} row(s) with a null {source.key_column}"] if nulls else []
     problems += [f"tenant {str(value)!r} has more than one row" for value in doubled]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from types import TracebackType
 from typing import Any, TypeVar
@@ -34,9 +33,7 @@ class AsyncTransport:
 
     async def __aenter__(self) -> AsyncTransport:
         server = self._server
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=server.connect_timeout, sock_read=server.read_timeout
-        )
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=server.connect_timeout, sock_read=server.read_timeout)
         connector = aiohttp.TCPConnector(limit=self._limit, ssl=_tls(server.verify_tls))
         self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
         return self
@@ -69,7 +66,7 @@ class AsyncTransport:
 
     async def _once(self, request: Request[T]) -> T:
         try:
-            return interpret(self._server, request, await self._exchange(request))
+            return interpret(request, await self._exchange(request))
         except ApiError as error:
             annotate(self._server, request, error)
             raise
@@ -95,7 +92,7 @@ class AsyncTransport:
                         raise too_large(server.max_answer_bytes)
                 answered = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status, answered, bytes(body))
-        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+        except (TimeoutError, aiohttp.ClientError) as error:
             raise _transport_error(error) from None
 
 

@@ -58,11 +58,13 @@ class SyncTransport:
             answer = self._send(request)
 
     def _send(self, request: Request[T]) -> T:
-        return Retrying(**retry_options(self._server, request))(self._once, request)
+        retrying = Retrying(**retry_options(self._server, request))
+        result: T = retrying(self._once, request)
+        return result
 
     def _once(self, request: Request[T]) -> T:
         try:
-            return interpret(self._server, request, self._exchange(request))
+            return interpret(request, self._exchange(request))
         except ApiError as error:
             annotate(self._server, request, error)
             raise

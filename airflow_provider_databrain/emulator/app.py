@@ -1,0 +1,70 @@
+"""The emulator as one ASGI app: the API, its control panel and the page a person sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from airflow_provider_databrain.emulator.databrain import DatabrainApi, RefusalError, TokenKind
+from airflow_provider_databrain.emulator.faults import Behaviour, Control, Fault, FaultMiddleware
+from airflow_provider_databrain.emulator.state import State
+
+_PAGE = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
+).get_template("page.html")
+NEWEST = 200
+
+
+def create_app(state: State, control: Control, tokens: Mapping[str, TokenKind]) -> FastAPI:
+    """Put the emulator together.
+
+    :param tokens: each accepted token and its kind.
+    """
+    app = FastAPI(title="Databrain emulator", docs_url=None, redoc_url=None)
+    app.include_router(DatabrainApi(state, control, tokens).router)
+    app.add_middleware(FaultMiddleware, control=control)
+
+    async def refuse(_request: Request, refusal: Exception) -> JSONResponse:
+        assert isinstance(refusal, RefusalError)  # noqa: S101
+        return refusal.response()
+
+    app.add_exception_handler(RefusalError, refuse)
+
+    @app.get("/", response_class=HTMLResponse)
+    async def page() -> str:
+        total = state.count_embeds()
+        workspaces = [
+            {"name": name, "metrics": len(state.metrics(name)), "dashboards": len(state.dashboards(name))}
+            for name in state.workspaces()
+        ]
+        return _PAGE.render(
+            workspaces=workspaces,
+            embeds=state.embeds(offset=max(0, total - NEWEST))[::-1],
+            embeds_total=total,
+            requests=list(islice(reversed(control.log), 50)),
+            requests_total=len(control.log),
+            faults=control.faults,
+        )
+
+    @app.get("/_emulator/requests")
+    async def requests() -> list[dict[str, Any]]:
+        return [asdict(request) for request in control.log]
+
+    @app.put("/_emulator/faults")
+    async def set_faults(faults: list[Fault]) -> list[Fault]:
+        control.set_faults(faults)
+        return faults
+
+    @app.put("/_emulator/behaviour")
+    async def set_behaviour(behaviour: Behaviour) -> Behaviour:
+        control.behaviour = behaviour
+        return behaviour
+
+    return app

@@ -1,0 +1,88 @@
+"""Serving the emulator over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import threading
+from types import TracebackType
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from airflow_provider_databrain.emulator.app import create_app
+from airflow_provider_databrain.emulator.databrain import TokenKind
+from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.state import State
+
+
+def _protocol(control: Control) -> type[asyncio.Protocol]:
+    """Make uvicorn's HTTP protocol keep its transports where the faults find them."""
+
+    class Registering(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._peer = transport.get_extra_info("peername")[:2]
+            control.transports[self._peer] = transport
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            control.transports.pop(self._peer, None)
+            super().connection_lost(exc)
+
+    return Registering
+
+
+class Emulator:
+    """A running emulator, on a thread of its own. Use it as a context manager.
+
+    :param path: SQLite file of its state.
+    :param port: 0 takes a free one.
+    :param api_key: the data app API key it accepts; made up where not given.
+    :param service_token: the service token it accepts; made up where not given.
+    """
+
+    def __init__(
+        self,
+        path: str = ":memory:",
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str | None = None,
+        service_token: str | None = None,
+    ) -> None:
+        self.state = State(path)
+        self.control = Control()
+        self.api_key = api_key or secrets.token_hex(16)
+        self.service_token = service_token or secrets.token_hex(16)
+        tokens: dict[str, TokenKind] = {self.api_key: "api_key", self.service_token: "service_token"}
+        self._socket = socket.create_server((host, port), backlog=1024)
+        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        config = uvicorn.Config(
+            create_app(self.state, self.control, tokens),
+            http=_protocol(self.control),
+            lifespan="off",
+            log_level="critical",
+            access_log=False,
+            proxy_headers=False,
+        )
+        self.server = uvicorn.Server(config)
+
+    def serve(self) -> None:
+        """Serve until stopped, in this thread."""
+        self.server.run(sockets=[self._socket])
+
+    def __enter__(self) -> Emulator:
+        self._thread = threading.Thread(target=self.serve, name="emulator", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.server.should_exit = True
+        self.server.force_exit = True
+        self._thread.join(timeout=10)
+        self._socket.close()
+        self.state.close()

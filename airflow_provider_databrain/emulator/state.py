@@ -1,0 +1,146 @@
+"""What the emulated Databrain knows, in an SQLite file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS workspaces (name TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS metrics (
+    workspace TEXT NOT NULL, metric_id TEXT NOT NULL, name TEXT, PRIMARY KEY (workspace, metric_id));
+CREATE TABLE IF NOT EXISTS dashboards (
+    dashboard_id TEXT PRIMARY KEY, workspace TEXT NOT NULL, name TEXT NOT NULL,
+    client_id TEXT, metadata TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE IF NOT EXISTS embeds (
+    embed_id TEXT PRIMARY KEY, dashboard_id TEXT NOT NULL, client_id TEXT NOT NULL, name TEXT NOT NULL,
+    request TEXT NOT NULL, created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')));
+CREATE INDEX IF NOT EXISTS embeds_client ON embeds (client_id);
+"""
+DATA_APP = "tenant-app"
+
+
+@dataclass(frozen=True)
+class EmbedRow:
+    """An embed with the dashboard it shows."""
+
+    embed_id: str
+    dashboard_id: str
+    client_id: str
+    name: str
+    dashboard_name: str
+    metadata: dict[str, Any]
+    created_at: str
+    workspace: str
+
+
+class State:
+    """The data of one emulated data app and its organization.
+
+    :param path: an SQLite file, made where it is not there; ``:memory:`` for none.
+    """
+
+    def __init__(self, path: str = ":memory:") -> None:
+        self._lock = threading.Lock()
+        # Without autocommit of its own: each method is one statement or one ``with`` block.
+        self._db = sqlite3.connect(path, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = OFF")
+        self._db.executescript(SCHEMA)
+
+    def add_workspace(self, name: str, *, metrics: Iterable[str] = (), dashboards: Iterable[str] = ()) -> None:
+        """Add a workspace with metrics and pre-built dashboards, each named by its id."""
+        with self._lock, self._db:
+            self._db.execute("INSERT OR IGNORE INTO workspaces VALUES (?)", (name,))
+            self._db.executemany(
+                "INSERT OR IGNORE INTO metrics VALUES (?, ?, ?)",
+                [(name, metric, metric.replace("-", " ").title()) for metric in metrics],
+            )
+            self._db.executemany(
+                "INSERT OR IGNORE INTO dashboards (dashboard_id, workspace, name) VALUES (?, ?, ?)",
+                [(dashboard, name, dashboard.replace("-", " ").title()) for dashboard in dashboards],
+            )
+
+    def workspaces(self) -> list[str]:
+        """Names, sorted."""
+        return [name for (name,) in self._all("SELECT name FROM workspaces ORDER BY name")]
+
+    def has_workspace(self, name: str) -> bool:
+        """Whether there is such a workspace; names are case-sensitive."""
+        return bool(self._all("SELECT 1 FROM workspaces WHERE name = ?", name))
+
+    def metrics(self, workspace: str) -> list[tuple[str, str]]:
+        """Pairs of id and name."""
+        return self._all("SELECT metric_id, name FROM metrics WHERE workspace = ? ORDER BY metric_id", workspace)
+
+    def dashboards(self, workspace: str) -> list[tuple[str, str]]:
+        """Pairs of id and name, pre-built ones and clients' alike."""
+        return self._all(
+            "SELECT dashboard_id, name FROM dashboards WHERE workspace = ? ORDER BY dashboard_id", workspace
+        )
+
+    def dashboard_exists(self, dashboard_id: str, workspace: str | None = None) -> bool:
+        """Whether there is such a dashboard, anywhere or in one workspace."""
+        return bool(
+            self._all(
+                "SELECT 1 FROM dashboards WHERE dashboard_id = ? AND workspace = coalesce(?, workspace)",
+                dashboard_id,
+                workspace,
+            )
+        )
+
+    def create_embed(self, body: dict[str, Any], *, dashboard_name: str, name: str) -> None:
+        """Add a client's dashboard and the embed of the same id."""
+        with self._lock, self._db:
+            self._db.execute(
+                "INSERT INTO dashboards VALUES (?, ?, ?, ?, ?)",
+                (
+                    body["dashboardId"],
+                    body["workspaceName"],
+                    dashboard_name,
+                    body["clientId"],
+                    json.dumps(body.get("metadata", {})),
+                ),
+            )
+            self._db.execute(
+                "INSERT INTO embeds (embed_id, dashboard_id, client_id, name, request) VALUES (?, ?, ?, ?, ?)",
+                (body["dashboardId"], body["dashboardId"], body["clientId"], name, json.dumps(body)),
+            )
+
+    def embeds(self, client_id: str | None = None, limit: int = -1, offset: int = 0) -> list[EmbedRow]:
+        """Embeds in order of creation, of one client or all."""
+        rows = self._all(
+            "SELECT e.embed_id, e.dashboard_id, e.client_id, e.name, d.name, d.metadata, e.created_at, d.workspace"
+            " FROM embeds e JOIN dashboards d USING (dashboard_id) WHERE e.client_id = coalesce(?, e.client_id)"
+            " ORDER BY e.rowid LIMIT ? OFFSET ?",
+            client_id,
+            limit,
+            offset,
+        )
+        return [
+            EmbedRow(embed, dashboard, client, name, title, json.loads(metadata), created, workspace)
+            for embed, dashboard, client, name, title, metadata, created, workspace in rows
+        ]
+
+    def count_embeds(self) -> int:
+        """How many embeds there are."""
+        [(count,)] = self._all("SELECT count(*) FROM embeds")
+        return int(count)
+
+    def created_with(self, dashboard_id: str) -> dict[str, Any]:
+        """The request body that made a client's dashboard."""
+        [(request,)] = self._all("SELECT request FROM embeds WHERE dashboard_id = ?", dashboard_id)
+        body: dict[str, Any] = json.loads(request)
+        return body
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _all(self, statement: str, *values: object) -> list[Any]:
+        with self._lock:
+            return self._db.execute(statement, values).fetchall()

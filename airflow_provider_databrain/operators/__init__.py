@@ -1,0 +1,1 @@
+"""Operators: thin. Arguments in, hook or provisioning called, ids out."""

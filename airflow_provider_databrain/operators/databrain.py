@@ -1,0 +1,281 @@
+"""Operators for single calls of the Databrain API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_databrain.airflow_compat import BaseOperator, Context
+
+if TYPE_CHECKING:
+    from airflow_provider_databrain.api.core import Received
+    from airflow_provider_databrain.api.databrain import CreateDashboardEmbed, Page
+    from airflow_provider_databrain.hooks.databrain import DatabrainHook
+
+INTENT_KEY = "databrain_create"
+
+
+class DatabrainOperator(BaseOperator):
+    """Base of the operators that talk to Databrain.
+
+    :param databrain_conn_id: the Airflow connection (templated).
+    :param connect_timeout: seconds, instead of the connection's.
+    :param read_timeout: seconds, instead of the connection's.
+    :param max_retry_seconds: seconds from a call's first try after which no further one starts,
+        instead of the connection's.
+    """
+
+    template_fields: Sequence[str] = ("databrain_conn_id",)
+    ui_color = "#e8f0fe"
+
+    def __init__(
+        self,
+        *,
+        databrain_conn_id: str = "databrain_default",
+        connect_timeout: float | None = None,
+        read_timeout: float | None = None,
+        max_retry_seconds: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.databrain_conn_id = databrain_conn_id
+        self.connect_timeout = connect_timeout
+        self.read_timeout = read_timeout
+        self.max_retry_seconds = max_retry_seconds
+
+    @cached_property
+    def hook(self) -> DatabrainHook:
+        """The hook, made when first used."""
+        from airflow_provider_databrain.hooks.databrain import DatabrainHook
+
+        return DatabrainHook(
+            self.databrain_conn_id,
+            connect_timeout=self.connect_timeout,
+            read_timeout=self.read_timeout,
+            max_retry_seconds=self.max_retry_seconds,
+        )
+
+
+class CreateDashboardEmbedOperator(DatabrainOperator):
+    """Create one client's dashboard and its embed; returns the embed id.
+
+    The parameters up to ``extra`` are the API's fields (see ``api.databrain.CreateDashboardEmbed``), all templated.
+
+    :param import_dashboard_data_file: path or object storage URL of a dashboard export to upload; used
+        instead of ``import_dashboard_data``.
+    :param if_exists: ``adopt`` returns the existing embed where the dashboard is proved to belong to
+        ``client_id``; ``fail`` fails. A create of the same task whose answer got lost is no conflict.
+    :param stamp: note the client id in the dashboard's metadata, as the proof that ``adopt`` looks for.
+    """
+
+    template_fields: Sequence[str] = (
+        *DatabrainOperator.template_fields,
+        "dashboard_id",
+        "client_id",
+        "access_settings",
+        "workspace_name",
+        "template_dashboard_id",
+        "metadata",
+        "is_allow_private_metrics_by_default",
+        "name",
+        "embed_description",
+        "is_import_metrics",
+        "import_dashboard_data",
+        "import_dashboard_data_file",
+        "is_rename_dashboard",
+        "metric_import_mode",
+        "schema_pairs",
+        "extra",
+        "if_exists",
+    )
+    template_fields_renderers = {"access_settings": "json", "metadata": "json", "import_dashboard_data": "json"}
+
+    def __init__(
+        self,
+        *,
+        dashboard_id: str,
+        client_id: str,
+        access_settings: Mapping[str, Any],
+        workspace_name: str | None = None,
+        template_dashboard_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        is_allow_private_metrics_by_default: bool | None = None,
+        name: str | None = None,
+        embed_description: str | None = None,
+        is_import_metrics: bool | None = None,
+        import_dashboard_data: Mapping[str, Any] | None = None,
+        import_dashboard_data_file: str | None = None,
+        is_rename_dashboard: bool | None = None,
+        metric_import_mode: str | None = None,
+        schema_pairs: Sequence[Mapping[str, str]] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        if_exists: Literal["adopt", "fail"] = "adopt",
+        stamp: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dashboard_id = dashboard_id
+        self.client_id = client_id
+        self.access_settings = access_settings
+        self.workspace_name = workspace_name
+        self.template_dashboard_id = template_dashboard_id
+        self.metadata = metadata
+        self.is_allow_private_metrics_by_default = is_allow_private_metrics_by_default
+        self.name = name
+        self.embed_description = embed_description
+        self.is_import_metrics = is_import_metrics
+        self.import_dashboard_data = import_dashboard_data
+        self.import_dashboard_data_file = import_dashboard_data_file
+        self.is_rename_dashboard = is_rename_dashboard
+        self.metric_import_mode = metric_import_mode
+        self.schema_pairs = schema_pairs
+        self.extra = extra
+        self.if_exists = if_exists
+        self.stamp = stamp
+
+    def execute(self, context: Context) -> str:
+        """Create or adopt; returns the embed id."""
+        from airflow_provider_databrain.api.errors import AlreadyExistsError
+        from airflow_provider_databrain.provisioning.targets.databrain import DatabrainTarget
+
+        target = DatabrainTarget(
+            workspace_name=self.workspace_name or self.hook.extras.workspace_name,
+            if_exists=self.if_exists,
+            stamp=self.stamp,
+        )
+        wanted = target.desire(self.client_id, self._fields()).wanted
+        file = self._import_file()
+        tried_before = self._note_intent(context, wanted)
+        try:
+            embed_id = self.hook.create_dashboard_embed(wanted, import_dashboard_data_file=file).id
+        except AlreadyExistsError as taken:
+            ours = tried_before or taken.after_ambiguous
+            # All clients' embeds: a conflict is to be told with the name of the other client.
+            embed_id = target.decide(wanted, self.hook.list_embeds(), ours=ours)
+            self.log.info("Dashboard %r exists and belongs to %r", wanted.dashboard_id, wanted.client_id)
+        return embed_id
+
+    def _fields(self) -> dict[str, Any]:
+        own = set(self.template_fields) - set(DatabrainOperator.template_fields)
+        own -= {"import_dashboard_data_file", "if_exists"}
+        return {field: value for field in own if (value := getattr(self, field)) is not None}
+
+    def _import_file(self) -> bytes | None:
+        if self.import_dashboard_data_file is None:
+            return None
+        from airflow.sdk import ObjectStoragePath
+
+        with ObjectStoragePath(self.import_dashboard_data_file).open("rb") as file:
+            content: bytes = file.read()
+        return content
+
+    def _note_intent(self, context: Context, wanted: CreateDashboardEmbed) -> bool:
+        """Note before sending what this task is about to create; True where an earlier try has noted the same.
+
+        The note outlives a killed worker (Airflow 3.3 and later), so that the retry knows its own work.
+        """
+        store = context.get("task_state_store")
+        if store is None:
+            return False
+        intent: dict[str, Any] = {"dashboard_id": wanted.dashboard_id, "client_id": wanted.client_id}
+        if store.get(INTENT_KEY) == intent:
+            return True
+        store.set(INTENT_KEY, intent)
+        return False
+
+
+class FetchWorkspaceRowsOperator(DatabrainOperator):
+    """Base of the operators that fetch a workspace's list; returns its rows under the API's own field names.
+
+    :param workspace_name: the workspace; the connection's default where it is not given (templated).
+    :param page: None for everything in one answer, a number (from 1) for one page of ten, ``"all"`` for
+        everything page by page (templated).
+    :param output_path: write the rows there as a JSON array, to a path or an object storage URL such as
+        ``s3://conn@bucket/metrics.json``, and return ``{"path", "rows"}`` instead (templated).
+    :param max_xcom_bytes: fail rather than put more than this into XCom, in bytes of JSON.
+    """
+
+    template_fields: Sequence[str] = (
+        *DatabrainOperator.template_fields,
+        "workspace_name",
+        "page",
+        "output_path",
+    )
+
+    def __init__(
+        self,
+        *,
+        workspace_name: str | None = None,
+        page: int | str | None = None,
+        output_path: str | None = None,
+        max_xcom_bytes: int = 64 * 1024,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.workspace_name = workspace_name
+        self.page = page
+        self.output_path = output_path
+        self.max_xcom_bytes = max_xcom_bytes
+
+    def fetch(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Call the endpoint."""
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+        """Fetch, then return or write the rows."""
+        import json
+
+        workspace = self.hook.workspace(self.workspace_name)
+        rows = [row.as_row() for row in self.fetch(workspace, _page(self.page))]
+        self.log.info("Workspace %r: %d rows", workspace, len(rows))
+        document = json.dumps(rows, ensure_ascii=False).encode()
+        if self.output_path:
+            from airflow.sdk import ObjectStoragePath
+
+            with ObjectStoragePath(self.output_path).open("wb") as file:
+                file.write(document)
+            return {"path": self.output_path, "rows": len(rows)}
+        if len(document) > self.max_xcom_bytes:
+            raise ValueError(
+                f"{len(rows)} rows are {len(document)} bytes, and XCom may hold {self.max_xcom_bytes} of them: "
+                "set output_path, or raise max_xcom_bytes"
+            )
+        return rows
+
+
+class FetchWorkspaceMetricsOperator(FetchWorkspaceRowsOperator):
+    """Fetch the metrics of a workspace: rows with ``metricId`` and ``name``. Needs the service token.
+
+    Parameters: see ``FetchWorkspaceRowsOperator``.
+    """
+
+    def fetch(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Call the endpoint."""
+        return self.hook.fetch_workspace_metrics(workspace_name, page=page)
+
+
+class FetchWorkspaceDashboardsOperator(FetchWorkspaceRowsOperator):
+    """Fetch the dashboards of a workspace: rows with ``externalDashboardId`` and ``name``. Needs the service token.
+
+    Parameters: see ``FetchWorkspaceRowsOperator``.
+    """
+
+    def fetch(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Call the endpoint."""
+        return self.hook.fetch_workspace_dashboards(workspace_name, page=page)
+
+
+def _page(value: int | str | None) -> Page:
+    """Read ``page`` after templating, where a number may have become text."""
+    if value in (None, "", "None"):
+        return None
+    if value == "all":
+        return "all"
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"page is {value!r}; it is a number from 1, 'all', or None for everything at once")
+    return number

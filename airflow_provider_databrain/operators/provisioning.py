@@ -1,0 +1,186 @@
+"""Operators that turn a tenant table into dashboards: plan key ranges, then provision one range a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator, Context, conf
+from airflow_provider_databrain.operators.databrain import DatabrainOperator
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from airflow_provider_databrain.provisioning.report import Report
+    from airflow_provider_databrain.provisioning.tenants import Batch, TenantSource
+
+
+class _TenantTableMixin:
+    """The arguments that name a tenant table, the same in both operators."""
+
+    sql_conn_id: str
+    table: str | None
+    query: str | None
+    key_column: str
+
+    def source(self) -> TenantSource:
+        """The tenant table as a value."""
+        from airflow_provider_databrain.provisioning.tenants import TenantSource
+
+        return TenantSource(self.key_column, self.table, self.query)
+
+    def engine(self) -> Engine:
+        """An SQLAlchemy engine of the SQL connection."""
+        hook = BaseHook.get_hook(self.sql_conn_id)
+        engine: Engine = hook.get_sqlalchemy_engine()
+        return engine
+
+
+class PlanTenantBatchesOperator(_TenantTableMixin, BaseOperator):
+    """Cut a tenant table into key ranges, one for each mapped task; returns them.
+
+    Give the result to ``ProvisionTenantDashboardsOperator.partial(...).expand(batch=plan.output)``. The ranges
+    cover every key there is or will be, so tenants that arrive between plan and run are in one of them.
+
+    :param sql_conn_id: the Airflow connection of the database (templated).
+    :param table: the tenant table, ``schema.table`` possible (templated).
+    :param query: a SELECT statement instead of a table (templated).
+    :param key_column: the column that identifies a tenant; unique, never null (templated).
+    :param batch_size: tenants in a batch. Larger where there would be more batches than Airflow maps
+        (``[core] max_map_length``).
+    """
+
+    template_fields: Sequence[str] = ("sql_conn_id", "table", "query", "key_column")
+    template_fields_renderers = {"query": "sql"}
+    ui_color = "#e6f4ea"
+
+    def __init__(
+        self,
+        *,
+        sql_conn_id: str,
+        key_column: str,
+        table: str | None = None,
+        query: str | None = None,
+        batch_size: int = 500,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sql_conn_id = sql_conn_id
+        self.table = table
+        self.query = query
+        self.key_column = key_column
+        self.batch_size = batch_size
+
+    def execute(self, context: Context) -> list[Batch]:
+        """Plan; returns the batches."""
+        from airflow_provider_databrain.provisioning.tenants import plan_batches
+
+        batches = plan_batches(
+            self.engine(),
+            self.source(),
+            batch_size=self.batch_size,
+            max_batches=conf.getint("core", "max_map_length", fallback=1024),
+        )
+        tenants = sum(batch["rows"] for batch in batches)
+        self.log.info("%d tenants in %d batches", tenants, len(batches))
+        if batches and batches[0]["rows"] > self.batch_size:
+            self.log.warning(
+                "Batches hold %d tenants instead of %d, because Airflow maps at most %d tasks",
+                batches[0]["rows"],
+                self.batch_size,
+                len(batches),
+            )
+        return batches
+
+
+class ProvisionTenantDashboardsOperator(_TenantTableMixin, DatabrainOperator):
+    """Make the dashboard of every tenant in one batch exist; returns ``{tenant: dashboard id}``.
+
+    All rows are checked before anything is sent. Then missing dashboards are created, ``concurrency`` at a
+    time, and existing ones adopted where they are proved to be the tenant's. One tenant's failure stops no
+    other: the ids of the good ones are pushed, then the task fails and names the bad ones. XCom also holds
+    ``counts`` (created, adopted, failed) and ``failures`` (tenant, dashboard_id, error, message).
+
+    :param sql_conn_id: the Airflow connection of the database (templated).
+    :param table: the tenant table, ``schema.table`` possible (templated).
+    :param query: a SELECT statement instead of a table (templated).
+    :param key_column: the column that identifies a tenant (templated).
+    :param spec: the request's fields (see ``api.databrain.CreateDashboardEmbed``), with ``{column}`` in any string
+        for the row's value; or a function that makes them of a row (templated).
+    :param batch: one of the batches that ``PlanTenantBatchesOperator`` returned; None for the whole table (templated).
+    :param concurrency: calls under way at a time.
+    :param if_exists: ``adopt`` takes over a dashboard that is proved to be the tenant's; ``fail`` never does.
+    :param stamp: note the client id in each new dashboard's metadata, as the proof that ``adopt`` looks for.
+    """
+
+    template_fields: Sequence[str] = (
+        *DatabrainOperator.template_fields,
+        "sql_conn_id",
+        "table",
+        "query",
+        "key_column",
+        "spec",
+        "batch",
+        "if_exists",
+    )
+    template_fields_renderers = {"query": "sql", "spec": "json", "batch": "json"}
+
+    def __init__(
+        self,
+        *,
+        sql_conn_id: str,
+        key_column: str,
+        spec: Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        table: str | None = None,
+        query: str | None = None,
+        batch: Mapping[str, Any] | None = None,
+        concurrency: int = 16,
+        if_exists: Literal["adopt", "fail"] = "adopt",
+        stamp: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sql_conn_id = sql_conn_id
+        self.table = table
+        self.query = query
+        self.key_column = key_column
+        self.spec = spec
+        self.batch = batch
+        self.concurrency = concurrency
+        self.if_exists = if_exists
+        self.stamp = stamp
+
+    def execute(self, context: Context) -> dict[str, str]:
+        """Provision the batch; returns the ids, or pushes them and raises ``ProvisioningError``."""
+        report = self.provision()
+        ids = report.ids()
+        self.log.info("Tenants: %s", ", ".join(f"{count} {action}" for action, count in report.counts().items()))
+        task_instance = context.get("ti")
+        if task_instance is not None and self.do_xcom_push:
+            task_instance.xcom_push(key="counts", value=report.counts())
+            task_instance.xcom_push(key="failures", value=report.failures())
+            if report.failures():
+                # A task that raises returns nothing, and the ids must not be lost with it.
+                task_instance.xcom_push(key="return_value", value=ids)
+        report.raise_for_failures()
+        return ids
+
+    def provision(self) -> Report:
+        """Read, check, send; returns each tenant's outcome."""
+        import asyncio
+
+        from airflow_provider_databrain.provisioning.runner import desire_all, provision
+        from airflow_provider_databrain.provisioning.targets.databrain import DatabrainTarget
+        from airflow_provider_databrain.provisioning.tenants import read_batch
+
+        rows = read_batch(self.engine(), self.source(), self.batch or {})
+        target = DatabrainTarget(
+            workspace_name=self.hook.extras.workspace_name, if_exists=self.if_exists, stamp=self.stamp
+        )
+        wanted = desire_all(target, self.spec, rows)
+
+        async def send() -> Report:
+            async with self.hook.concurrent(self.concurrency) as api:
+                return await provision(target, api, wanted, concurrency=self.concurrency)
+
+        return asyncio.run(send())

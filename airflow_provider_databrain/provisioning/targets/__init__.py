@@ -1,0 +1,1 @@
+"""The vendors, each behind the same small seam."""

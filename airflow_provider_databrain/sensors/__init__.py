@@ -1,0 +1,1 @@
+"""Sensors: poke, reschedule and deferrable, with one predicate for all three."""
