@@ -1,0 +1,74 @@
+# Two commands do all the set-up: `make demo` and `make test`. Needed: python3 (3.11 to 3.13), make, git.
+#
+# AIRFLOW=3.0.6 picks another Airflow; each has a virtual environment of its own.
+
+AIRFLOW ?= 3.3.2
+PYTHON ?= python3
+VENV := $(if $(filter 3.3.2,$(AIRFLOW)),.venv,.venv-$(AIRFLOW))
+BIN := $(VENV)/bin
+CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
+# One name, so that an installation that was broken off is done again.
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+# Bytecode is compiled once, at installation: Airflow's processes would each do it anew.
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c $(CONSTRAINTS)
+TENANTS ?= 500
+
+.PHONY: demo demo-up test lint ui-check benchmark constraints clean
+
+demo: $(STAMP)
+	@$(BIN)/python -m demo --tenants $(TENANTS)
+
+demo-up: $(STAMP)
+	@$(BIN)/python -m demo --tenants $(TENANTS) --up
+
+# The lowest supported Airflow runs the unit tests; the checks of the code's form and the runs on a real Airflow
+# belong to the newest.
+ifeq ($(AIRFLOW),3.3.2)
+test: lint
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+else
+test: $(DEV_STAMP)
+	$(BIN)/python -m pytest --ignore=tests/dags --ignore=tests/demo --ignore=tests/packaging
+endif
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+# Fills in the connection form in headless Chromium; needs Debian's chromium. Screenshots in build/ui.
+ui-check: $(DEV_STAMP)
+	$(INSTALL) playwright
+	$(BIN)/python -m demo.connection_form
+
+benchmark: $(DEV_STAMP)
+	$(INSTALL) apache-airflow-providers-http
+	$(BIN)/python -m benchmarks.provision
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed; set PYTHON=...")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(STAMP): $(BIN)/uv pyproject.toml $(CONSTRAINTS)
+	@echo "Installing Airflow $(AIRFLOW) and this provider into $(VENV) ..."
+	@$(INSTALL) -e '.[emulator]' --group demo
+	@touch $@
+
+$(DEV_STAMP): $(STAMP)
+	@$(INSTALL) -e '.[emulator]' --group dev
+	@touch $@
+
+# Anew, when a dependency changes. No index URL goes into the files.
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --extra emulator --group dev --group extras --universal \
+	--python-version 3.11 --no-annotate --no-header --no-emit-index-url
+constraints: $(BIN)/uv
+	echo apache-airflow==3.3.2 | $(COMPILE) -c - --exclude-newer 2026-11-01 -o constraints/airflow-3.3.2.txt
+	echo apache-airflow==3.0.6 | $(COMPILE) -c - --exclude-newer 2025-09-10 \
+		--exclude-newer-package apache-airflow-providers-common-compat=2026-11-01 \
+		--exclude-newer-package asgiref=2026-11-01 -o constraints/airflow-3.0.6.txt
+
+clean:
+	rm -rf build dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .coverage

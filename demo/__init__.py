@@ -1,0 +1,1 @@
+"""The main job on a real Airflow, with nothing but this machine."""

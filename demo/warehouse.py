@@ -1,0 +1,26 @@
+"""A small warehouse: an SQLite file with a tenant table."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+REGIONS = ("eu", "us", "apac")
+PLANS = ("basic", "pro")
+
+
+def rows(count: int) -> Iterable[tuple[str, str, str, str]]:
+    """Tenants as an ETL would land them: id, name, region, plan."""
+    for number in range(1, count + 1):
+        yield f"tenant-{number:05}", f"Tenant {number}", REGIONS[number % 3], PLANS[number % 2]
+
+
+def build(path: Path, tenants: int) -> None:
+    """Make the table ``tenants`` anew, with so many rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with sqlite3.connect(path) as database:
+        database.execute("DROP TABLE IF EXISTS tenants")
+        database.execute("CREATE TABLE tenants (tenant_id TEXT PRIMARY KEY, name TEXT, region TEXT, plan TEXT)")
+        database.executemany("INSERT INTO tenants VALUES (?, ?, ?, ?)", rows(tenants))
+    database.close()

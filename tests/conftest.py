@@ -1,0 +1,45 @@
+"""Fixtures: a running emulator, the Airflow connection to it, and a home of Airflow's own for the tests."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+# Before anything imports Airflow, which reads these at import.
+_HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
+os.environ["AIRFLOW_HOME"] = str(_HOME)
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parent.parent / "example_dags")
+os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
+for _name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("AIRFLOW_CONN_")]:
+    del os.environ[_name]
+
+from collections.abc import Iterator  # noqa: E402
+
+import pytest  # noqa: E402
+
+from airflow_provider_databrain.api import retry  # noqa: E402
+from airflow_provider_databrain.emulator.server import Emulator  # noqa: E402
+from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection  # noqa: E402
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """A fresh emulator with one workspace, five metrics and two templates."""
+    with Emulator() as running:
+        running.state.add_workspace(WORKSPACE, metrics=METRICS, dashboards=TEMPLATES)
+        yield running
+
+
+@pytest.fixture
+def connection(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The emulator behind the Airflow connection ``databrain_default``, with both tokens."""
+    set_connection(monkeypatch, emulator)
+    return emulator
+
+
+@pytest.fixture
+def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back off for milliseconds, so that a test of retries need not wait."""
+    monkeypatch.setattr(retry, "BACKOFF_SECONDS", 0.001)

@@ -1,0 +1,132 @@
+"""What several tests share: a valid request, a warehouse, connections, a raw HTTP server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.api.databrain import CreateDashboardEmbed
+from airflow_provider_databrain.emulator.server import Emulator
+
+WORKSPACE = "analytics"
+METRICS = ["active-users", "churn-rate", "mrr", "new-signups", "revenue"]
+TEMPLATES = ["template-basic", "template-pro"]
+
+ACCESS: dict[str, Any] = {
+    "datamart_name": "customer-analytics",
+    "is_allow_email_reports": False,
+    "is_allow_manage_metrics": True,
+    "is_allow_metric_creation": True,
+    "is_allow_metric_deletion": False,
+    "is_allow_metric_layout_change": True,
+    "is_allow_metric_update": True,
+    "is_allow_underlying_data": False,
+    "is_allow_create_dashboard_view": True,
+    "metric_creation_mode": "DRAG_DROP",
+}
+SPEC: dict[str, Any] = {
+    "dashboard_id": "client-{tenant_id}",
+    "client_id": "{tenant_id}",
+    "workspace_name": WORKSPACE,
+    "access_settings": ACCESS,
+}
+ODD_IDS = ["a/b", "o'neill", 'say "hi"', "100%", "50%25", "two words", "émile", "日本", "😀", "a&b=c?d#e", "{x}", "-"]
+"""Tenant ids that break what is not quoted well."""
+
+
+def embed(tenant: str = "acme", **changes: Any) -> CreateDashboardEmbed:
+    """A valid request for one tenant."""
+    fields = {
+        "dashboard_id": f"client-{tenant}",
+        "client_id": tenant,
+        "workspace_name": WORKSPACE,
+        "access_settings": ACCESS,
+    }
+    return CreateDashboardEmbed.model_validate({**fields, **changes})
+
+
+def set_connection(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, **changes: Any) -> None:
+    """Point ``databrain_default`` at an emulator; ``changes`` replace fields, ``extra`` is merged."""
+    extra = {"service_token": emulator.service_token, "workspace_name": WORKSPACE, **changes.pop("extra", {})}
+    fields = {"conn_type": "databrain", "host": emulator.url, "password": emulator.api_key, **changes}
+    monkeypatch.setenv("AIRFLOW_CONN_DATABRAIN_DEFAULT", json.dumps({**fields, "extra": extra}))
+
+
+def make_warehouse(
+    path: Path, monkeypatch: pytest.MonkeyPatch, rows: Iterable[tuple[Any, ...]], columns: str = "tenant_id, region"
+) -> Path:
+    """An SQLite file with a table ``tenants``, behind the Airflow connection ``warehouse``."""
+    with sqlite3.connect(path) as database:
+        database.execute(f"CREATE TABLE tenants ({columns})")
+        marks = ", ".join("?" for _ in columns.split(","))
+        database.executemany(f"INSERT INTO tenants VALUES ({marks})", rows)
+    database.close()
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": str(path)}))
+    return path
+
+
+@contextmanager
+def raw_server(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """A server that answers each connection with the next of ``answers``, byte for byte, then closes it.
+
+    Gives its URL and the list of raw requests it has met. The last answer repeats.
+    """
+    met: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.1)
+    stop = threading.Event()
+
+    def serve() -> None:
+        number = 0
+        while not stop.is_set():
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
+            with connection:
+                connection.settimeout(5)
+                met.append(_read_request(connection))
+                connection.sendall(answers[min(number, len(answers) - 1)])
+                number += 1
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", met
+    finally:
+        stop.set()
+        thread.join()
+        listener.close()
+
+
+def http_answer(status: int, body: bytes, content_type: str = "application/json", **headers: str) -> bytes:
+    """A whole HTTP/1.1 answer; header names are given with underscores for dashes."""
+    lines = [f"HTTP/1.1 {status} X", f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
+
+
+def _read_request(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        chunk = connection.recv(65536)
+        if not chunk:
+            return data
+        data += chunk
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = 0
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
