@@ -106,7 +106,7 @@ def get_provider_info():  # type: ignore[no-untyped-def]
                 "ui-field-behaviour": {
                     "hidden-fields": ["login"],
                     "relabeling": {"password": "Data app API key", "schema": "Scheme (http or https)"},
-                    "placeholders": {"host": "https://api.usedatabrain.com"},
+                    "placeholders": {"host": "https://api.usedatabrain.com", "port": "443"},
                 },
             }
         ],

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -106,9 +107,8 @@ def stack(folder: Path, tenants: int) -> Iterator[tuple[LocalAirflow, str]]:
         }
         airflow = LocalAirflow(folder / "airflow", ROOT / "example_dags", environment)
         with airflow:
-            airflow.call("POST", "/pools", json={"name": "databrain", "slots": 4}) if not any(
-                pool["name"] == "databrain" for pool in airflow.get("/pools")["pools"]
-            ) else None
+            if all(pool["name"] != "databrain" for pool in airflow.get("/pools")["pools"]):
+                airflow.call("POST", "/pools", json={"name": "databrain", "slots": 4})
             airflow.wait_for_dag(DAG_ID)
             yield airflow, url
 
@@ -155,6 +155,9 @@ def report(result: Result, ids: dict[str, str]) -> None:
 
 def main() -> int:
     """Run the demo; 1 where a tenant is without its dashboard."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Also where the shell has told this process to ignore Ctrl-C: what was started must be stopped.
+        signal.signal(number, lambda *_: sys.exit(130))
     arguments = argparse.ArgumentParser(prog="demo", description=__doc__)
     arguments.add_argument("--tenants", type=int, default=500)
     arguments.add_argument("--folder", type=Path, default=ROOT / "build" / "demo")
@@ -167,11 +170,7 @@ def main() -> int:
         if given.up:
             report(result, ids)
             print(f"\nAirflow:  {airflow.url}\nEmulator: {url}\nCtrl-C ends both.", flush=True)
-            try:
-                while True:
-                    time.sleep(3600)
-            except KeyboardInterrupt:
-                return 0
+            signal.pause()
     if not given.up:
         report(result, ids)
     return 0 if result.failed == 0 and result.xcom_ids == given.tenants else 1

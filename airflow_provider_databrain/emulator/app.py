@@ -20,6 +20,9 @@ _PAGE = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
 ).get_template("page.html")
 NEWEST = 200
+"""Dashboards that the page shows."""
+LAST = 12
+"""Requests that the page shows."""
 
 
 def create_app(state: State, control: Control, tokens: Mapping[str, TokenKind]) -> FastAPI:
@@ -48,7 +51,7 @@ def create_app(state: State, control: Control, tokens: Mapping[str, TokenKind]) 
             workspaces=workspaces,
             embeds=state.embeds(offset=max(0, total - NEWEST))[::-1],
             embeds_total=total,
-            requests=list(islice(reversed(control.log), 50)),
+            requests=list(islice(reversed(control.log), LAST)),
             requests_total=len(control.log),
             faults=control.faults,
         )
