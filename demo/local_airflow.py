@@ -104,6 +104,10 @@ class LocalAirflow:
                 process.wait()
         self._processes.clear()
 
+    def pids(self) -> list[int]:
+        """Process ids of the components, each the leader of a process group."""
+        return [process.pid for process in self._processes.values()]
+
     def __enter__(self) -> LocalAirflow:
         try:
             self.start()

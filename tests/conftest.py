@@ -43,3 +43,8 @@ def connection(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
 def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Back off for milliseconds, so that a test of retries need not wait."""
     monkeypatch.setattr(retry, "BACKOFF_SECONDS", 0.001)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make Airflow's deprecation warnings errors; here, because naming the class in a file imports Airflow at once."""
+    config.addinivalue_line("filterwarnings", "error::airflow.exceptions.AirflowProviderDeprecationWarning")

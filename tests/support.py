@@ -81,7 +81,7 @@ def raw_server(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
     """
     met: list[bytes] = []
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(0.1)
+    listener.settimeout(0.02)
     stop = threading.Event()
 
     def serve() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from pydantic.alias_generators import to_camel
@@ -153,7 +153,8 @@ class Server:
             endpoint.legacy_path if self.legacy_paths and endpoint.legacy_path else endpoint.path
         )
         query = f"?{urlencode(request.query, quote_via=quote)}" if request.query else ""
-        return f"{self.base_url}{path}{query}"
+        # Without the slash, a path of the connection's could become part of the host.
+        return f"{self.base_url}/{path.lstrip('/')}{query}"
 
     def authorization(self, request: Request[Any]) -> str:
         """The Authorization header's value with the token that the endpoint takes.
@@ -167,6 +168,11 @@ class Server:
                 f"Connection {self.conn_id!r} has no {token.name}, which {request.endpoint.name!r} needs: "
                 f"fill {token.field} in the connection."
             )
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            raise ConfigurationError(
+                f"Connection {self.conn_id!r} has a {token.name} with blanks, line breaks or characters beyond ASCII: "
+                f"fill {token.field} in the connection anew."
+            )
         return f"Bearer {value}"
 
     def headers(self, request: Request[Any]) -> dict[str, str]:
@@ -177,16 +183,17 @@ class Server:
         return headers
 
     def redact(self, text: str) -> str:
-        """``text`` with every token of the connection blacked out."""
-        for value in self.tokens.values():
+        """``text`` with every token of the connection, and the proxy's password, blacked out."""
+        password = urlsplit(self.proxy).password if self.proxy else None
+        for value in (*self.tokens.values(), password, unquote(password) if password else None):
             if value:
                 text = text.replace(value, "***")
         return text
 
 
-def interpret(request: Request[T], reply: Reply) -> T:
+def interpret(server: Server, request: Request[T], reply: Reply) -> T:
     """Turn a reply into the request's result, or raise the error it stands for."""
-    error = classify(reply, request.endpoint.dialect, request.endpoint.codes)
+    error = classify(reply, request.endpoint.dialect, request.endpoint.codes, server.redact)
     if error is not None:
         raise error
     try:
@@ -202,6 +209,7 @@ def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
     error.tenant = request.tenant
     error.dashboard = request.dashboard
     error.message = server.redact(error.message)
+    error.code = server.redact(error.code) if error.code else None
     error.args = (error.message,)
 
 

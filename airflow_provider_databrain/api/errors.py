@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MESSAGE_LIMIT = 300
 """Characters of a server's own words that an exception repeats."""
+CODE_LIMIT = 60
+"""Characters of a server's error code that an exception repeats."""
 
 
 class ApiError(Exception):
@@ -150,22 +152,29 @@ class ErrorDialect:
     find: Callable[[object], tuple[str | None, str] | None] = field(repr=False)
 
 
-def classify(reply: Reply, dialect: ErrorDialect, codes: Mapping[str, type[ApiError]]) -> ApiError | None:
+def classify(
+    reply: Reply,
+    dialect: ErrorDialect,
+    codes: Mapping[str, type[ApiError]],
+    redact: Callable[[str], str] = str,
+) -> ApiError | None:
     """Return the error that a reply stands for, or None for a success.
 
     The API's code decides first, the HTTP status second: the same code comes with different
     statuses, and some failures come with a 200.
 
     :param codes: codes that mean something else at this endpoint than in ``dialect``.
+    :param redact: blacks out secrets in what the server says, before it is cut to size.
     """
     status = reply.status
     try:
         found = dialect.find(reply.json)
         readable = True
-    except ValueError:
+    except (ValueError, RecursionError):
         found, readable = None, False
-    code, message = found or (None, _snippet(reply) if not readable else "no error message in the answer")
-    message = message[:MESSAGE_LIMIT]
+    code, message = found or (None, "no error message in the answer" if readable else _snippet(reply, redact))
+    code = redact(code)[:CODE_LIMIT] if code else None
+    message = redact(message)[:MESSAGE_LIMIT]
     if status == 429:
         return RateLimitedError(message, status=status, code=code, retry_after=reply.retry_after)
     if 200 <= status < 300:
@@ -175,8 +184,7 @@ def classify(reply: Reply, dialect: ErrorDialect, codes: Mapping[str, type[ApiEr
             return None
     known = _by_code(code, codes) or _by_code(code, dialect.codes)
     if 300 <= status < 400:
-        target = urlsplit(reply.headers.get("location", ""))
-        message = f"redirected to {target.scheme}://{target.hostname}; set that host in the connection"
+        message = f"redirected to {_host_of(reply.headers.get('location', ''))}; check Host in the connection"
     error_class = known or _by_status(status)
     return error_class(message, status=status, code=code, retry_after=reply.retry_after)
 
@@ -197,7 +205,16 @@ def _by_status(status: int) -> type[ApiError]:
     return InvalidRequestError
 
 
-def _snippet(reply: Reply) -> str:
+def _host_of(location: str) -> str:
+    """Scheme and host of a redirect's target; the rest may hold secrets."""
+    try:
+        target = urlsplit(location)
+    except ValueError:
+        return "an invalid address"
+    return f"{target.scheme}://{target.hostname}" if target.hostname else "another path"
+
+
+def _snippet(reply: Reply, redact: Callable[[str], str]) -> str:
     kind = reply.headers.get("content-type", "no content type").split(";")[0]
-    text = " ".join(reply.body[:200].decode("utf-8", "replace").split())[:80]
+    text = redact(" ".join(reply.body.decode("utf-8", "replace").split()))[:80]
     return f"the answer is not JSON ({kind}, {len(reply.body)} bytes): {text!r}"

@@ -40,8 +40,8 @@ def may_resend(request: Request[Any], error: BaseException | None) -> bool:
 def retry_options(server: Server, request: Request[Any]) -> RetryOptions:
     """The retry rule of one call.
 
-    The server's own wait is kept in full, with up to a second of jitter on top; without one the wait
-    is exponential with full jitter, at most ``MAX_BACKOFF_SECONDS``. No try starts later than
+    The server's own wait is kept in full, with up to a second of jitter on top; without one, or where it has
+    passed already, the wait is exponential with full jitter, at most ``MAX_BACKOFF_SECONDS``. No try starts later than
     ``server.max_retry_seconds`` after the first, and at most ``MAX_FAILURES`` tries fail otherwise
     than by the rate limit.
     """
@@ -61,7 +61,7 @@ def retry_options(server: Server, request: Request[Any]) -> RetryOptions:
 
     def wait(state: RetryCallState) -> float:
         asked = getattr(_error_of(state), "retry_after", None)
-        return backoff(state) if asked is None else asked + random.uniform(0, min(1.0, asked))
+        return asked + random.uniform(0, min(1.0, asked)) if asked else backoff(state)
 
     def stop(state: RetryCallState) -> bool:
         return failures >= MAX_FAILURES or out_of_time(state)

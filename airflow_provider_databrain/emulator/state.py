@@ -65,6 +65,11 @@ class State:
                 [(dashboard, name, dashboard.replace("-", " ").title()) for dashboard in dashboards],
             )
 
+    def remove_metrics(self, workspace: str) -> None:
+        """Take all metrics out of a workspace."""
+        with self._lock, self._db:
+            self._db.execute("DELETE FROM metrics WHERE workspace = ?", (workspace,))
+
     def workspaces(self) -> list[str]:
         """Names, sorted."""
         return [name for (name,) in self._all("SELECT name FROM workspaces ORDER BY name")]

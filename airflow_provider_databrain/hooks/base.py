@@ -41,7 +41,7 @@ class ConnectionExtras(BaseModel):
     :param ca_path: file of CA certificates to trust instead of the built-in ones.
     """
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True, allow_inf_nan=False)
 
     connect_timeout: float = Field(default=10, gt=0)
     read_timeout: float = Field(default=60, gt=0)
@@ -221,7 +221,7 @@ def base_url(connection: Connection, default: str | None) -> str:
 
     :raises ConfigurationError: no host and no default, or a host that is not one.
     """
-    host = (connection.host or "").strip().rstrip("/")
+    host = (connection.host or "").strip()
     if not host:
         if default is None:
             raise ConfigurationError(f"Connection {connection.conn_id!r} has no host: fill Host.")
@@ -241,7 +241,7 @@ def base_url(connection: Connection, default: str | None) -> str:
             "'api.example.com', or a URL such as 'https://api.example.com:8443', without user or query."
         )
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path}"
+    return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
 
 
 def proxy_for(url: str) -> str | None:
@@ -250,4 +250,4 @@ def proxy_for(url: str) -> str | None:
     if proxy_bypass_environment(parts.netloc):
         return None
     proxy: str | None = getproxies_environment().get(parts.scheme)
-    return proxy
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy

@@ -99,9 +99,10 @@ class DatabrainHook(ApiHook[DatabrainExtras]):
 
         :return: True where every token that the connection holds works and it holds one.
         """
-        self._overrides["max_retry_seconds"] = 0.0
+        # A hook of its own, because this one may have settings and connections that retry.
+        hook = DatabrainHook(self.conn_id, **{**self._overrides, "max_retry_seconds": 0.0})
         try:
-            tokens = self.server.tokens
+            tokens = hook.server.tokens
         except ConfigurationError as error:
             return False, str(error)
         works = bool(tokens)
@@ -115,9 +116,10 @@ class DatabrainHook(ApiHook[DatabrainExtras]):
                 verdicts.append(f"{token.name}: not given ({token.field})")
                 continue
             try:
-                self.run(probe)
+                hook.run(probe)
                 verdicts.append(f"{token.name}: works")
-            except ApiError as error:
+            except (ApiError, ConfigurationError) as error:
                 works = False
                 verdicts.append(f"{token.name}: {error}")
+        hook.close()
         return works, "; ".join(verdicts)

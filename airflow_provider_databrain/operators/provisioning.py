@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator, Context, conf
@@ -29,11 +30,15 @@ class _TenantTableMixin:
 
         return TenantSource(self.key_column, self.table, self.query)
 
-    def engine(self) -> Engine:
-        """An SQLAlchemy engine of the SQL connection."""
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """An SQLAlchemy engine of the SQL connection; its connections are closed at the end."""
         hook = BaseHook.get_hook(self.sql_conn_id)
         engine: Engine = hook.get_sqlalchemy_engine()
-        return engine
+        try:
+            yield engine
+        finally:
+            engine.dispose()
 
 
 class PlanTenantBatchesOperator(_TenantTableMixin, BaseOperator):
@@ -75,12 +80,13 @@ class PlanTenantBatchesOperator(_TenantTableMixin, BaseOperator):
         """Plan; returns the batches."""
         from airflow_provider_databrain.provisioning.tenants import plan_batches
 
-        batches = plan_batches(
-            self.engine(),
-            self.source(),
-            batch_size=self.batch_size,
-            max_batches=conf.getint("core", "max_map_length", fallback=1024),
-        )
+        with self.engine() as engine:
+            batches = plan_batches(
+                engine,
+                self.source(),
+                batch_size=self.batch_size,
+                max_batches=conf.getint("core", "max_map_length", fallback=1024),
+            )
         tenants = sum(batch["rows"] for batch in batches)
         self.log.info("%d tenants in %d batches", tenants, len(batches))
         if batches and batches[0]["rows"] > self.batch_size:
@@ -173,7 +179,8 @@ class ProvisionTenantDashboardsOperator(_TenantTableMixin, DatabrainOperator):
         from airflow_provider_databrain.provisioning.targets.databrain import DatabrainTarget
         from airflow_provider_databrain.provisioning.tenants import read_batch
 
-        rows = read_batch(self.engine(), self.source(), self.batch or {})
+        with self.engine() as engine:
+            rows = read_batch(engine, self.source(), self.batch or {})
         target = DatabrainTarget(
             workspace_name=self.hook.extras.workspace_name, if_exists=self.if_exists, stamp=self.stamp
         )

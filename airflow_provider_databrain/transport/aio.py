@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -13,11 +12,12 @@ from yarl import URL
 from airflow_provider_databrain.api.core import Call, Reply, Request, Server, annotate, interpret
 from airflow_provider_databrain.api.errors import ApiError, TransportError, too_large
 from airflow_provider_databrain.api.retry import retry_options
+from airflow_provider_databrain.transport.tls import trust
 
 T = TypeVar("T")
 CHUNK = 64 * 1024
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
-NEVER_RIGHT = (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL)
+NEVER_RIGHT = (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL, UnicodeError)
 
 
 class AsyncTransport:
@@ -34,7 +34,7 @@ class AsyncTransport:
     async def __aenter__(self) -> AsyncTransport:
         server = self._server
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=server.connect_timeout, sock_read=server.read_timeout)
-        connector = aiohttp.TCPConnector(limit=self._limit, ssl=_tls(server.verify_tls))
+        connector = aiohttp.TCPConnector(limit=self._limit, ssl=trust(server))
         self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
         return self
 
@@ -66,7 +66,7 @@ class AsyncTransport:
 
     async def _once(self, request: Request[T]) -> T:
         try:
-            return interpret(request, await self._exchange(request))
+            return interpret(self._server, request, await self._exchange(request))
         except ApiError as error:
             annotate(self._server, request, error)
             raise
@@ -92,12 +92,8 @@ class AsyncTransport:
                         raise too_large(server.max_answer_bytes)
                 answered = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status, answered, bytes(body))
-        except (TimeoutError, aiohttp.ClientError) as error:
+        except (TimeoutError, aiohttp.ClientError, UnicodeError) as error:
             raise _transport_error(error) from None
-
-
-def _tls(verify: bool | str) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
 
 
 def _transport_error(error: Exception) -> TransportError:

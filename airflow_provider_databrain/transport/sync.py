@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import requests
 from requests.auth import AuthBase
 from tenacity import Retrying
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
 from airflow_provider_databrain.api.core import Call, Reply, Request, Server, annotate, interpret
 from airflow_provider_databrain.api.errors import ApiError, TransportError, too_large
 from airflow_provider_databrain.api.retry import retry_options
+from airflow_provider_databrain.transport.tls import trust
 
 T = TypeVar("T")
 CHUNK = 64 * 1024
@@ -30,12 +31,20 @@ class _Bearer(AuthBase):
         return prepared
 
 
+class _Session(requests.Session):
+    """Looks at no redirect: even an unfollowed one would be prepared, and its body read to the end."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Find none."""
+
+
 class SyncTransport:
     """Runs calls one after the other on a kept-alive session. Close it, or use it as a context manager."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._session = requests.Session()
+        trust(server)
+        self._session = _Session()
         self._session.trust_env = False
         self._session.verify = server.verify_tls
         if server.proxy:
@@ -64,7 +73,7 @@ class SyncTransport:
 
     def _once(self, request: Request[T]) -> T:
         try:
-            return interpret(request, self._exchange(request))
+            return interpret(self._server, request, self._exchange(request))
         except ApiError as error:
             annotate(self._server, request, error)
             raise
@@ -89,7 +98,7 @@ class SyncTransport:
                         raise too_large(server.max_answer_bytes)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status_code, headers, bytes(body))
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError, UnicodeError) as error:
             raise _transport_error(error) from None
 
     def close(self) -> None:
@@ -105,7 +114,7 @@ class SyncTransport:
         self.close()
 
 
-def _transport_error(error: requests.RequestException) -> TransportError:
+def _transport_error(error: Exception) -> TransportError:
     text = f"{type(error).__name__}: {error}"
     if _caused_by(error, ssl.SSLCertVerificationError):
         return TransportError(f"{text}; check host, TLS and 'ca_path' in the connection", sent=False, transient=False)
@@ -113,8 +122,8 @@ def _transport_error(error: requests.RequestException) -> TransportError:
         return TransportError(text, sent=False)
     if _caused_by(error, NewConnectionError):
         return TransportError(text, sent=False)
-    if isinstance(error, ValueError):  # an invalid URL, header or schema
-        return TransportError(text, sent=False, transient=False)
+    if isinstance(error, ValueError | LocationParseError):  # a URL or host that cannot be
+        return TransportError(f"{text}; check Host in the connection", sent=False, transient=False)
     return TransportError(text)
 
 

@@ -1,0 +1,84 @@
+"""Airflow's own database for ``dag.test()``, and runs of the example Dags."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.emulator.server import Emulator
+from tests.support import METRICS, WORKSPACE
+
+EXAMPLES = Path(__file__).parent.parent.parent / "example_dags"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished run of an example Dag."""
+
+    state: str
+    task_states: dict[tuple[str, int], str | None]
+    xcoms: dict[tuple[str, int, str], Any]
+
+    def values(self, task_id: str, key: str = "return_value") -> list[Any]:
+        """A task's XComs of one key, in the order of the mapped tasks."""
+        return [value for (task, _, name), value in sorted(self.xcoms.items()) if (task, name) == (task_id, key)]
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """A migrated metadata database with the pool that the example Dag names."""
+    from airflow.models.pool import Pool
+    from airflow.utils.db import initdb
+
+    initdb()
+    Pool.create_or_update_pool("databrain", slots=4, description="", include_deferred=False)
+
+
+@pytest.fixture
+def run_example(airflow_database: None) -> Callable[..., Ran]:
+    """Runs an example Dag to its end, in this process, and returns what became of it."""
+
+    def run(dag_id: str, *, retries: int | None = None) -> Ran:
+        from airflow.dag_processing.dagbag import DagBag
+        from airflow.models.xcom import XComModel
+        from airflow.sdk.definitions.mappedoperator import MappedOperator
+        from airflow.utils.session import create_session
+
+        bag = DagBag(str(EXAMPLES), bundle_path=EXAMPLES, bundle_name="dags-folder")
+        assert bag.import_errors == {}
+        dag = bag.dags[dag_id]
+        if retries is not None:
+            for task in dag.tasks:
+                if isinstance(task, MappedOperator):
+                    task.partial_kwargs["retries"] = retries
+        dag_run = dag.test()
+        with create_session() as session:
+            rows = session.query(XComModel).filter_by(dag_id=dag_id, run_id=dag_run.run_id).all()
+            xcoms = {(row.task_id, row.map_index, row.key): XComModel.deserialize_value(row) for row in rows}
+        states = {(one.task_id, one.map_index): one.state for one in dag_run.get_task_instances()}
+        return Ran(str(dag_run.state), states, xcoms)
+
+    return run
+
+
+@pytest.fixture
+def late_metrics(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The workspace has no metrics until it has been asked for them once; waits are short."""
+    connection.state.remove_metrics(WORKSPACE)
+    stop = threading.Event()
+
+    def appear() -> None:
+        while not stop.is_set() and not connection.control.log:
+            stop.wait(0.01)
+        connection.state.add_workspace(WORKSPACE, metrics=METRICS)
+
+    thread = threading.Thread(target=appear)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()

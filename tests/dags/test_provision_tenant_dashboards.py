@@ -1,0 +1,124 @@
+"""The main example Dag, on a warehouse of 120 tenants."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_databrain.api.databrain import wire
+from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from demo import warehouse
+from tests.dags.conftest import Ran
+from tests.support import embed
+
+DAG_ID = "provision_tenant_dashboards"
+TENANTS = 120
+CREATES = "dashboard-embeds"
+
+
+@pytest.fixture
+def tenants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The demo's warehouse behind the Airflow connection ``warehouse``."""
+    path = tmp_path / "warehouse.sqlite"
+    warehouse.build(path, TENANTS)
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": str(path)}))
+    return path
+
+
+def expected(count: int = TENANTS) -> dict[str, str]:
+    """Tenant to dashboard id, as the spec makes them."""
+    return {tenant: f"client-{tenant}" for tenant, *_ in warehouse.rows(count)}
+
+
+def in_server(emulator: Emulator) -> dict[str, str]:
+    """Client to dashboard id, as the server has them; each client once."""
+    rows = emulator.state.embeds()
+    assert len({row.client_id for row in rows}) == len(rows)
+    return {row.client_id: row.dashboard_id for row in rows}
+
+
+def in_xcom(ran: Ran) -> dict[str, str]:
+    """Tenant to dashboard id, over all batches."""
+    merged: dict[str, str] = {}
+    for ids in ran.values("provision"):
+        merged |= ids
+    return merged
+
+
+def in_warehouse(path: Path) -> dict[str, str]:
+    """Tenant to dashboard id, as written back."""
+    with sqlite3.connect(path) as database:
+        return dict(database.execute("SELECT tenant_id, dashboard_id FROM tenant_dashboards").fetchall())
+
+
+def test_every_tenant_gets_its_dashboard_and_the_ids_come_back(
+    connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
+) -> None:
+    ran = run_example(DAG_ID)
+    assert ran.state == "success"
+    assert in_server(connection) == in_xcom(ran) == in_warehouse(tenants) == expected()
+    assert [counts["created"] for counts in ran.values("provision", "counts")] == [50, 50, 20]
+    body = connection.state.created_with("client-tenant-00001")
+    assert body["metadata"]["region"] == "us"
+    assert body["templateDashboardId"] == "template-pro"
+
+
+def test_a_second_run_adopts_all_and_creates_nothing(
+    connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
+) -> None:
+    run_example(DAG_ID)
+    connection.control.log.clear()
+    ran = run_example(DAG_ID)
+    assert ran.state == "success"
+    assert in_xcom(ran) == expected()
+    assert sum(counts["adopted"] for counts in ran.values("provision", "counts")) == TENANTS
+    assert {logged.method for logged in connection.control.log} == {"GET"}
+
+
+def test_with_resets_errors_and_429s_each_tenant_has_one_dashboard_and_its_id_is_in_xcom(
+    connection: Emulator, tenants: Path, run_example: Callable[..., Ran], fast_retries: None
+) -> None:
+    connection.control.set_faults(
+        [
+            Fault(kind="reset_after", every=7, path=CREATES),
+            Fault(kind="error_after", every=5, path=CREATES),
+            Fault(kind="too_many", every=11, path=CREATES, seconds=0.05),
+        ]
+    )
+    ran = run_example(DAG_ID)
+    assert ran.state == "success"
+    assert in_server(connection) == in_xcom(ran) == in_warehouse(tenants) == expected()
+    assert {"reset_after", "error_after", "too_many"} <= {logged.fault for logged in connection.control.log}
+    assert sum(counts["created"] for counts in ran.values("provision", "counts")) == TENANTS
+
+
+def test_one_tenant_whose_id_is_taken_turns_the_run_red_and_costs_no_other(
+    connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
+) -> None:
+    taken = wire(embed("globex", dashboard_id="client-tenant-00060"))
+    connection.state.create_embed(taken, dashboard_name="client-tenant-00060_globex", name="x")
+    ran = run_example(DAG_ID, retries=0)
+    assert ran.state == "failed"
+    good = {tenant: dashboard for tenant, dashboard in expected().items() if tenant != "tenant-00060"}
+    assert in_xcom(ran) == in_warehouse(tenants) == good
+    [failure] = [failure for failures in ran.values("provision", "failures") for failure in failures]
+    assert failure["tenant"] == "tenant-00060"
+    assert "'globex'" in failure["message"]
+    assert "'tenant-00060'" in failure["message"]
+    assert ran.task_states[("write_back", -1)] == "success"
+    assert ran.task_states[("all_provisioned", -1)] == "upstream_failed"
+
+
+def test_an_empty_tenant_table_is_a_green_run_that_sends_nothing(
+    connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
+) -> None:
+    warehouse.build(tenants, 0)
+    ran = run_example(DAG_ID)
+    assert ran.state == "success"
+    assert ran.task_states[("provision", -1)] == "skipped"
+    assert len(connection.control.log) == 0
