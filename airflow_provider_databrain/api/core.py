@@ -248,6 +248,7 @@ class Sent(BaseModel):
         frozen=True,
         alias_generator=to_camel,
         populate_by_name=True,
+        loc_by_alias=False,
         hide_input_in_errors=True,
     )
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue, model_validator
 
 from airflow_provider_databrain.api.core import (
     Call,
@@ -109,6 +109,22 @@ LIST_WORKSPACES = _endpoint("list workspaces", "GET", "/workspace", SERVICE_TOKE
 Name = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
+class Extensible(Sent):
+    """What takes further fields than the known ones.
+
+    :param extra: sent along as it is; may not repeat a known field.
+    """
+
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _only_unknown(self) -> Self:
+        known = {str(info.alias) for info in type(self).model_fields.values()}
+        if repeated := sorted(known & set(self.extra)):
+            raise ValueError(f"extra repeats known fields: {', '.join(repeated)}; give them as what they are")
+        return self
+
+
 class TableTenancy(Sent):
     """A table and the column in it that holds the client id."""
 
@@ -116,8 +132,8 @@ class TableTenancy(Sent):
     client_column: Name
 
 
-class AccessSettings(Sent):
-    """What a tenant may do on its dashboard. ``extra`` is sent along as it is."""
+class AccessSettings(Extensible):
+    """What a tenant may do on its dashboard."""
 
     datamart_name: Name
     is_allow_email_reports: bool
@@ -133,7 +149,6 @@ class AccessSettings(Sent):
     join_model: Literal["single", "multi"] | None = None
     is_incremental_join: bool | None = None
     table_tenancy_settings: list[TableTenancy] | None = None
-    extra: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class SchemaPair(Sent):
@@ -143,7 +158,7 @@ class SchemaPair(Sent):
     target_schema: Name
 
 
-class CreateDashboardEmbed(Sent):
+class CreateDashboardEmbed(Extensible):
     """A new dashboard for one client.
 
     :param dashboard_id: unique in the data app; chosen by the caller.
@@ -155,7 +170,6 @@ class CreateDashboardEmbed(Sent):
     :param import_dashboard_data: the ``data`` object of a dashboard export, instead of the template's metrics.
     :param is_rename_dashboard: show ``name`` as the dashboard's title; otherwise the title is
         ``{dashboard_id}_{client_id}``.
-    :param extra: further fields, sent along as they are.
     """
 
     dashboard_id: Name
@@ -172,7 +186,6 @@ class CreateDashboardEmbed(Sent):
     is_rename_dashboard: bool | None = None
     metric_import_mode: Literal["GALLERY", "METRIC"] | None = None
     schema_pairs: list[SchemaPair] | None = None
-    extra: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class CreatedEmbed(Received):

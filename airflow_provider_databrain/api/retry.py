@@ -14,7 +14,7 @@ from airflow_provider_databrain.api.errors import ApiError, RateLimitedError
 
 log = logging.getLogger(__name__)
 
-MAX_FAILURES = 6
+MAX_FAILURES = 10
 """Tries that may fail otherwise than by the rate limit."""
 BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0

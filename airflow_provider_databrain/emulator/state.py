@@ -65,6 +65,12 @@ class State:
                 [(dashboard, name, dashboard.replace("-", " ").title()) for dashboard in dashboards],
             )
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock, self._db:
+            for table in ("workspaces", "metrics", "dashboards", "embeds"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608
+
     def remove_metrics(self, workspace: str) -> None:
         """Take all metrics out of a workspace."""
         with self._lock, self._db:

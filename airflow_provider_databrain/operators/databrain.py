@@ -136,7 +136,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
 
     def execute(self, context: Context) -> str:
         """Create or adopt; returns the embed id."""
-        from airflow_provider_databrain.api.errors import AlreadyExistsError
+        from airflow_provider_databrain.api.errors import AlreadyExistsError, ApiError
         from airflow_provider_databrain.provisioning.targets.databrain import DatabrainTarget
 
         target = DatabrainTarget(
@@ -151,9 +151,15 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
             embed_id = self.hook.create_dashboard_embed(wanted, import_dashboard_data_file=file).id
         except AlreadyExistsError as taken:
             ours = tried_before or taken.after_ambiguous
+            if not ours:
+                self._forget_intent(context)
             # All clients' embeds: a conflict is to be told with the name of the other client.
             embed_id = target.decide(wanted, self.hook.list_embeds(), ours=ours)
             self.log.info("Dashboard %r exists and belongs to %r", wanted.dashboard_id, wanted.client_id)
+        except ApiError as error:
+            if not (tried_before or error.ambiguous or error.after_ambiguous):
+                self._forget_intent(context)
+            raise
         return embed_id
 
     def _fields(self) -> dict[str, Any]:
@@ -183,6 +189,12 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
             return True
         store.set(INTENT_KEY, intent)
         return False
+
+    def _forget_intent(self, context: Context) -> None:
+        """Take the note back: the server has certainly created nothing for us."""
+        store = context.get("task_state_store")
+        if store is not None:
+            store.delete(INTENT_KEY)
 
 
 class FetchWorkspaceRowsOperator(DatabrainOperator):

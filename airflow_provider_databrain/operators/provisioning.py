@@ -112,7 +112,9 @@ class ProvisionTenantDashboardsOperator(_TenantTableMixin, DatabrainOperator):
     :param query: a SELECT statement instead of a table (templated).
     :param key_column: the column that identifies a tenant (templated).
     :param spec: the request's fields (see ``api.databrain.CreateDashboardEmbed``), with ``{column}`` in any string
-        for the row's value; or a function that makes them of a row (templated).
+        for the row's value (templated).
+    :param spec_callable: instead of ``spec``, a function that makes the fields of a row (a mapping from column
+        name to value).
     :param batch: one of the batches that ``PlanTenantBatchesOperator`` returned; None for the whole table (templated).
     :param concurrency: calls under way at a time.
     :param if_exists: ``adopt`` takes over a dashboard that is proved to be the tenant's; ``fail`` never does.
@@ -136,7 +138,8 @@ class ProvisionTenantDashboardsOperator(_TenantTableMixin, DatabrainOperator):
         *,
         sql_conn_id: str,
         key_column: str,
-        spec: Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        spec: Mapping[str, Any] | None = None,
+        spec_callable: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
         table: str | None = None,
         query: str | None = None,
         batch: Mapping[str, Any] | None = None,
@@ -151,6 +154,8 @@ class ProvisionTenantDashboardsOperator(_TenantTableMixin, DatabrainOperator):
         self.query = query
         self.key_column = key_column
         self.spec = spec
+        # No template field: Airflow would call it as a template of its own.
+        self.spec_callable = spec_callable
         self.batch = batch
         self.concurrency = concurrency
         self.if_exists = if_exists
@@ -179,12 +184,15 @@ class ProvisionTenantDashboardsOperator(_TenantTableMixin, DatabrainOperator):
         from airflow_provider_databrain.provisioning.targets.databrain import DatabrainTarget
         from airflow_provider_databrain.provisioning.tenants import read_batch
 
+        spec = self.spec_callable or self.spec
+        if spec is None or (self.spec is not None and self.spec_callable is not None):
+            raise ValueError("give either spec or spec_callable")
         with self.engine() as engine:
             rows = read_batch(engine, self.source(), self.batch or {})
         target = DatabrainTarget(
             workspace_name=self.hook.extras.workspace_name, if_exists=self.if_exists, stamp=self.stamp
         )
-        wanted = desire_all(target, self.spec, rows)
+        wanted = desire_all(target, spec, rows)
 
         async def send() -> Report:
             async with self.hook.concurrent(self.concurrency) as api:

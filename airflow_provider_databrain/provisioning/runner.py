@@ -60,8 +60,11 @@ async def provision(
 ) -> Report:
     """Make every wanted dashboard exist, ``concurrency`` at a time; one tenant's failure stops no other.
 
+    :raises ValueError: ``concurrency`` is less than 1.
     :raises ApiError: the first survey failed; nothing was sent that changes anything.
     """
+    if concurrency < 1:
+        raise ValueError(f"concurrency is {concurrency}; it is 1 or more. Nothing was sent.")
     if not wanted:
         return Report([])
     await target.survey(api)
@@ -82,13 +85,7 @@ async def provision(
     queue = iter(wanted)
     await asyncio.gather(*(work(queue) for _ in range(min(concurrency, len(wanted)))))
     if undecided:
-        failure = await _survey_again(target, api)
-        for desired in undecided:
-            outcomes[desired.tenant] = (
-                target.settle(desired)
-                if failure is None
-                else Outcome(desired.tenant, desired.dashboard_id, Action.FAILED, error=failure)
-            )
+        outcomes |= await _settled(target, api, undecided)
     for outcome in outcomes.values():
         if outcome.action is Action.FAILED:
             log.error("Tenant %r: %s", outcome.tenant, outcome.error)
@@ -106,12 +103,22 @@ async def _guarded(target: Target[WantedT], api: AsyncTransport, desired: Desire
         return Outcome(desired.tenant, desired.dashboard_id, Action.FAILED, error=error)
 
 
-async def _survey_again(target: Target[WantedT], api: AsyncTransport) -> ApiError | None:
+async def _settled(
+    target: Target[WantedT], api: AsyncTransport, undecided: Sequence[Desired[WantedT]]
+) -> dict[str, Outcome]:
+    """Survey again and decide about what was left open; a failure here is theirs alone."""
+    outcomes: dict[str, Outcome] = {}
     try:
         await target.survey(api)
-    except ApiError as error:
-        return error
-    return None
+        for desired in undecided:
+            outcomes[desired.tenant] = target.settle(desired)
+    except Exception as error:
+        if not isinstance(error, ApiError):
+            log.exception("Unexpected error while deciding about dashboards whose id is taken")
+        for desired in undecided:
+            failed = Outcome(desired.tenant, desired.dashboard_id, Action.FAILED, error=error)
+            outcomes.setdefault(desired.tenant, failed)
+    return outcomes
 
 
 class _Progress:

@@ -12,6 +12,7 @@ Spec = Mapping[str, Any] | Callable[[Row], Mapping[str, Any]]
 that makes them of a row."""
 
 _FORMATTER = Formatter()
+_ONLY = "Only plain column names are possible; use a function as spec for more."
 
 
 class SpecError(ValueError):
@@ -21,7 +22,8 @@ class SpecError(ValueError):
 def fill(spec: Spec, row: Row, tenant: str) -> dict[str, Any]:
     """The request's fields for one tenant.
 
-    Placeholders are plain column names; the value's text takes their place. ``{{`` and ``}}`` stand for braces.
+    Placeholders are plain column names; the value's text takes their place. ``{{`` and ``}}`` stand for braces
+    (not in an operator's argument, where Jinja takes them first: use a function there).
 
     :raises SpecError: a column is missing or null, a placeholder is more than a column name, or the
         function failed.
@@ -56,8 +58,13 @@ def _text(template: str, row: Row, tenant: str) -> str:
             parts.append(literal)
             if column is None:
                 continue
-            if format_spec or conversion or column not in row:
-                raise SpecError(_unknown(template, column, row, tenant))
+            if format_spec or conversion:
+                raise SpecError(f"tenant {tenant!r}: the spec {template!r} has a format or a conversion. {_ONLY}")
+            if column not in row:
+                raise SpecError(
+                    f"tenant {tenant!r}: the spec {template!r} asks for {column!r}, which is no column of the row; "
+                    f"it has {', '.join(map(str, row))}. {_ONLY}"
+                )
             value = row[column]
             if value is None:
                 raise SpecError(
@@ -70,11 +77,3 @@ def _text(template: str, row: Row, tenant: str) -> str:
             raise
         raise SpecError(f"spec {template!r}: {error}; write {{{{ and }}}} for braces") from None
     return "".join(parts)
-
-
-def _unknown(template: str, column: str, row: Row, tenant: str) -> str:
-    return (
-        f"tenant {tenant!r}: the spec {template!r} asks for {column!r}, which is no column of the row; "
-        f"it has {', '.join(map(str, row))}. Only plain column names are possible; "
-        "use a function as spec for more."
-    )

@@ -7,7 +7,7 @@ order it has, each row that exists when the batches run is in exactly one of the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     # Their names differ between SQLAlchemy 1.4 and 2.
     Selectable = Any
 
+_COLON = re.compile(r"(\\:\w*|(?<![:\w\\]):\w+)(?![:\w])")
 SHOWN = 10
 """Offending rows an error names at most."""
 
@@ -83,9 +84,10 @@ class TenantSource:
         if self.table:
             *schema, table = self.table.split(".")
             return sa.table(table, schema=".".join(schema) or None)
-        query = (self.query or "").strip().rstrip(";")
-        # A colon before a word would be a bound parameter to SQLAlchemy.
-        return sa.text(re.sub(r"(?<!:):(?=\w)", r"\\:", query)).columns().subquery("tenants")
+        query = re.sub(r"[;\s]+$", "", self.query or "")
+        # SQLAlchemy takes a colon before a word for a parameter, unless a backslash (which it drops) stands before
+        # it. The line break ends a comment.
+        return sa.text(_COLON.sub(r"\\\1", query) + "\n").columns().subquery("tenants")
 
 
 def plan_batches(engine: Engine, source: TenantSource, *, batch_size: int, max_batches: int) -> list[Batch]:
@@ -104,7 +106,9 @@ def plan_batches(engine: Engine, source: TenantSource, *, batch_size: int, max_b
         numbered = sa.select(source.key, number).select_from(source.rows()).subquery("numbered")
         every = sa.select(numbered.c[source.key_column]).where(numbered.c.n % size == 0).order_by(numbered.c.n)
         ends = [_bound(source, value) for value in connection.execute(every).scalars()]
-    count = -(-total // size)
+    # The database may have changed between the count and the bounds; the bounds alone decide what is covered.
+    ends = ends[: max(0, -(-total // size) - 1)]
+    count = len(ends) + 1 if total else 0
     batches: list[Batch] = []
     for index in range(count):
         after = ends[index - 1] if index else None
@@ -143,42 +147,42 @@ def _by_key(source: TenantSource, rows: list[dict[str, Any]]) -> dict[str, dict[
     tenants: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
     for row in rows:
-        if source.key_column not in row:
-            raise TenantTableError(
-                f"{source.name} has no column {source.key_column!r}; it has {', '.join(map(str, row))}"
-            )
+        _check_columns(source, row)
         value = row[source.key_column]
-        key = "" if value is None else str(value)
+        key = "" if value is None else str(_bound(source, value))
         if not key.strip():
             problems.append(f"a row with {'a null' if value is None else 'an empty'} {source.key_column}")
         elif key in tenants:
             problems.append(f"tenant {key!r} has more than one row")
         else:
             tenants[key] = row
-    _raise_for(source, problems)
+    _raise_for(source, problems, len(problems))
     return tenants
 
 
+def _check_columns(source: TenantSource, columns: Iterable[str]) -> None:
+    if source.key_column not in columns:
+        raise TenantTableError(f"{source.name} has no column {source.key_column!r}; it has {', '.join(columns)}")
+
+
 def _check_keys(connection: Connection, source: TenantSource) -> None:
+    # Asked first, because some databases take an unknown quoted name for a text.
+    _check_columns(source, connection.execute(sa.select(sa.text("*")).select_from(source.rows()).limit(1)).keys())
     key = source.key
     nulls = connection.execute(sa.select(sa.func.count()).select_from(source.rows()).where(key.is_(None))).scalar_one()
-    doubled = connection.execute(
-        sa.select(key)
-        .select_from(source.rows())
-        .where(key.is_not(None))
-        .group_by(key)
-        .having(sa.func.count() > 1)
-        .order_by(key)
-        .limit(SHOWN + 1)
-    ).scalars()
+    doubled = (
+        sa.select(key).select_from(source.rows()).where(key.is_not(None)).group_by(key).having(sa.func.count() > 1)
+    )
+    count = connection.execute(sa.select(sa.func.count()).select_from(doubled.subquery("doubled"))).scalar_one()
+    named = connection.execute(doubled.order_by(key).limit(SHOWN)).scalars() if count else ()
     problems = [f"{nulls} row(s) with a null {source.key_column}"] if nulls else []
-    problems += [f"tenant {str(value)!r} has more than one row" for value in doubled]
-    _raise_for(source, problems)
+    problems += [f"tenant {str(value)!r} has more than one row" for value in named]
+    _raise_for(source, problems, len(problems) + max(0, count - SHOWN))
 
 
-def _raise_for(source: TenantSource, problems: list[str]) -> None:
+def _raise_for(source: TenantSource, problems: list[str], total: int) -> None:
     if problems:
-        more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        more = f" and {total - SHOWN} more" if total > SHOWN else ""
         raise TenantTableError(
             f"{source.name} cannot be provisioned: {'; '.join(problems[:SHOWN])}{more}. "
             "Nothing was sent. Mend the rows, or select only good ones with a query."

@@ -16,6 +16,8 @@ from airflow_provider_databrain.hooks.databrain import DatabrainHook
 
 JITTER = 0.1
 """Share of the poll interval by which each sleep varies, so that many triggers do not poll at once."""
+SHORTEST_SECONDS = 1.0
+"""Time for one poll where the deadline has passed before the trigger starts."""
 
 
 def unmet(metrics: Sequence[Metric], wanted: Sequence[str], at_least: int) -> str | None:
@@ -81,6 +83,7 @@ class WorkspaceMetricsTrigger(BaseTrigger):
         self.deadline = deadline
         self.max_transient_failures = max_transient_failures
         self.timeouts = timeouts
+        self._state = "the workspace's metrics could not be asked for in time"
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments, as Airflow stores them."""
@@ -91,15 +94,19 @@ class WorkspaceMetricsTrigger(BaseTrigger):
         yield TriggerEvent(await self._wait())
 
     async def _wait(self) -> dict[str, str]:
+        seconds = max(self.deadline - time.time(), SHORTEST_SECONDS)
         try:
-            async with DatabrainHook(self.databrain_conn_id, **self.timeouts) as hook:
+            # Ends also a call that is being tried again.
+            async with asyncio.timeout(seconds), DatabrainHook(self.databrain_conn_id, **self.timeouts) as hook:
                 return await self._poll(hook, hook.workspace(self.workspace_name))
-        except (ApiError, ValueError) as error:
+        except TimeoutError:
+            return {"status": "timeout", "message": self._state}
+        except Exception as error:
+            # An unknown connection, a wrong token: the operator tells it better than a dead trigger.
             return {"status": "error", "message": f"{type(error).__name__}: {error}"}
 
     async def _poll(self, hook: DatabrainHook, workspace: str) -> dict[str, str]:
         failures = 0
-        state = "not asked yet"
         while True:
             try:
                 missing = unmet(await hook.afetch_workspace_metrics(workspace), self.metrics, self.at_least)
@@ -111,11 +118,10 @@ class WorkspaceMetricsTrigger(BaseTrigger):
                 missing = f"poll failed ({failures} in a row): {error}"
             if missing is None:
                 return {"status": "success", "message": f"workspace {workspace!r} has the metrics"}
-            if missing != state:
-                self.log.info("Workspace %r: %s", workspace, missing)
-                state = missing
-            left = self.deadline - time.time()
-            if left <= 0:
-                return {"status": "timeout", "message": f"workspace {workspace!r}: {missing}"}
-            pause = self.poke_interval * random.uniform(1 - JITTER, 1 + JITTER)
-            await asyncio.sleep(min(pause, left))
+            state = f"workspace {workspace!r}: {missing}"
+            if state != self._state:
+                self.log.info("%s", state)
+                self._state = state
+            if time.time() >= self.deadline:
+                raise TimeoutError
+            await asyncio.sleep(self.poke_interval * random.uniform(1 - JITTER, 1 + JITTER))

@@ -314,3 +314,9 @@ def test_the_dashboard_of_an_embed_is_found_wherever_it_is_named(row: dict[str, 
 def test_an_answer_of_another_shape_is_a_malformed_answer(call: Call[Any], answer: object) -> None:
     with pytest.raises(MalformedAnswerError, match="unexpected answer"):
         run(call, answer)
+
+
+@pytest.mark.parametrize("repeated", ["clientId", "metadata", "dashboardId"])
+def test_extra_cannot_replace_a_known_field(repeated: str) -> None:
+    with pytest.raises(ValidationError, match=f"extra repeats known fields: {repeated}"):
+        embed(extra={"brandNew": 1, repeated: "globex"})

@@ -23,14 +23,8 @@ IfExists = Literal["adopt", "fail"]
 
 
 def stamped(embed: CreateDashboardEmbed) -> CreateDashboardEmbed:
-    """The request with the owner's client id noted in its metadata.
-
-    :raises ValueError: the metadata has a different note already.
-    """
-    metadata = dict(embed.metadata or {})
-    if metadata.setdefault(STAMP, embed.client_id) != embed.client_id:
-        raise ValueError(f"metadata: the key {STAMP!r} is this provider's own; leave it out")
-    return embed.model_copy(update={"metadata": metadata})
+    """The request with the owner's client id noted in its metadata."""
+    return embed.model_copy(update={"metadata": {**(embed.metadata or {}), STAMP: embed.client_id}})
 
 
 def owner_of(embed: Embed) -> str | None:
@@ -116,12 +110,12 @@ class DatabrainTarget:
         workspace = {} if named or not self._workspace_name else {"workspace_name": self._workspace_name}
         try:
             wanted = CreateDashboardEmbed.model_validate({**workspace, **fields})
-            wanted = stamped(wanted) if self._stamp else wanted
         except ValidationError as invalid:
             raise SpecError(f"tenant {tenant!r}: {'; '.join(explain(invalid))}") from None
-        except ValueError as error:
-            raise SpecError(f"tenant {tenant!r}: {error}") from None
-        return Desired(tenant, wanted.dashboard_id, wanted)
+        if STAMP in (wanted.metadata or {}):
+            # It would pass for our proof of the owner.
+            raise SpecError(f"tenant {tenant!r}: metadata: the key {STAMP!r} is this provider's own; leave it out")
+        return Desired(tenant, wanted.dashboard_id, stamped(wanted) if self._stamp else wanted)
 
     async def survey(self, api_: AsyncTransport) -> None:
         """List the data app's embeds."""

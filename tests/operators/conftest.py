@@ -1,0 +1,29 @@
+"""One emulator for all tests of this folder, emptied before each: starting and stopping it is most of their time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_provider_databrain.emulator.faults import Behaviour
+from airflow_provider_databrain.emulator.server import Emulator
+from tests.support import METRICS, TEMPLATES, WORKSPACE
+
+
+@pytest.fixture(scope="package")
+def running_emulator() -> Iterator[Emulator]:
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def emulator(running_emulator: Emulator) -> Emulator:
+    """As good as fresh, with one workspace, five metrics and two templates."""
+    state, control = running_emulator.state, running_emulator.control
+    state.clear()
+    control.set_faults([])
+    control.behaviour = Behaviour()
+    control.log.clear()
+    state.add_workspace(WORKSPACE, metrics=METRICS, dashboards=TEMPLATES)
+    return running_emulator
