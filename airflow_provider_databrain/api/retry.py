@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from tenacity import RetryCallState, stop_before_delay, wait_random_exponential
 
 from airflow_provider_databrain.api.core import Request, Resend, Server
 from airflow_provider_databrain.api.errors import ApiError, RateLimitedError
 
+T = TypeVar("T")
+R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 MAX_FAILURES = 10
@@ -37,16 +39,33 @@ def may_resend(request: Request[Any], error: BaseException | None) -> bool:
     return not error.ambiguous or request.endpoint.resend is not Resend.IF_UNPROCESSED
 
 
-def retry_options(server: Server, request: Request[Any]) -> RetryOptions:
+def repeat(first: ApiError, once: Callable[[Request[T]], R]) -> Callable[[Request[T]], R]:
+    """What tenacity runs after a first try has failed: meets that failure again, then tries anew.
+
+    Setting tenacity up costs as much as a good call does, so it takes over only where there is something to repeat.
+    """
+    pending = [first]
+
+    def call(request: Request[T]) -> R:
+        if pending:
+            raise pending.pop()
+        return once(request)
+
+    return call
+
+
+def retry_options(server: Server, request: Request[Any], *, spent: float = 0.0) -> RetryOptions:
     """The retry rule of one call.
 
     The server's own wait is kept in full, with up to a second of jitter on top; without one, or where it has
     passed already, the wait is exponential with full jitter, at most ``MAX_BACKOFF_SECONDS``. No try starts later than
     ``server.max_retry_seconds`` after the first, and at most ``MAX_FAILURES`` tries fail otherwise
     than by the rate limit.
+
+    :param spent: seconds that the first try has taken already.
     """
     backoff = wait_random_exponential(multiplier=BACKOFF_SECONDS, max=MAX_BACKOFF_SECONDS)
-    out_of_time = stop_before_delay(server.max_retry_seconds)
+    out_of_time = stop_before_delay(max(0.0, server.max_retry_seconds - spent))
     failures = 0
     ambiguous = False
 

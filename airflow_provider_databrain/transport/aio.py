@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from yarl import URL
 
 from airflow_provider_databrain.api.core import Call, Reply, Request, Server, annotate, interpret
 from airflow_provider_databrain.api.errors import ApiError, TransportError, too_large
-from airflow_provider_databrain.api.retry import retry_options
+from airflow_provider_databrain.api.retry import repeat, retry_options
 from airflow_provider_databrain.transport.tls import trust
 
 T = TypeVar("T")
@@ -62,7 +63,17 @@ class AsyncTransport:
             answer = await self._send(request)
 
     async def _send(self, request: Request[T]) -> T:
-        return await AsyncRetrying(**retry_options(self._server, request))(self._once, request)
+        started = time.monotonic()
+        try:
+            return await self._once(request)
+        except ApiError as first:
+            retrying = AsyncRetrying(**retry_options(self._server, request, spent=time.monotonic() - started))
+            again = repeat(first, self._once)
+
+            async def once() -> T:
+                return await again(request)
+
+            return await retrying(once)
 
     async def _once(self, request: Request[T]) -> T:
         try:

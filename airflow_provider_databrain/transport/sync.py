@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
 from airflow_provider_databrain.api.core import Call, Reply, Request, Server, annotate, interpret
 from airflow_provider_databrain.api.errors import ApiError, TransportError, too_large
-from airflow_provider_databrain.api.retry import retry_options
+from airflow_provider_databrain.api.retry import repeat, retry_options
 from airflow_provider_databrain.transport.tls import trust
 
 T = TypeVar("T")
@@ -67,9 +68,13 @@ class SyncTransport:
             answer = self._send(request)
 
     def _send(self, request: Request[T]) -> T:
-        retrying = Retrying(**retry_options(self._server, request))
-        result: T = retrying(self._once, request)
-        return result
+        started = time.monotonic()
+        try:
+            return self._once(request)
+        except ApiError as first:
+            retrying = Retrying(**retry_options(self._server, request, spent=time.monotonic() - started))
+            result: T = retrying(repeat(first, self._once), request)
+            return result
 
     def _once(self, request: Request[T]) -> T:
         try:

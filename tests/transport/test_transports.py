@@ -6,10 +6,12 @@ import asyncio
 import gzip
 import tracemalloc
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from airflow_provider_databrain.api.core import ConfigurationError, Request, Resend
 from airflow_provider_databrain.api.databrain import (
@@ -210,7 +212,8 @@ def test_the_cap_counts_bytes_after_decompression_and_no_more_are_held(run: Run,
         finally:
             tracemalloc.stop()
     assert len(met) == 1
-    assert peak < 20_000_000
+    # Before urllib3 2.6 (and aiohttp of the same time), the libraries themselves inflate all they have received.
+    assert peak < (20_000_000 if Version(version("urllib3")) >= Version("2.6") else 100_000_000)
 
 
 def test_a_compressed_answer_is_read(run: Run) -> None:
