@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -170,7 +170,8 @@ def main() -> int:
         if given.up:
             report(result, ids)
             print(f"\nAirflow:  {airflow.url}\nEmulator: {url}\nCtrl-C ends both.", flush=True)
-            signal.pause()
+            with suppress(SystemExit):
+                signal.pause()
     if not given.up:
         report(result, ids)
     return 0 if result.failed == 0 and result.xcom_ids == given.tenants else 1

@@ -37,7 +37,8 @@ class LocalAirflow:
         self.url = f"http://127.0.0.1:{self._port}"
         secret = os.urandom(16).hex()
         self.environment = {
-            **os.environ,
+            # Of this machine's own Airflow, nothing: not its database, nor its executor.
+            **{key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW__", "_AIRFLOW"))},
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(self._port),

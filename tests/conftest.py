@@ -8,12 +8,12 @@ from pathlib import Path
 
 # Before anything imports Airflow, which reads these at import.
 _HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
+for _name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("AIRFLOW")]:
+    del os.environ[_name]
 os.environ["AIRFLOW_HOME"] = str(_HOME)
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parent.parent / "example_dags")
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
-for _name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("AIRFLOW_CONN_")]:
-    del os.environ[_name]
 
 from collections.abc import Iterator  # noqa: E402
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from pydantic.alias_generators import to_camel
@@ -129,7 +129,8 @@ class Server:
     :param max_retry_seconds: seconds from the first try after which no further one starts; 0 for one try.
     :param max_answer_bytes: the largest answer that is read, in bytes after decompression.
     :param verify_tls: False accepts any certificate; a path is a file of trusted CA certificates.
-    :param proxy: URL of an HTTP proxy.
+    :param proxy: URL of an HTTP proxy, without credentials.
+    :param proxy_auth: user and password for the proxy.
     :param paths: endpoint name to a path that replaces the built-in one.
     """
 
@@ -143,7 +144,8 @@ class Server:
     max_answer_bytes: int = 64 * 1024 * 1024
     verify_tls: bool | str = True
     legacy_paths: bool = False
-    proxy: str | None = field(default=None, repr=False)
+    proxy: str | None = None
+    proxy_auth: tuple[str, str] | None = field(default=None, repr=False)
     paths: Mapping[str, str] = field(default_factory=dict)
 
     def url(self, request: Request[Any]) -> str:
@@ -184,11 +186,13 @@ class Server:
 
     def redact(self, text: str) -> str:
         """``text`` with every token of the connection, and the proxy's password, blacked out."""
-        password = urlsplit(self.proxy).password if self.proxy else None
-        for value in (*self.tokens.values(), password, unquote(password) if password else None):
-            if value:
-                text = text.replace(value, "***")
+        for secret in self.secrets():
+            text = text.replace(secret, "***")
         return text
+
+    def secrets(self) -> list[str]:
+        """All that must never be shown."""
+        return [value for value in (*self.tokens.values(), *(self.proxy_auth or ())[1:]) if value]
 
 
 def interpret(server: Server, request: Request[T], reply: Reply) -> T:
@@ -249,6 +253,7 @@ class Sent(BaseModel):
         alias_generator=to_camel,
         populate_by_name=True,
         loc_by_alias=False,
+        allow_inf_nan=False,
         hide_input_in_errors=True,
     )
 
@@ -297,7 +302,7 @@ def _seconds_from(value: str) -> float | None:
     except ValueError:
         try:
             return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     if not 0 <= number < float("inf"):
         return None

@@ -67,6 +67,8 @@ class ApiError(Exception):
         facts = [f"HTTP {self.status}"] if self.status is not None else []
         if self.code:
             facts.append(self.code)
+        if self.retry_after:
+            facts.append(f"retry after {self.retry_after:g} s")
         told = f" [{', '.join(facts)}]" if facts else ""
         hint = f" {self.hint}" if self.hint else ""
         return f"{' '.join(about)} failed{told}: {self.message}{hint}"
@@ -132,8 +134,8 @@ class MalformedAnswerError(ApiError):
 def too_large(limit: int) -> MalformedAnswerError:
     """The error of an answer of more than ``limit`` bytes."""
     return MalformedAnswerError(
-        f"the answer is larger than {limit / 1024 / 1024:g} MiB; fetch it page by page (page='all') "
-        "or raise 'max_answer_mib' in the connection",
+        f"the answer is larger than {limit / 1024 / 1024:g} MiB; raise 'max_answer_mib' in the "
+        "connection or, where the call takes a page, fetch it page by page (page='all')",
         transient=False,
     )
 

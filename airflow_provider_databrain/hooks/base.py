@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from functools import wraps
 from importlib.metadata import version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -110,7 +109,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
         if self._settings is None:
             connection = self.get_connection(self.conn_id)
             self._settings = self._read(connection, connection.extra_dejson)
-            for secret in self._settings[0].tokens.values():
+            for secret in self._settings[0].secrets():
                 mask_secret(secret)
         return self._settings
 
@@ -120,7 +119,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
 
         connection = await get_async_connection(self.conn_id, hook=self)
         self._settings = self._read(connection, await get_async_extra_dejson(connection))
-        for secret in self._settings[0].tokens.values():
+        for secret in self._settings[0].secrets():
             await amask_secret(secret)
 
     def _read(self, connection: Connection, raw: Mapping[str, Any]) -> tuple[Server, ExtrasT]:
@@ -130,6 +129,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
         parts = urlsplit(url)
         if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
             self.log.warning("Connection %r sends its tokens unencrypted to %s", self.conn_id, parts.netloc)
+        proxy, proxy_auth = proxy_for(url)
         server = Server(
             base_url=url,
             tokens={token: value.strip() for token, value in tokens.items() if value and value.strip()},
@@ -140,13 +140,14 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
             max_retry_seconds=extras.max_retry_seconds,
             max_answer_bytes=int(extras.max_answer_mib * 1024 * 1024),
             verify_tls=(extras.ca_path or True) if extras.verify_tls else False,
-            proxy=proxy_for(url),
+            proxy=proxy,
+            proxy_auth=proxy_auth,
             **self.options(extras),
         )
-        return replace(server, **self._overrides), extras
+        return server, extras
 
     def _checked(self, raw: Mapping[str, Any]) -> ExtrasT:
-        given = {name: value for name, value in raw.items() if value is not None and value != ""}
+        given = {name: value for name, value in raw.items() if value is not None and value != ""} | self._overrides
         try:
             return self.extras_model.model_validate(given)
         except ValidationError as invalid:
@@ -244,10 +245,25 @@ def base_url(connection: Connection, default: str | None) -> str:
     return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
 
 
-def proxy_for(url: str) -> str | None:
-    """The proxy that the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) names for a URL."""
+def proxy_for(url: str) -> tuple[str | None, tuple[str, str] | None]:
+    """The proxy that the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) names for a URL: its URL, its credentials.
+
+    :raises ConfigurationError: it cannot be read; says so without repeating it.
+    """
     parts = urlsplit(url)
-    if proxy_bypass_environment(parts.netloc):
-        return None
-    proxy: str | None = getproxies_environment().get(parts.scheme)
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+    named = None if proxy_bypass_environment(parts.netloc) else getproxies_environment().get(parts.scheme)
+    if not named:
+        return None, None
+    try:
+        proxy = urlsplit(named if "://" in named else f"http://{named}")
+        host, port = proxy.hostname, proxy.port
+    except ValueError:
+        host = port = None
+    if not host or proxy.path.strip("/") or proxy.query or proxy.fragment:
+        raise ConfigurationError(
+            f"The proxy in the environment for {parts.scheme} is no URL such as 'http://user:password@host:3128'; "
+            "in its user and password, write special characters percent-encoded."
+        )
+    name = f"[{host}]" if ":" in host else host
+    auth = (unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None
+    return f"{proxy.scheme}://{name}{f':{port}' if port else ''}", auth

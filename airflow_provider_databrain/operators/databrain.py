@@ -136,6 +136,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
 
     def execute(self, context: Context) -> str:
         """Create or adopt; returns the embed id."""
+        from airflow_provider_databrain.api.core import ConfigurationError
         from airflow_provider_databrain.api.errors import AlreadyExistsError, ApiError
         from airflow_provider_databrain.provisioning.targets.databrain import DatabrainTarget
 
@@ -156,6 +157,9 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
             # All clients' embeds: a conflict is to be told with the name of the other client.
             embed_id = target.decide(wanted, self.hook.list_embeds(), ours=ours)
             self.log.info("Dashboard %r exists and belongs to %r", wanted.dashboard_id, wanted.client_id)
+        except ConfigurationError:
+            self._forget_intent(context)
+            raise
         except ApiError as error:
             if not (tried_before or error.ambiguous or error.after_ambiguous):
                 self._forget_intent(context)
@@ -163,9 +167,14 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
         return embed_id
 
     def _fields(self) -> dict[str, Any]:
-        own = set(self.template_fields) - set(DatabrainOperator.template_fields)
-        own -= {"import_dashboard_data_file", "if_exists"}
-        return {field: value for field in own if (value := getattr(self, field)) is not None}
+        from airflow_provider_databrain.api.databrain import CreateDashboardEmbed
+
+        fields = {field: getattr(self, field) for field in CreateDashboardEmbed.model_fields}
+        return {
+            field: value
+            for field, value in fields.items()
+            if value is not None and (field, value) != ("workspace_name", "")
+        }
 
     def _import_file(self) -> bytes | None:
         if self.import_dashboard_data_file is None:

@@ -34,6 +34,8 @@ class _TenantTableMixin:
     def engine(self) -> Iterator[Engine]:
         """An SQLAlchemy engine of the SQL connection; its connections are closed at the end."""
         hook = BaseHook.get_hook(self.sql_conn_id)
+        if not hasattr(hook, "get_sqlalchemy_engine"):
+            raise ValueError(f"sql_conn_id: connection {self.sql_conn_id!r} is no SQL connection")
         engine: Engine = hook.get_sqlalchemy_engine()
         try:
             yield engine
@@ -45,7 +47,8 @@ class PlanTenantBatchesOperator(_TenantTableMixin, BaseOperator):
     """Cut a tenant table into key ranges, one for each mapped task; returns them.
 
     Give the result to ``ProvisionTenantDashboardsOperator.partial(...).expand(batch=plan.output)``. The ranges
-    cover every key there is or will be, so tenants that arrive between plan and run are in one of them.
+    cover every key there is or will be, so tenants that arrive between plan and run are in one of them; an empty
+    table has no batch, and tenants that arrive then wait for the next run.
 
     :param sql_conn_id: the Airflow connection of the database (templated).
     :param table: the tenant table, ``schema.table`` possible (templated).
@@ -91,10 +94,9 @@ class PlanTenantBatchesOperator(_TenantTableMixin, BaseOperator):
         self.log.info("%d tenants in %d batches", tenants, len(batches))
         if batches and batches[0]["rows"] > self.batch_size:
             self.log.warning(
-                "Batches hold %d tenants instead of %d, because Airflow maps at most %d tasks",
+                "Batches hold %d tenants instead of %d, so that Airflow maps them ([core] max_map_length)",
                 batches[0]["rows"],
                 self.batch_size,
-                len(batches),
             )
         return batches
 
@@ -117,7 +119,8 @@ class ProvisionTenantDashboardsOperator(_TenantTableMixin, DatabrainOperator):
         name to value).
     :param batch: one of the batches that ``PlanTenantBatchesOperator`` returned; None for the whole table (templated).
     :param concurrency: calls under way at a time.
-    :param if_exists: ``adopt`` takes over a dashboard that is proved to be the tenant's; ``fail`` never does.
+    :param if_exists: ``adopt`` takes over a dashboard that is proved to be the tenant's; ``fail`` does not, except
+        where the task is tried again and an earlier try may have created it.
     :param stamp: note the client id in each new dashboard's metadata, as the proof that ``adopt`` looks for.
     """
 
@@ -161,12 +164,18 @@ class ProvisionTenantDashboardsOperator(_TenantTableMixin, DatabrainOperator):
         self.if_exists = if_exists
         self.stamp = stamp
 
+    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
+        """Render as Airflow does, but take a batch as it is: its bounds are tenants' keys, and no templates."""
+        if content is self.batch and isinstance(content, Mapping):
+            return content
+        return super().render_template(content, *args, **kwargs)
+
     def execute(self, context: Context) -> dict[str, str]:
         """Provision the batch; returns the ids, or pushes them and raises ``ProvisioningError``."""
-        report = self.provision()
+        task_instance = context.get("ti")
+        report = self.provision(repeated=getattr(task_instance, "try_number", 1) > 1)
         ids = report.ids()
         self.log.info("Tenants: %s", ", ".join(f"{count} {action}" for action, count in report.counts().items()))
-        task_instance = context.get("ti")
         if task_instance is not None and self.do_xcom_push:
             task_instance.xcom_push(key="counts", value=report.counts())
             task_instance.xcom_push(key="failures", value=report.failures())
@@ -176,8 +185,11 @@ class ProvisionTenantDashboardsOperator(_TenantTableMixin, DatabrainOperator):
         report.raise_for_failures()
         return ids
 
-    def provision(self) -> Report:
-        """Read, check, send; returns each tenant's outcome."""
+    def provision(self, *, repeated: bool = False) -> Report:
+        """Read, check, send; returns each tenant's outcome.
+
+        :param repeated: an earlier try of this task may have created some of the dashboards.
+        """
         import asyncio
 
         from airflow_provider_databrain.provisioning.runner import desire_all, provision
@@ -190,7 +202,10 @@ class ProvisionTenantDashboardsOperator(_TenantTableMixin, DatabrainOperator):
         with self.engine() as engine:
             rows = read_batch(engine, self.source(), self.batch or {})
         target = DatabrainTarget(
-            workspace_name=self.hook.extras.workspace_name, if_exists=self.if_exists, stamp=self.stamp
+            workspace_name=self.hook.extras.workspace_name,
+            if_exists=self.if_exists,
+            stamp=self.stamp,
+            repeated=repeated,
         )
         wanted = desire_all(target, spec, rows)
 

@@ -57,10 +57,12 @@ class ProvisioningError(Exception):
     """Some tenants of a batch have no dashboard. The others do, and their ids are in XCom.
 
     :param failures: every failed tenant.
+    :param retry_after: seconds, the longest wait that the server asked for in any of them.
     """
 
-    def __init__(self, failures: Sequence[Failure], total: int) -> None:
+    def __init__(self, failures: Sequence[Failure], total: int, *, retry_after: float | None = None) -> None:
         self.failures = list(failures)
+        self.retry_after = retry_after
         first = "\n".join(f"- {failure['tenant']!r}: {failure['message']}" for failure in self.failures[:SHOWN])
         rest = len(self.failures) - SHOWN
         more = f"\nand {rest} more: see the log or this task's XCom 'failures'" if rest > 0 else ""
@@ -91,4 +93,5 @@ class Report:
     def raise_for_failures(self) -> None:
         """Raise ``ProvisioningError`` where a tenant failed."""
         if failures := self.failures():
-            raise ProvisioningError(failures, len(self.outcomes))
+            waits = [getattr(outcome.error, "retry_after", None) or 0.0 for outcome in self.outcomes]
+            raise ProvisioningError(failures, len(self.outcomes), retry_after=max(waits) or None)

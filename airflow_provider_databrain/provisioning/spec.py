@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date, time
+from decimal import Decimal
 from string import Formatter
 from typing import Any
+from uuid import UUID
 
 Row = Mapping[str, Any]
 Spec = Mapping[str, Any] | Callable[[Row], Mapping[str, Any]]
 """The fields of a request, in which ``{column}`` in any string stands for the row's value; or a function
 that makes them of a row."""
 
+PLAIN = (str, int, float, Decimal, UUID, date, time)
+"""Types (and their subclasses, such as bool and datetime) whose text is the same each time."""
 _FORMATTER = Formatter()
 _ONLY = "Only plain column names are possible; use a function as spec for more."
 
@@ -70,6 +75,11 @@ def _text(template: str, row: Row, tenant: str) -> str:
                 raise SpecError(
                     f"tenant {tenant!r}: column {column!r} is null, and the spec needs it in {template!r}. "
                     "Fill it, or use a function as spec."
+                )
+            if not isinstance(value, PLAIN):
+                raise SpecError(
+                    f"tenant {tenant!r}: column {column!r} holds a {type(value).__name__}, which has no plain text for "
+                    f"the spec {template!r}. Cast it in a query, or use a function as spec."
                 )
             parts.append(str(value))
     except ValueError as error:

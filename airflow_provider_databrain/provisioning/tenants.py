@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 from uuid import UUID
@@ -152,6 +152,8 @@ def _by_key(source: TenantSource, rows: list[dict[str, Any]]) -> dict[str, dict[
         key = "" if value is None else str(_bound(source, value))
         if not key.strip():
             problems.append(f"a row with {'a null' if value is None else 'an empty'} {source.key_column}")
+        elif key != key.strip():
+            problems.append(f"tenant {key!r} begins or ends with a blank (trim it in a query)")
         elif key in tenants:
             problems.append(f"tenant {key!r} has more than one row")
         else:
@@ -201,6 +203,9 @@ def _reading(engine: Engine, source: TenantSource) -> Iterator[Connection]:
 def _bound(source: TenantSource, value: object) -> int | str:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
+    if isinstance(value, datetime) and value.tzinfo:
+        # Its text would follow the session's time zone.
+        return str(value.astimezone(UTC))
     if isinstance(value, str | UUID | Decimal | date):
         return str(value)
     raise TenantTableError(

@@ -24,7 +24,8 @@ class WorkspaceMetricsSensor(BaseSensorOperator):
 
     A poll that fails for a passing reason (network, rate limit, 5xx) counts as "not yet", up to
     ``max_transient_failures`` in a row; in reschedule mode, where a sensor remembers nothing from poke to
-    poke, until the timeout. Any other error fails the task at once.
+    poke, until the timeout. Any other error fails the task at once. ``soft_fail``, ``silent_fail`` and
+    ``never_fail`` mean the same in all modes; ``exponential_backoff`` has no effect where the sensor is deferred.
 
     :param workspace_name: the workspace; the connection's default where it is not given (templated).
     :param metrics: names or ids of metrics that must be there (templated).
@@ -92,8 +93,19 @@ class WorkspaceMetricsSensor(BaseSensorOperator):
         """Wait here or, where deferrable, on the triggerer."""
         if not self.deferrable:
             super().execute(context)
-        elif not self.poke(context):
+        elif not self._is_met(context):
             self._defer()
+
+    def _is_met(self, context: Context) -> bool:
+        try:
+            return self.poke(context)
+        except Exception as error:
+            if not self.silent_fail:
+                if self.never_fail:
+                    raise AirflowSkipException(f"The first poke failed: {error}") from error
+                raise
+            self.log.warning("The first poke failed: %s", error)
+            return False
 
     def _defer(self) -> None:
         from airflow_provider_databrain.triggers.databrain import WorkspaceMetricsTrigger
@@ -108,6 +120,7 @@ class WorkspaceMetricsSensor(BaseSensorOperator):
                 poke_interval=float(self.poke_interval),
                 deadline=time.time() + limit.total_seconds(),
                 max_transient_failures=self.max_transient_failures,
+                silent_fail=self.silent_fail,
                 timeouts=self._timeouts(),
             ),
             method_name="execute_complete",
@@ -120,15 +133,15 @@ class WorkspaceMetricsSensor(BaseSensorOperator):
         message = (event or {}).get("message", "the trigger sent no message")
         if status == "success":
             self.log.info("%s", message)
-        elif status == "timeout" and self.soft_fail:
-            raise AirflowSkipException(f"Timed out: {message}")
+        elif self.never_fail or (status == "timeout" and self.soft_fail):
+            raise AirflowSkipException(f"Timed out: {message}" if status == "timeout" else f"Failed: {message}")
         elif status == "timeout":
             raise AirflowSensorTimeout(f"Timed out: {message}")
         else:
             raise WaitError(f"The wait ended without a result: {message} (event {status!r})")
 
     def _named(self) -> list[str]:
-        return [self.metrics] if isinstance(self.metrics, str) else [str(metric) for metric in self.metrics]
+        return [self.metrics] if isinstance(self.metrics, str) else [str(metric) for metric in self.metrics or ()]
 
     def _least(self) -> int:
         if self.at_least not in (None, "", "None"):

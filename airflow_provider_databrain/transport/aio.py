@@ -30,6 +30,8 @@ class AsyncTransport:
     def __init__(self, server: Server, *, limit: int = 32) -> None:
         self._server = server
         self._limit = limit
+        # Apart from the proxy's URL, which aiohttp's errors repeat.
+        self._proxy_auth = aiohttp.BasicAuth(*server.proxy_auth, "utf-8") if server.proxy_auth else None
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> AsyncTransport:
@@ -94,6 +96,7 @@ class AsyncTransport:
                 data=request.body,
                 headers=headers,
                 proxy=server.proxy,
+                proxy_auth=self._proxy_auth,
                 allow_redirects=False,
             ) as response:
                 body = bytearray()

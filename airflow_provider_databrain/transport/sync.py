@@ -8,8 +8,10 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from tenacity import Retrying
+from urllib3 import make_headers
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
 from airflow_provider_databrain.api.core import Call, Reply, Request, Server, annotate, interpret
@@ -39,6 +41,18 @@ class _Session(requests.Session):
         """Find none."""
 
 
+class _Adapter(HTTPAdapter):
+    """Sends the proxy's credentials apart from its URL, which errors repeat."""
+
+    def __init__(self, proxy_auth: tuple[str, str] | None) -> None:
+        self._proxy_headers = make_headers(proxy_basic_auth=":".join(proxy_auth)) if proxy_auth else {}
+        super().__init__()
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """The header that names user and password."""
+        return dict(self._proxy_headers)
+
+
 class SyncTransport:
     """Runs calls one after the other on a kept-alive session. Close it, or use it as a context manager."""
 
@@ -48,6 +62,8 @@ class SyncTransport:
         self._session = _Session()
         self._session.trust_env = False
         self._session.verify = server.verify_tls
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter(server.proxy_auth))
         if server.proxy:
             self._session.proxies = {"http": server.proxy, "https": server.proxy}
 

@@ -48,6 +48,7 @@ class WorkspaceMetricsTrigger(BaseTrigger):
     :param poke_interval: seconds between two polls.
     :param deadline: when to give up, in Unix seconds.
     :param max_transient_failures: polls in a row that may fail for a passing reason.
+    :param silent_fail: take every failed poll for "not yet".
     :param timeouts: ``connect_timeout``, ``read_timeout`` and ``max_retry_seconds``, in seconds, instead of
         the connection's.
     """
@@ -62,6 +63,7 @@ class WorkspaceMetricsTrigger(BaseTrigger):
         poke_interval: float,
         deadline: float,
         max_transient_failures: int,
+        silent_fail: bool = False,
         timeouts: dict[str, float | None],
     ) -> None:
         super().__init__()
@@ -73,6 +75,7 @@ class WorkspaceMetricsTrigger(BaseTrigger):
             "poke_interval": poke_interval,
             "deadline": deadline,
             "max_transient_failures": max_transient_failures,
+            "silent_fail": silent_fail,
             "timeouts": dict(timeouts),
         }
         self.databrain_conn_id = databrain_conn_id
@@ -82,6 +85,7 @@ class WorkspaceMetricsTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.deadline = deadline
         self.max_transient_failures = max_transient_failures
+        self.silent_fail = silent_fail
         self.timeouts = timeouts
         self._state = "the workspace's metrics could not be asked for in time"
 
@@ -113,7 +117,7 @@ class WorkspaceMetricsTrigger(BaseTrigger):
                 failures = 0
             except ApiError as error:
                 failures += 1
-                if not error.transient or failures > self.max_transient_failures:
+                if not self.silent_fail and (not error.transient or failures > self.max_transient_failures):
                     raise
                 missing = f"poll failed ({failures} in a row): {error}"
             if missing is None:

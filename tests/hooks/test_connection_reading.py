@@ -232,3 +232,22 @@ def test_the_proxy_of_the_environment_is_used_but_for_its_exceptions(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert hook_for(monkeypatch, host=host).server.proxy == proxy
+
+
+def test_the_proxys_credentials_are_kept_apart_from_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://someone:s3%2Fcr%40t@proxy.example:3128")
+    server = hook_for(monkeypatch, host="https://data.example").server
+    assert (server.proxy, server.proxy_auth) == ("http://proxy.example:3128", ("someone", "s3/cr@t"))
+    assert "s3/cr@t" not in repr(server)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://user:s3cr/et@h:3128", "http://user:s3[cret@h:3128", "http://h:port", "http://"]
+)
+def test_a_proxy_that_cannot_be_read_is_refused_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(ConfigurationError, match="percent-encoded") as caught:
+        _ = hook_for(monkeypatch, host="https://data.example").server
+    assert "s3" not in str(caught.value)

@@ -304,3 +304,11 @@ def test_a_missing_file_is_named(connection: Emulator, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"gone\.json"):
         run(import_dashboard_data_file=str(tmp_path / "gone.json"))
     assert not connection.control.log
+
+
+def test_a_task_that_could_not_send_leaves_no_note(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    set_connection(monkeypatch, connection, password=None)
+    with pytest.raises(ConfigurationError):
+        run({"task_state_store": store}, if_exists="fail")
+    assert store.kept == {}

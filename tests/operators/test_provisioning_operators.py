@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_databrain.api.core import ConfigurationError
 from airflow_provider_databrain.api.databrain import wire
 from airflow_provider_databrain.api.errors import AuthenticationError
+from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.operators.provisioning import (
     PlanTenantBatchesOperator,
@@ -31,7 +33,8 @@ NAMES = [f"t{number:02}" for number in range(25)]
 class TaskInstance:
     """Keeps what a task pushes, as JSON, the way Airflow does."""
 
-    def __init__(self) -> None:
+    def __init__(self, try_number: int = 1) -> None:
+        self.try_number = try_number
         self.pushed: dict[str, Any] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:
@@ -275,3 +278,77 @@ def test_a_concurrency_of_none_is_refused(connection: Emulator) -> None:
     with pytest.raises(ValueError, match="concurrency"):
         provision(concurrency=0)
     assert not connection.control.log
+
+
+def test_tenants_of_one_client_in_two_batches_do_not_share_a_dashboard(connection: Emulator, warehouse: Path) -> None:
+    change(warehouse, "DELETE FROM tenants WHERE tenant_id > 't01'")
+    spec = {**SPEC, "dashboard_id": "group-{region}", "client_id": "{region}"}
+    first, second = plan(batch_size=1)
+    assert provision(batch=first, spec=spec) == {"t00": "group-EU"}
+    with pytest.raises(ProvisioningError, match="belongs to tenant 't00' of the same client, not to 't01'"):
+        provision(batch=second, spec=spec)
+    assert provision(batch=first, spec=spec) == {"t00": "group-EU"}
+
+
+def test_a_later_try_finds_what_an_earlier_one_made_even_where_nothing_is_adopted(
+    connection: Emulator, warehouse: Path
+) -> None:
+    change(warehouse, "DELETE FROM tenants WHERE tenant_id > 't03'")
+    connection.control.set_faults([Fault(kind="error_after", times=1, path="dashboard-embeds")])
+    with pytest.raises(ProvisioningError, match="1 of 4 tenants failed"):
+        provision({"ti": TaskInstance()}, if_exists="fail", max_retry_seconds=0)
+    ids = provision({"ti": TaskInstance(try_number=2)}, if_exists="fail")
+    assert ids == {name: f"client-{name}" for name in NAMES[:4]}
+    with pytest.raises(ProvisioningError, match="if_exists is 'fail'"):
+        provision({"ti": TaskInstance()}, if_exists="fail")
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_the_bounds_of_a_batch_are_no_templates() -> None:
+    batch = {"number": 1, "of": 1, "rows": 1, "label": "x", "upto": "c{{ 1 + 1 }}{% if %}"}
+    task = ProvisionTenantDashboardsOperator(task_id="t", **TABLE, spec=SPEC, batch=batch)
+    task.render_template_fields({})
+    assert task.batch == batch
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_the_wait_that_the_server_asks_for_is_in_the_error(connection: Emulator) -> None:
+    connection.control.set_faults([Fault(kind="too_many", path="dashboard-embeds", seconds=120)])
+    with pytest.raises(ProvisioningError, match="retry after 120 s") as caught:
+        provision(max_retry_seconds=0)
+    assert caught.value.retry_after == 120
+
+
+def test_a_connection_that_is_no_database_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "databrain"}))
+    with pytest.raises(ValueError, match="connection 'warehouse' is no SQL connection"):
+        plan()
+
+
+@pytest.mark.usefixtures("warehouse")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"connect_timeout": 0}, "connect_timeout: Input should be greater than 0"),
+        ({"max_retry_seconds": -5}, "max_retry_seconds: Input should be greater than or equal to 0"),
+    ],
+)
+def test_timeouts_that_cannot_be_are_refused(connection: Emulator, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        provision(**options)
+    assert not connection.control.log
+
+
+def test_a_binary_column_is_no_part_of_an_id(
+    connection: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_warehouse(tmp_path / "other.db", monkeypatch, [("a", b"\x01\xff")], "tenant_id, uid")
+    with pytest.raises(SpecError, match="tenant 'a': column 'uid' holds a bytes, which has no plain text"):
+        provision(spec={**SPEC, "dashboard_id": "c-{uid}"})
+    assert not connection.control.log
+
+
+@pytest.mark.usefixtures("connection", "warehouse")
+def test_a_renamed_dashboard_needs_the_stamp() -> None:
+    with pytest.raises(SpecError, match="nothing would prove whose the dashboard is"):
+        provision(spec={**SPEC, "name": "x", "is_rename_dashboard": True}, stamp=False)

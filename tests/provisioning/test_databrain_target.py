@@ -11,6 +11,7 @@ from airflow_provider_databrain.api.errors import AlreadyExistsError
 from airflow_provider_databrain.provisioning.spec import SpecError
 from airflow_provider_databrain.provisioning.targets.databrain import (
     STAMP,
+    TENANT_STAMP,
     DatabrainTarget,
     adopt,
     owner_of,
@@ -95,10 +96,10 @@ def test_a_taken_id_that_is_not_listed_is_told() -> None:
 
 def test_a_stamp_is_added_to_the_users_metadata() -> None:
     wanted = embed(metadata={"region": "EU"})
-    assert stamped(wanted).metadata == {"region": "EU", STAMP: "acme"}
+    assert stamped(wanted, "acme").metadata == {"region": "EU", STAMP: "acme"}
     assert wanted.metadata == {"region": "EU"}
-    assert stamped(embed()).metadata == {STAMP: "acme"}
-    assert stamped(embed(metadata={STAMP: "acme"})).metadata == {STAMP: "acme"}
+    assert stamped(embed(), "acme").metadata == {STAMP: "acme"}
+    assert stamped(embed(), "row-7").metadata == {STAMP: "acme", TENANT_STAMP: "row-7"}
 
 
 @pytest.mark.parametrize("stamp", [True, False])

@@ -56,6 +56,7 @@ def read_all(engine: Engine, source: TenantSource = TENANTS) -> list[str]:
         ([None, None, None], "a null tenant_id|3 row\\(s\\) with a null tenant_id"),
         (["a", "", "b"], "a row with an empty tenant_id"),
         (["a", " \t", "b"], "a row with an empty tenant_id"),
+        (["a", "b  "], r"tenant 'b  ' begins or ends with a blank \(trim it in a query\)"),
         (["a", "b", "c", "b"], "tenant 'b' has more than one row"),
         ([1, 2, 2], "tenant '2' has more than one row"),
     ],

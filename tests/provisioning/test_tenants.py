@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from airflow_provider_databrain.provisioning.tenants import (
     Batch,
     TenantSource,
+    _bound,
     plan_batches,
     read_batch,
 )
@@ -27,7 +28,7 @@ TENANTS = TenantSource("tenant_id", table="tenants")
 COUNT = 23
 KEYS = {
     "INTEGER": [*range(-9, 12), 2**53 + 1, 2**63 - 1],
-    "TEXT": [*ODD_IDS, *"aBcDeFg", "Ä", "zz", " padded", "007"],
+    "TEXT": [*ODD_IDS, *"aBcDeFg", "Ä", "zz", "pad ded", "007"],
     "TEXT COLLATE NOCASE": [f"{letter}-{number}" for number, letter in enumerate("aAbBcCdDeEfFgGhHiIjJkKl")],
     "TEXT_DATE": [f"2026-01-{day:02}" for day in range(1, COUNT + 1)],
     "TEXT_UUID": [str(UUID(int=number * 7**40)) for number in range(COUNT)],
@@ -203,3 +204,10 @@ def test_a_query_stands_for_a_table(warehouse: Warehouse, query: str) -> None:
     batches = warehouse.plan(2, source)
     assert [batch["rows"] for batch in batches] == [2, 1]
     assert warehouse.read(batches, source) == ["a", "b", "c"]
+
+
+def test_the_text_of_a_point_in_time_does_not_follow_the_sessions_time_zone() -> None:
+    source = TenantSource("key", table="t")
+    utc = datetime(2024, 7, 1, tzinfo=UTC)
+    berlin = utc.astimezone(timezone(timedelta(hours=2)))
+    assert _bound(source, utc) == _bound(source, berlin) == "2024-07-01 00:00:00+00:00"

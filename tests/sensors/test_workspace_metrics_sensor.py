@@ -138,6 +138,7 @@ def test_a_deferred_wait_takes_all_it_needs_along(connection: Emulator) -> None:
         "at_least": 3,
         "poke_interval": 30.0,
         "max_transient_failures": 7,
+        "silent_fail": False,
         "timeouts": {"connect_timeout": 2, "read_timeout": 3, "max_retry_seconds": 0},
     }
     assert handed.method_name == "execute_complete"
@@ -189,3 +190,26 @@ def test_the_events_end_decides(
 
 def test_nothing_is_looked_at_before_it_runs() -> None:
     assert sensor(at_least="{{ x }}", metrics="{{ y }}", databrain_conn_id="{{ z }}").at_least == "{{ x }}"
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_sensor_that_never_fails_skips(
+    connection: Emulator, monkeypatch: pytest.MonkeyPatch, deferrable: bool
+) -> None:
+    set_connection(monkeypatch, connection, extra={"service_token": "wrong"})
+    with pytest.raises(AirflowSkipException):
+        sensor(metrics=["revenue"], never_fail=True, deferrable=deferrable).execute({})
+
+
+@pytest.mark.parametrize("status", ["timeout", "error", "odd"])
+def test_a_deferred_sensor_that_never_fails_skips_whatever_the_event(status: str) -> None:
+    with pytest.raises(AirflowSkipException, match="words"):
+        sensor(never_fail=True).execute_complete({}, {"status": status, "message": "words"})
+
+
+def test_a_silent_sensor_defers_in_spite_of_a_wrong_token(
+    connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_connection(monkeypatch, connection, extra={"service_token": "wrong"})
+    _, arguments = deferred(silent_fail=True).trigger.serialize()
+    assert arguments["silent_fail"] is True

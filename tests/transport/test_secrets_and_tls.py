@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -92,11 +93,14 @@ def test_a_proxy_that_is_down_never_passed_the_request_on(run: Run) -> None:
 def test_a_proxy_that_refuses_gives_its_password_to_no_text(run: Run) -> None:
     refused = http_answer(407, b"who are you?", "text/plain")
     with raw_server(refused) as (proxy, met):
-        address = proxy.replace("http://", "http://someone:s3cr3t@")
-        server = server_at("https://databrain.example", proxy=address, max_retry_seconds=0)
+        auth = ("someone", "s3cr3t/@:%")
+        server = server_at("https://databrain.example", proxy=proxy, proxy_auth=auth, max_retry_seconds=0)
         with pytest.raises(TransportError) as caught:
             run(server, CREATE)
     assert met[0].startswith(b"CONNECT databrain.example:443")
+    assert b"Proxy-Authorization: Basic " + b64encode(b"someone:s3cr3t/@:%") in met[0].replace(
+        b"proxy-auth", b"Proxy-Auth"
+    )
     assert KEY.encode() not in met[0]
     assert not caught.value.ambiguous
     assert "s3cr3t" not in str(caught.value)

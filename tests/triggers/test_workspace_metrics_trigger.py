@@ -29,6 +29,7 @@ def trigger(**changes: Any) -> WorkspaceMetricsTrigger:
         "poke_interval": 0.001,
         "deadline": time.time() + 60,
         "max_transient_failures": 3,
+        "silent_fail": False,
         "timeouts": ONE_TRY,
     }
     return WorkspaceMetricsTrigger(**{**arguments, **changes})
@@ -97,6 +98,7 @@ def test_it_survives_being_stored(connection: Emulator) -> None:
         "poke_interval": 0.001,
         "deadline": 123.5,
         "max_transient_failures": 3,
+        "silent_fail": False,
         "timeouts": ONE_TRY,
     }
 
@@ -206,3 +208,13 @@ async def test_an_unknown_connection_is_an_error() -> None:
     status, message = await wait(trigger(databrain_conn_id="nowhere"))
     assert status == "error"
     assert "nowhere" in message
+
+
+async def test_a_silent_sensor_takes_every_failed_poll_for_not_yet(
+    connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_connection(monkeypatch, connection, extra={"service_token": "wrong"})
+    status, message = await wait(trigger(silent_fail=True, deadline=time.time() + 0.3))
+    assert status == "timeout"
+    assert "INVALID_DATA_APP_API_KEY" in message
+    assert len(connection.control.log) > 4

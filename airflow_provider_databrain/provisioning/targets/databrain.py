@@ -17,14 +17,17 @@ from airflow_provider_databrain.provisioning.targets.base import Desired
 from airflow_provider_databrain.transport.aio import AsyncTransport
 
 STAMP = "airflowProviderClientId"
-"""The key in a dashboard's ``metadata`` under which we note whose it is."""
+"""The key in a dashboard's ``metadata`` under which we note the client it belongs to."""
+TENANT_STAMP = "airflowProviderTenant"
+"""The same for the tenant's key in the table, noted where it is not the client id."""
 
 IfExists = Literal["adopt", "fail"]
 
 
-def stamped(embed: CreateDashboardEmbed) -> CreateDashboardEmbed:
-    """The request with the owner's client id noted in its metadata."""
-    return embed.model_copy(update={"metadata": {**(embed.metadata or {}), STAMP: embed.client_id}})
+def stamped(embed: CreateDashboardEmbed, tenant: str) -> CreateDashboardEmbed:
+    """The request with its owner noted in its metadata."""
+    note = {STAMP: embed.client_id} | ({} if tenant == embed.client_id else {TENANT_STAMP: tenant})
+    return embed.model_copy(update={"metadata": {**(embed.metadata or {}), **note}})
 
 
 def owner_of(embed: Embed) -> str | None:
@@ -36,18 +39,26 @@ def owner_of(embed: Embed) -> str | None:
     dashboard = embed.external_dashboard
     if dashboard is None:
         return None
-    if isinstance(dashboard.metadata, Mapping) and isinstance(dashboard.metadata.get(STAMP), str):
-        return str(dashboard.metadata[STAMP])
+    if noted := _noted(embed, STAMP):
+        return noted
     prefix = f"{embed.dashboard_id}_"
     name = dashboard.name or ""
     return name.removeprefix(prefix) if name.startswith(prefix) and name != prefix else None
 
 
-def adopt(listed: Iterable[Embed], wanted: CreateDashboardEmbed) -> str:
+def _noted(embed: Embed, key: str) -> str | None:
+    """What our stamp says."""
+    metadata = embed.external_dashboard.metadata if embed.external_dashboard else None
+    value = metadata.get(key) if isinstance(metadata, Mapping) else None
+    return value if isinstance(value, str) else None
+
+
+def adopt(listed: Iterable[Embed], wanted: CreateDashboardEmbed, tenant: str | None = None) -> str:
     """The embed id of an existing dashboard that is proved to belong to the wanted client.
 
     :param listed: embeds as the API lists them. Where a dashboard has several, the one that carries its
         id was made together with it.
+    :param tenant: the tenant's key; a dashboard that is noted as another tenant's of the same client is not adopted.
     :raises AlreadyExistsError: it belongs to someone else, to nobody we can tell, or is not listed.
     """
     found = [embed for embed in listed if embed.dashboard_id == wanted.dashboard_id]
@@ -75,6 +86,13 @@ def adopt(listed: Iterable[Embed], wanted: CreateDashboardEmbed) -> str:
             f"the dashboard belongs to client {owner!r}, not to {wanted.client_id!r}. "
             "Choose another id for one of them.",
         )
+    theirs = _noted(own[0], TENANT_STAMP)
+    if tenant is not None and theirs is not None and theirs != tenant:
+        raise _taken(
+            wanted,
+            f"the dashboard belongs to tenant {theirs!r} of the same client, not to {tenant!r}. "
+            "Choose another id for one of them.",
+        )
     return own[0].embed_id
 
 
@@ -93,14 +111,23 @@ class DatabrainTarget:
     :param workspace_name: for specs that name no workspace.
     :param if_exists: ``adopt`` takes over a dashboard that is proved to be the tenant's; ``fail`` never does.
     :param stamp: note the owner in each new dashboard's metadata.
+    :param repeated: an earlier try may have created some of them, so that ``fail`` accepts proof too.
     """
 
-    def __init__(self, *, workspace_name: str | None = None, if_exists: IfExists = "adopt", stamp: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        workspace_name: str | None = None,
+        if_exists: IfExists = "adopt",
+        stamp: bool = True,
+        repeated: bool = False,
+    ) -> None:
         if if_exists not in ("adopt", "fail"):
             raise ValueError(f"if_exists is {if_exists!r}; it is 'adopt' or 'fail'")
         self._workspace_name = workspace_name
         self._if_exists = if_exists
         self._stamp = stamp
+        self._repeated = repeated
         self._listed: dict[str, list[Embed]] = {}
         self._ours: set[str] = set()
 
@@ -112,10 +139,16 @@ class DatabrainTarget:
             wanted = CreateDashboardEmbed.model_validate({**workspace, **fields})
         except ValidationError as invalid:
             raise SpecError(f"tenant {tenant!r}: {'; '.join(explain(invalid))}") from None
-        if STAMP in (wanted.metadata or {}):
-            # It would pass for our proof of the owner.
-            raise SpecError(f"tenant {tenant!r}: metadata: the key {STAMP!r} is this provider's own; leave it out")
-        return Desired(tenant, wanted.dashboard_id, stamped(wanted) if self._stamp else wanted)
+        for key in (STAMP, TENANT_STAMP):
+            if key in (wanted.metadata or {}):
+                # It would pass for our proof of the owner.
+                raise SpecError(f"tenant {tenant!r}: metadata: the key {key!r} is this provider's own; leave it out")
+        if wanted.is_rename_dashboard and not self._stamp:
+            raise SpecError(
+                f"tenant {tenant!r}: with is_rename_dashboard and without the stamp, nothing would prove whose the "
+                "dashboard is; leave one of them"
+            )
+        return Desired(tenant, wanted.dashboard_id, stamped(wanted, tenant) if self._stamp else wanted)
 
     async def survey(self, api_: AsyncTransport) -> None:
         """List the data app's embeds."""
@@ -143,19 +176,23 @@ class DatabrainTarget:
         """
         ours = desired.dashboard_id in self._ours
         try:
-            embed_id = self.decide(desired.wanted, self._listed.get(desired.dashboard_id, []), ours=ours)
+            listed = self._listed.get(desired.dashboard_id, [])
+            embed_id = self.decide(desired.wanted, listed, ours=ours, tenant=desired.tenant)
         except AlreadyExistsError as error:
             return Outcome(desired.tenant, desired.dashboard_id, Action.FAILED, error=error)
         action = Action.CREATED if ours else Action.ADOPTED
         return Outcome(desired.tenant, desired.dashboard_id, action, embed_id)
 
-    def decide(self, wanted: CreateDashboardEmbed, listed: Iterable[Embed], *, ours: bool) -> str:
+    def decide(
+        self, wanted: CreateDashboardEmbed, listed: Iterable[Embed], *, ours: bool, tenant: str | None = None
+    ) -> str:
         """The embed id of a dashboard whose id is taken.
 
         :param listed: what the API lists.
         :param ours: whether an earlier try of the same create may have made it.
+        :param tenant: the tenant's key in a table, where it comes from one.
         :raises AlreadyExistsError: it must not, or cannot, be adopted.
         """
-        if self._if_exists == "fail" and not ours:
+        if self._if_exists == "fail" and not (ours or self._repeated):
             raise _taken(wanted, "the dashboard exists already and if_exists is 'fail'")
-        return adopt(listed, wanted)
+        return adopt(listed, wanted, tenant)
