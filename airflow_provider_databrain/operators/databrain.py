@@ -157,11 +157,9 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
             # All clients' embeds: a conflict is to be told with the name of the other client.
             embed_id = target.decide(wanted, self.hook.list_embeds(), ours=ours)
             self.log.info("Dashboard %r exists and belongs to %r", wanted.dashboard_id, wanted.client_id)
-        except ConfigurationError:
-            self._forget_intent(context)
-            raise
-        except ApiError as error:
-            if not (tried_before or error.ambiguous or error.after_ambiguous):
+        except (ApiError, ConfigurationError) as error:
+            unclear = isinstance(error, ApiError) and (error.ambiguous or error.after_ambiguous)
+            if not (tried_before or unclear):
                 self._forget_intent(context)
             raise
         return embed_id

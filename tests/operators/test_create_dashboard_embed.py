@@ -23,21 +23,10 @@ from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.operators.databrain import CreateDashboardEmbedOperator
 from airflow_provider_databrain.provisioning.targets.databrain import STAMP
+from tests.emulator.client import ACCESS as SENT_ACCESS
 from tests.support import ACCESS, ODD_IDS, WORKSPACE, embed, set_connection
 
 ACME: dict[str, Any] = {"dashboard_id": "client-acme", "client_id": "acme", "access_settings": ACCESS}
-SENT_ACCESS = {
-    "datamartName": "customer-analytics",
-    "isAllowEmailReports": False,
-    "isAllowManageMetrics": True,
-    "isAllowMetricCreation": True,
-    "isAllowMetricDeletion": False,
-    "isAllowMetricLayoutChange": True,
-    "isAllowMetricUpdate": True,
-    "isAllowUnderlyingData": False,
-    "isAllowCreateDashboardView": True,
-    "metricCreationMode": "DRAG_DROP",
-}
 
 
 class Store:
