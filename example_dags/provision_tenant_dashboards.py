@@ -6,6 +6,8 @@ name, region, plan) and ``databrain_default``; and, to bound the load on Databra
 
 from __future__ import annotations
 
+import logging
+
 import sqlalchemy as sa
 from airflow.sdk import BaseHook, dag, task
 
@@ -13,6 +15,8 @@ from airflow_provider_databrain.operators.provisioning import (
     PlanTenantBatchesOperator,
     ProvisionTenantDashboardsOperator,
 )
+
+log = logging.getLogger(__name__)
 
 TENANTS = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant_id"}
 
@@ -79,7 +83,7 @@ def provision_tenant_dashboards() -> None:
     @task
     def all_provisioned(written: int) -> None:
         """Say how many tenants have their dashboard; runs only where every batch went well."""
-        print(f"{written} tenants have their dashboard")  # noqa: T201
+        log.info("%d tenants have their dashboard", written)
 
     written = write_back(provision.output)
     provision >> all_provisioned(written)

@@ -34,11 +34,9 @@ def create_app(state: State, control: Control, tokens: Mapping[str, TokenKind]) 
     app.include_router(DatabrainApi(state, control, tokens).router)
     app.add_middleware(FaultMiddleware, control=control)
 
-    async def refuse(_request: Request, refusal: Exception) -> JSONResponse:
-        assert isinstance(refusal, RefusalError)  # noqa: S101
+    @app.exception_handler(RefusalError)
+    async def refuse(_request: Request, refusal: RefusalError) -> JSONResponse:
         return refusal.response()
-
-    app.add_exception_handler(RefusalError, refuse)
 
     @app.get("/", response_class=HTMLResponse)
     async def page() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -237,9 +238,9 @@ class FetchWorkspaceRowsOperator(DatabrainOperator):
         self.output_path = output_path
         self.max_xcom_bytes = max_xcom_bytes
 
+    @abstractmethod
     def fetch(self, workspace_name: str, page: Page) -> Sequence[Received]:
         """Call the endpoint."""
-        raise NotImplementedError
 
     def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
         """Fetch, then return or write the rows."""

@@ -352,3 +352,15 @@ def test_a_binary_column_is_no_part_of_an_id(
 def test_a_renamed_dashboard_needs_the_stamp() -> None:
     with pytest.raises(SpecError, match="nothing would prove whose the dashboard is"):
         provision(spec={**SPEC, "name": "x", "is_rename_dashboard": True}, stamp=False)
+
+
+def test_a_tenant_named_as_its_client_keeps_its_dashboard_from_another_of_that_client(
+    connection: Emulator, warehouse: Path
+) -> None:
+    change(warehouse, "UPDATE tenants SET region = 't00'")
+    change(warehouse, "DELETE FROM tenants WHERE tenant_id > 't01'")
+    spec = {**SPEC, "dashboard_id": "group-{region}", "client_id": "{region}"}
+    first, second = plan(batch_size=1)
+    assert provision(batch=first, spec=spec) == {"t00": "group-t00"}
+    with pytest.raises(ProvisioningError, match="belongs to tenant 't00' of the same client, not to 't01'"):
+        provision(batch=second, spec=spec)

@@ -86,7 +86,8 @@ def adopt(listed: Iterable[Embed], wanted: CreateDashboardEmbed, tenant: str | N
             f"the dashboard belongs to client {owner!r}, not to {wanted.client_id!r}. "
             "Choose another id for one of them.",
         )
-    theirs = _noted(own[0], TENANT_STAMP)
+    # Without a note of its own, a stamped dashboard's tenant is named as its client is.
+    theirs = _noted(own[0], TENANT_STAMP) or _noted(own[0], STAMP)
     if tenant is not None and theirs is not None and theirs != tenant:
         raise _taken(
             wanted,
