@@ -10,17 +10,22 @@ CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
 # One name, so that an installation that was broken off is done again.
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+SCALE_STAMP := $(VENV)/.installed-scale
 # Bytecode is compiled once, at installation: Airflow's processes would each do it anew.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c $(CONSTRAINTS)
-TENANTS ?= 500
+TENANTS ?= $(if $(filter demo-celery,$(MAKECMDGOALS)),10000,500)
 
-.PHONY: demo demo-up test lint ui-check benchmark constraints clean
+.PHONY: demo demo-up demo-celery test lint ui-check benchmark constraints clean
 
 demo: $(STAMP)
 	@$(BIN)/python -m demo --tenants $(TENANTS)
 
 demo-up: $(STAMP)
 	@$(BIN)/python -m demo --tenants $(TENANTS) --up
+
+# PostgreSQL, Redis and two Celery workers, one of which is killed on the way.
+demo-celery: $(SCALE_STAMP)
+	@$(BIN)/python -m demo.celery --tenants $(TENANTS)
 
 # The lowest supported Airflow runs the unit tests; the checks of the code's form and the runs on a real Airflow
 # belong to the newest.
@@ -43,9 +48,11 @@ ui-check: $(DEV_STAMP)
 	$(INSTALL) playwright
 	$(BIN)/python -m demo.connection_form
 
+# About half an hour; BENCHMARKS=memory runs one. Tables to standard output, progress to standard error.
+BENCHMARKS ?= imports throughput second_run memory rate_limit on_airflow
 benchmark: $(DEV_STAMP)
-	$(INSTALL) apache-airflow-providers-http
-	$(BIN)/python -m benchmarks.provision
+	@$(INSTALL) apache-airflow-providers-http
+	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed; set PYTHON=...")'
@@ -61,9 +68,13 @@ $(DEV_STAMP): $(STAMP)
 	@$(INSTALL) -e '.[emulator]' --group dev
 	@touch $@
 
+$(SCALE_STAMP): $(STAMP)
+	@$(INSTALL) -e '.[emulator]' --group scale
+	@touch $@
+
 # Anew, when a dependency changes. No index URL goes into the files.
-COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --extra emulator --group dev --group extras --universal \
-	--python-version 3.11 --no-annotate --no-header --no-emit-index-url
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --extra emulator --group dev --group extras --group scale \
+	--universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url
 constraints: $(BIN)/uv
 	echo apache-airflow==3.3.2 | $(COMPILE) -c - --exclude-newer 2026-11-01 -o constraints/airflow-3.3.2.txt
 	echo apache-airflow==3.0.6 | $(COMPILE) -c - --exclude-newer 2025-09-10 \

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
     Connection,
     Context,
+    Stats,
     conf,
     mask_secret,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "BaseSensorOperator",
     "Connection",
     "Context",
+    "Stats",
     "amask_secret",
     "conf",
     "mask_secret",

@@ -1,13 +1,39 @@
-"""The dashboard that all contenders create."""
+"""What the benchmarks share: tenants, a server that answers, runs of the batch operator, and tables of results.
+
+Heavy imports are inside functions, because the benchmark of memory must not have them.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+ROOT = Path(__file__).parent.parent
+KEY = "benchmark-key"
+CREATE_PATH = "/api/v2/data-app/dashboard-embeds"
 
 DASHBOARD: dict[str, Any] = {
     "dashboard_id": "client-{tenant_id}",
     "client_id": "{tenant_id}",
     "workspace_name": "analytics",
+    "name": "{name}",
     "access_settings": {
         "datamart_name": "customer-analytics",
         "is_allow_email_reports": False,
@@ -21,8 +47,185 @@ DASHBOARD: dict[str, Any] = {
         "metric_creation_mode": "DRAG_DROP",
     },
 }
+"""The spec of the dashboard that all contenders create."""
 
 
-def fields(tenant: str) -> dict[str, Any]:
-    """The request's fields for one tenant."""
-    return DASHBOARD | {"dashboard_id": f"client-{tenant}", "client_id": tenant}
+def body(tenant: str, name: str) -> dict[str, Any]:
+    """The request's body for one tenant, for those who do not use the batch operator."""
+    from airflow_provider_databrain.api.databrain import CreateDashboardEmbed, wire
+
+    fields = DASHBOARD | {"dashboard_id": f"client-{tenant}", "client_id": tenant, "name": name}
+    return wire(CreateDashboardEmbed.model_validate(fields))
+
+
+def rows(count: int) -> Iterator[tuple[str, str, str]]:
+    """Tenants: id, name, region."""
+    for number in range(1, count + 1):
+        yield f"tenant-{number:06}", f"Tenant {number}", ("eu", "us", "apac")[number % 3]
+
+
+def fill(engine: sa.Engine, count: int) -> None:
+    """Make the table ``tenants`` anew with so many rows."""
+    import sqlalchemy as sa
+
+    columns = [
+        sa.Column("tenant_id", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text),
+        sa.Column("region", sa.Text),
+    ]
+    table = sa.Table("tenants", sa.MetaData(), *columns)
+    names = [column.name for column in columns]
+    with engine.begin() as connection:
+        table.drop(connection, checkfirst=True)
+        table.create(connection)
+        connection.execute(sa.insert(table), [dict(zip(names, row, strict=True)) for row in rows(count)])
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A running server of ``benchmarks.server``."""
+
+    url: str
+
+    def counts(self) -> Counter[str]:
+        """Calls so far, by kind; ``limited`` are those of them that were answered 429."""
+        return Counter({kind: int(count) for kind, count in self._stats().items() if kind != "cpu"})
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it has used."""
+        return float(self._stats()["cpu"])
+
+    def _stats(self) -> dict[str, float]:
+        with urllib.request.urlopen(f"{self.url}/_stats", timeout=30) as answer:  # noqa: S310 - our own
+            stats: dict[str, float] = json.load(answer)
+            return stats
+
+
+@contextmanager
+def answering(latency: float = 0.0, *more: str) -> Iterator[Answering]:
+    """A server in a process of its own, and the connection ``databrain_default`` to it."""
+    command = [sys.executable, "-m", "benchmarks.server", "--latency", str(latency), *more]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None  # noqa: S101 - a pipe
+            url = f"http://127.0.0.1:{int(process.stdout.readline())}"
+            connect("databrain_default", conn_type="databrain", host=url, password=KEY)
+            yield Answering(url)
+        finally:
+            process.terminate()
+
+
+def connect(conn_id: str, **fields: object) -> None:
+    """Set an Airflow connection, for this process and those that it starts."""
+    os.environ[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(fields)
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A temporary folder, in which Airflow has its home."""
+    with TemporaryDirectory(prefix="benchmark-") as name:
+        os.environ["AIRFLOW_HOME"] = str(Path(name) / "home")
+        # Airflow warns of each ``execute`` outside of a task.
+        os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
+        yield Path(name)
+
+
+class TaskInstance:
+    """What the operator sees of the task that it runs in."""
+
+    dag_id = "benchmark"
+    try_number = 1
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.xcoms: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Keep it."""
+        self.xcoms[key] = value
+
+
+@dataclass(frozen=True)
+class Run:
+    """One contender's run: time and CPU time, of all threads, in seconds."""
+
+    tenants: int
+    seconds: float
+    cpu: float
+
+    @property
+    def per_second(self) -> float:
+        """Tenants a second."""
+        return self.tenants / self.seconds
+
+    @property
+    def microseconds(self) -> float:
+        """Of CPU time, for each tenant."""
+        return self.cpu / self.tenants * 1e6
+
+
+@contextmanager
+def timed(tenants: int) -> Iterator[list[Run]]:
+    """Time what is done inside; afterwards the list has the run."""
+    measured: list[Run] = []
+    started, cpu = time.perf_counter(), time.process_time()
+    yield measured
+    measured.append(Run(tenants, time.perf_counter() - started, time.process_time() - cpu))
+
+
+def provision(run_id: str, **arguments: Any) -> tuple[dict[str, str], Counter[str]]:
+    """The batch operator's ``execute`` over the table ``tenants`` of the connection ``warehouse``.
+
+    :return: the ids, and how many tenants came to which end.
+    """
+    from airflow_provider_databrain.operators.provisioning import ProvisionTenantDashboardsOperator
+
+    operator = ProvisionTenantDashboardsOperator(
+        task_id="provision",
+        sql_conn_id="warehouse",
+        table="tenants",
+        key_column="tenant_id",
+        spec=DASHBOARD,
+        **arguments,
+    )
+    task_instance = TaskInstance(run_id)
+    context: Any = {"ti": task_instance}
+    return operator.execute(context), Counter(task_instance.xcoms["counts"])
+
+
+def demand(what: str, found: object, wanted: object) -> None:
+    """A contender that did not do the work has no time."""
+    if found != wanted:
+        raise RuntimeError(f"{what}: {found} instead of {wanted}")
+
+
+def options(name: str, description: str | None, **more: Mapping[str, Any]) -> argparse.Namespace:
+    """The command line; each benchmark can be tried out with a share of its tenants."""
+    parser = argparse.ArgumentParser(prog=f"benchmarks.{name}", description=description)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the tenants, to try a benchmark out")
+    for option, settings in more.items():
+        parser.add_argument(f"--{option}", **settings)
+    return parser.parse_args()
+
+
+def verdict(met: bool) -> str:
+    """A goal's cell of a table."""
+    return "met" if met else "**not met**"
+
+
+def show(title: str, header: Sequence[str], lines: Iterable[Sequence[object]], *notes: str) -> None:
+    """Print a section of ``benchmarks/README.md``."""
+    print(f"\n## {title}\n")
+    print(f"Python {platform.python_version()}, Airflow {version('apache-airflow')}, ", end="")
+    print(f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}.\n")
+    print(f"| {' | '.join(header)} |\n|{'---|' * len(header)}")
+    for line in lines:
+        print(f"| {' | '.join(map(str, line))} |")
+    for note in notes:
+        print(f"\n{note}")
+    sys.stdout.flush()
+
+
+def progress(text: str) -> None:
+    """Say on stderr how far it is."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

@@ -32,8 +32,10 @@ class Result:
     tenants: int
     created: int
     adopted: int
+    unchanged: int
     failed: int
     xcom_ids: int
+    api_calls: int
     seconds: float
 
 
@@ -113,8 +115,18 @@ def stack(folder: Path, tenants: int) -> Iterator[tuple[LocalAirflow, str]]:
             yield airflow, url
 
 
-def run(airflow: LocalAirflow, tenants: int) -> tuple[Result, dict[str, str]]:
-    """Run the Dag, showing progress; returns the result and the ids that XCom holds."""
+def calls(url: str) -> int:
+    """How many calls the emulator has had."""
+    counted: dict[str, int] = requests.get(f"{url}/_emulator/calls", timeout=10).json()
+    return sum(counted.values())
+
+
+def run(airflow: LocalAirflow, url: str, tenants: int) -> tuple[Result, dict[str, str]]:
+    """Run the Dag, showing progress; returns the result and the ids that XCom holds.
+
+    :param url: the emulator's.
+    """
+    called = calls(url)
     started = time.monotonic()
     run_id = airflow.trigger(DAG_ID)
     shown = ""
@@ -136,8 +148,16 @@ def run(airflow: LocalAirflow, tenants: int) -> tuple[Result, dict[str, str]]:
         if one["task_id"] == "provision" and one["state"] in FINISHED:
             ids |= airflow.xcom(DAG_ID, run_id, "provision", one["map_index"])
             counts.update(airflow.xcom(DAG_ID, run_id, "provision", one["map_index"], key="counts"))
-    failed = tenants - counts["created"] - counts["adopted"]
-    return Result(tenants, counts["created"], counts["adopted"], failed, len(ids), seconds), ids
+    good = {action: counts[action] for action in ("created", "adopted", "unchanged")}
+    result = Result(
+        tenants,
+        **good,
+        failed=tenants - sum(good.values()),
+        xcom_ids=len(ids),
+        api_calls=calls(url) - called,
+        seconds=seconds,
+    )
+    return result, ids
 
 
 def report(result: Result, ids: dict[str, str]) -> None:
@@ -166,7 +186,7 @@ def main() -> int:
     print("Starting the emulator and Airflow ...", flush=True)
     with stack(given.folder.resolve(), given.tenants) as (airflow, url):
         print(f"Running {DAG_ID} for {given.tenants} tenants ...", flush=True)
-        result, ids = run(airflow, given.tenants)
+        result, ids = run(airflow, url, given.tenants)
         if given.up:
             report(result, ids)
             print(f"\nAirflow:  {airflow.url}\nEmulator: {url}\nCtrl-C ends both.", flush=True)

@@ -1,4 +1,4 @@
-"""A real Airflow on this machine: api server, scheduler, dag processor and triggerer, each a process."""
+"""A real Airflow on this machine: api server, scheduler, dag processor, triggerer and more, each a process."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
 import requests
 
-COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+COMPONENTS: Mapping[str, tuple[str, ...]] = {
+    name: (name,) for name in ("api-server", "scheduler", "dag-processor", "triggerer")
+}
+"""What every Airflow consists of: a name, and the arguments of the ``airflow`` command."""
 FINISHED = ("success", "failed")
 
 
@@ -25,14 +29,24 @@ class LocalAirflow:
 
     :param home: AIRFLOW_HOME; logs of the components go to ``home/components``.
     :param dags: folder of Dag files.
-    :param environment: further environment variables, such as ``AIRFLOW_CONN_...``.
+    :param environment: further environment variables, such as ``AIRFLOW_CONN_...`` or an executor's.
     :param parallelism: tasks at a time. SQLite as metadata database bears no more than 16.
+    :param database: URL of the metadata database; an SQLite file in ``home`` where there is none.
+    :param components: what is started; workers of an executor go here.
     """
 
     def __init__(
-        self, home: Path, dags: Path, environment: Mapping[str, str] | None = None, *, parallelism: int = 8
+        self,
+        home: Path,
+        dags: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        parallelism: int = 8,
+        database: str | None = None,
+        components: Mapping[str, Sequence[str]] = COMPONENTS,
     ) -> None:
         self.home = home
+        self._components = components
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         secret = os.urandom(16).hex()
@@ -53,6 +67,7 @@ class LocalAirflow:
             "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": str(parallelism),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            **({"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database} if database else {}),
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
@@ -80,11 +95,11 @@ class LocalAirflow:
     def start(self) -> None:
         """Migrate the database, start all components and wait until they are healthy."""
         self.command("db", "migrate")
-        for component in COMPONENTS:
+        for component, arguments in self._components.items():
             with self._log(component).open("ab") as output:
                 # A session of its own, so that a component's children end with it.
                 self._processes[component] = subprocess.Popen(
-                    [sys.executable, "-m", "airflow", component],
+                    [sys.executable, "-m", "airflow", *arguments],
                     env=self.environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
                 )  # fmt: skip
         self._wait_until_healthy()
@@ -94,7 +109,8 @@ class LocalAirflow:
     def stop(self) -> None:
         """End every process that was started, with its children."""
         for process in self._processes.values():
-            _signal_group(process, signal.SIGINT)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)
         deadline = time.monotonic() + 15
         for process in self._processes.values():
             try:
@@ -102,9 +118,16 @@ class LocalAirflow:
             except subprocess.TimeoutExpired:
                 pass
             finally:
-                _signal_group(process, signal.SIGKILL)
-                process.wait()
+                _kill_session(process)
         self._processes.clear()
+
+    def kill(self, component: str) -> None:
+        """Kill a component and all its children with SIGKILL, as a machine does that goes down."""
+        _kill_session(self._processes.pop(component))
+
+    def runs_in(self, component: str, pid: int) -> bool:
+        """Whether a process is one of the component's."""
+        return _session(pid) == self._processes[component].pid
 
     def pids(self) -> list[int]:
         """Process ids of the components, each the leader of a process group."""
@@ -200,6 +223,18 @@ def free_port() -> int:
         return port
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
+def _kill_session(leader: subprocess.Popen[bytes]) -> None:
+    """Kill a session's leader and all members: a task has a process group of its own, but no session."""
+    for _ in range(2):  # again, for what was forked while the first round went on
+        for pid in psutil.pids():
+            if _session(pid) == leader.pid:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+    leader.wait()
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None

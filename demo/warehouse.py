@@ -10,10 +10,10 @@ REGIONS = ("eu", "us", "apac")
 PLANS = ("basic", "pro")
 
 
-def rows(count: int) -> Iterable[tuple[str, str, str, str]]:
-    """Tenants as an ETL would land them: id, name, region, plan."""
+def rows(count: int) -> Iterable[tuple[str, str, str, str, bool]]:
+    """Tenants as an ETL would land them: id, name, region, plan, whether it is active."""
     for number in range(1, count + 1):
-        yield f"tenant-{number:05}", f"Tenant {number}", REGIONS[number % 3], PLANS[number % 2]
+        yield f"tenant-{number:05}", f"Tenant {number}", REGIONS[number % 3], PLANS[number % 2], True
 
 
 def build(path: Path, tenants: int) -> None:
@@ -21,6 +21,8 @@ def build(path: Path, tenants: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with sqlite3.connect(path) as database:
         database.execute("DROP TABLE IF EXISTS tenants")
-        database.execute("CREATE TABLE tenants (tenant_id TEXT PRIMARY KEY, name TEXT, region TEXT, plan TEXT)")
-        database.executemany("INSERT INTO tenants VALUES (?, ?, ?, ?)", rows(tenants))
+        database.execute(
+            "CREATE TABLE tenants (tenant_id TEXT PRIMARY KEY, name TEXT, region TEXT, plan TEXT, is_active BOOLEAN)"
+        )
+        database.executemany("INSERT INTO tenants VALUES (?, ?, ?, ?, ?)", rows(tenants))
     database.close()

@@ -1,24 +1,27 @@
-"""One Databrain dashboard for each row of a tenant table, in batches, with the ids written back.
+"""One Databrain dashboard for each row of a tenant table, in batches, kept as the table says.
 
-Needs two connections: ``warehouse`` (any SQL connection, with a table ``tenants`` of the columns tenant_id,
-name, region, plan) and ``databrain_default``; and, to bound the load on Databrain, a pool ``databrain``.
+Needs two connections: ``warehouse`` (any SQL connection, with a table ``tenants`` of the columns tenant_id, name,
+region, plan and is_active) and ``databrain_default``; and, to bound the load on Databrain, a pool ``databrain``.
+What was provisioned is noted in the table ``tenant_dashboards`` of the warehouse, so a run costs what has changed.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
-import sqlalchemy as sa
-from airflow.sdk import BaseHook, dag, task
+from airflow.sdk import XComArg, dag, task
 
 from airflow_provider_databrain.operators.provisioning import (
     PlanTenantBatchesOperator,
     ProvisionTenantDashboardsOperator,
+    RemoveTenantDashboardsOperator,
 )
 
 log = logging.getLogger(__name__)
 
 TENANTS = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant_id"}
+LEDGER = {"ledger_conn_id": "warehouse", "ledger_table": "tenant_dashboards", "active_column": "is_active"}
 
 DASHBOARD = {
     "dashboard_id": "client-{tenant_id}",
@@ -44,49 +47,54 @@ DASHBOARD = {
 }
 
 
-@dag(schedule=None, catchup=False, tags=["databrain"], default_args={"retries": 2, "retry_delay": 30})
+@dag(
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    tags=["databrain"],
+    params={"dry_run": False},
+    default_args={"retries": 2, "retry_delay": 30},
+)
 def provision_tenant_dashboards() -> None:
-    """Plan key ranges, provision them side by side, write the dashboard ids back to the warehouse."""
+    """Plan key ranges, provision them side by side, hand the ids on, remove what inactive tenants had."""
     plan = PlanTenantBatchesOperator(task_id="plan", **TENANTS, batch_size=50)
 
     provision = ProvisionTenantDashboardsOperator.partial(
         task_id="provision",
         **TENANTS,
+        **LEDGER,
         spec=DASHBOARD,
         concurrency=16,
+        dry_run="{{ params.dry_run }}",
         pool="databrain",
         max_active_tis_per_dagrun=4,
         map_index_template="{{ task.batch['label'] }}",
     ).expand(batch=plan.output)
 
-    # The ids of the good tenants are written even where others failed.
+    # One task for all batches, so that its bounds hold for the whole run.
+    remove = RemoveTenantDashboardsOperator(
+        task_id="remove",
+        **TENANTS,
+        **LEDGER,
+        mode="incremental",
+        delete="dashboard",
+        max_deletions=25,
+        max_deletion_fraction=0.05,
+        dry_run="{{ params.dry_run }}",
+    )
+
+    # Also where some tenants failed: the ids of the good ones are in XCom.
     @task(trigger_rule="all_done")
-    def write_back(batches: list[dict[str, str]]) -> int:
-        """Note each tenant's dashboard id in the table ``tenant_dashboards``; returns how many."""
-        rows = [{"tenant_id": tenant, "dashboard_id": ids[tenant]} for ids in batches if ids for tenant in ids]
-        engine = BaseHook.get_hook(TENANTS["sql_conn_id"]).get_sqlalchemy_engine()
-        table = sa.Table(
-            "tenant_dashboards",
-            sa.MetaData(),
-            sa.Column("tenant_id", sa.String(255), primary_key=True),
-            sa.Column("dashboard_id", sa.String(255), nullable=False),
-        )
-        table.create(engine, checkfirst=True)
-        with engine.begin() as connection:
-            if rows:
-                doomed = table.c.tenant_id == sa.bindparam("tenant")
-                connection.execute(sa.delete(table).where(doomed), [{"tenant": row["tenant_id"]} for row in rows])
-                connection.execute(sa.insert(table), rows)
-        return len(rows)
+    def hand_on(batches: list[dict[str, str]], counts: list[dict[str, int]]) -> int:
+        """Stands for what you do with the ids: each batch is a mapping from tenant to dashboard id."""
+        total: Counter[str] = Counter()
+        for one in counts:
+            total.update(one)
+        log.info("%s", ", ".join(f"{number} {action}" for action, number in total.items()))
+        return sum(len(ids) for ids in batches if ids)
 
-    # A run with a failed batch must not end green because the task after it ran.
-    @task
-    def all_provisioned(written: int) -> None:
-        """Say how many tenants have their dashboard; runs only where every batch went well."""
-        log.info("%d tenants have their dashboard", written)
-
-    written = write_back(provision.output)
-    provision >> all_provisioned(written)
+    hand_on(provision.output, XComArg(provision, key="counts"))
+    provision >> remove
 
 
 provision_tenant_dashboards()

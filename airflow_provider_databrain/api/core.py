@@ -33,8 +33,8 @@ class ConfigurationError(ValueError):
 class Resend(Enum):
     """When a call whose outcome is unknown may be sent again."""
 
-    ALWAYS = "it changes nothing"
-    DETECTABLE = "it creates under an id that we chose, so that a second try finds the first one's work"
+    ALWAYS = "it changes nothing, or the same thing again"
+    DETECTABLE = "it creates or deletes under an id that we know, so that a second try finds the first one's work"
     IF_UNPROCESSED = "only when the server cannot have acted on it"
 
 
@@ -77,7 +77,7 @@ class Request(Generic[T]):
     :param read: turns the decoded JSON of a success into the call's result; raises
         ``MalformedAnswerError`` where it is not what the API documents.
     :param tenant: the tenant it is for, named in errors.
-    :param dashboard: the dashboard id it is about, named in errors.
+    :param dashboard: the dashboard or embed id it is about, named in errors.
     """
 
     endpoint: Endpoint
@@ -111,7 +111,7 @@ class Reply:
         """Seconds the server asks to wait, from ``Retry-After``, ``RateLimit-Reset`` or ``X-RateLimit-Reset``."""
         for name in ("retry-after", "ratelimit-reset", "x-ratelimit-reset"):
             if value := self.headers.get(name):
-                seconds = _seconds_from(value)
+                seconds = _seconds_from(value, self.headers.get("date"))
                 if seconds is not None:
                     return seconds
         return None
@@ -295,17 +295,29 @@ def explain(invalid: ValidationError) -> list[str]:
     ]
 
 
-def _seconds_from(value: str) -> float | None:
-    """Read a wait: seconds, an HTTP date, or a point in time in Unix seconds or milliseconds."""
+def _seconds_from(value: str, date: str | None = None) -> float | None:
+    """Read a wait: seconds, an HTTP date, or a point in time in Unix seconds or milliseconds.
+
+    :param date: the server's own ``Date``, because its clock and ours may disagree.
+    """
+    now = _moment(date) if date else None
+    if now is None:
+        now = time.time()
     try:
         number = float(value)
     except ValueError:
-        try:
-            return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-        except (ValueError, OverflowError):
-            return None
+        moment = _moment(value)
+        return None if moment is None else max(0.0, moment - now)
     if not 0 <= number < float("inf"):
         return None
     if number > 1e12:
         number /= 1000
-    return max(0.0, number - time.time()) if number > 1e9 else number
+    return max(0.0, number - now) if number > 1e9 else number
+
+
+def _moment(value: str) -> float | None:
+    """An HTTP date as Unix seconds."""
+    try:
+        return email.utils.parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, JsonValue, model_validator
+from pydantic import BaseModel, Field, JsonValue, create_model, model_validator
 
 from airflow_provider_databrain.api.core import (
     Call,
@@ -49,6 +49,8 @@ _CODES: dict[str, type[ApiError]] = {
     "INVALID_WORKSPACE_NAME": NotFoundError,
     "WORKSPACE_DOES_NOT_EXIST": NotFoundError,
     "TEMPLATE_DASHBOARD_ERROR": NotFoundError,
+    "INVALID_EMBED_ID": NotFoundError,
+    "EMBED_NOT_FOUND": NotFoundError,  # ours, see _find_error
     "INVALID_REQUEST_BODY": InvalidRequestError,
     "CLIENT_ID_ERROR": InvalidRequestError,
     "INVALID_DASHBOARD_DATA": InvalidRequestError,
@@ -65,7 +67,11 @@ _PLAIN_WORDS: dict[str, type[ApiError]] = {
 
 
 def _find_error(payload: object) -> tuple[str | None, str] | None:
-    """Read ``error``: an object with code and message, a plain string, null or absent."""
+    """Read ``error``: an object with code and message, a plain string, null or absent.
+
+    Deleting an embed that is not there is answered with the code of a wrong body, and only the message says so; it
+    gets the code EMBED_NOT_FOUND here.
+    """
     if not isinstance(payload, Mapping):
         return None
     error = payload.get("error")
@@ -73,8 +79,10 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
         return None
     if isinstance(error, Mapping):
         code = error.get("code")
-        message = error.get("message")
-        return (str(code) if code else None, str(message or code or "no message"))
+        message = str(error.get("message") or code or "no message")
+        if code == "INVALID_REQUEST_BODY" and "embed not found" in message.lower():
+            code = "EMBED_NOT_FOUND"
+        return (str(code) if code else None, message)
     text = str(error)
     return (text if len(text) <= 40 else None, text)
 
@@ -99,6 +107,21 @@ CREATE_DASHBOARD_EMBED = _endpoint(
 )
 # Page list-embed.
 LIST_EMBEDS = _endpoint("list embeds", "GET", "/data-app/embeds", API_KEY, legacy_path="/api/v2/dataApp/embeds")
+# Page update-embed.
+UPDATE_EMBED = _endpoint("update embed", "PUT", "/data-app/embeds", API_KEY, legacy_path="/api/v2/dataApp/embeds")
+# Page rename-embed.
+RENAME_EMBED = _endpoint(
+    "rename embed", "PUT", "/data-app/embeds/rename", API_KEY, legacy_path="/api/v2/dataApp/embeds/rename"
+)
+# Page delete-embed. Its sample of the older form is a POST to this path, which is how an embed is created: never that.
+DELETE_EMBED = _endpoint(
+    "delete embed",
+    "DELETE",
+    "/data-app/embeds",
+    API_KEY,
+    legacy_path="/api/v2/dataApp/embeds",
+    resend=Resend.DETECTABLE,
+)
 # The vendor's page prints no full path for this one; it is inferred from its sibling below.
 FETCH_WORKSPACE_METRICS = _endpoint("fetch workspace metrics", "POST", "/workspace/metrics", SERVICE_TOKEN)
 # Page cloud-databrain-endpoint.
@@ -151,6 +174,21 @@ class AccessSettings(Extensible):
     table_tenancy_settings: list[TableTenancy] | None = None
 
 
+_SETTINGS: dict[str, Any] = {
+    # The field's own checks stay, so that None is refused where it is no value; left out, it is not sent.
+    name: (Annotated[info.annotation, info], None)
+    for name, info in AccessSettings.model_fields.items()
+    if name not in Extensible.model_fields
+}
+AccessSettingsChange = create_model(
+    "AccessSettingsChange",
+    __base__=Extensible,
+    __module__=__name__,
+    __doc__="Some of the fields of ``AccessSettings``: those to be changed.",
+    **_SETTINGS,
+)
+
+
 class SchemaPair(Sent):
     """A schema to be replaced on import, and by which."""
 
@@ -188,10 +226,21 @@ class CreateDashboardEmbed(Extensible):
     schema_pairs: list[SchemaPair] | None = None
 
 
-class CreatedEmbed(Received):
-    """``id`` is the embed's id. The legacy path answers no ``name``."""
+class ChangedEmbed(Received):
+    """``id`` is the embed's id."""
 
     id: Name
+
+
+class CreatedEmbed(ChangedEmbed):
+    """``id`` is the embed's id. The legacy path answers no ``name``."""
+
+    name: str | None = None
+
+
+class RenamedEmbed(ChangedEmbed):
+    """``id`` is the embed's id, ``name`` its new name where the server repeats it."""
+
     name: str | None = None
 
 
@@ -266,6 +315,8 @@ class _Embeds(Received):
 
 
 _read_created = reader(CreatedEmbed)
+_read_changed = reader(ChangedEmbed)
+_read_renamed = reader(RenamedEmbed)
 _read_metrics = reader(_Metrics)
 _read_dashboards = reader(_WorkspaceDashboards)
 _read_workspaces = reader(_Workspaces)
@@ -315,6 +366,51 @@ def list_embeds(*, client_id: str | None = None, page: Page = None) -> Call[list
         return Request(LIST_EMBEDS, lambda payload: _read_embeds(payload).data, query=paging | client)
 
     return _pages(request, page)
+
+
+def update_embed(embed_id: str, access_settings: Mapping[str, Any] | AccessSettings) -> Request[str]:
+    """Change what a tenant may do on its dashboard, at once. The result is the embed's id.
+
+    Unclear failures are tried again: the same values twice change nothing more.
+
+    :param access_settings: all settings, or a mapping of those to be changed (see ``AccessSettingsChange``), by their
+        Python names or the API's own; a list in it replaces the present one as a whole.
+    :raises ValueError: ``embed_id`` is blank, or a setting is unknown or has a wrong value.
+    """
+    settings: Extensible = (
+        access_settings
+        if isinstance(access_settings, AccessSettings)
+        else AccessSettingsChange.model_validate(access_settings)
+    )
+    body = {"embedId": _filled(embed_id, "embed_id"), "accessSettings": wire(settings)}
+    return Request(UPDATE_EMBED, _read_id, body=_json(body), dashboard=embed_id)
+
+
+def rename_embed(embed_id: str, name: str, *, is_rename_dashboard: bool | None = None) -> Request[RenamedEmbed]:
+    """Give an embed another name.
+
+    Unclear failures are tried again: the same name twice changes nothing more.
+
+    :param is_rename_dashboard: show ``name`` as the dashboard's title too; None, as False, leaves the title.
+    :raises ValueError: ``embed_id`` or ``name`` is blank.
+    """
+    body: dict[str, Any] = {"embedId": _filled(embed_id, "embed_id"), "name": _filled(name, "name")}
+    if is_rename_dashboard is not None:
+        body["isRenameDashboard"] = is_rename_dashboard
+    return Request(RENAME_EMBED, _read_renamed, body=_json(body), dashboard=embed_id)
+
+
+def delete_embed(embed_id: str, *, is_delete_dashboard: bool = False) -> Request[str]:
+    """Delete an embed; its guest tokens end with it. The result is the embed's id.
+
+    Unclear failures are tried again, so that a ``NotFoundError`` with ``after_ambiguous`` may stand for an earlier
+    try that did delete it.
+
+    :param is_delete_dashboard: delete the dashboard it shows too.
+    :raises ValueError: ``embed_id`` is blank.
+    """
+    query = {"embedId": _filled(embed_id, "embed_id"), "isDeleteDashboard": "true" if is_delete_dashboard else "false"}
+    return Request(DELETE_EMBED, _read_id, query=query, dashboard=embed_id)
 
 
 def fetch_workspace_metrics(workspace_name: str, *, page: Page = None) -> Call[list[Metric]]:
@@ -371,10 +467,18 @@ def _pages(request: Callable[[int | None], Request[list[Row]]], page: Page) -> C
 
 
 def _workspace_page(workspace_name: str, number: int | None) -> bytes:
-    if not workspace_name:
-        raise ValueError("workspace_name is empty")
     paging = {} if number is None else {"isPagination": True, "pageNumber": number}
-    return _json({"workspaceName": workspace_name} | paging)
+    return _json({"workspaceName": _filled(workspace_name, "workspace_name")} | paging)
+
+
+def _read_id(payload: object) -> str:
+    return _read_changed(payload).id
+
+
+def _filled(value: str, name: str) -> str:
+    if not value or not value.strip():
+        raise ValueError(f"{name} is empty")
+    return value
 
 
 def _json(fields: Mapping[str, Any]) -> bytes:

@@ -26,7 +26,7 @@ class ApiError(Exception):
     :param code: the API's own error code, where it gave one.
     :param endpoint: the call's name, such as ``create dashboard embed``.
     :param tenant: the tenant (client id) the call was for, where it was for one.
-    :param dashboard: the dashboard id the call was about, where it was about one.
+    :param dashboard: the dashboard or embed id the call was about, where it was about one.
     :param retry_after: seconds the server asks to wait before the next try.
     """
 
@@ -81,7 +81,7 @@ class AuthenticationError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """Something the call names (workspace, template, dashboard) does not exist."""
+    """Something the call names (workspace, template, dashboard, embed) does not exist."""
 
 
 class InvalidRequestError(ApiError):

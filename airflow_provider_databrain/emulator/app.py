@@ -12,7 +12,8 @@ import jinja2
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from airflow_provider_databrain.emulator.databrain import DatabrainApi, RefusalError, TokenKind
+from airflow_provider_databrain.emulator.checks import RefusalError
+from airflow_provider_databrain.emulator.databrain import DatabrainApi, TokenKind
 from airflow_provider_databrain.emulator.faults import Behaviour, Control, Fault, FaultMiddleware
 from airflow_provider_databrain.emulator.state import State
 
@@ -57,6 +58,11 @@ def create_app(state: State, control: Control, tokens: Mapping[str, TokenKind]) 
     @app.get("/_emulator/requests")
     async def requests() -> list[dict[str, Any]]:
         return [asdict(request) for request in control.log]
+
+    @app.get("/_emulator/calls")
+    async def calls() -> dict[str, int]:
+        """How often each operation was called since the start."""
+        return {f"{method} {path}": count for (method, path), count in control.arrived.items()}
 
     @app.put("/_emulator/faults")
     async def set_faults(faults: list[Fault]) -> list[Fault]:

@@ -1,79 +1,31 @@
 """The emulated Databrain API.
 
 Written from the vendor's reference and apart from the client's models, so that each checks the other. Where the
-reference is silent, the choice is ours: an unknown field is refused; checks come in the order token, body,
-workspace, client, dashboard id, template; a token of the wrong kind is 401.
+reference is silent, the choice is ours: checks come in the order token, body, workspace, client, dashboard id,
+template; a token of the wrong kind is 401. ``checks`` has those of the body.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
 
+from airflow_provider_databrain.emulator.checks import (
+    RefusalError,
+    create_body,
+    delete_query,
+    invalid,
+    list_body,
+    rename_body,
+    update_body,
+)
 from airflow_provider_databrain.emulator.faults import Control
 from airflow_provider_databrain.emulator.state import DATA_APP, EmbedRow, State
 
 PAGE_SIZE = 10
 TokenKind = Literal["api_key", "service_token"]
-
-_CREATE = {
-    "dashboardId": str,
-    "workspaceName": str,
-    "clientId": str,
-    "accessSettings": dict,
-    "templateDashboardId": str,
-    "metadata": dict,
-    "isAllowPrivateMetricsByDefault": bool,
-    "name": str,
-    "embedDescription": str,
-    "isImportMetrics": bool,
-    "importDashboardData": dict,
-    "isRenameDashboard": bool,
-    "metricImportMode": str,
-    "schemaPairs": list,
-}
-_CREATE_REQUIRED = ("dashboardId", "workspaceName", "clientId", "accessSettings")
-_ACCESS = {
-    "datamartName": str,
-    "isAllowEmailReports": bool,
-    "isAllowManageMetrics": bool,
-    "isAllowMetricCreation": bool,
-    "isAllowMetricDeletion": bool,
-    "isAllowMetricLayoutChange": bool,
-    "isAllowMetricUpdate": bool,
-    "isAllowUnderlyingData": bool,
-    "isAllowCreateDashboardView": bool,
-    "metricCreationMode": str,
-    "isAllowAiPilot": bool,
-    "joinModel": str,
-    "isIncrementalJoin": bool,
-    "tableTenancySettings": list,
-}
-_ACCESS_REQUIRED = tuple(_ACCESS)[:10]
-_CHOICES = {
-    "metricImportMode": ("GALLERY", "METRIC"),
-    "metricCreationMode": ("DRAG_DROP", "CHAT"),
-    "joinModel": ("single", "multi"),
-}
-_LIST = {"workspaceName": str, "isPagination": bool, "pageNumber": int}
-_WORDS = {str: "a string", dict: "of type object", bool: "a boolean", list: "an array", int: "a number"}
-
-
-class RefusalError(Exception):
-    """An error answer."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-    def response(self) -> JSONResponse:
-        """The answer's JSON."""
-        return JSONResponse({"error": {"code": self.code, "message": str(self)}}, self.status)
 
 
 class DatabrainApi:
@@ -90,6 +42,9 @@ class DatabrainApi:
         for prefix in ("/data-app", "/dataApp"):
             self.router.post(f"{prefix}/dashboard-embeds")(self.create_embed)
             self.router.get(f"{prefix}/embeds")(self.list_embeds)
+            self.router.put(f"{prefix}/embeds")(self.update_embed)
+            self.router.put(f"{prefix}/embeds/rename")(self.rename_embed)
+            self.router.delete(f"{prefix}/embeds")(self.delete_embed)
         self.router.get("/workspace")(self.list_workspaces)
         self.router.post("/workspace/metrics")(self.workspace_metrics)
         self.router.post("/workspace/dashboards")(self.workspace_dashboards)
@@ -97,8 +52,7 @@ class DatabrainApi:
     async def create_embed(self, request: Request) -> dict[str, Any]:
         """Create a client's dashboard. The legacy path answers no name."""
         self._authorize(request, "api_key")
-        body = await _create_body(request)
-        _check_create(body, self._control.behaviour.max_id_length)
+        body = await create_body(request, self._control.behaviour.max_id_length)
         _check_references(body, self._state, self._control)
         dashboard = body["dashboardId"]
         renamed = body.get("isRenameDashboard") and body.get("name")
@@ -117,6 +71,30 @@ class DatabrainApi:
         paged = query.get("isPagination") == "true" and not behaviour.ignores_paging
         limit, offset = _window(query.get("pageNumber", "1")) if paged else (-1, 0)
         return {"data": [_embed(row) for row in self._state.embeds(client, limit, offset)], "error": None}
+
+    async def update_embed(self, request: Request) -> dict[str, Any]:
+        """Change some of an embed's access settings; the others stay."""
+        self._authorize(request, "api_key")
+        body = await update_body(request)
+        if not self._state.update_embed(body["embedId"], body["accessSettings"]):
+            raise _no_embed()
+        return {"id": body["embedId"], "error": None}
+
+    async def rename_embed(self, request: Request) -> dict[str, Any]:
+        """Rename an embed, and its dashboard where that is asked for."""
+        self._authorize(request, "api_key")
+        body = await rename_body(request)
+        if not self._state.rename_embed(body["embedId"], body["name"], dashboard=body.get("isRenameDashboard", False)):
+            raise _no_embed()
+        return {"id": body["embedId"], "name": body["name"], "error": None}
+
+    async def delete_embed(self, request: Request) -> dict[str, Any]:
+        """Delete an embed, and its dashboard where that is asked for; one that stays keeps its id taken."""
+        self._authorize(request, "api_key")
+        query = delete_query(request)
+        if not self._state.delete_embed(query["embedId"], dashboard=query.get("isDeleteDashboard") == "true"):
+            raise invalid("Embed not found")
+        return {"id": query["embedId"], "error": None}
 
     async def list_workspaces(self, request: Request) -> dict[str, Any]:
         """List the organization's workspaces."""
@@ -147,8 +125,7 @@ class DatabrainApi:
 
     async def _workspace_body(self, request: Request) -> dict[str, Any]:
         self._authorize(request, "service_token")
-        body = _object(await request.body())
-        _check(body, _LIST, ("workspaceName",))
+        body = await list_body(request)
         if not self._state.has_workspace(body["workspaceName"]):
             raise RefusalError(400, "WORKSPACE_ID_ERROR", "invalid workspace name, workspace name not found")
         return body
@@ -158,38 +135,6 @@ class DatabrainApi:
             limit, offset = _window(number)
             rows = rows[offset : offset + limit]
         return {"data": rows, "error": None}
-
-
-async def _create_body(request: Request) -> dict[str, Any]:
-    kind = request.headers.get("content-type", "").split(";")[0]
-    if kind != "multipart/form-data":
-        return _object(await request.body())
-    body: dict[str, Any] = {}
-    async with request.form() as form:
-        for name, value in form.items():
-            if isinstance(value, str):
-                body[name] = _parsed(value) if _CREATE.get(name, str) is not str else value
-                continue
-            document = _parsed((await value.read()).decode("utf-8", "replace"))
-            if name != "importDashboardDataFile" or value.content_type != "application/json":
-                raise _invalid(f'"{name}" is not allowed')
-            if not isinstance(document, dict) or not isinstance(document.get("data"), dict):
-                raise RefusalError(400, "INVALID_DASHBOARD_DATA", "Uploaded JSON missing data")
-            body["_file"] = document["data"]
-    # The file wins over the field.
-    if "_file" in body:
-        body["importDashboardData"] = body.pop("_file")
-    return body
-
-
-def _check_create(body: Mapping[str, Any], max_id_length: int) -> None:
-    _check(body, _CREATE, _CREATE_REQUIRED)
-    for name in ("dashboardId", "clientId", "workspaceName"):
-        if len(body[name]) > max_id_length:
-            raise _invalid(f'"{name}" length must be less than or equal to {max_id_length} characters long')
-    _check(body["accessSettings"], _ACCESS, _ACCESS_REQUIRED)
-    for item in body["accessSettings"].get("tableTenancySettings", []):
-        _check(item, {"name": str, "clientColumn": str}, ("name", "clientColumn"))
 
 
 def _check_references(body: Mapping[str, Any], state: State, control: Control) -> None:
@@ -205,40 +150,8 @@ def _check_references(body: Mapping[str, Any], state: State, control: Control) -
         raise RefusalError(400, "TEMPLATE_DASHBOARD_ERROR", "Invalid template dashboard id")
 
 
-def _check(body: object, fields: Mapping[str, type], required: tuple[str, ...]) -> None:
-    if not isinstance(body, dict):
-        raise _invalid('"value" must be of type object')
-    for name in required:
-        if name not in body:
-            raise _invalid(f'"{name}" is required')
-    for name, value in body.items():
-        kind = fields.get(name)
-        if kind is None:
-            raise _invalid(f'"{name}" is not allowed')
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise _invalid(f'"{name}" must be {_WORDS[kind]}')
-        if kind is str and not value:
-            raise _invalid(f'"{name}" is not allowed to be empty')
-        if name in _CHOICES and value not in _CHOICES[name]:
-            raise _invalid(f'"{name}" must be one of [{", ".join(_CHOICES[name])}]')
-
-
-def _invalid(message: str) -> RefusalError:
-    return RefusalError(400, "INVALID_REQUEST_BODY", message)
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    body = _parsed(raw.decode("utf-8", "replace"))
-    if not isinstance(body, dict):
-        raise _invalid("Request body validation failed")
-    return body
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise _invalid("Request body validation failed") from None
+def _no_embed() -> RefusalError:
+    return RefusalError(400, "INVALID_EMBED_ID", "Invalid embed id")
 
 
 def _window(page: object) -> tuple[int, int]:
@@ -246,12 +159,12 @@ def _window(page: object) -> tuple[int, int]:
     try:
         number = int(str(page))
     except ValueError:
-        raise _invalid('"pageNumber" must be a number') from None
+        raise invalid('"pageNumber" must be a number') from None
     return PAGE_SIZE, max(0, number - 1) * PAGE_SIZE
 
 
 def _embed(row: EmbedRow) -> dict[str, Any]:
-    times = {"createdAt": row.created_at, "updatedAt": row.created_at}
+    times = {"createdAt": row.created_at, "updatedAt": row.updated_at}
     return {
         "embedId": row.embed_id,
         "embedType": "dashboard",

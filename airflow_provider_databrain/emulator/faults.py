@@ -7,7 +7,7 @@ import re
 import socket
 import struct
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -52,6 +52,7 @@ class Behaviour(BaseModel):
     :param ignores_client_filter: the embed list answers everyone's embeds whatever ``clientId`` asks for.
     :param ignores_paging: lists answer everything at once.
     :param max_id_length: longest id accepted. The real limit is not documented; this one is ours.
+    :param read_only: refuses with 403 whatever would change something, before it looks at the token.
     """
 
     latency: float = 0.0
@@ -61,6 +62,7 @@ class Behaviour(BaseModel):
     ignores_client_filter: bool = False
     ignores_paging: bool = False
     max_id_length: int = 255
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Control:
 
     behaviour: Behaviour = field(default_factory=Behaviour)
     faults: list[Fault] = field(default_factory=list)
+    arrived: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """API requests by method and path, without the query. Counted on arrival: complete before the answer is."""
     log: deque[Logged] = field(default_factory=lambda: deque(maxlen=100_000))
     transports: dict[tuple[str, int], asyncio.Transport] = field(default_factory=dict)
     _seen: dict[int, int] = field(default_factory=dict)
@@ -118,6 +122,11 @@ class Control:
         return start + self.behaviour.window_seconds - now if count >= self.behaviour.rate_limit else 0.0
 
 
+def _changes_something(method: str, path: str) -> bool:
+    """Whether a request is one that changes the API's state; lists by POST do not."""
+    return method in ("PUT", "DELETE") or (method == "POST" and path.endswith(("/embeds", "/dashboard-embeds")))
+
+
 class FaultMiddleware:
     """Applies latency, rate limit and faults to the API's requests, and logs them."""
 
@@ -131,6 +140,7 @@ class FaultMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        self._control.arrived[scope["method"], scope["path"]] += 1
         status: int | None = None
 
         async def noting(message: Message) -> None:
@@ -159,20 +169,26 @@ class FaultMiddleware:
 
     async def _answer(self, fault: Fault | None, scope: Scope, receive: Receive, send: Send) -> None:
         if fault is None:
-            await self._app(scope, receive, send)
+            await self._act(scope, receive, send)
             return
         if fault.kind == "too_many":
             await _too_many(fault.seconds)(scope, receive, send)
             return
         if fault.kind == "slow":
-            await self._app(scope, receive, _Held(send, fault.seconds))
+            await self._act(scope, receive, _Held(send, fault.seconds))
             return
         if fault.kind not in ("error_before", "reset_before"):
-            await self._app(scope, receive, _swallow)
+            await self._act(scope, receive, _swallow)
         if fault.kind in ("reset_before", "reset_after"):
             self._reset(scope)
         else:
             await _spoiled(fault)(scope, receive, send)
+
+    async def _act(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._control.behaviour.read_only and _changes_something(scope["method"], scope["path"]):
+            await _read_only()(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
     def _reset(self, scope: Scope) -> None:
         transport = self._control.transports[tuple(scope["client"])]
@@ -203,6 +219,10 @@ async def _swallow(message: Message) -> None:
 def _too_many(seconds: float) -> Response:
     body = {"error": {"code": "RATE_LIMITED", "message": "Too many requests"}}
     return JSONResponse(body, 429, {"Retry-After": f"{seconds:.3f}".rstrip("0").rstrip(".")})
+
+
+def _read_only() -> Response:
+    return JSONResponse({"error": {"code": "READ_ONLY", "message": "Changes are refused"}}, 403)
 
 
 def _spoiled(fault: Fault) -> Response:

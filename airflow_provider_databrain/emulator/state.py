@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS embeds (
     request TEXT NOT NULL, created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')));
 CREATE INDEX IF NOT EXISTS embeds_client ON embeds (client_id);
 """
+ADDED_COLUMNS = {"updated_at": "TEXT", "access_changes": "TEXT NOT NULL DEFAULT '{}'"}
+"""Columns of ``embeds`` that files made by earlier releases lack. No ``updated_at`` means never changed."""
 DATA_APP = "tenant-app"
 
 
@@ -35,6 +37,7 @@ class EmbedRow:
     dashboard_name: str
     metadata: dict[str, Any]
     created_at: str
+    updated_at: str
     workspace: str
 
 
@@ -51,6 +54,10 @@ class State:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.executescript(SCHEMA)
+        present = {column[1] for column in self._all("PRAGMA table_info(embeds)")}
+        for column, kind in ADDED_COLUMNS.items():
+            if column not in present:
+                self._db.execute(f"ALTER TABLE embeds ADD COLUMN {column} {kind}")
 
     def add_workspace(self, name: str, *, metrics: Iterable[str] = (), dashboards: Iterable[str] = ()) -> None:
         """Add a workspace with metrics and pre-built dashboards, each named by its id."""
@@ -124,10 +131,54 @@ class State:
                 (body["dashboardId"], body["dashboardId"], body["clientId"], name, json.dumps(body)),
             )
 
+    def update_embed(self, embed_id: str, access_settings: dict[str, Any]) -> bool:
+        """Change some access settings; False where there is no such embed."""
+        with self._lock, self._db:
+            row = self._db.execute("SELECT access_changes FROM embeds WHERE embed_id = ?", (embed_id,)).fetchone()
+            if row is None:
+                return False
+            self._db.execute(
+                "UPDATE embeds SET access_changes = ?, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ') WHERE embed_id = ?",
+                (json.dumps(json.loads(row[0]) | access_settings), embed_id),
+            )
+            return True
+
+    def rename_embed(self, embed_id: str, name: str, *, dashboard: bool) -> bool:
+        """Rename an embed and, where ``dashboard``, what it shows; False where there is no such embed."""
+        with self._lock, self._db:
+            found = self._db.execute(
+                "UPDATE embeds SET name = ?, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ') WHERE embed_id = ?",
+                (name, embed_id),
+            )
+            if dashboard:
+                self._db.execute(
+                    "UPDATE dashboards SET name = ?"
+                    " WHERE dashboard_id = (SELECT dashboard_id FROM embeds WHERE embed_id = ?)",
+                    (name, embed_id),
+                )
+            return found.rowcount > 0
+
+    def delete_embed(self, embed_id: str, *, dashboard: bool) -> bool:
+        """Delete an embed and, where ``dashboard``, what it shows; False where there is no such embed."""
+        with self._lock, self._db:
+            if dashboard:
+                self._db.execute(
+                    "DELETE FROM dashboards WHERE dashboard_id = (SELECT dashboard_id FROM embeds WHERE embed_id = ?)",
+                    (embed_id,),
+                )
+            return self._db.execute("DELETE FROM embeds WHERE embed_id = ?", (embed_id,)).rowcount > 0
+
+    def access_settings(self, embed_id: str) -> dict[str, Any]:
+        """What the client may do now: the settings it was created with, and what was changed since."""
+        [(created, changes)] = self._all("SELECT request, access_changes FROM embeds WHERE embed_id = ?", embed_id)
+        settings: dict[str, Any] = json.loads(created)["accessSettings"] | json.loads(changes)
+        return settings
+
     def embeds(self, client_id: str | None = None, limit: int = -1, offset: int = 0) -> list[EmbedRow]:
         """Embeds in order of creation, of one client or all."""
         rows = self._all(
-            "SELECT e.embed_id, e.dashboard_id, e.client_id, e.name, d.name, d.metadata, e.created_at, d.workspace"
+            "SELECT e.embed_id, e.dashboard_id, e.client_id, e.name, d.name, d.metadata, e.created_at,"
+            " coalesce(e.updated_at, e.created_at), d.workspace"
             " FROM embeds e JOIN dashboards d USING (dashboard_id) WHERE e.client_id = coalesce(?, e.client_id)"
             " ORDER BY e.rowid LIMIT ? OFFSET ?",
             client_id,
@@ -135,8 +186,8 @@ class State:
             offset,
         )
         return [
-            EmbedRow(embed, dashboard, client, name, title, json.loads(metadata), created, workspace)
-            for embed, dashboard, client, name, title, metadata, created, workspace in rows
+            EmbedRow(embed, dashboard, client, name, title, json.loads(metadata), created, updated, workspace)
+            for embed, dashboard, client, name, title, metadata, created, updated, workspace in rows
         ]
 
     def count_embeds(self) -> int:

@@ -19,7 +19,8 @@ from airflow_provider_databrain.api.core import Call, ConfigurationError, Server
 if TYPE_CHECKING:
     from typing import Self
 
-    from airflow_provider_databrain.transport.aio import AsyncTransport
+    from airflow_provider_databrain.transport.aio import AsyncTransport, Watch
+    from airflow_provider_databrain.transport.pace import Pace
     from airflow_provider_databrain.transport.sync import SyncTransport
 
 P = ParamSpec("P")
@@ -171,11 +172,15 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
             raise RuntimeError("open the hook first: async with hook: ...")
         return await self._async.run(call)
 
-    def concurrent(self, limit: int) -> AsyncTransport:
-        """A transport of its own for up to ``limit`` calls at a time; the caller opens it."""
+    def concurrent(self, limit: int, *, pace: Pace | None = None, watch: Watch | None = None) -> AsyncTransport:
+        """A transport of its own for up to ``limit`` calls at a time; the caller opens it.
+
+        :param pace: lets each try start.
+        :param watch: told of each try.
+        """
         from airflow_provider_databrain.transport.aio import AsyncTransport
 
-        return AsyncTransport(self.server, limit=limit)
+        return AsyncTransport(self.server, limit=limit, pace=pace, watch=watch)
 
     def close(self) -> None:
         """Close the connections of the sync methods."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypedDict
 
 SHOWN = 5
-"""Failures that a task's own message names; all of them are in the log and in XCom."""
+"""Failures that a task's own message names."""
+KEPT = 1000
+"""Failures that are kept for XCom; the log and the ledger have every one."""
 
 
 class Action(StrEnum):
@@ -17,6 +19,10 @@ class Action(StrEnum):
 
     CREATED = "created"
     ADOPTED = "adopted"
+    UPDATED = "updated"
+    DELETED = "deleted"
+    UNCHANGED = "unchanged"
+    INACTIVE = "inactive"
     FAILED = "failed"
 
 
@@ -29,69 +35,104 @@ class Failure(TypedDict):
     message: str
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one tenant.
-
-    :param embed_id: the embed's id; None where it failed.
-    :param error: the exception that ended it, for a failure.
-    """
+class Planned(TypedDict):
+    """What a dry run would have done for a tenant: ``create``, ``adopt``, ``update`` or ``delete``."""
 
     tenant: str
-    dashboard_id: str
-    action: Action
-    embed_id: str | None = None
-    error: Exception | None = None
-
-    def as_failure(self) -> Failure:
-        """The failure's XCom form."""
-        return Failure(
-            tenant=self.tenant,
-            dashboard_id=self.dashboard_id,
-            error=type(self.error).__name__,
-            message=str(self.error),
-        )
+    dashboard_id: str | None
+    action: str
 
 
 class ProvisioningError(Exception):
-    """Some tenants of a batch have no dashboard. The others do, and their ids are in XCom.
+    """Some tenants of a batch are not as the table says. The others are, and their ids are in XCom.
 
-    :param failures: every failed tenant.
+    :param failures: the failed tenants, at most ``KEPT``.
+    :param total: tenants in the batch.
+    :param failed: how many failed.
+    :param left: how many were not tried, because the task was stopped.
+    :param why: what stopped it.
     :param retry_after: seconds, the longest wait that the server asked for in any of them.
     """
 
-    def __init__(self, failures: Sequence[Failure], total: int, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        failures: Sequence[Failure],
+        total: int,
+        *,
+        failed: int | None = None,
+        left: int = 0,
+        why: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         self.failures = list(failures)
+        self.failed = len(self.failures) if failed is None else failed
+        self.left = left
         self.retry_after = retry_after
-        first = "\n".join(f"- {failure['tenant']!r}: {failure['message']}" for failure in self.failures[:SHOWN])
-        rest = len(self.failures) - SHOWN
-        more = f"\nand {rest} more: see the log or this task's XCom 'failures'" if rest > 0 else ""
-        super().__init__(f"{len(self.failures)} of {total} tenants failed:\n{first}{more}")
+        told = []
+        if self.failed:
+            first = "\n".join(f"- {failure['tenant']!r}: {failure['message']}" for failure in self.failures[:SHOWN])
+            told.append(f"{self.failed} of {total} tenants failed:\n{first}")
+        rest = self.failed - SHOWN
+        if rest > 0:
+            told.append(f"and {rest} more: see the log, this task's XCom 'failures', or the ledger")
+        if why:
+            told.append(f"{why}; {left} of {total} tenants were not finished. The next try goes on with them.")
+        super().__init__("\n".join(told))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Report:
-    """The outcomes of one batch."""
+    """What became of one batch.
 
-    outcomes: Sequence[Outcome]
+    :param ids: tenant to dashboard id, for all that have one.
+    :param total: tenants in the batch, inactive ones included.
+    :param left: tenants that were not finished.
+    :param why: what stopped the task before the end.
+    :param wait: seconds that the server asks to wait, where that is what stopped it.
+    :param planned: of a dry run, what would have been done.
+    """
 
-    def ids(self) -> dict[str, str]:
-        """Tenant to dashboard id, for all that have one."""
-        return {
-            outcome.tenant: outcome.dashboard_id for outcome in self.outcomes if outcome.action is not Action.FAILED
-        }
+    ids: dict[str, str] = field(default_factory=dict)
+    counted: Counter[Action] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    total: int = 0
+    left: int = 0
+    why: str | None = None
+    wait: float | None = None
+    retry_after: float | None = None
+    planned: list[Planned] = field(default_factory=list)
+
+    def count(self, action: Action) -> None:
+        """Note what was done for a tenant."""
+        self.counted[action] += 1
+
+    def fail(self, tenant: str, dashboard_id: str | None, error: Exception) -> None:
+        """Note a tenant that failed."""
+        self.counted[Action.FAILED] += 1
+        if len(self.failures) < KEPT:
+            self.failures.append(
+                Failure(tenant=tenant, dashboard_id=dashboard_id or "", error=type(error).__name__, message=str(error))
+            )
+        if wait := getattr(error, "retry_after", None):
+            self.retry_after = max(wait, self.retry_after or 0.0)
+
+    def close(self, why: str | None = None, wait: float | None = None, *, left: int = 0) -> None:
+        """Complete it: only those that have a dashboard keep an id.
+
+        :param why: what stopped the batch before the end, if something did.
+        """
+        for tenant in [tenant for tenant, dashboard_id in self.ids.items() if not dashboard_id]:
+            del self.ids[tenant]
+        self.why, self.wait, self.left = why, wait, left
 
     def counts(self) -> dict[str, int]:
         """How many tenants came to which end; every action is named."""
-        counted = Counter(outcome.action for outcome in self.outcomes)
-        return {action.value: counted[action] for action in Action}
-
-    def failures(self) -> list[Failure]:
-        """The failed tenants."""
-        return [outcome.as_failure() for outcome in self.outcomes if outcome.action is Action.FAILED]
+        return {action.value: self.counted[action] for action in Action}
 
     def raise_for_failures(self) -> None:
-        """Raise ``ProvisioningError`` where a tenant failed."""
-        if failures := self.failures():
-            waits = [getattr(outcome.error, "retry_after", None) or 0.0 for outcome in self.outcomes]
-            raise ProvisioningError(failures, len(self.outcomes), retry_after=max(waits) or None)
+        """Raise ``ProvisioningError`` where a tenant failed, or was not finished."""
+        failed = self.counted[Action.FAILED]
+        if failed or self.why:
+            raise ProvisioningError(
+                self.failures, self.total, failed=failed, left=self.left, why=self.why, retry_after=self.retry_after
+            )

@@ -1,138 +1,237 @@
-"""Applying a batch: everything is checked first, then sent with bounded concurrency."""
+"""Applying a batch: make, adopt or change what its first pass has set aside."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
-from airflow_provider_databrain.api.errors import ApiError
-from airflow_provider_databrain.provisioning.report import Action, Outcome, Report
-from airflow_provider_databrain.provisioning.spec import Spec, SpecError, fill
-from airflow_provider_databrain.provisioning.targets.base import Desired, Target
+from airflow_provider_databrain.api.errors import AlreadyExistsError, ApiError, NotFoundError
+from airflow_provider_databrain.provisioning.crew import Crew, Rules
+from airflow_provider_databrain.provisioning.intake import Intake, Work
+from airflow_provider_databrain.provisioning.journal import Journal
+from airflow_provider_databrain.provisioning.ledger import Ledger
+from airflow_provider_databrain.provisioning.meter import Meter
+from airflow_provider_databrain.provisioning.report import Action, Planned, Report
+from airflow_provider_databrain.provisioning.stop import Stop
+from airflow_provider_databrain.provisioning.targets.base import Existing, Target
 from airflow_provider_databrain.transport.aio import AsyncTransport
+from airflow_provider_databrain.transport.pace import StoppedError
 
 log = logging.getLogger(__name__)
 WantedT = TypeVar("WantedT")
 
-SHOWN = 10
-"""Bad rows that an error names at most."""
-PROGRESS_SECONDS = 5.0
+
+class Look(Generic[WantedT]):
+    """Surveys for many tenants at once: whoever asks for a look that was had already gets that one."""
+
+    def __init__(self, target: Target[WantedT], api: AsyncTransport) -> None:
+        self._target = target
+        self._api = api
+        self._lock = asyncio.Lock()
+        self._began = float("-inf")
+        self._error: Exception | None = None
+
+    async def since(self, moment: float) -> None:
+        """Survey, unless the last one began at or after ``moment``.
+
+        :raises Exception: it failed, now or then.
+        """
+        async with self._lock:
+            if self._began < moment:
+                self._began, self._error = time.monotonic(), None
+                try:
+                    await self._target.survey(self._api)
+                except Exception as error:
+                    # Any: whoever comes next must not take half a look, or none, for "nothing is there".
+                    self._error = error
+            if self._error is not None:
+                # Without the traceback, which would grow with each tenant.
+                raise self._error.with_traceback(None)
 
 
-def desire_all(target: Target[WantedT], spec: Spec, rows: Mapping[str, Mapping[str, Any]]) -> list[Desired[WantedT]]:
-    """What each tenant's dashboard shall be. Sends nothing.
+@dataclass(frozen=True)
+class _Open(Generic[WantedT]):
+    """A tenant about which only a new survey can decide.
 
-    :param rows: tenant key to row.
-    :raises SpecError: names every tenant (up to ten) whose row or spec cannot be used, or two tenants that
-        would share a dashboard id.
+    :param error: what its create ended with.
     """
-    wanted: list[Desired[WantedT]] = []
-    problems: list[str] = []
-    holder: dict[str, str] = {}
-    for tenant, row in rows.items():
+
+    work: Work[WantedT]
+    error: ApiError
+
+
+class _Applying(Generic[WantedT]):
+    """One batch being applied."""
+
+    def __init__(self, target: Target[WantedT], api: AsyncTransport, crew: Crew) -> None:
+        self._target = target
+        self._api = api
+        self._crew = crew
+        self._look = Look(target, api)
+        self._look_first = target.look_first
+        self._started = time.monotonic()
+        self._open: list[_Open[WantedT]] = []
+
+    async def one(self, work: Work[WantedT]) -> None:
+        """Bring one tenant to an end, or leave it open."""
         try:
-            desired = target.desire(tenant, fill(spec, row, tenant))
-        except SpecError as error:
-            problems.append(str(error))
-            continue
-        first = holder.setdefault(desired.dashboard_id, tenant)
-        if first != tenant:
-            problems.append(f"tenants {first!r} and {tenant!r} would share dashboard id {desired.dashboard_id!r}")
-        wanted.append(desired)
-    if problems:
-        more = f"\nand {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        listed = "\n".join(f"- {problem}" for problem in problems[:SHOWN])
-        raise SpecError(
-            f"{len(problems)} of {len(rows)} tenants cannot be provisioned; nothing was sent.\n{listed}{more}"
-        )
-    return wanted
+            if work.entry is not None and work.entry.existing is not None:
+                if await self._changed(work):
+                    return
+                # Gone: from here on, the tenant has none.
+                work = replace(work, entry=replace(work.entry, spec_hash=None))
+            if not await self._found(work):
+                await self._create(work)
+        except StoppedError:
+            return
+        except Exception as error:
+            await self._fail(work, error)
+
+    async def settle(self) -> None:
+        """Decide about those that were left open: their create found the id taken, or ended unclearly."""
+        asked = time.monotonic()
+
+        async def decide(left: _Open[WantedT]) -> None:
+            ours = left.error.ambiguous or left.error.after_ambiguous
+            try:
+                await self._look.since(asked)
+                found = self._target.find(left.work.desired, ours=ours)
+                if found is not None:
+                    await self._adopt(left.work, found, Action.CREATED if ours else Action.ADOPTED)
+            except StoppedError:
+                return
+            except Exception as error:
+                await self._fail(left.work, error)
+            else:
+                if found is None:
+                    await self._fail(left.work, left.error)
+
+        if self._open and not self._crew.stop.reason:
+            await self._crew.share(self._open, decide)
+
+    async def _changed(self, work: Work[WantedT]) -> bool:
+        """Update the dashboard that the ledger knows; False where it is gone."""
+        entry = work.entry
+        existing = entry.existing if entry else None
+        if entry is not None and existing is not None and entry.status == Action.FAILED:
+            # The call that failed may have been done nevertheless: only a look shows what is there now, and whose.
+            await self._look.since(self._started)
+            existing = self._target.find(work.desired, ours=True)
+        if existing is None:
+            return False
+        try:
+            updated = await self._target.update(self._api, work.desired, existing)
+        except NotFoundError:
+            log.warning("Tenant %r: dashboard %r is gone, and made anew", work.desired.tenant, existing.dashboard_id)
+            return False
+        await self._end(work, Action.UPDATED, updated)
+        return True
+
+    async def _found(self, work: Work[WantedT]) -> bool:
+        """Adopt what a survey shows, where there is reason to look."""
+        if not self._look_first:
+            return False
+        await self._look.since(self._started)
+        found = self._target.find(work.desired, ours=False)
+        if found is None:
+            return False
+        await self._adopt(work, found, Action.ADOPTED)
+        return True
+
+    async def _create(self, work: Work[WantedT]) -> None:
+        try:
+            created = await self._target.create(self._api, work.desired)
+        except ApiError as error:
+            if not (isinstance(error, AlreadyExistsError) or error.ambiguous):
+                raise
+            # Where one is taken others may be: from here on, look first.
+            self._look_first = True
+            self._open.append(_Open(work, error))
+        else:
+            await self._end(work, Action.CREATED, created)
+
+    async def _adopt(self, work: Work[WantedT], found: Existing, action: Action) -> None:
+        """Take over a dashboard. With a ledger, which notes what it is like, it is also made as the table says."""
+        if self._crew.ledger is not None and self._target.differs(work.desired, found):
+            found = await self._target.update(self._api, work.desired, found)
+        await self._end(work, action, found)
+
+    async def _end(self, work: Work[WantedT], action: Action, existing: Existing) -> None:
+        await self._crew.end(work.desired.tenant, action, work.entry, existing, input_hash=work.input_hash)
+
+    async def _fail(self, work: Work[WantedT], error: Exception) -> None:
+        await self._crew.fail(work.desired.tenant, work.entry, work.desired.dashboard_id, error)
 
 
 async def provision(
     target: Target[WantedT],
     api: AsyncTransport,
-    wanted: Sequence[Desired[WantedT]],
+    intake: Intake[WantedT],
     *,
-    concurrency: int,
+    meter: Meter,
+    rules: Rules,
+    stop: Stop,
+    ledger: Ledger | None = None,
 ) -> Report:
-    """Make every wanted dashboard exist, ``concurrency`` at a time; one tenant's failure stops no other.
+    """Do what a batch's first pass has set aside; one tenant's failure stops no other.
 
-    :raises ValueError: ``concurrency`` is less than 1.
-    :raises ApiError: the first survey failed; nothing was sent that changes anything.
+    :param stop: asked to stop, it begins no further tenant; calls under way have the rules' grace.
+    :return: the report; where ``why`` is set, not all was done: stopped, or the ledger went on failing.
     """
-    if concurrency < 1:
-        raise ValueError(f"concurrency is {concurrency}; it is 1 or more. Nothing was sent.")
-    if not wanted:
-        return Report([])
-    await target.survey(api)
-    outcomes: dict[str, Outcome] = {}
-    undecided: list[Desired[WantedT]] = []
-    progress = _Progress(len(wanted))
-
-    async def work(queue: Iterable[Desired[WantedT]]) -> None:
-        for desired in queue:
-            outcome = await _guarded(target, api, desired)
-            if outcome is None:
-                undecided.append(desired)
-            else:
-                outcomes[desired.tenant] = outcome
-                progress.note(outcome)
-
-    # All workers draw from one iterator, so that a slow call holds up no other tenant.
-    queue = iter(wanted)
-    await asyncio.gather(*(work(queue) for _ in range(min(concurrency, len(wanted)))))
-    if undecided:
-        outcomes |= await _settled(target, api, undecided)
-    for outcome in outcomes.values():
-        if outcome.action is Action.FAILED:
-            log.error("Tenant %r: %s", outcome.tenant, outcome.error)
-    return Report([outcomes[desired.tenant] for desired in wanted])
+    report = intake.report
+    stop.bind()
+    if ledger is None:
+        await _apply(target, api, Crew(rules, stop, meter, report), intake)
+    else:
+        async with Journal(ledger, on_error=lambda error: stop.request(str(error))) as journal:
+            for entry in intake.renewed:
+                await journal.record(entry)
+            await _apply(target, api, Crew(rules, stop, meter, report, ledger, journal), intake)
+    meter.flush()
+    report.close(stop.reason, stop.wait, left=len(intake.work) - meter.finished)
+    return report
 
 
-async def _guarded(target: Target[WantedT], api: AsyncTransport, desired: Desired[WantedT]) -> Outcome | None:
-    try:
-        return await target.provision(api, desired)
-    except ApiError as error:
-        return Outcome(desired.tenant, desired.dashboard_id, Action.FAILED, error=error)
-    except Exception as error:
-        # A fault of ours at one tenant must not cost the others their dashboards.
-        log.exception("Tenant %r: unexpected error", desired.tenant)
-        return Outcome(desired.tenant, desired.dashboard_id, Action.FAILED, error=error)
+async def _apply(target: Target[WantedT], api: AsyncTransport, crew: Crew, intake: Intake[WantedT]) -> None:
+    applying = _Applying(target, api, crew)
+    await crew.share(intake.work, applying.one)
+    await applying.settle()
 
 
-async def _settled(
-    target: Target[WantedT], api: AsyncTransport, undecided: Sequence[Desired[WantedT]]
-) -> dict[str, Outcome]:
-    """Survey again and decide about what was left open; a failure here is theirs alone."""
-    outcomes: dict[str, Outcome] = {}
-    try:
-        await target.survey(api)
-        for desired in undecided:
-            outcomes[desired.tenant] = target.settle(desired)
-    except Exception as error:
-        if not isinstance(error, ApiError):
-            log.exception("Unexpected error while deciding about dashboards whose id is taken")
-        for desired in undecided:
-            failed = Outcome(desired.tenant, desired.dashboard_id, Action.FAILED, error=error)
-            outcomes.setdefault(desired.tenant, failed)
-    return outcomes
+async def preview(
+    target: Target[WantedT], api: AsyncTransport, intake: Intake[WantedT], *, rules: Rules, stop: Stop
+) -> Report:
+    """What ``provision`` would do. Surveys where a tenant is unknown; sends nothing that changes anything.
 
-
-class _Progress:
-    """A log line every few seconds."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-        self._failed = 0
-        self._next = time.monotonic() + PROGRESS_SECONDS
-
-    def note(self, outcome: Outcome) -> None:
-        self._done += 1
-        self._failed += outcome.action is Action.FAILED
-        if time.monotonic() >= self._next:
-            self._next += PROGRESS_SECONDS
-            log.info("%d of %d tenants done, %d failed", self._done, self._total, self._failed)
+    :return: the report; where ``why`` is set, it was stopped before the survey's end.
+    :raises ApiError: the survey failed.
+    """
+    report = intake.report
+    surveyed = False
+    stop.bind()
+    for work in intake.work:
+        desired = work.desired
+        existing = work.entry.existing if work.entry else None
+        action = "update"
+        if existing is None:
+            if not surveyed:
+                with suppress(StoppedError):
+                    await stop.watch([asyncio.create_task(target.survey(api))], rules.grace_seconds)
+                surveyed = True
+            if stop.reason:
+                break
+            try:
+                existing = target.find(desired, ours=False)
+            except AlreadyExistsError as error:
+                report.fail(desired.tenant, desired.dashboard_id, error)
+                continue
+            action = "create" if existing is None else "adopt"
+        dashboard_id = existing.dashboard_id if existing else desired.dashboard_id
+        report.planned.append(Planned(tenant=desired.tenant, dashboard_id=dashboard_id, action=action))
+    planned = len(report.planned) + report.counted[Action.FAILED]
+    report.close(stop.reason, stop.wait, left=len(intake.work) - planned)
+    return report

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     Selectable = Any
 
 _COLON = re.compile(r"(\\:\w*|(?<![:\w\\]):\w+)(?![:\w])")
+_WORDS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "1", "active"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "0", "inactive"), False),
+}
+PARTITION = 500
+"""Rows that are fetched at a time."""
 SHOWN = 10
 """Offending rows an error names at most."""
 
@@ -124,10 +130,27 @@ def plan_batches(engine: Engine, source: TenantSource, *, batch_size: int, max_b
     return batches
 
 
-def read_batch(engine: Engine, source: TenantSource, batch: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The rows of one batch as they are now, by tenant key (as text), in key order.
+class TenantRow(NamedTuple):
+    """One row of the tenant table.
 
-    :raises TenantTableError: a null, blank or repeated key; says which.
+    :param tenant: its key, as text.
+    :param active: False where the table says that the tenant is no more.
+    """
+
+    tenant: str
+    row: Mapping[str, Any]
+    active: bool = True
+
+
+def read_batch(
+    engine: Engine, source: TenantSource, batch: Mapping[str, Any], *, active_column: str | None = None
+) -> Iterator[TenantRow]:
+    """The rows of one batch as they are now, in key order, streamed.
+
+    A bad row is left out, and named at the end: use no row before all are read.
+
+    :param active_column: the column that says whether a tenant still is one: a boolean, 0 or 1, or such a word.
+    :raises TenantTableError: a null, blank or repeated key, or an unclear ``active_column``; says which.
     """
     key = source.key
     after = key > _literal(batch["after"]) if "after" in batch else None
@@ -138,33 +161,101 @@ def read_batch(engine: Engine, source: TenantSource, batch: Mapping[str, Any]) -
     if upto is not None:
         # A null key is in no range; the first batch meets it, so that it is an error and not forgotten.
         statement = statement.where(upto if after is not None else sa.or_(upto, key.is_(None)))
+    problems = Problems(source)
     with _reading(engine, source) as connection:
-        rows = [dict(row) for row in connection.execute(statement).mappings()]
-    return _by_key(source, rows)
+        answer = connection.execution_options(stream_results=True).execute(statement)
+        names = list(answer.keys())
+        _check_columns(source, names, *([active_column] if active_column else []))
+        yield from _tenants(
+            source, (dict(zip(names, row, strict=True)) for row in _streamed(answer)), active_column, problems
+        )
+    problems.raise_if_any()
 
 
-def _by_key(source: TenantSource, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    tenants: dict[str, dict[str, Any]] = {}
-    problems: list[str] = []
+def read_keys(engine: Engine, source: TenantSource, *, active_column: str | None = None) -> Iterator[TenantRow]:
+    """As ``read_batch`` for the whole table, but of each row only the key and ``active_column``."""
+    columns = [source.key_column, *([active_column] if active_column else [])]
+    problems = Problems(source)
+    with _reading(engine, source) as connection:
+        _check_columns(
+            source, connection.execute(sa.select(sa.text("*")).select_from(source.rows()).limit(1)).keys(), *columns
+        )
+        statement: Selectable = sa.select(*map(sa.column, columns)).select_from(source.rows()).order_by(source.key)
+        answer = connection.execution_options(stream_results=True).execute(statement)
+        yield from _tenants(
+            source, (dict(zip(columns, row, strict=True)) for row in _streamed(answer)), active_column, problems
+        )
+    problems.raise_if_any()
+
+
+class Problems:
+    """What is wrong with a tenant table, collected so that one error names the first of it."""
+
+    def __init__(self, source: TenantSource) -> None:
+        self._source = source
+        self._named: list[str] = []
+        self._count = 0
+
+    def add(self, problem: str) -> None:
+        """Note one."""
+        self._count += 1
+        if len(self._named) < SHOWN:
+            self._named.append(problem)
+
+    def raise_if_any(self) -> None:
+        """Raise ``TenantTableError`` where there is one."""
+        _raise_for(self._source, self._named, self._count)
+
+
+def _streamed(answer: Any) -> Iterator[Any]:
+    for part in answer.partitions(PARTITION):
+        yield from part
+
+
+def _tenants(
+    source: TenantSource, rows: Iterable[dict[str, Any]], active_column: str | None, problems: Problems
+) -> Iterator[TenantRow]:
+    previous = None
+    active = True
     for row in rows:
-        _check_columns(source, row)
         value = row[source.key_column]
-        key = "" if value is None else str(_bound(source, value))
-        if not key.strip():
-            problems.append(f"a row with {'a null' if value is None else 'an empty'} {source.key_column}")
-        elif key != key.strip():
-            problems.append(f"tenant {key!r} begins or ends with a blank (trim it in a query)")
-        elif key in tenants:
-            problems.append(f"tenant {key!r} has more than one row")
-        else:
-            tenants[key] = row
-    _raise_for(source, problems, len(problems))
-    return tenants
+        key = value if type(value) is str else "" if value is None else str(_bound(source, value))
+        stripped = key.strip()
+        if not stripped:
+            problems.add(f"a row with {'a null' if value is None else 'an empty'} {source.key_column}")
+            continue
+        if key != stripped:
+            problems.add(f"tenant {key!r} begins or ends with a blank (trim it in a query)")
+            continue
+        if key == previous:
+            problems.add(f"tenant {key!r} has more than one row")
+            continue
+        previous = key
+        if active_column:
+            told = truth(row[active_column])
+            if told is None:
+                problems.add(
+                    f"tenant {key!r} has {row[active_column]!r} as {active_column}, which is neither true nor false"
+                )
+                continue
+            active = told
+        yield TenantRow(key, row, active)
 
 
-def _check_columns(source: TenantSource, columns: Iterable[str]) -> None:
-    if source.key_column not in columns:
-        raise TenantTableError(f"{source.name} has no column {source.key_column!r}; it has {', '.join(columns)}")
+def truth(value: object) -> bool | None:
+    """Whether a value of an "is active" column means yes; None where that is not clear."""
+    if isinstance(value, str):
+        return _WORDS.get(value.strip().lower())
+    if isinstance(value, bool | int | float | Decimal) and value in (0, 1):
+        return bool(value)
+    return None
+
+
+def _check_columns(source: TenantSource, columns: Iterable[str], *more: str) -> None:
+    columns = list(columns)
+    for wanted in (source.key_column, *more):
+        if wanted not in columns:
+            raise TenantTableError(f"{source.name} has no column {wanted!r}; it has {', '.join(columns)}")
 
 
 def _check_keys(connection: Connection, source: TenantSource) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -11,11 +13,14 @@ from tenacity import AsyncRetrying
 from yarl import URL
 
 from airflow_provider_databrain.api.core import Call, Reply, Request, Server, annotate, interpret
-from airflow_provider_databrain.api.errors import ApiError, TransportError, too_large
+from airflow_provider_databrain.api.errors import ApiError, RateLimitedError, TransportError, too_large
 from airflow_provider_databrain.api.retry import repeat, retry_options
+from airflow_provider_databrain.transport.pace import Pace
 from airflow_provider_databrain.transport.tls import trust
 
 T = TypeVar("T")
+Watch = Callable[[Request[Any], float, ApiError | None], None]
+"""Told of each try: the request, how long it took in seconds, and its error."""
 CHUNK = 64 * 1024
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 NEVER_RIGHT = (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL, UnicodeError)
@@ -25,20 +30,29 @@ class AsyncTransport:
     """Runs calls on one event loop, any number at a time. Use it as an async context manager.
 
     :param limit: open connections at most.
+    :param pace: lets each try start; one for all calls that share a rate limit.
+    :param watch: told of each try.
     """
 
-    def __init__(self, server: Server, *, limit: int = 32) -> None:
+    def __init__(
+        self, server: Server, *, limit: int = 32, pace: Pace | None = None, watch: Watch | None = None
+    ) -> None:
         self._server = server
         self._limit = limit
+        self._pace = pace
+        self._watch = watch
         # Apart from the proxy's URL, which aiohttp's errors repeat.
         self._proxy_auth = aiohttp.BasicAuth(*server.proxy_auth, "utf-8") if server.proxy_auth else None
         self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[str, URL] = {}
 
     async def __aenter__(self) -> AsyncTransport:
         server = self._server
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=server.connect_timeout, sock_read=server.read_timeout)
         connector = aiohttp.TCPConnector(limit=self._limit, ssl=trust(server))
         self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
+        # It would send a GET, PUT or DELETE a second time by itself, without telling that the first may have acted.
+        self._session._retry_connection = False  # noqa: SLF001
         return self
 
     async def __aexit__(
@@ -65,49 +79,91 @@ class AsyncTransport:
             answer = await self._send(request)
 
     async def _send(self, request: Request[T]) -> T:
-        started = time.monotonic()
+        started = await self._turn()
         try:
-            return await self._once(request)
+            return await self._once(request, started)
         except ApiError as first:
-            retrying = AsyncRetrying(**retry_options(self._server, request, spent=time.monotonic() - started))
-            again = repeat(first, self._once)
+            options = retry_options(self._server, request, spent=time.monotonic() - started)
+            # A rest of the pace's ends where the task is stopped.
+            retrying = AsyncRetrying(**options, sleep=self._pace.rest if self._pace else asyncio.sleep)
+
+            async def anew(request: Request[T]) -> T:
+                return await self._once(request, await self._turn())
+
+            again = repeat(first, anew)
 
             async def once() -> T:
                 return await again(request)
 
             return await retrying(once)
 
-    async def _once(self, request: Request[T]) -> T:
+    async def _turn(self) -> float:
+        return time.monotonic() if self._pace is None else await self._pace.turn()
+
+    async def _once(self, request: Request[T], started: float) -> T:
+        error: ApiError | None = None
         try:
             return interpret(self._server, request, await self._exchange(request))
-        except ApiError as error:
-            annotate(self._server, request, error)
+        except ApiError as failed:
+            error = failed
+            annotate(self._server, request, failed)
             raise
+        finally:
+            self._note(started, error)
+            if self._watch is not None:
+                self._watch(request, time.monotonic() - started, error)
+
+    def _note(self, started: float, error: ApiError | None) -> None:
+        if self._pace is None:
+            return
+        if isinstance(error, RateLimitedError):
+            self._pace.throttled(started, error.retry_after)
+        else:
+            self._pace.granted()
+
+    def _url(self, request: Request[Any]) -> URL:
+        """The request's URL; of those without a query, each is parsed once."""
+        if request.query:
+            return URL(self._server.url(request), encoded=True)
+        name = request.endpoint.name
+        if name not in self._urls:
+            self._urls[name] = URL(self._server.url(request), encoded=True)
+        return self._urls[name]
 
     async def _exchange(self, request: Request[Any]) -> Reply:
         server = self._server
         if self._session is None:
             raise RuntimeError("the transport is not open: use it as an async context manager")
-        headers = server.headers(request) | {"Authorization": server.authorization(request)}
+        headers = server.headers(request)
+        headers["Authorization"] = server.authorization(request)
         try:
             async with self._session.request(
                 request.endpoint.method,
-                URL(server.url(request), encoded=True),
+                self._url(request),
                 data=request.body,
                 headers=headers,
                 proxy=server.proxy,
                 proxy_auth=self._proxy_auth,
                 allow_redirects=False,
             ) as response:
-                body = bytearray()
-                async for chunk in response.content.iter_chunked(CHUNK):
-                    body += chunk
-                    if len(body) > server.max_answer_bytes:
-                        raise too_large(server.max_answer_bytes)
+                body = await _body(response, server.max_answer_bytes)
                 answered = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(response.status, answered, bytes(body))
+                return Reply(response.status, answered, body)
         except (TimeoutError, aiohttp.ClientError, UnicodeError) as error:
             raise _transport_error(error) from None
+
+
+async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The whole answer, as long as it is no larger than ``limit``."""
+    told = response.content_length
+    if told is not None and told <= limit and "Content-Encoding" not in response.headers:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK):
+        body += chunk
+        if len(body) > limit:
+            raise too_large(limit)
+    return bytes(body)
 
 
 def _transport_error(error: Exception) -> TransportError:

@@ -7,8 +7,7 @@ import json
 from airflow.providers.http.operators.http import HttpOperator
 from airflow.sdk import BaseHook, dag, task
 
-from airflow_provider_databrain.api.databrain import CreateDashboardEmbed, wire
-from benchmarks.common import fields
+from benchmarks.common import CREATE_PATH, body
 
 
 @dag(schedule=None, catchup=False)
@@ -18,15 +17,13 @@ def http_operator() -> None:
     @task
     def bodies() -> list[str]:
         """A request body for each row of the tenant table."""
-        engine = BaseHook.get_hook("warehouse").get_sqlalchemy_engine()
-        with engine.connect() as connection:
-            keys = connection.exec_driver_sql("SELECT tenant_id FROM tenants ORDER BY tenant_id").scalars().all()
-        return [json.dumps(wire(CreateDashboardEmbed.model_validate(fields(key)))) for key in keys]
+        found = BaseHook.get_hook("warehouse").get_records("SELECT tenant_id, name FROM tenants ORDER BY tenant_id")
+        return [json.dumps(body(tenant, name)) for tenant, name in found]
 
     HttpOperator.partial(
         task_id="create",
         http_conn_id="databrain_http",
-        endpoint="/api/v2/data-app/dashboard-embeds",
+        endpoint=CREATE_PATH,
         method="POST",
         headers={"Content-Type": "application/json", "Authorization": "Bearer {{ conn.databrain_http.password }}"},
     ).expand(data=bodies())

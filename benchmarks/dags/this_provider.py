@@ -1,4 +1,4 @@
-"""The batch operator at work: plan, then one mapped task for each batch of 500."""
+"""The batch operator at work: plan, then one mapped task for each batch of 250, four at a time."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ TENANTS = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant
 @dag(schedule=None, catchup=False)
 def this_provider() -> None:
     """Plan and provision."""
-    plan = PlanTenantBatchesOperator(task_id="plan", **TENANTS, batch_size=500)
-    ProvisionTenantDashboardsOperator.partial(task_id="provision", **TENANTS, spec=DASHBOARD, concurrency=16).expand(
-        batch=plan.output
-    )
+    plan = PlanTenantBatchesOperator(task_id="plan", **TENANTS, batch_size=250)
+    ProvisionTenantDashboardsOperator.partial(
+        task_id="provision",
+        **TENANTS,
+        spec=DASHBOARD,
+        ledger_conn_id="warehouse",
+        concurrency=16,
+        max_active_tis_per_dagrun=4,
+    ).expand(batch=plan.output)
 
 
 this_provider()

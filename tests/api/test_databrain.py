@@ -8,12 +8,15 @@ import json
 from collections.abc import Callable, Generator
 from email.message import EmailMessage, MIMEPart
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from pydantic import ValidationError
 
-from airflow_provider_databrain.api.core import Call, Request
+from airflow_provider_databrain.api.core import Call, Request, Resend, Server
 from airflow_provider_databrain.api.databrain import (
+    AccessSettings,
+    AccessSettingsChange,
     CreateDashboardEmbed,
     CreatedEmbed,
     Embed,
@@ -21,10 +24,13 @@ from airflow_provider_databrain.api.databrain import (
     Workspace,
     WorkspaceDashboard,
     create_dashboard_embed,
+    delete_embed,
     fetch_workspace_dashboards,
     fetch_workspace_metrics,
     list_embeds,
     list_workspaces,
+    rename_embed,
+    update_embed,
 )
 from airflow_provider_databrain.api.errors import MalformedAnswerError
 from tests.support import ACCESS, ODD_IDS, embed
@@ -257,6 +263,106 @@ def test_all_pages_of_each_list_are_put_together(call: Callable[[], Call[Any]], 
 
 
 @pytest.mark.parametrize(
+    ("request_", "method", "path", "resend"),
+    [
+        (update_embed("e", {}), "PUT", "/embeds", Resend.ALWAYS),
+        (rename_embed("e", "n"), "PUT", "/embeds/rename", Resend.ALWAYS),
+        (delete_embed("e"), "DELETE", "/embeds?embedId=e&isDeleteDashboard=false", Resend.DETECTABLE),
+    ],
+)
+def test_a_change_goes_to_the_present_path_or_the_legacy_one(
+    request_: Request[Any], method: str, path: str, resend: Resend
+) -> None:
+    server = Server("https://api.example", {})
+    assert (request_.endpoint.method, request_.endpoint.resend, request_.dashboard) == (method, resend, "e")
+    assert server.url(request_) == f"https://api.example/api/v2/data-app{path}"
+    legacy = Server("https://api.example", {}, legacy_paths=True)
+    assert legacy.url(request_) == f"https://api.example/api/v2/dataApp{path}"
+
+
+FULL_ACCESS = FULL["access_settings"]
+FULL_ACCESS_BODY = FULL_BODY["accessSettings"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sent"),
+    [
+        (FULL_ACCESS, FULL_ACCESS_BODY),
+        (AccessSettings.model_validate(FULL_ACCESS), FULL_ACCESS_BODY),
+        ({"is_allow_email_reports": False}, {"isAllowEmailReports": False}),
+        ({"isAllowEmailReports": True, "join_model": "single"}, {"isAllowEmailReports": True, "joinModel": "single"}),
+        ({"table_tenancy_settings": []}, {"tableTenancySettings": []}),
+        ({"is_allow_ai_pilot": None, "extra": {"isAllowSomethingNew": None}}, {"isAllowSomethingNew": None}),
+        ({}, {}),
+    ],
+    ids=["all by name", "whole", "one", "both kinds of name", "list", "extra", "none"],
+)
+def test_an_update_sends_the_settings_that_were_given(settings: Any, sent: dict[str, Any]) -> None:
+    assert decoded(update_embed("client-acme", settings)) == {"embedId": "client-acme", "accessSettings": sent}
+
+
+def test_a_change_of_settings_has_the_fields_of_the_settings() -> None:
+    assert set(AccessSettingsChange.model_fields) == set(AccessSettings.model_fields)
+    assert not any(info.is_required() for info in AccessSettingsChange.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"is_allow_everything": True}, "is_allow_everything"),
+        ({"is_allow_email_reports": None}, "is_allow_email_reports"),
+        ({"metric_creation_mode": "drag"}, "metric_creation_mode"),
+        ({"datamart_name": " "}, "datamart_name"),
+        ({"table_tenancy_settings": [{"name": "orders"}]}, "table_tenancy_settings.0.client_column"),
+        ({"extra": {"isAllowEmailReports": True}}, "extra repeats known fields: isAllowEmailReports"),
+    ],
+)
+def test_a_change_that_the_api_would_refuse_is_refused_before_it_is_sent(
+    settings: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        update_embed("client-acme", settings)
+
+
+@pytest.mark.parametrize(("rename", "sent"), [(None, {}), (True, {"isRenameDashboard": True})])
+def test_a_rename_sends_what_was_set(rename: bool | None, sent: dict[str, Any]) -> None:
+    request = rename_embed("client-acme", "Acme é 日本", is_rename_dashboard=rename)
+    assert decoded(request) == {"embedId": "client-acme", "name": "Acme é 日本", **sent}
+
+
+@pytest.mark.parametrize("tenant", ODD_IDS)
+def test_odd_ids_of_embeds_are_sent_as_they_are(tenant: str) -> None:
+    deletion = delete_embed(tenant, is_delete_dashboard=True)
+    assert deletion.body is None
+    url = urlsplit(Server("https://api.example", {}).url(deletion))
+    assert dict(parse_qsl(url.query, strict_parsing=True)) == {"embedId": tenant, "isDeleteDashboard": "true"}
+    assert not url.fragment
+    assert decoded(update_embed(tenant, {}))["embedId"] == tenant
+    assert decoded(rename_embed(tenant, tenant)) == {"embedId": tenant, "name": tenant}
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+def test_a_change_names_its_embed(blank: str) -> None:
+    with pytest.raises(ValueError, match="embed_id is empty"):
+        update_embed(blank, {})
+    with pytest.raises(ValueError, match="embed_id is empty"):
+        rename_embed(blank, "Acme")
+    with pytest.raises(ValueError, match="embed_id is empty"):
+        delete_embed(blank)
+    with pytest.raises(ValueError, match="name is empty"):
+        rename_embed("client-acme", blank)
+
+
+def test_the_answer_to_a_change_is_read() -> None:
+    answer = {"id": "e", "name": "N", "error": None}
+    assert run(update_embed("e", {}), answer)[0] == "e"
+    assert run(delete_embed("e"), {"id": "e"})[0] == "e"
+    renamed, _ = run(rename_embed("e", "N"), answer)
+    assert (renamed.id, renamed.name) == ("e", "N")
+    assert run(rename_embed("e", "N"), {"id": "e"})[0].name is None
+
+
+@pytest.mark.parametrize(
     ("model", "row"),
     [
         (Metric, {"metricId": "m", "name": "M", "metricOptions": {"chart": "bar"}}),
@@ -304,6 +410,10 @@ def test_the_dashboard_of_an_embed_is_found_wherever_it_is_named(row: dict[str, 
     [
         (create_dashboard_embed(embed()), {"id": ""}),
         (create_dashboard_embed(embed()), {"id": None}),
+        (update_embed("e", {}), {"error": None}),
+        (rename_embed("e", "n"), {"id": ""}),
+        (delete_embed("e"), {"id": None}),
+        (delete_embed("e"), []),
         (list_embeds(), {"data": None}),
         (list_embeds(), {"data": [{"name": "no id"}]}),
         (list_workspaces(), []),

@@ -13,7 +13,10 @@ from airflow_provider_databrain.api.core import Endpoint, Reply, Server, interpr
 from airflow_provider_databrain.api.databrain import (
     CREATE_DASHBOARD_EMBED,
     DATABRAIN,
+    DELETE_EMBED,
     LIST_EMBEDS,
+    RENAME_EMBED,
+    UPDATE_EMBED,
     create_dashboard_embed,
 )
 from airflow_provider_databrain.api.errors import (
@@ -79,6 +82,7 @@ def test_a_plain_string_about_the_token_is_an_authentication_error(text: str, st
         (400, "INVALID_WORKSPACE_NAME", NotFoundError),
         (400, "WORKSPACE_DOES_NOT_EXIST", NotFoundError),
         (400, "TEMPLATE_DASHBOARD_ERROR", NotFoundError),
+        (400, "INVALID_EMBED_ID", NotFoundError),
         (400, "INVALID_REQUEST_BODY", InvalidRequestError),
         (400, "CLIENT_ID_ERROR", InvalidRequestError),
         (400, "INVALID_DASHBOARD_DATA", InvalidRequestError),
@@ -103,6 +107,29 @@ def test_the_code_decides_and_the_status_where_the_code_is_unknown(
     error = error_of(answer(status, refusal(code)))
     assert type(error) is expected
     assert (error.status, error.code) == (status, code)
+
+
+@pytest.mark.parametrize("endpoint", [UPDATE_EMBED, RENAME_EMBED, DELETE_EMBED], ids=lambda endpoint: endpoint.name)
+@pytest.mark.parametrize(
+    ("message", "code", "expected"),
+    [
+        ("Embed not found", "EMBED_NOT_FOUND", NotFoundError),
+        ("Request failed: embed NOT found.", "EMBED_NOT_FOUND", NotFoundError),
+        ('"embedId" is required', "INVALID_REQUEST_BODY", InvalidRequestError),
+        ("", "INVALID_REQUEST_BODY", InvalidRequestError),
+    ],
+)
+def test_an_embed_that_is_not_there_is_told_from_a_wrong_body_by_the_message(
+    endpoint: Endpoint, message: str, code: str, expected: type[ApiError]
+) -> None:
+    error = error_of(answer(400, refusal("INVALID_REQUEST_BODY", message)), endpoint)
+    assert type(error) is expected
+    assert (error.code, error.message) == (code, message or code)
+
+
+def test_the_words_alone_do_not_make_another_code_a_missing_embed() -> None:
+    error = error_of(answer(400, refusal("INVALID_DATA_APP_API_KEY", "Embed not found")), DELETE_EMBED)
+    assert type(error) is AuthenticationError
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ def airflow_database() -> None:
 def run_example(airflow_database: None) -> Callable[..., Ran]:
     """Runs an example Dag to its end, in this process, and returns what became of it."""
 
-    def run(dag_id: str, *, retries: int | None = None) -> Ran:
+    def run(dag_id: str, **changes: Any) -> Ran:
+        """``changes`` are arguments of the mapped operators."""
         from airflow.dag_processing.dagbag import DagBag
         from airflow.models.xcom import XComModel
         from airflow.sdk.definitions.mappedoperator import MappedOperator
@@ -52,10 +53,9 @@ def run_example(airflow_database: None) -> Callable[..., Ran]:
         bag = DagBag(str(EXAMPLES), bundle_path=EXAMPLES, bundle_name="dags-folder")
         assert bag.import_errors == {}
         dag = bag.dags[dag_id]
-        if retries is not None:
-            for task in dag.tasks:
-                if isinstance(task, MappedOperator):
-                    task.partial_kwargs["retries"] = retries
+        for task in dag.tasks:
+            if isinstance(task, MappedOperator):
+                task.partial_kwargs |= changes
         dag_run = dag.test()
         with create_session() as session:
             rows = session.query(XComModel).filter_by(dag_id=dag_id, run_id=dag_run.run_id).all()

@@ -50,10 +50,11 @@ def in_xcom(ran: Ran) -> dict[str, str]:
     return merged
 
 
-def in_warehouse(path: Path) -> dict[str, str]:
-    """Tenant to dashboard id, as written back."""
+def in_ledger(path: Path) -> dict[str, str]:
+    """Tenant to dashboard id, of those that have one."""
     with sqlite3.connect(path) as database:
-        return dict(database.execute("SELECT tenant_id, dashboard_id FROM tenant_dashboards").fetchall())
+        live = "SELECT tenant, dashboard_id FROM tenant_dashboards WHERE spec_hash IS NOT NULL"
+        return dict(database.execute(live).fetchall())
 
 
 def test_every_tenant_gets_its_dashboard_and_the_ids_come_back(
@@ -61,23 +62,41 @@ def test_every_tenant_gets_its_dashboard_and_the_ids_come_back(
 ) -> None:
     ran = run_example(DAG_ID)
     assert ran.state == "success"
-    assert in_server(connection) == in_xcom(ran) == in_warehouse(tenants) == expected()
+    assert in_server(connection) == in_xcom(ran) == in_ledger(tenants) == expected()
     assert [counts["created"] for counts in ran.values("provision", "counts")] == [50, 50, 20]
     body = connection.state.created_with("client-tenant-00001")
     assert body["metadata"]["region"] == "us"
     assert body["templateDashboardId"] == "template-pro"
 
 
-def test_a_second_run_adopts_all_and_creates_nothing(
-    connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
-) -> None:
+def test_a_second_run_makes_no_call(connection: Emulator, tenants: Path, run_example: Callable[..., Ran]) -> None:
     run_example(DAG_ID)
     connection.control.log.clear()
     ran = run_example(DAG_ID)
     assert ran.state == "success"
     assert in_xcom(ran) == expected()
-    assert sum(counts["adopted"] for counts in ran.values("provision", "counts")) == TENANTS
-    assert {logged.method for logged in connection.control.log} == {"GET"}
+    assert sum(counts["unchanged"] for counts in ran.values("provision", "counts")) == TENANTS
+    assert list(connection.control.log) == []
+
+
+def test_a_changed_and_an_inactive_tenant_cost_a_call_each_and_nothing_else(
+    connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
+) -> None:
+    run_example(DAG_ID)
+    with sqlite3.connect(tenants) as database:
+        database.execute("UPDATE tenants SET name = 'New name' WHERE tenant_id = 'tenant-00007'")
+        database.execute("UPDATE tenants SET is_active = 0 WHERE tenant_id = 'tenant-00060'")
+    connection.control.log.clear()
+    ran = run_example(DAG_ID)
+    assert ran.state == "success"
+    left = {tenant: dashboard for tenant, dashboard in expected().items() if tenant != "tenant-00060"}
+    assert in_server(connection) == in_xcom(ran) == in_ledger(tenants) == left
+    assert sorted((logged.method, logged.path) for logged in connection.control.log) == [
+        ("DELETE", "/api/v2/data-app/embeds"),
+        ("GET", "/api/v2/data-app/embeds"),
+        ("PUT", "/api/v2/data-app/embeds/rename"),
+    ]
+    assert ran.values("remove", "counts")[0]["deleted"] == 1
 
 
 def test_with_resets_errors_and_429s_each_tenant_has_one_dashboard_and_its_id_is_in_xcom(
@@ -92,9 +111,32 @@ def test_with_resets_errors_and_429s_each_tenant_has_one_dashboard_and_its_id_is
     )
     ran = run_example(DAG_ID)
     assert ran.state == "success"
-    assert in_server(connection) == in_xcom(ran) == in_warehouse(tenants) == expected()
+    assert in_server(connection) == in_xcom(ran) == in_ledger(tenants) == expected()
     assert {"reset_after", "error_after", "too_many"} <= {logged.fault for logged in connection.control.log}
     assert sum(counts["created"] for counts in ran.values("provision", "counts")) == TENANTS
+
+
+def test_on_a_long_wait_the_slot_is_given_back_and_the_batch_goes_on_where_it_stopped(
+    connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
+) -> None:
+    connection.control.set_faults([Fault(kind="too_many", every=30, times=3, path=CREATES, seconds=1.2)])
+    ran = run_example(DAG_ID, deferrable=True, defer_above=1.0, grace_seconds=0.2)
+    assert ran.state == "success"
+    assert in_server(connection) == in_xcom(ran) == in_ledger(tenants) == expected()
+    assert [counts["created"] for counts in ran.values("provision", "counts")] == [50, 50, 20]
+    assert connection.control.arrived["POST", "/api/v2/data-app/dashboard-embeds"] == TENANTS + 3
+
+
+def test_a_dry_run_lists_what_would_be_done_and_changes_nothing(
+    connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
+) -> None:
+    connection.control.behaviour.read_only = True
+    ran = run_example(DAG_ID, dry_run=True)
+    assert ran.state == "success"
+    planned = [one for batch in ran.values("provision") for one in batch]
+    assert {one["tenant"]: one["dashboard_id"] for one in planned} == expected()
+    assert {one["action"] for one in planned} == {"create"}
+    assert in_server(connection) == {}
 
 
 def test_one_tenant_whose_id_is_taken_turns_the_run_red_and_costs_no_other(
@@ -105,13 +147,13 @@ def test_one_tenant_whose_id_is_taken_turns_the_run_red_and_costs_no_other(
     ran = run_example(DAG_ID, retries=0)
     assert ran.state == "failed"
     good = {tenant: dashboard for tenant, dashboard in expected().items() if tenant != "tenant-00060"}
-    assert in_xcom(ran) == in_warehouse(tenants) == good
+    assert in_xcom(ran) == in_ledger(tenants) == good
     [failure] = [failure for failures in ran.values("provision", "failures") for failure in failures]
     assert failure["tenant"] == "tenant-00060"
     assert "'globex'" in failure["message"]
     assert "'tenant-00060'" in failure["message"]
-    assert ran.task_states[("write_back", -1)] == "success"
-    assert ran.task_states[("all_provisioned", -1)] == "upstream_failed"
+    assert ran.values("hand_on") == [TENANTS - 1]
+    assert ran.task_states[("remove", -1)] == "upstream_failed"
 
 
 def test_an_empty_tenant_table_is_a_green_run_that_sends_nothing(

@@ -30,7 +30,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Result], 
         ]
         requests.put(f"{url}/_emulator/faults", json=faults, timeout=10).raise_for_status()
         for _ in range(2):
-            result, found = run(airflow, TENANTS)
+            result, found = run(airflow, url, TENANTS)
             results.append(result)
             ids.append(found)
         rendered = rendered_fields(airflow)
@@ -58,11 +58,12 @@ def test_the_first_run_creates_every_dashboard_in_spite_of_faults(
     state.close()
 
 
-def test_the_second_run_adopts_every_dashboard(
+def test_the_second_run_makes_no_call(
     demo: tuple[Path, list[Result], list[dict[str, str]], list[int]],
 ) -> None:
     _, [_, second], [first_ids, second_ids], _ = demo
-    assert (second.created, second.adopted, second.failed) == (0, TENANTS, 0)
+    assert (second.created, second.adopted, second.unchanged, second.failed) == (0, 0, TENANTS, 0)
+    assert second.api_calls == 0
     assert second_ids == first_ids
 
 

@@ -11,6 +11,7 @@ from tests.support import WORKSPACE
 
 CREATE = "/api/v2/data-app/dashboard-embeds"
 EMBEDS = "/api/v2/data-app/embeds"
+RENAME = "/api/v2/data-app/embeds/rename"
 METRICS_PATH = "/api/v2/workspace/metrics"
 DASHBOARDS = "/api/v2/workspace/dashboards"
 WORKSPACES = "/api/v2/workspace"

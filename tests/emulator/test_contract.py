@@ -18,6 +18,7 @@ from tests.emulator.client import (
     DASHBOARDS,
     EMBEDS,
     METRICS_PATH,
+    RENAME,
     WORKSPACES,
     body,
     call,
@@ -26,7 +27,16 @@ from tests.emulator.client import (
 )
 from tests.support import METRICS, ODD_IDS, TEMPLATES, WORKSPACE
 
-ENDPOINTS = [("POST", CREATE), ("GET", EMBEDS), ("POST", METRICS_PATH), ("POST", DASHBOARDS), ("GET", WORKSPACES)]
+ENDPOINTS = [
+    ("POST", CREATE),
+    ("GET", EMBEDS),
+    ("PUT", EMBEDS),
+    ("PUT", RENAME),
+    ("DELETE", EMBEDS),
+    ("POST", METRICS_PATH),
+    ("POST", DASHBOARDS),
+    ("GET", WORKSPACES),
+]
 MALFORMED = (400, "AUTHENTICATION_ERROR", "API key is missing or malformed")
 WRONG = (401, "INVALID_DATA_APP_API_KEY", "API key is invalid or expired")
 

@@ -9,6 +9,7 @@ import pytest
 from airflow_provider_databrain.api.databrain import Embed
 from airflow_provider_databrain.api.errors import AlreadyExistsError
 from airflow_provider_databrain.provisioning.spec import SpecError
+from airflow_provider_databrain.provisioning.targets.base import Existing
 from airflow_provider_databrain.provisioning.targets.databrain import (
     STAMP,
     TENANT_STAMP,
@@ -156,3 +157,40 @@ def test_a_missing_workspace_is_named() -> None:
 def test_an_unknown_word_for_existing_dashboards_is_refused(word: Any) -> None:
     with pytest.raises(ValueError, match=f"if_exists is {word!r}; it is 'adopt' or 'fail'"):
         DatabrainTarget(if_exists=word)
+
+
+# What the ledger holds against the spec
+
+
+def test_what_was_made_as_desired_does_not_differ() -> None:
+    target = DatabrainTarget(workspace_name="analytics")
+    desired = target.desire("acme", FIELDS)
+    same = Existing("client-acme", "client-acme", desired.spec_hash)
+    assert len(desired.spec_hash) <= 200
+    assert not target.differs(desired, same)
+    # Metadata is the API's at creation only.
+    assert not target.differs(target.desire("acme", {**FIELDS, "metadata": {"region": "EU"}}), same)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"name": "Sales"}, {"access_settings": {**ACCESS, "is_allow_metric_update": False}}]
+)
+def test_what_an_update_can_change_differs(changes: dict[str, Any]) -> None:
+    target = DatabrainTarget(workspace_name="analytics")
+    made = Existing("client-acme", "client-acme", target.desire("acme", FIELDS).spec_hash)
+    assert target.differs(target.desire("acme", {**FIELDS, **changes}), made)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"dashboard_id": "other"}, "now says dashboard id 'other', the ledger has 'client-acme'"),
+        ({"client_id": "globex"}, "client_id or workspace_name is not what"),
+        ({"workspace_name": "sales"}, "client_id or workspace_name is not what"),
+    ],
+)
+def test_what_nothing_can_change_is_refused(changes: dict[str, Any], told: str) -> None:
+    target = DatabrainTarget(workspace_name="analytics")
+    made = Existing("client-acme", "client-acme", target.desire("acme", FIELDS).spec_hash)
+    with pytest.raises(SpecError, match=f"tenant 'acme': .*{told}"):
+        target.differs(target.desire("acme", {**FIELDS, **changes}), made)

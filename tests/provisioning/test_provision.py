@@ -12,13 +12,19 @@ from airflow_provider_databrain.api import databrain as api
 from airflow_provider_databrain.api import retry
 from airflow_provider_databrain.api.core import Server
 from airflow_provider_databrain.api.databrain import wire
-from airflow_provider_databrain.api.errors import AuthenticationError, ServerError
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault, Kind
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.provisioning import runner
-from airflow_provider_databrain.provisioning.report import Report
+from airflow_provider_databrain.provisioning.crew import Rules
+from airflow_provider_databrain.provisioning.intake import take_in
+from airflow_provider_databrain.provisioning.ledger import Ledger
+from airflow_provider_databrain.provisioning.meter import Meter
+from airflow_provider_databrain.provisioning.report import Action, Report
+from airflow_provider_databrain.provisioning.stop import Stop
 from airflow_provider_databrain.provisioning.targets.databrain import STAMP, DatabrainTarget
+from airflow_provider_databrain.provisioning.tenants import TenantRow
 from airflow_provider_databrain.transport.aio import AsyncTransport
+from tests.provisioning.databases import Database, ledger_on
 from tests.support import SPEC, embed
 
 TENANTS = [f"tenant-{number:02}" for number in range(60)]
@@ -31,13 +37,23 @@ async def provision(
     *,
     key: str = "",
     patience: float = 60,
+    ledger: Ledger | None = None,
 ) -> Report:
     """Provision tenants with the spec that all tests share."""
     server = Server(emulator.url, {api.API_KEY: key or emulator.api_key}, max_retry_seconds=patience)
     target = target or DatabrainTarget()
-    wanted = runner.desire_all(target, SPEC, {tenant: {"tenant_id": tenant} for tenant in tenants})
-    async with AsyncTransport(server, limit=8) as transport:
-        return await runner.provision(target, transport, wanted, concurrency=8)
+    rows = [TenantRow(tenant, {"tenant_id": tenant}, True) for tenant in tenants]
+    with take_in(rows, SPEC, target, ledger) as intake:
+        meter = Meter(target.system, intake.report, len(intake.work))
+        async with AsyncTransport(server, limit=8, watch=meter.tried) as transport:
+            return await runner.provision(
+                target, transport, intake, meter=meter, rules=Rules(concurrency=8), stop=Stop(), ledger=ledger
+            )
+
+
+def counts(report: Report) -> dict[str, int]:
+    """What happened at all."""
+    return {action: count for action, count in report.counts().items() if count}
 
 
 def put(emulator: Emulator, tenant: str, owner: str, *, title: str | None = None, metadata: Any = None) -> None:
@@ -86,9 +102,9 @@ async def test_faults_cost_no_tenant_its_dashboard(
     monkeypatch.setattr(retry, "MAX_FAILURES", 50)
     emulator.control.set_faults(faults)
     report = await provision(emulator, TENANTS)
-    assert report.failures() == []
-    assert report.counts() == {"created": 60, "adopted": 0, "failed": 0}
-    assert report.ids() == {tenant: f"client-{tenant}" for tenant in TENANTS}
+    assert report.failures == []
+    assert counts(report) == {"created": 60}
+    assert report.ids == {tenant: f"client-{tenant}" for tenant in TENANTS}
     assert owners(emulator) == {f"client-{tenant}": tenant for tenant in TENANTS}
     assert emulator.state.count_embeds() == 60
     assert {logged.fault for logged in emulator.control.log} - {None} == {fault.kind for fault in faults}
@@ -96,15 +112,15 @@ async def test_faults_cost_no_tenant_its_dashboard(
     emulator.control.set_faults([])
     emulator.control.log.clear()
     again = await provision(emulator, TENANTS)
-    assert again.counts() == {"created": 0, "adopted": 60, "failed": 0}
-    assert again.ids() == report.ids()
+    assert counts(again) == {"adopted": 60}
+    assert again.ids == report.ids
     assert requests(emulator) == {"GET": 1}
 
 
 async def test_the_list_is_asked_for_once_a_batch(emulator: Emulator) -> None:
     put(emulator, "tenant-00", "tenant-00")
     report = await provision(emulator, TENANTS)
-    assert report.counts() == {"created": 59, "adopted": 1, "failed": 0}
+    assert counts(report) == {"created": 59, "adopted": 1}
     assert requests(emulator) == {"GET": 1, "POST": 59}
 
 
@@ -112,7 +128,7 @@ async def test_the_list_is_asked_for_once_a_batch(emulator: Emulator) -> None:
 async def test_lost_answers_cost_one_more_list_for_the_whole_batch(emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="reset_after", method="POST", times=5)])
     report = await provision(emulator, TENANTS)
-    assert report.counts()["created"] == 60
+    assert report.counted[Action.CREATED] == 60
     assert requests(emulator) == {"GET": 2, "POST": 65}
 
 
@@ -124,12 +140,12 @@ async def test_new_dashboards_are_stamped(emulator: Emulator) -> None:
 async def test_a_dashboard_made_without_stamp_is_adopted_by_its_title(emulator: Emulator) -> None:
     await provision(emulator, ["acme"], DatabrainTarget(stamp=False))
     assert "metadata" not in emulator.state.created_with("client-acme")
-    assert (await provision(emulator, ["acme"])).counts() == {"created": 0, "adopted": 1, "failed": 0}
+    assert counts(await provision(emulator, ["acme"])) == {"adopted": 1}
 
 
 async def test_a_renamed_dashboard_is_adopted_by_its_stamp(emulator: Emulator) -> None:
     put(emulator, "acme", "acme", title="Sales", metadata={STAMP: "acme"})
-    assert (await provision(emulator, ["acme"])).ids() == {"acme": "client-acme"}
+    assert (await provision(emulator, ["acme"])).ids == {"acme": "client-acme"}
 
 
 @pytest.mark.parametrize("ignores", [False, True])
@@ -151,8 +167,8 @@ async def test_a_dashboard_of_another_client_is_never_adopted(
     else:
         target = Interrupted(take)
     report = await provision(emulator, ["acme", "initech"], target)
-    assert report.ids() == {"initech": "client-initech"}
-    [failure] = report.failures()
+    assert report.ids == {"initech": "client-initech"}
+    [failure] = report.failures
     assert (failure["tenant"], failure["dashboard_id"]) == ("acme", "client-acme")
     assert failure["error"] == "AlreadyExistsError"
     assert told in failure["message"]
@@ -163,7 +179,7 @@ async def test_a_dashboard_of_another_client_is_never_adopted(
 
 async def test_a_dashboard_that_appears_during_the_batch_is_adopted_on_proof(emulator: Emulator) -> None:
     target = Interrupted(lambda: put(emulator, "acme", "acme"))
-    assert (await provision(emulator, ["acme"], target)).counts() == {"created": 0, "adopted": 1, "failed": 0}
+    assert counts(await provision(emulator, ["acme"], target)) == {"adopted": 1}
 
 
 @pytest.mark.parametrize("when", ["before the batch", "during the batch"])
@@ -174,28 +190,34 @@ async def test_fail_takes_over_nothing(emulator: Emulator, when: str) -> None:
     else:
         target = Interrupted(lambda: put(emulator, "acme", "acme"), if_exists="fail")
     report = await provision(emulator, ["acme", "globex"], target)
-    assert report.counts() == {"created": 1, "adopted": 0, "failed": 1}
-    assert "exists already and if_exists is 'fail'" in report.failures()[0]["message"]
+    assert counts(report) == {"created": 1, "failed": 1}
+    assert "exists already and if_exists is 'fail'" in report.failures[0]["message"]
 
 
 @pytest.mark.usefixtures("fast_retries")
 async def test_fail_does_not_refuse_what_this_batch_made_itself(emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="reset_after", method="POST", every=2)])
     report = await provision(emulator, TENANTS[:10], DatabrainTarget(if_exists="fail"))
-    assert report.counts() == {"created": 10, "adopted": 0, "failed": 0}
+    assert counts(report) == {"created": 10}
 
 
 async def test_a_wrong_key_ends_the_batch_with_one_request(emulator: Emulator) -> None:
-    with pytest.raises(AuthenticationError):
-        await provision(emulator, TENANTS, key="wrong")
+    report = await provision(emulator, TENANTS, key="wrong")
     assert requests(emulator) == {"GET": 1}
+    assert {failure["error"] for failure in report.failures} == {"AuthenticationError"}
+    assert report.why is not None
+    assert "refuses the credentials" in report.why
+    # Those that were waiting for the list; no further one was begun.
+    assert len(report.failures) <= 8
+    assert report.left == len(TENANTS) - len(report.failures)
 
 
 @pytest.mark.usefixtures("fast_retries")
 async def test_a_failed_first_list_makes_nothing(emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="error_before", method="GET")])
-    with pytest.raises(ServerError, match="list embeds failed"):
-        await provision(emulator, TENANTS)
+    report = await provision(emulator, TENANTS)
+    assert counts(report) == {"failed": 60}
+    assert all("list embeds failed" in failure["message"] for failure in report.failures)
     assert emulator.state.count_embeds() == 0
     assert "POST" not in requests(emulator)
 
@@ -207,13 +229,38 @@ async def test_a_failed_second_list_fails_only_those_that_needed_it(emulator: Em
         emulator.control.set_faults([Fault(kind="error_before", method="GET")])
 
     report = await provision(emulator, TENANTS, Interrupted(take_one_and_break_the_list))
-    assert report.counts() == {"created": 59, "adopted": 0, "failed": 1}
-    [failure] = report.failures()
+    assert counts(report) == {"created": 59, "failed": 1}
+    [failure] = report.failures
     assert (failure["tenant"], failure["error"]) == ("tenant-07", "ServerError")
 
 
-async def test_without_patience_a_lost_answer_fails_and_the_next_run_adopts(emulator: Emulator) -> None:
+async def test_a_lost_answer_is_looked_up_even_without_patience(emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="reset_after", method="POST", times=1)])
+    assert counts(await provision(emulator, ["acme"], patience=0)) == {"created": 1}
+    assert requests(emulator) == {"GET": 2, "POST": 1}
+
+
+async def test_a_create_that_failed_and_made_nothing_is_made_by_the_next_run(emulator: Emulator) -> None:
+    emulator.control.set_faults([Fault(kind="reset_before", method="POST", times=1)])
     first = await provision(emulator, ["acme"], patience=0)
-    assert [failure["error"] for failure in first.failures()] == ["TransportError"]
-    assert (await provision(emulator, ["acme"])).counts() == {"created": 0, "adopted": 1, "failed": 0}
+    assert [failure["error"] for failure in first.failures] == ["TransportError"]
+    assert counts(await provision(emulator, ["acme"])) == {"created": 1}
+
+
+@pytest.mark.usefixtures("fast_retries")
+async def test_with_a_ledger_a_second_run_asks_nothing(
+    emulator: Emulator, sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "MAX_FAILURES", 50)
+    emulator.control.set_faults(FAULTS["mixture"])
+    ledger = ledger_on(sqlite, run_id="first")
+    ledger.open()
+    first = await provision(emulator, TENANTS, DatabrainTarget(look_first=False), ledger=ledger)
+    assert counts(first) == {"created": 60}
+    emulator.control.log.clear()
+    again = ledger_on(sqlite, run_id="second")
+    again.open()
+    second = await provision(emulator, TENANTS, DatabrainTarget(look_first=False), ledger=again)
+    assert counts(second) == {"unchanged": 60}
+    assert second.ids == first.ids
+    assert not emulator.control.log

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.provisioning.spec import SpecError, fill
+from airflow_provider_databrain.provisioning.spec import InputHash, SpecError, fill
 
 ROW: dict[str, Any] = {"tenant_id": "acme", "plan": "pro", "seats": 12, "region": None, "x.y": "dotted", "a b": "blank"}
 
@@ -120,3 +120,118 @@ def test_a_function_that_raises_is_told_with_the_tenant() -> None:
 def test_a_function_that_returns_no_mapping_is_refused(made: Any, kind: str) -> None:
     with pytest.raises(SpecError, match=f"tenant 'acme': the spec function returned {kind}, not a mapping"):
         fill(lambda _row: made, ROW, "acme")
+
+
+# The hash of all that a request is made of
+
+SPEC: dict[str, Any] = {"a": "{tenant_id}", "b": {"c": ["{plan}", {"d": "x {seats}"}]}, "e": 1}
+
+
+def hashed(row: Mapping[str, Any], spec: Mapping[str, Any] = SPEC, options: str = "1") -> str:
+    made = InputHash(spec, options).of_row(row)
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("column", ["tenant_id", "plan", "seats"])
+def test_the_hash_changes_with_each_column_that_the_spec_names(column: str) -> None:
+    assert hashed(ROW) == hashed(dict(ROW))
+    assert hashed(ROW) != hashed({**ROW, column: f"{ROW[column]}x"})
+    assert hashed(ROW) != hashed({**ROW, column: None})
+
+
+def test_the_hash_does_not_change_with_other_columns() -> None:
+    unused = {"region": "EU", "x.y": "other", "a b": 5, "new": object()}
+    assert hashed({**ROW, **unused}) == hashed(ROW)
+    assert hashed({column: ROW[column] for column in ("seats", "plan", "tenant_id")}) == hashed(ROW)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {**SPEC, "a": "{tenant_id} "},
+        {**SPEC, "a": "tenant_id"},
+        {**SPEC, "a": "{plan}"},
+        {**SPEC, "e": 2},
+        {**SPEC, "e": "1"},
+        {**SPEC, "e": True},
+        {**SPEC, "e": None},
+        {**SPEC, "new": ""},
+        {**SPEC, "b": {"c": [{"d": "x {seats}"}, "{plan}"]}},
+        {"a": SPEC["a"], "b": SPEC["b"]},
+    ],
+)
+def test_the_hash_changes_with_the_spec(spec: Mapping[str, Any]) -> None:
+    assert hashed(ROW, spec) != hashed(ROW)
+
+
+def test_the_hash_does_not_change_with_the_order_of_a_specs_fields() -> None:
+    assert hashed(ROW, dict(reversed(SPEC.items()))) == hashed(ROW)
+
+
+def test_the_hash_changes_with_the_options() -> None:
+    assert len({hashed(ROW, options=options) for options in ("1", "2", "1 analytics", "", "1\n", "\ud800")}) == 6
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (1, "1", 1.0, Decimal(1), Decimal("1.0"), True, None),
+        ("None", None, ""),
+        ("2026-01-02", date(2026, 1, 2), datetime(2026, 1, 2)),
+        ("a", "A", "a ", "a\n", "ä", "a\u0308", "\ud800", "\ud801", "\0", "😀"),
+    ],
+)
+def test_values_that_are_not_the_same_have_hashes_of_their_own(values: Sequence[object]) -> None:
+    assert len({hashed({**ROW, "plan": value}) for value in values}) == len(values)
+
+
+def test_what_moves_from_one_column_to_the_next_changes_the_hash() -> None:
+    spec = {"a": "{one}{two}"}
+    rows = [{"one": "ab", "two": "c"}, {"one": "a", "two": "bc"}, {"one": "", "two": "abc"}, {"one": "', '", "two": ""}]
+    assert fill(spec, rows[0], "t") == fill(spec, rows[1], "t")
+    assert len({hashed(row, spec) for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("spec", [{"a": "{nope}"}, {"a": ["{plan} {Plan}"]}, {"a": "{plan.x}"}, {"a": "{}"}])
+def test_a_row_without_a_named_column_has_no_hash(spec: Mapping[str, Any]) -> None:
+    assert InputHash(spec, "1").of_row(ROW) is None
+
+
+@pytest.mark.parametrize("spec", [{"a": "{plan"}, {"a": "}"}])
+def test_a_template_that_cannot_be_read_is_left_for_filling(spec: Mapping[str, Any]) -> None:
+    # No error here: the one of ``fill`` names the tenant and what to do.
+    assert isinstance(InputHash(spec, "1"), InputHash)
+    with pytest.raises(SpecError, match="for braces"):
+        fill(spec, ROW, "acme")
+
+
+@pytest.mark.parametrize("keys", [{1: "x", "y": "z"}, {("a", "b"): 1}, {None: 1, "": 2}])
+def test_a_key_that_no_request_can_have_is_left_for_the_requests_own_check(keys: Mapping[Any, Any]) -> None:
+    assert hashed(ROW, {"a": keys}) == hashed(ROW, {"a": dict(keys)})
+    assert hashed(ROW, {"a": keys}) != hashed(ROW, {"a": {}})
+
+
+def test_a_functions_row_has_no_hash_but_what_it_returns_has() -> None:
+    def spec(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"a": row["plan"]}
+
+    made = InputHash(spec, "1")
+    assert made.of_row(ROW) is None
+    fields: dict[str, Any] = {"a": "pro", "b": [1, {"c": "\ud800 😀"}], "d": Decimal("1.10")}
+    assert made.of_fields(fields) == made.of_fields(dict(reversed(fields.items())))
+    others: list[dict[str, Any]] = [
+        {**fields, "a": "free"},
+        {**fields, "b": [1, {"c": "x"}]},
+        {**fields, "d": Decimal("1.1")},
+        {**fields, "d": "1.10"},
+        {**fields, "e": None},
+        {},
+    ]
+    assert len({made.of_fields(other) for other in (fields, *others)}) == len(others) + 1
+    assert InputHash(spec, "2").of_fields(fields) != made.of_fields(fields)
+
+
+def test_a_hash_fits_its_column_and_is_the_same_in_each_process() -> None:
+    assert hashed(ROW) == "e295dc90e4d2676006dab396"
+    assert len(hashed({**ROW, "plan": "x" * 10_000})) <= 64

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from airflow_provider_databrain.provisioning.tenants import (
@@ -16,39 +13,45 @@ from airflow_provider_databrain.provisioning.tenants import (
     TenantTableError,
     plan_batches,
     read_batch,
+    read_keys,
 )
+from tests.provisioning.databases import Database
 
 TENANTS = TenantSource("tenant_id", table="tenants")
+EVERYTHING: Mapping[str, Any] = {}
 Fill = Callable[[Iterable[object]], Engine]
 
 
 @pytest.fixture
-def fill(tmp_path: Path) -> Iterator[Fill]:
+def fill(database: Database) -> Fill:
     """Adds keys to the table ``tenants``; gives an engine."""
-    path = tmp_path / "warehouse.db"
-    engine = sa.create_engine(f"sqlite:///{path}")
 
     def add(keys: Iterable[object]) -> Engine:
-        with closing(sqlite3.connect(path)) as database, database:
-            database.execute("PRAGMA synchronous = OFF")
-            database.execute("CREATE TABLE IF NOT EXISTS tenants (tenant_id, region)")
-            database.executemany("INSERT INTO tenants VALUES (?, 'EU')", [(key,) for key in keys])
-        return engine
+        keys = list(keys)
+        if not database.tables():
+            types = {int: "INTEGER", float: "DOUBLE PRECISION", bytes: "BYTEA"}
+            kind = next((types[type(key)] for key in keys if type(key) in types), "VARCHAR(9)")
+            database.run(f"CREATE TABLE tenants (tenant_id {kind}, region VARCHAR(9))")
+        database.insert("tenants", [{"tenant_id": key, "region": "EU"} for key in keys])
+        return database.own
 
-    yield add
-    engine.dispose()
+    return add
 
 
 def plan_and_read(engine: Engine, source: TenantSource = TENANTS, size: int = 2) -> list[str]:
     batches = plan_batches(engine, source, batch_size=size, max_batches=100)
-    return [key for batch in batches for key in read_batch(engine, source, batch)]
+    return [key for batch in batches for key in read_all(engine, source, batch)]
 
 
-def read_all(engine: Engine, source: TenantSource = TENANTS) -> list[str]:
-    return list(read_batch(engine, source, {}))
+def read_all(engine: Engine, source: TenantSource = TENANTS, batch: Mapping[str, Any] = EVERYTHING) -> list[str]:
+    return [row.tenant for row in read_batch(engine, source, batch)]
 
 
-@pytest.mark.parametrize("use", [plan_and_read, read_all])
+def read_all_keys(engine: Engine, source: TenantSource = TENANTS) -> list[str]:
+    return [row.tenant for row in read_keys(engine, source)]
+
+
+@pytest.mark.parametrize("use", [plan_and_read, read_all, read_all_keys])
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
@@ -68,7 +71,7 @@ def test_bad_keys_are_named(fill: Fill, keys: list[object], problem: str, use: C
     assert "Nothing was sent." in str(caught.value)
 
 
-@pytest.mark.parametrize("use", [plan_and_read, read_all])
+@pytest.mark.parametrize("use", [plan_and_read, read_all, read_all_keys])
 def test_of_many_bad_keys_ten_are_named_and_the_rest_counted(fill: Fill, use: Callable[[Engine], object]) -> None:
     with pytest.raises(TenantTableError) as caught:
         use(fill(2 * [f"t{number:02}" for number in range(15)]))
@@ -77,7 +80,7 @@ def test_of_many_bad_keys_ten_are_named_and_the_rest_counted(fill: Fill, use: Ca
 
 
 @pytest.mark.parametrize("size", [1, 10])
-@pytest.mark.parametrize(("keys", "kind"), [([1.5, 2.5, 3.5], "float"), ([b"a", b"b", b"c"], "bytes")])
+@pytest.mark.parametrize(("keys", "kind"), [([1.5, 2.5, 3.5], "float"), ([b"a", b"b", b"c"], "(bytes|memoryview)")])
 def test_keys_of_a_type_without_a_plain_text_are_refused(fill: Fill, keys: list[object], kind: str, size: int) -> None:
     with pytest.raises(TenantTableError, match=f"tenant_id holds values of type {kind}.*cast it in a query"):
         plan_and_read(fill(keys), size=size)
@@ -91,8 +94,8 @@ def test_a_bad_row_that_comes_after_the_plan_stops_the_first_batch_only(
     first, second = plan_batches(engine, TENANTS, batch_size=2, max_batches=10)
     fill([late])
     with pytest.raises(TenantTableError, match=f"{problem}.*Nothing was sent"):
-        read_batch(engine, TENANTS, first)
-    assert list(read_batch(engine, TENANTS, second)) == ["c", "d"]
+        read_all(engine, batch=first)
+    assert read_all(engine, batch=second) == ["c", "d"]
 
 
 def test_a_null_that_comes_after_a_plan_of_one_batch_is_met(fill: Fill) -> None:
@@ -100,10 +103,10 @@ def test_a_null_that_comes_after_a_plan_of_one_batch_is_met(fill: Fill) -> None:
     [only] = plan_batches(engine, TENANTS, batch_size=2, max_batches=10)
     fill([None])
     with pytest.raises(TenantTableError, match="a null tenant_id"):
-        read_batch(engine, TENANTS, only)
+        read_all(engine, batch=only)
 
 
-@pytest.mark.parametrize("use", [plan_and_read, read_all])
+@pytest.mark.parametrize("use", [plan_and_read, read_all, read_all_keys])
 @pytest.mark.parametrize(
     ("source", "told"),
     [
@@ -111,7 +114,10 @@ def test_a_null_that_comes_after_a_plan_of_one_batch_is_met(fill: Fill) -> None:
         (TenantSource("tenant_id", table="crm.tenants"), "table 'crm.tenants' cannot be read: .*crm"),
         (TenantSource("client", table="tenants"), "table 'tenants' .*client"),
         # SQLite takes a quoted name that is no column for a text.
-        (TenantSource("Client Id", table="tenants"), "table 'tenants' .*(has no column|no such column).*Client Id"),
+        (
+            TenantSource("Client Id", table="tenants"),
+            "table 'tenants' .*(has no column|no such column|column).*Client Id",
+        ),
         (TenantSource("client", query="SELECT * FROM tenants"), "the tenant query .*client"),
         (TenantSource("tenant_id", query="SELECT wrong FROM tenants"), "the tenant query cannot be read: .*wrong"),
         (TenantSource("tenant_id", query="SELEKT"), "the tenant query cannot be read: .+"),
@@ -126,7 +132,7 @@ def test_what_is_missing_is_named(
 
 def test_a_column_of_another_case_is_named_with_those_there_are(fill: Fill) -> None:
     with pytest.raises(TenantTableError, match="no column 'TENANT_ID'; it has tenant_id, region"):
-        read_all(fill("ab"), TenantSource("TENANT_ID", table="tenants"))
+        read_all_keys(fill("ab"), TenantSource("TENANT_ID", table="tenants"))
 
 
 @pytest.mark.parametrize(("table", "query"), [(None, None), ("", ""), ("tenants", "SELECT 1 AS tenant_id")])

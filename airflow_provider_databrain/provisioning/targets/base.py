@@ -6,37 +6,83 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from airflow_provider_databrain.provisioning.report import Outcome
 from airflow_provider_databrain.transport.aio import AsyncTransport
 
 WantedT = TypeVar("WantedT")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Desired(Generic[WantedT]):
     """What one tenant's dashboard shall be.
 
     :param tenant: the tenant's key in the table, as text.
-    :param dashboard_id: the id it shall have.
+    :param dashboard_id: the id it shall have; None where the vendor chooses it.
+    :param spec_hash: of all that the vendor can make so, at creation and later; at most 200 characters.
     :param wanted: the vendor's own request.
     """
 
     tenant: str
-    dashboard_id: str
+    dashboard_id: str | None
+    spec_hash: str
     wanted: WantedT
 
 
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A tenant's dashboard as it is, by the ledger or by the vendor's own word.
+
+    :param embed_id: what the vendor calls the thing to be changed or deleted.
+    :param spec_hash: as in ``Desired``, as far as it is known; a part that is not known equals nothing.
+    """
+
+    dashboard_id: str
+    embed_id: str
+    spec_hash: str
+
+
 class Target(Protocol[WantedT]):
-    """How one vendor makes a tenant's dashboard exist."""
+    """How one vendor makes a tenant's dashboard exist, keeps it as the table says, and removes it.
+
+    The engine calls ``create`` for a tenant of which it knows nothing; where that raises ``AlreadyExistsError``, or an
+    error after which the dashboard may exist nevertheless (``ambiguous``), it surveys and asks ``find``. It never
+    sends two calls for one tenant at a time. Instances serve one batch.
+    """
+
+    system: str
+    """The vendor's name in the ledger."""
+    scope: str
+    """Within the vendor, where the dashboards are (a data app, a project): part of the ledger's key."""
+    look_first: bool
+    """Whether to survey before the first ``create``: always where a vendor would make a second dashboard."""
+
+    @property
+    def options(self) -> str:
+        """Whatever ``desire`` depends on beside the fields, as text."""
 
     def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[WantedT]:
         """Check one tenant's filled spec; raises ``SpecError``. Sends nothing."""
 
+    def differs(self, desired: Desired[WantedT], existing: Existing) -> bool:
+        """Whether an update is needed.
+
+        :raises SpecError: it would be, but there is none that makes this change.
+        """
+
     async def survey(self, api: AsyncTransport) -> None:
-        """See, once for the whole batch, which dashboards exist."""
+        """See, once for many tenants, which dashboards exist."""
 
-    async def provision(self, api: AsyncTransport, desired: Desired[WantedT]) -> Outcome | None:
-        """Make one dashboard exist; None where that takes a new survey: its id is taken, by whom is unknown."""
+    def find(self, desired: Desired[WantedT], *, ours: bool) -> Existing | None:
+        """The tenant's dashboard by the last survey; None where there is none.
 
-    def settle(self, desired: Desired[WantedT]) -> Outcome:
-        """Decide, after a new survey, about one that ``provision`` left open."""
+        :param ours: an earlier try of the same create may have made it.
+        :raises AlreadyExistsError: the id is taken, and nothing proves that it is by this tenant.
+        """
+
+    async def create(self, api: AsyncTransport, desired: Desired[WantedT]) -> Existing:
+        """Make the dashboard."""
+
+    async def update(self, api: AsyncTransport, desired: Desired[WantedT], existing: Existing) -> Existing:
+        """Make an existing dashboard as desired; raises ``NotFoundError`` where it is gone."""
+
+    async def delete(self, api: AsyncTransport, tenant: str, existing: Existing) -> None:
+        """Remove the tenant's dashboard, by the last survey its own; nothing to do where it is gone already."""

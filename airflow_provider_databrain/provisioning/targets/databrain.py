@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
 from airflow_provider_databrain.api import databrain as api
 from airflow_provider_databrain.api.core import explain
-from airflow_provider_databrain.api.databrain import CreateDashboardEmbed, Embed
-from airflow_provider_databrain.api.errors import AlreadyExistsError
-from airflow_provider_databrain.provisioning.report import Action, Outcome
+from airflow_provider_databrain.api.databrain import AccessSettings, CreateDashboardEmbed, Embed
+from airflow_provider_databrain.api.errors import AlreadyExistsError, NotFoundError
 from airflow_provider_databrain.provisioning.spec import SpecError
-from airflow_provider_databrain.provisioning.targets.base import Desired
+from airflow_provider_databrain.provisioning.targets.base import Desired, Existing
 from airflow_provider_databrain.transport.aio import AsyncTransport
 
 STAMP = "airflowProviderClientId"
@@ -21,6 +23,8 @@ STAMP = "airflowProviderClientId"
 TENANT_STAMP = "airflowProviderTenant"
 """The same for the tenant's key in the table, noted where it is not the client id."""
 
+DIFFERENT = 1000
+"""Access settings that are remembered as checked."""
 IfExists = Literal["adopt", "fail"]
 
 
@@ -109,35 +113,56 @@ def _taken(wanted: CreateDashboardEmbed, reason: str) -> AlreadyExistsError:
 class DatabrainTarget:
     """Databrain's side of the engine; one for each batch.
 
+    :param scope: the data app, as the ledger names it.
     :param workspace_name: for specs that name no workspace.
     :param if_exists: ``adopt`` takes over a dashboard that is proved to be the tenant's; ``fail`` never does.
     :param stamp: note the owner in each new dashboard's metadata.
     :param repeated: an earlier try may have created some of them, so that ``fail`` accepts proof too.
+    :param look_first: list the embeds before the first create; without it, only where an id is taken.
+    :param delete_dashboards: delete the dashboard too, and not only its embed.
     """
+
+    system = "databrain"
 
     def __init__(
         self,
         *,
+        scope: str = "",
         workspace_name: str | None = None,
         if_exists: IfExists = "adopt",
         stamp: bool = True,
         repeated: bool = False,
+        look_first: bool = True,
+        delete_dashboards: bool = False,
     ) -> None:
         if if_exists not in ("adopt", "fail"):
             raise ValueError(f"if_exists is {if_exists!r}; it is 'adopt' or 'fail'")
+        self.scope = scope
+        self.look_first = look_first
         self._workspace_name = workspace_name
         self._if_exists = if_exists
         self._stamp = stamp
         self._repeated = repeated
+        self._delete_dashboards = delete_dashboards
         self._listed: dict[str, list[Embed]] = {}
-        self._ours: set[str] = set()
+        self._access: dict[str, tuple[AccessSettings, str]] = {}
+
+    @property
+    def options(self) -> str:
+        """The default workspace, and the version of what the hashes are made of."""
+        return f"1 {self._workspace_name}"
 
     def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[CreateDashboardEmbed]:
         """Check one tenant's request as strictly as the API would."""
         named = "workspace_name" in fields or "workspaceName" in fields
         workspace = {} if named or not self._workspace_name else {"workspace_name": self._workspace_name}
+        name = "access_settings" if "access_settings" in fields else "accessSettings"
+        key = repr(fields.get(name))
+        known = self._access.get(key)
+        # Tenants mostly have the same settings: they are checked, and hashed, once.
+        checked = {name: known[0]} if known else {}
         try:
-            wanted = CreateDashboardEmbed.model_validate({**workspace, **fields})
+            wanted = CreateDashboardEmbed.model_validate({**workspace, **fields, **checked})
         except ValidationError as invalid:
             raise SpecError(f"tenant {tenant!r}: {'; '.join(explain(invalid))}") from None
         for key in (STAMP, TENANT_STAMP):
@@ -149,7 +174,32 @@ class DatabrainTarget:
                 f"tenant {tenant!r}: with is_rename_dashboard and without the stamp, nothing would prove whose the "
                 "dashboard is; leave one of them"
             )
-        return Desired(tenant, wanted.dashboard_id, stamped(wanted, tenant) if self._stamp else wanted)
+        if known is None:
+            known = wanted.access_settings, _hash_access(wanted)
+            if len(self._access) < DIFFERENT:
+                self._access[key] = known
+        marked = stamped(wanted, tenant) if self._stamp else wanted
+        return Desired(tenant, wanted.dashboard_id, _Parts.of(wanted, known[1]).text(), marked)
+
+    def differs(self, desired: Desired[CreateDashboardEmbed], existing: Existing) -> bool:
+        """Whether access settings or name differ; the owner must not.
+
+        :raises SpecError: the ledger knows another dashboard id, client or workspace.
+        """
+        if existing.dashboard_id != desired.dashboard_id:
+            raise SpecError(
+                f"tenant {desired.tenant!r}: the spec now says dashboard id {desired.dashboard_id!r}, the ledger has "
+                f"{existing.dashboard_id!r}. A dashboard's id cannot be changed: undo the change, or remove the "
+                "tenant's dashboard first. A second dashboard for the same tenants needs a ledger_table of its own."
+            )
+        wanted, known = _Parts.parse(desired.spec_hash), _Parts.parse(existing.spec_hash)
+        if wanted.owner != known.owner:
+            raise SpecError(
+                f"tenant {desired.tenant!r}: client_id or workspace_name is not what dashboard "
+                f"{existing.dashboard_id!r} was created with, and neither can be changed: undo the change, or "
+                "remove the tenant's dashboard first."
+            )
+        return wanted != known
 
     async def survey(self, api_: AsyncTransport) -> None:
         """List the data app's embeds."""
@@ -157,32 +207,61 @@ class DatabrainTarget:
         for embed in await api_.run(api.list_embeds()):
             self._listed.setdefault(embed.dashboard_id, []).append(embed)
 
-    async def provision(self, api_: AsyncTransport, desired: Desired[CreateDashboardEmbed]) -> Outcome | None:
-        """Create the dashboard, unless the survey has shown it."""
-        if desired.dashboard_id in self._listed:
-            return self.settle(desired)
+    def find(self, desired: Desired[CreateDashboardEmbed], *, ours: bool) -> Existing | None:
+        """What the list of embeds proves to be the tenant's."""
+        if desired.dashboard_id not in self._listed:
+            return None
+        wanted = desired.wanted
+        listed = self._listed[wanted.dashboard_id]
+        embed_id = self.decide(wanted, listed, ours=ours, tenant=desired.tenant)
+        # The list says nothing of access settings; the name it does say.
+        name = next(embed.name for embed in listed if embed.embed_id == embed_id)
+        parts = _Parts.of(wanted, "")
+        known = _Parts(parts.owner, "", parts.name if name == _name(wanted) else "")
+        return Existing(wanted.dashboard_id, embed_id, known.text())
+
+    async def create(self, api_: AsyncTransport, desired: Desired[CreateDashboardEmbed]) -> Existing:
+        """Create dashboard and embed."""
         try:
             created = await api_.run(api.create_dashboard_embed(desired.wanted))
         except AlreadyExistsError as taken:
-            if taken.after_ambiguous:
-                self._ours.add(desired.dashboard_id)
-            return None
-        return Outcome(desired.tenant, desired.dashboard_id, Action.CREATED, created.id)
+            # What a user reads where the list of embeds settles nothing.
+            taken.hint = (
+                "No embed with this id is listed in this data app: delete it in Databrain, or choose another id."
+            )
+            raise
+        return Existing(desired.wanted.dashboard_id, created.id, desired.spec_hash)
 
-    def settle(self, desired: Desired[CreateDashboardEmbed]) -> Outcome:
-        """Adopt what the survey shows, on proof.
+    async def update(
+        self, api_: AsyncTransport, desired: Desired[CreateDashboardEmbed], existing: Existing
+    ) -> Existing:
+        """Set the access settings, the name, or both."""
+        wanted = desired.wanted
+        parts, known = _Parts.parse(desired.spec_hash), _Parts.parse(existing.spec_hash)
+        if parts.access != known.access:
+            await api_.run(api.update_embed(existing.embed_id, wanted.access_settings))
+        if parts.name != known.name:
+            rename = api.rename_embed(
+                existing.embed_id, _name(wanted), is_rename_dashboard=wanted.is_rename_dashboard and bool(wanted.name)
+            )
+            await api_.run(rename)
+        return Existing(existing.dashboard_id, existing.embed_id, desired.spec_hash)
 
-        A create of ours that got no good answer, and whose id was taken at the next try, counts as
-        created once its owner is proved.
-        """
-        ours = desired.dashboard_id in self._ours
-        try:
-            listed = self._listed.get(desired.dashboard_id, [])
-            embed_id = self.decide(desired.wanted, listed, ours=ours, tenant=desired.tenant)
-        except AlreadyExistsError as error:
-            return Outcome(desired.tenant, desired.dashboard_id, Action.FAILED, error=error)
-        action = Action.CREATED if ours else Action.ADOPTED
-        return Outcome(desired.tenant, desired.dashboard_id, action, embed_id)
+    async def delete(self, api_: AsyncTransport, tenant: str, existing: Existing) -> None:
+        """Delete the embed, and the dashboard where asked for, unless the list shows that it is somebody else's."""
+        listed = [embed for embed in self._listed.get(existing.dashboard_id, []) if embed.embed_id == existing.embed_id]
+        if not listed:
+            return
+        theirs = _noted(listed[0], TENANT_STAMP) or _noted(listed[0], STAMP)
+        if theirs is not None and theirs != tenant:
+            raise AlreadyExistsError(
+                f"the dashboard now belongs to {theirs!r} and not to {tenant!r}; it was not deleted",
+                endpoint=api.DELETE_EMBED.name,
+                tenant=tenant,
+                dashboard=existing.dashboard_id,
+            )
+        with suppress(NotFoundError):
+            await api_.run(api.delete_embed(existing.embed_id, is_delete_dashboard=self._delete_dashboards))
 
     def decide(
         self, wanted: CreateDashboardEmbed, listed: Iterable[Embed], *, ours: bool, tenant: str | None = None
@@ -197,3 +276,40 @@ class DatabrainTarget:
         if self._if_exists == "fail" and not (ours or self._repeated):
             raise _taken(wanted, "the dashboard exists already and if_exists is 'fail'")
         return adopt(listed, wanted, tenant)
+
+
+class _Parts(NamedTuple):
+    """What a spec hash is made of: who the owner is, and what an update can change."""
+
+    owner: str
+    access: str
+    name: str
+
+    @classmethod
+    def of(cls, wanted: CreateDashboardEmbed, access: str) -> _Parts:
+        return cls(
+            _hash(repr((wanted.client_id, wanted.workspace_name))),
+            access,
+            _hash(repr((_name(wanted), bool(wanted.is_rename_dashboard and wanted.name)))),
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> _Parts:
+        owner, access, name = text.split(".")
+        return cls(owner, access, name)
+
+    def text(self) -> str:
+        return ".".join(self)
+
+
+def _name(wanted: CreateDashboardEmbed) -> str:
+    """The embed's name; the API gives the dashboard id where there is none."""
+    return wanted.name or wanted.dashboard_id
+
+
+def _hash_access(wanted: CreateDashboardEmbed) -> str:
+    return _hash(json.dumps(api.wire(wanted.access_settings), sort_keys=True))
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,179 @@
+"""What a request to the emulated API must look like, and how it is refused where it does not.
+
+Written from the vendor's reference. Where that is silent, the choice is ours: an unknown field is refused, and so is an
+update without access settings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+
+_ACCESS = {
+    "datamartName": str,
+    "isAllowEmailReports": bool,
+    "isAllowManageMetrics": bool,
+    "isAllowMetricCreation": bool,
+    "isAllowMetricDeletion": bool,
+    "isAllowMetricLayoutChange": bool,
+    "isAllowMetricUpdate": bool,
+    "isAllowUnderlyingData": bool,
+    "isAllowCreateDashboardView": bool,
+    "metricCreationMode": str,
+    "isAllowAiPilot": bool,
+    "joinModel": str,
+    "isIncrementalJoin": bool,
+    "tableTenancySettings": list,
+}
+_ACCESS_REQUIRED = tuple(_ACCESS)[:10]
+_CREATE = {
+    "dashboardId": str,
+    "workspaceName": str,
+    "clientId": str,
+    "accessSettings": dict,
+    "templateDashboardId": str,
+    "metadata": dict,
+    "isAllowPrivateMetricsByDefault": bool,
+    "name": str,
+    "embedDescription": str,
+    "isImportMetrics": bool,
+    "importDashboardData": dict,
+    "isRenameDashboard": bool,
+    "metricImportMode": str,
+    "schemaPairs": list,
+}
+_CREATE_REQUIRED = ("dashboardId", "workspaceName", "clientId", "accessSettings")
+_UPDATE = {"embedId": str, "accessSettings": dict}
+_RENAME = {"embedId": str, "name": str, "isRenameDashboard": bool}
+_DELETE = {"embedId": str, "isDeleteDashboard": str}
+_LIST = {"workspaceName": str, "isPagination": bool, "pageNumber": int}
+_CHOICES = {
+    "metricImportMode": ("GALLERY", "METRIC"),
+    "metricCreationMode": ("DRAG_DROP", "CHAT"),
+    "joinModel": ("single", "multi"),
+    "isDeleteDashboard": ("true", "false"),
+}
+_WORDS = {str: "a string", dict: "of type object", bool: "a boolean", list: "an array", int: "a number"}
+
+
+class RefusalError(Exception):
+    """An error answer."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+    def response(self) -> JSONResponse:
+        """The answer's JSON."""
+        return JSONResponse({"error": {"code": self.code, "message": str(self)}}, self.status)
+
+
+def invalid(message: str) -> RefusalError:
+    """The refusal of a request that is not as it must be."""
+    return RefusalError(400, "INVALID_REQUEST_BODY", message)
+
+
+async def create_body(request: Request, max_id_length: int) -> dict[str, Any]:
+    """What a create asks for, sent as JSON or as a form.
+
+    :param max_id_length: longest id accepted, in characters.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0]
+    body = await (_form if kind == "multipart/form-data" else _object)(request)
+    _check(body, _CREATE, _CREATE_REQUIRED)
+    for name in ("dashboardId", "clientId", "workspaceName"):
+        if len(body[name]) > max_id_length:
+            raise invalid(f'"{name}" length must be less than or equal to {max_id_length} characters long')
+    _check_access(body["accessSettings"], _ACCESS_REQUIRED)
+    return body
+
+
+async def update_body(request: Request) -> dict[str, Any]:
+    """What an update asks for; its access settings may be any part of the whole."""
+    body = await _object(request)
+    _check(body, _UPDATE, tuple(_UPDATE))
+    _check_access(body["accessSettings"], ())
+    return body
+
+
+async def rename_body(request: Request) -> dict[str, Any]:
+    """What a rename asks for."""
+    body = await _object(request)
+    _check(body, _RENAME, ("embedId", "name"))
+    return body
+
+
+def delete_query(request: Request) -> dict[str, str]:
+    """What a delete asks for."""
+    query = dict(request.query_params)
+    _check(query, _DELETE, ("embedId",))
+    return query
+
+
+async def list_body(request: Request) -> dict[str, Any]:
+    """What a list of a workspace asks for."""
+    body = await _object(request)
+    _check(body, _LIST, ("workspaceName",))
+    return body
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    body = _parsed(await request.body())
+    if not isinstance(body, dict):
+        raise invalid("Request body validation failed")
+    return body
+
+
+async def _form(request: Request) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    async with request.form() as form:
+        for name, value in form.items():
+            if isinstance(value, str):
+                body[name] = _parsed(value) if _CREATE.get(name, str) is not str else value
+                continue
+            document = _parsed(await value.read())
+            if name != "importDashboardDataFile" or value.content_type != "application/json":
+                raise invalid(f'"{name}" is not allowed')
+            if not isinstance(document, dict) or not isinstance(document.get("data"), dict):
+                raise RefusalError(400, "INVALID_DASHBOARD_DATA", "Uploaded JSON missing data")
+            body["_file"] = document["data"]
+    # The file wins over the field.
+    if "_file" in body:
+        body["importDashboardData"] = body.pop("_file")
+    return body
+
+
+def _parsed(raw: bytes | str) -> Any:
+    try:
+        return json.loads(raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw)
+    except ValueError:
+        raise invalid("Request body validation failed") from None
+
+
+def _check_access(settings: dict[str, Any], required: tuple[str, ...]) -> None:
+    _check(settings, _ACCESS, required)
+    for item in settings.get("tableTenancySettings", []):
+        _check(item, {"name": str, "clientColumn": str}, ("name", "clientColumn"))
+
+
+def _check(body: object, fields: Mapping[str, type], required: tuple[str, ...]) -> None:
+    if not isinstance(body, dict):
+        raise invalid('"value" must be of type object')
+    for name in required:
+        if name not in body:
+            raise invalid(f'"{name}" is required')
+    for name, value in body.items():
+        kind = fields.get(name)
+        if kind is None:
+            raise invalid(f'"{name}" is not allowed')
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise invalid(f'"{name}" must be {_WORDS[kind]}')
+        if kind is str and not value:
+            raise invalid(f'"{name}" is not allowed to be empty')
+        if name in _CHOICES and value not in _CHOICES[name]:
+            raise invalid(f'"{name}" must be one of [{", ".join(_CHOICES[name])}]')

@@ -1,0 +1,109 @@
+"""Runs tasks that can be killed: imports Airflow once, then forks a process for each job that stdin brings.
+
+A job is one line of JSON, see ``Job``. For each, stdout has two lines: the process id, then how it ended as
+``os.waitstatus_to_exitcode`` tells it (minus the signal's number where a signal ended it).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, TypedDict
+
+from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator
+from airflow_provider_databrain.api import retry
+from airflow_provider_databrain.operators import provisioning
+
+# What operators import late, imported before the first fork.
+from airflow_provider_databrain.provisioning import crew, intake, journal, ledger, meter, removal, runner  # noqa: F401
+from airflow_provider_databrain.provisioning.targets import databrain  # noqa: F401
+from airflow_provider_databrain.transport import aio  # noqa: F401
+
+
+class Job(TypedDict):
+    """One task to run."""
+
+    operator: str
+    """Class name in ``operators.provisioning``."""
+    arguments: dict[str, Any]
+    connections: dict[str, str]
+    """Connection id to its JSON."""
+    run_id: str
+    try_number: int
+    linger: float
+    """How long the ledger's journal waits for company; 0 makes it write as early as it can."""
+    result: str
+    """File that takes the returned value and the XComs, or the error."""
+    log: str
+
+
+class TaskInstance:
+    """What of a task instance the operators use; keeps what is pushed."""
+
+    dag_id = "chaos"
+
+    def __init__(self, run_id: str, try_number: int) -> None:
+        self.run_id = run_id
+        self.try_number = try_number
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Keep a value."""
+        self.pushed[key] = value
+
+
+def run(job: Job) -> int:
+    """Run the task in this process; returns its exit code."""
+    os.environ.update({f"AIRFLOW_CONN_{name.upper()}": value for name, value in job["connections"].items()})
+    retry.BACKOFF_SECONDS = 0.001
+    journal.LINGER_SECONDS = job["linger"]
+    task_instance = TaskInstance(job["run_id"], job["try_number"])
+    kind = getattr(provisioning, job["operator"])
+    outcome: dict[str, Any] = {}
+    try:
+        operator: BaseOperator = kind(task_id="chaos", **job["arguments"])
+        context: Any = {"ti": task_instance}
+        outcome["returned"] = operator.execute(context)
+    except BaseException:
+        outcome["error"] = traceback.format_exc()
+    Path(job["result"]).write_text(json.dumps({**outcome, "pushed": task_instance.pushed}))
+    return 1 if "error" in outcome else 0
+
+
+def fork(job: Job) -> int:
+    """Run the task in a process of its own; returns the process id."""
+    sys.stdout.flush()
+    if pid := os.fork():
+        return pid
+    code = 2
+    try:
+        # stdout is the protocol's.
+        log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        code = run(job)
+    finally:
+        os._exit(code)
+
+
+def main() -> None:
+    """Serve jobs until stdin ends."""
+    # Airflow looks for its providers when the first hook is made; this one opens nothing.
+    os.environ["AIRFLOW_CONN_WARM_UP"] = '{"conn_type": "sqlite", "host": ":memory:"}'
+    BaseHook.get_hook("warm_up")
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        pid = fork(json.loads(line))
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
+        _, status = os.waitpid(pid, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""What the kill test must know of a vendor: its emulator, its requests, and what a tenant's dashboard looks like."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from airflow_provider_databrain.api.databrain import CreateDashboardEmbed, wire
+from airflow_provider_databrain.emulator.faults import Behaviour, Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.emulator.state import EmbedRow
+from airflow_provider_databrain.provisioning.targets.databrain import STAMP, DatabrainTarget
+from tests.chaos.killer import Tripwire
+from tests.support import ACCESS, SPEC, WORKSPACE
+
+Found = dict[str, tuple[str, str]]
+"""Of each tenant, its dashboard's id and the id of what shows it."""
+
+
+class Vendor(Protocol):
+    """A vendor's side of the kill test."""
+
+    provision: str
+    """The operator's class name."""
+    remove: str
+    specs: tuple[Mapping[str, Any], Mapping[str, Any]]
+    """What is made first, and what it is changed to."""
+    changes_per_update: int
+    """Requests that lead from one spec to the other."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+    def disturb(self, *, on: bool) -> None:
+        """Switch faults on, counting anew, or off."""
+
+    def watch(self, limit: int) -> Tripwire:
+        """Have a wire reached once so many requests that change something have arrived."""
+
+    def connections(self) -> dict[str, str]:
+        """Airflow connections as JSON."""
+
+    def correct(self, spec: Mapping[str, Any]) -> Found:
+        """Tenants whose dashboard is their own and as the spec says."""
+
+    def count(self) -> int:
+        """How many dashboards there are, whosever."""
+
+    def spec_hash(self, tenant: str, spec: Mapping[str, Any]) -> str:
+        """What the ledger shall hold."""
+
+
+def _filled(spec: Mapping[str, Any], tenant: str) -> dict[str, Any]:
+    """The spec's own strings for one tenant, not by way of the provider's code."""
+    return {
+        key: value.replace("{tenant_id}", tenant) if isinstance(value, str) else value for key, value in spec.items()
+    }
+
+
+class DatabrainVendor:
+    """Databrain."""
+
+    provision = "ProvisionTenantDashboardsOperator"
+    remove = "RemoveTenantDashboardsOperator"
+    specs: tuple[Mapping[str, Any], Mapping[str, Any]] = (
+        SPEC,
+        {
+            **SPEC,
+            "name": "{tenant_id} renamed",
+            "access_settings": {**ACCESS, "is_allow_email_reports": not ACCESS["is_allow_email_reports"]},
+        },
+    )
+    changes_per_update = 2
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        emulator.control.behaviour = Behaviour(latency=0.002)
+
+    def clear(self) -> None:
+        self._emulator.state.clear()
+        self._emulator.state.add_workspace(WORKSPACE)
+        self._emulator.control.arrived = Tripwire()
+
+    def disturb(self, *, on: bool) -> None:
+        faults = [
+            fault
+            for method, path in (("POST", "dashboard-embeds"), ("PUT", "embeds"), ("DELETE", "embeds"))
+            for fault in (
+                Fault(kind="reset_after", every=7, method=method, path=path),
+                Fault(kind="error_after", every=11, method=method, path=path),
+            )
+        ]
+        self._emulator.control.set_faults(faults if on else [])
+
+    def watch(self, limit: int) -> Tripwire:
+        tripwire = Tripwire(lambda method, path: method in ("POST", "PUT", "DELETE"), limit)
+        self._emulator.control.arrived = tripwire
+        return tripwire
+
+    def connections(self) -> dict[str, str]:
+        fields = {"conn_type": "databrain", "host": self._emulator.url, "password": self._emulator.api_key}
+        return {"databrain_default": json.dumps(fields)}
+
+    def correct(self, spec: Mapping[str, Any]) -> Found:
+        return {
+            row.client_id: (row.dashboard_id, row.embed_id)
+            for row in self._emulator.state.embeds()
+            if self._is_correct(row, spec)
+        }
+
+    def count(self) -> int:
+        embeds = self._emulator.state.count_embeds()
+        dashboards = len(self._emulator.state.dashboards(WORKSPACE))
+        assert embeds == dashboards
+        return embeds
+
+    def spec_hash(self, tenant: str, spec: Mapping[str, Any]) -> str:
+        return DatabrainTarget().desire(tenant, _filled(spec, tenant)).spec_hash
+
+    def _is_correct(self, row: EmbedRow, spec: Mapping[str, Any]) -> bool:
+        tenant = row.client_id
+        request = CreateDashboardEmbed.model_validate(_filled(spec, tenant))
+        return (
+            row.dashboard_id == f"client-{tenant}"
+            and row.metadata.get(STAMP) == tenant
+            and row.name == (request.name or row.dashboard_id)
+            and self._emulator.state.access_settings(row.embed_id) == wire(request.access_settings)
+        )

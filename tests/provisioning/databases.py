@@ -1,0 +1,101 @@
+"""Databases of a test's own, and what several processes do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from multiprocessing.synchronize import Barrier
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from airflow_provider_databrain.provisioning.ledger import Ledger
+from airflow_provider_databrain.provisioning.report import Action
+from airflow_provider_databrain.provisioning.targets.base import Existing
+
+KINDS = ("sqlite", "postgresql")
+
+
+class Database:
+    """An empty database; its engines are closed at the end.
+
+    :param kind: ``sqlite`` or ``postgresql``.
+    """
+
+    def __init__(self, kind: str, url: str) -> None:
+        self.kind = kind
+        self.url = url
+        self._engines: list[Engine] = []
+        self.own = self.engine()
+
+    def engine(self, url: str = "", **options: Any) -> Engine:
+        """Another engine on it."""
+        made = sa.create_engine(url or self.url, **options)
+        if self.kind == "sqlite":
+            sa.event.listen(made, "connect", _unsafe)
+        self._engines.append(made)
+        return made
+
+    def run(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements, each in a transaction; the rows of the last one."""
+        rows: list[tuple[Any, ...]] = []
+        for statement in statements:
+            with self.own.begin() as connection:
+                # As a driver's own statement, so that no colon or per cent sign means anything.
+                result = connection.execution_options(no_parameters=True).exec_driver_sql(statement)
+                rows = [tuple(row) for row in result] if result.returns_rows else []
+        return rows
+
+    def insert(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Insert rows, which all have the same columns."""
+        rows = [dict(row) for row in rows]
+        if rows:
+            with self.own.begin() as connection:
+                connection.execute(sa.insert(sa.table(table, *map(sa.column, rows[0]))), rows)
+
+    def tables(self) -> list[str]:
+        """The names of its tables."""
+        return sorted(sa.inspect(self.own).get_table_names())
+
+    def columns(self, table: str) -> list[str]:
+        """The names of a table's columns."""
+        return [column["name"] for column in sa.inspect(self.own).get_columns(table)]
+
+    def close(self) -> None:
+        """Close all connections."""
+        for engine in self._engines:
+            engine.dispose()
+
+
+def _unsafe(connection: Any, _record: object) -> None:
+    # Nothing needs to survive a crash of the machine.
+    connection.execute("PRAGMA synchronous = OFF").close()
+
+
+def numbered(count: int, width: int = 5) -> Sequence[str]:
+    """Tenants in the order that every database gives them."""
+    return [f"t{number:0{width}}" for number in range(count)]
+
+
+def ledger_on(
+    database: Database,
+    *,
+    table: str = "tenant_dashboards",
+    system: str = "databrain",
+    scope: str = "app",
+    dag_id: str = "dag",
+    run_id: str = "run",
+    engine: Engine | None = None,
+) -> Ledger:
+    """A ledger, not open yet."""
+    return Ledger(engine or database.own, table, system=system, scope=scope, dag_id=dag_id, run_id=run_id)
+
+
+def open_a_ledger(url: str, tenant: str, start: Barrier) -> None:
+    """What one of several processes does at the same moment as the others."""
+    engine = sa.create_engine(url)
+    ledger = Ledger(engine, "tenant_dashboards", system="databrain", scope="app")
+    start.wait()
+    ledger.open()
+    ledger.write([ledger.entry(tenant, None, Action.CREATED, existing=Existing(tenant, tenant, "a"), input_hash=None)])
+    engine.dispose()
