@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, JsonValue, create_model, model_validator
@@ -450,16 +451,22 @@ def list_workspaces(*, page: Page = None) -> Call[list[Workspace]]:
 def wire(model: BaseModel) -> dict[str, Any]:
     """What is sent for a model: the API's names, only what was set, ``extra`` merged in."""
     fields: dict[str, Any] = {}
-    for name, info in type(model).model_fields.items():
+    for name, alias in _aliases(type(model)):
         value = getattr(model, name)
-        if value is None or name == "extra":
+        if value is None:
             continue
         if isinstance(value, BaseModel):
             value = wire(value)
         elif isinstance(value, list):
             value = [wire(item) if isinstance(item, BaseModel) else item for item in value]
-        fields[info.alias or name] = value
+        fields[alias] = value
     return fields | dict(getattr(model, "extra", {}))
+
+
+@cache
+def _aliases(model: type[BaseModel]) -> tuple[tuple[str, str], ...]:
+    """The fields of a model, each with the API's name for it; ``extra`` is none of them."""
+    return tuple((name, info.alias or name) for name, info in model.model_fields.items() if name != "extra")
 
 
 def _pages(request: Callable[[int | None], Request[list[Row]]], page: Page) -> Call[list[Row]]:

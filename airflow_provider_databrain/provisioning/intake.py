@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
 from types import TracebackType
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Any, Generic, NamedTuple, TypeVar
 
 from airflow_provider_databrain.provisioning.ledger import ID_LIMIT, Entry, Ledger
 from airflow_provider_databrain.provisioning.report import Action, Report
@@ -30,13 +30,14 @@ SHOWN = 10
 """Bad rows that an error names at most."""
 HEAD = 1000
 """Items of a list that are held as they are; most batches have no more."""
+PACKET = 100
+"""Items that go to the file together, so that what they share is written once."""
 IN_MEMORY_BYTES = 1024 * 1024
 """What of the rest is held in memory before it goes to a file."""
 DONE_HERE = (Action.CREATED, Action.ADOPTED, Action.UPDATED)
 
 
-@dataclass(frozen=True, slots=True)
-class Work(Generic[WantedT]):
+class Work(NamedTuple, Generic[WantedT]):
     """A tenant whose dashboard is not, or may not be, as the table says.
 
     :param entry: what the ledger knows of it.
@@ -53,8 +54,10 @@ class Spool(Generic[T]):
 
     def __init__(self) -> None:
         self._head: list[T] = []
+        self._tail: list[T] = []
         # Closed by ``close``; unlinked from the start, or held in memory while small.
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115
+        self._packets = 0
         self._length = 0
 
     def __len__(self) -> int:
@@ -62,24 +65,30 @@ class Spool(Generic[T]):
 
     def append(self, item: T) -> None:
         """Add one."""
-        if self._length < HEAD:
-            self._head.append(item)
-        else:
-            pickle.dump(item, self._file, protocol=pickle.HIGHEST_PROTOCOL)
         self._length += 1
+        if self._length <= HEAD:
+            self._head.append(item)
+            return
+        self._tail.append(item)
+        if len(self._tail) == PACKET:
+            pickle.dump(self._tail, self._file, protocol=pickle.HIGHEST_PROTOCOL)
+            self._packets += 1
+            self._tail = []
 
     def __iter__(self) -> Iterator[T]:
         """Each one, in order."""
         yield from self._head
         self._file.seek(0)
-        for _ in range(self._length - len(self._head)):
+        for _ in range(self._packets):
             # Our own file, which nobody else can open.
-            item: T = pickle.load(self._file)  # noqa: S301
-            yield item
+            packet: list[T] = pickle.load(self._file)  # noqa: S301
+            yield from packet
+        yield from self._tail
 
     def close(self) -> None:
         """Let it go."""
         self._head.clear()
+        self._tail.clear()
         self._file.close()
 
 

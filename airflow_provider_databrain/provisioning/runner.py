@@ -33,6 +33,7 @@ class Look(Generic[WantedT]):
         self._api = api
         self._lock = asyncio.Lock()
         self._began = float("-inf")
+        self._done = False
         self._error: Exception | None = None
 
     async def since(self, moment: float) -> None:
@@ -40,11 +41,14 @@ class Look(Generic[WantedT]):
 
         :raises Exception: it failed, now or then.
         """
+        if self._done and self._began >= moment and self._error is None:
+            return
         async with self._lock:
             if self._began < moment:
-                self._began, self._error = time.monotonic(), None
+                self._began, self._done, self._error = time.monotonic(), False, None
                 try:
                     await self._target.survey(self._api)
+                    self._done = True
                 except Exception as error:
                     # Any: whoever comes next must not take half a look, or none, for "nothing is there".
                     self._error = error
@@ -83,7 +87,7 @@ class _Applying(Generic[WantedT]):
                 if await self._changed(work):
                     return
                 # Gone: from here on, the tenant has none.
-                work = replace(work, entry=replace(work.entry, spec_hash=None))
+                work = work._replace(entry=replace(work.entry, spec_hash=None))
             if not await self._found(work):
                 await self._create(work)
         except StoppedError:

@@ -581,7 +581,7 @@ def test_a_table_that_breaks_in_the_middle_ends_it() -> None:
 def test_a_refused_batch_leaves_no_file_open() -> None:
     # The bad row comes when the work before it is a file already.
     with pytest.raises(SpecError) as caught:
-        take_in([*rows(*numbered(4000)), row("bad", name=None)], NAMED, DatabrainTarget())
+        take_in([*rows(*numbered(12_000)), row("bad", name=None)], NAMED, DatabrainTarget())
     traceback = caught.value.__traceback__
     while traceback is not None and "intake" not in traceback.tb_frame.f_locals:
         traceback = traceback.tb_next
@@ -597,7 +597,7 @@ def test_a_refused_batch_leaves_no_file_open() -> None:
 
 def test_a_spool_goes_to_a_file_and_comes_back_in_order() -> None:
     spool: Spool[tuple[int, str]] = Spool()
-    items = [(number, "x" * 1000) for number in range(3000)]
+    items = [(number, str(number) * 300) for number in range(3000)]
     for item in items:
         spool.append(item)
     file: Any = spool._file
@@ -640,7 +640,7 @@ def peak(count: int) -> int:
 def test_memory_holds_the_ids_of_a_batch_and_not_its_requests() -> None:
     # Both are more than what the file has in memory before it is one. What is made once is made before.
     peak(10)
-    few, many = 1_500, 4_500
+    few, many = 8_000, 12_000
     per_tenant = (peak(many) - peak(few)) / (many - few)
     # Of each tenant its key and its dashboard's id stay, in two dicts. Its request would be 3,000 bytes more.
     assert per_tenant < 400

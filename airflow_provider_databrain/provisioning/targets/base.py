@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from airflow_provider_databrain.transport.aio import AsyncTransport
 
 WantedT = TypeVar("WantedT")
 
 
-@dataclass(frozen=True, slots=True)
-class Desired(Generic[WantedT]):
+class Desired(NamedTuple, Generic[WantedT]):
     """What one tenant's dashboard shall be.
 
     :param tenant: the tenant's key in the table, as text.

@@ -165,10 +165,10 @@ class DatabrainTarget:
             wanted = CreateDashboardEmbed.model_validate({**workspace, **fields, **checked})
         except ValidationError as invalid:
             raise SpecError(f"tenant {tenant!r}: {'; '.join(explain(invalid))}") from None
-        for key in (STAMP, TENANT_STAMP):
-            if key in (wanted.metadata or {}):
+        for own in (STAMP, TENANT_STAMP):
+            if own in (wanted.metadata or {}):
                 # It would pass for our proof of the owner.
-                raise SpecError(f"tenant {tenant!r}: metadata: the key {key!r} is this provider's own; leave it out")
+                raise SpecError(f"tenant {tenant!r}: metadata: the key {own!r} is this provider's own; leave it out")
         if wanted.is_rename_dashboard and not self._stamp:
             raise SpecError(
                 f"tenant {tenant!r}: with is_rename_dashboard and without the stamp, nothing would prove whose the "
