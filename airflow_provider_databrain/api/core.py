@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from airflow_provider_databrain.api.errors import (
     ApiError,
+    AuthenticationError,
     ErrorDialect,
     MalformedAnswerError,
     classify,
@@ -55,9 +56,11 @@ class Endpoint:
     """One operation of an API.
 
     :param name: what error messages call it.
-    :param path: path below the host.
+    :param path: path below the host; ``{name}`` stands for a value of the request's or the server's.
     :param legacy_path: the older path of the same operation, None where there is none.
     :param codes: error codes that have a meaning of their own here.
+    :param needs: what the token must be allowed, and what to do where it is not; part of an
+        ``AuthenticationError``'s message.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Endpoint:
     dialect: ErrorDialect
     legacy_path: str | None = None
     codes: Mapping[str, type[ApiError]] = field(default_factory=dict)
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,9 @@ class Request(Generic[T]):
         ``MalformedAnswerError`` where it is not what the API documents.
     :param tenant: the tenant it is for, named in errors.
     :param dashboard: the dashboard or embed id it is about, named in errors.
+    :param path: values for the endpoint's path, not yet encoded.
+    :param bearer: a token that the API itself has given, instead of one of the connection's.
+    :param accept: media types, the preferred one first.
     """
 
     endpoint: Endpoint
@@ -87,10 +94,14 @@ class Request(Generic[T]):
     content_type: str = "application/json"
     tenant: str | None = None
     dashboard: str | None = None
+    path: Mapping[str, str] = field(default_factory=dict)
+    bearer: str | None = field(default=None, repr=False)
+    accept: str = "application/json"
 
 
 Call: TypeAlias = "Request[T] | Generator[Request[Any], Any, T]"
-"""What a transport runs: one request, or a generator that yields several and returns the result."""
+"""What a transport runs: one request, or a generator that yields several and returns the result. An error is thrown
+into the generator where it yielded the request that failed."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +114,8 @@ class Reply:
 
     @cached_property
     def json(self) -> object:
-        """The decoded body; raises ``ValueError`` where it is not JSON."""
-        return json.loads(self.body)
+        """The decoded body, None for an empty one; raises ``ValueError`` where it is not JSON."""
+        return json.loads(self.body) if self.body else None
 
     @property
     def retry_after(self) -> float | None:
@@ -132,6 +143,7 @@ class Server:
     :param proxy: URL of an HTTP proxy, without credentials.
     :param proxy_auth: user and password for the proxy.
     :param paths: endpoint name to a path that replaces the built-in one.
+    :param parameters: values for the endpoints' paths that are the same for all requests.
     """
 
     base_url: str
@@ -147,6 +159,7 @@ class Server:
     proxy: str | None = None
     proxy_auth: tuple[str, str] | None = field(default=None, repr=False)
     paths: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def url(self, request: Request[Any]) -> str:
         """The full URL of a request, percent-encoded."""
@@ -154,6 +167,9 @@ class Server:
         path = self.paths.get(endpoint.name) or (
             endpoint.legacy_path if self.legacy_paths and endpoint.legacy_path else endpoint.path
         )
+        if "{" in endpoint.path:
+            values = {**self.parameters, **request.path}
+            path = path.format_map({name: quote(value, safe="@") for name, value in values.items()})
         query = f"?{urlencode(request.query, quote_via=quote)}" if request.query else ""
         # Without the slash, a path of the connection's could become part of the host.
         return f"{self.base_url}/{path.lstrip('/')}{query}"
@@ -163,6 +179,8 @@ class Server:
 
         :raises ConfigurationError: the connection lacks that token.
         """
+        if request.bearer is not None:
+            return f"Bearer {request.bearer}"
         token = request.endpoint.token
         value = self.tokens.get(token)
         if not value:
@@ -179,14 +197,14 @@ class Server:
 
     def headers(self, request: Request[Any]) -> dict[str, str]:
         """All headers but Authorization."""
-        headers = {"Accept": "application/json", "User-Agent": self.user_agent}
+        headers = {"Accept": request.accept, "User-Agent": self.user_agent}
         if request.body is not None:
             headers["Content-Type"] = request.content_type
         return headers
 
-    def redact(self, text: str) -> str:
-        """``text`` with every token of the connection, and the proxy's password, blacked out."""
-        for secret in self.secrets():
+    def redact(self, text: str, bearer: str | None = None) -> str:
+        """``text`` with every token of the connection, the proxy's password and ``bearer`` blacked out."""
+        for secret in (*self.secrets(), *([bearer] if bearer else ())):
             text = text.replace(secret, "***")
         return text
 
@@ -197,7 +215,11 @@ class Server:
 
 def interpret(server: Server, request: Request[T], reply: Reply) -> T:
     """Turn a reply into the request's result, or raise the error it stands for."""
-    error = classify(reply, request.endpoint.dialect, request.endpoint.codes, server.redact)
+
+    def redact(text: str) -> str:
+        return server.redact(text, request.bearer)
+
+    error = classify(reply, request.endpoint.dialect, request.endpoint.codes, redact)
     if error is not None:
         raise error
     try:
@@ -207,13 +229,20 @@ def interpret(server: Server, request: Request[T], reply: Reply) -> T:
         raise
 
 
+def is_event_stream(status: int, content_type: str | None) -> bool:
+    """Whether an answer is a stream of server-sent events, and no error."""
+    return status == 200 and (content_type or "").partition(";")[0].strip().lower() == "text/event-stream"
+
+
 def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
     """Complete an error with what the request knows, and take the connection's tokens out of its text."""
     error.endpoint = request.endpoint.name
     error.tenant = request.tenant
     error.dashboard = request.dashboard
-    error.message = server.redact(error.message)
-    error.code = server.redact(error.code) if error.code else None
+    error.message = server.redact(error.message, request.bearer)
+    error.code = server.redact(error.code, request.bearer) if error.code else None
+    if request.endpoint.needs and isinstance(error, AuthenticationError):
+        error.hint = request.endpoint.needs
     error.args = (error.message,)
 
 

@@ -94,6 +94,43 @@ class Crew:
             self.report.count(action)
         else:
             self.report.fail(tenant, existing.dashboard_id if existing else wanted_id, error)
+        await self._note(
+            tenant, action, before, existing, input_hash=input_hash, wanted_id=wanted_id, error=error
+        )
+        self.meter.done(action)
+
+    async def amend(
+        self,
+        tenant: str,
+        before: Entry | None,
+        existing: Existing,
+        *,
+        input_hash: str | None = None,
+        error: Exception | None = None,
+    ) -> None:
+        """Correct the outcome of a tenant on record as created: it has another dashboard, or is not sure to have one.
+
+        :param existing: its dashboard as it is now.
+        """
+        self.report.ids[tenant] = existing.dashboard_id
+        if error is not None:
+            log.error("Tenant %r: %s", tenant, error)
+            self.report.counted[Action.CREATED] -= 1
+            self.report.fail(tenant, existing.dashboard_id, error)
+        action = Action.CREATED if error is None else Action.FAILED
+        await self._note(tenant, action, before, existing, input_hash=input_hash, error=error)
+
+    async def _note(
+        self,
+        tenant: str,
+        action: Action,
+        before: Entry | None,
+        existing: Existing | None,
+        *,
+        input_hash: str | None = None,
+        wanted_id: str | None = None,
+        error: Exception | None = None,
+    ) -> None:
         if self.ledger is not None and self.journal is not None:
             entry = self.ledger.entry(
                 tenant,
@@ -105,7 +142,6 @@ class Crew:
                 error=str(error) if error is not None else None,
             )
             await self.journal.record(entry)
-        self.meter.done(action)
 
     async def fail(self, tenant: str, before: Entry | None, wanted_id: str | None, error: Exception) -> None:
         """Record a failed tenant; its dashboard, if it had one, is as it was."""

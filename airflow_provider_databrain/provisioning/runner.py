@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from airflow_provider_databrain.api.errors import AlreadyExistsError, ApiError, NotFoundError
 from airflow_provider_databrain.provisioning.crew import Crew, Rules
-from airflow_provider_databrain.provisioning.intake import Intake, Work
+from airflow_provider_databrain.provisioning.intake import Intake, Spool, Work
 from airflow_provider_databrain.provisioning.journal import Journal
 from airflow_provider_databrain.provisioning.ledger import Ledger
 from airflow_provider_databrain.provisioning.meter import Meter
@@ -79,6 +79,7 @@ class _Applying(Generic[WantedT]):
         self._look_first = target.look_first
         self._started = time.monotonic()
         self._open: list[_Open[WantedT]] = []
+        self._made = Spool[tuple[Work[WantedT], Existing]]()
 
     async def one(self, work: Work[WantedT]) -> None:
         """Bring one tenant to an end, or leave it open."""
@@ -103,7 +104,7 @@ class _Applying(Generic[WantedT]):
             ours = left.error.ambiguous or left.error.after_ambiguous
             try:
                 await self._look.since(asked)
-                found = self._target.find(left.work.desired, ours=ours)
+                found = await self._own(left.work, ours=ours)
                 if found is not None:
                     await self._adopt(left.work, found, Action.CREATED if ours else Action.ADOPTED)
             except StoppedError:
@@ -117,6 +118,29 @@ class _Applying(Generic[WantedT]):
         if self._open and not self._crew.stop.reason:
             await self._crew.share(self._open, decide)
 
+    async def confirm(self) -> None:
+        """Where a vendor makes a second dashboard for whoever asks: see that each new one is the tenant's only one."""
+        asked = time.monotonic()
+
+        async def one(made: tuple[Work[WantedT], Existing]) -> None:
+            work, existing = made
+            try:
+                await self._look.since(asked)
+                kept = await self._own(work, ours=True)
+                if kept is not None and kept.dashboard_id != existing.dashboard_id:
+                    kept = await self._target.update(self._api, work.desired, kept)
+                    await self._crew.amend(work.desired.tenant, work.entry, kept, input_hash=work.input_hash)
+            except StoppedError:
+                return
+            except Exception as error:
+                await self._crew.amend(work.desired.tenant, work.entry, existing, error=error)
+
+        try:
+            if len(self._made) and not self._crew.stop.reason:
+                await self._crew.share(self._made, one)
+        finally:
+            self._made.close()
+
     async def _changed(self, work: Work[WantedT]) -> bool:
         """Update the dashboard that the ledger knows; False where it is gone."""
         entry = work.entry
@@ -124,7 +148,7 @@ class _Applying(Generic[WantedT]):
         if entry is not None and existing is not None and entry.status == Action.FAILED:
             # The call that failed may have been done nevertheless: only a look shows what is there now, and whose.
             await self._look.since(self._started)
-            existing = self._target.find(work.desired, ours=True)
+            existing = await self._own(work, ours=True)
         if existing is None:
             return False
         try:
@@ -140,7 +164,7 @@ class _Applying(Generic[WantedT]):
         if not self._look_first:
             return False
         await self._look.since(self._started)
-        found = self._target.find(work.desired, ours=False)
+        found = await self._own(work, ours=False)
         if found is None:
             return False
         await self._adopt(work, found, Action.ADOPTED)
@@ -157,10 +181,22 @@ class _Applying(Generic[WantedT]):
             self._open.append(_Open(work, error))
         else:
             await self._end(work, Action.CREATED, created)
+            if self._target.may_double:
+                self._made.append((work, created))
+
+    async def _own(self, work: Work[WantedT], *, ours: bool) -> Existing | None:
+        """What the last survey shows to be the tenant's; removes what it shows beside it."""
+        kept = await self._target.find(self._api, work.desired, ours=ours)
+        for double in self._target.doubles(work.desired):
+            log.warning(
+                "Tenant %r: dashboard %r is a second one; it is removed", work.desired.tenant, double.dashboard_id
+            )
+            await self._target.delete(self._api, work.desired.tenant, double)
+        return kept
 
     async def _adopt(self, work: Work[WantedT], found: Existing, action: Action) -> None:
         """Take over a dashboard. With a ledger, which notes what it is like, it is also made as the table says."""
-        if self._crew.ledger is not None and self._target.differs(work.desired, found):
+        if (self._crew.ledger is not None or found.unfinished) and self._target.differs(work.desired, found):
             found = await self._target.update(self._api, work.desired, found)
         await self._end(work, action, found)
 
@@ -204,6 +240,7 @@ async def _apply(target: Target[WantedT], api: AsyncTransport, crew: Crew, intak
     applying = _Applying(target, api, crew)
     await crew.share(intake.work, applying.one)
     await applying.settle()
+    await applying.confirm()
 
 
 async def preview(
@@ -229,7 +266,7 @@ async def preview(
             if stop.reason:
                 break
             try:
-                existing = target.find(desired, ours=False)
+                existing = await target.find(api, desired, ours=False)
             except AlreadyExistsError as error:
                 report.fail(desired.tenant, desired.dashboard_id, error)
                 continue

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 from tenacity import AsyncRetrying
 from yarl import URL
 
-from airflow_provider_databrain.api.core import Call, Reply, Request, Server, annotate, interpret
-from airflow_provider_databrain.api.errors import ApiError, RateLimitedError, TransportError, too_large
+from airflow_provider_databrain.api.core import Call, Reply, Request, Server, annotate, interpret, is_event_stream
+from airflow_provider_databrain.api.errors import (
+    ApiError,
+    MalformedAnswerError,
+    RateLimitedError,
+    TransportError,
+    too_large,
+)
 from airflow_provider_databrain.api.retry import repeat, retry_options
 from airflow_provider_databrain.transport.pace import Pace
 from airflow_provider_databrain.transport.tls import trust
 
+if TYPE_CHECKING:
+    from aiohttp.client import _RequestContextManager as _Opening
+
 T = TypeVar("T")
+R = TypeVar("R")
 Watch = Callable[[Request[Any], float, ApiError | None], None]
 """Told of each try: the request, how long it took in seconds, and its error."""
 CHUNK = 64 * 1024
@@ -70,40 +81,65 @@ class AsyncTransport:
         if isinstance(call, Request):
             return await self._send(call)
         answer: Any = None
+        error: ApiError | None = None
         while True:
             try:
-                request = call.send(answer)
+                request = call.send(answer) if error is None else call.throw(error)
             except StopIteration as end:
                 result: T = end.value
                 return result
-            answer = await self._send(request)
+            try:
+                answer, error = await self._send(request), None
+            except ApiError as failed:
+                error = failed
 
-    async def _send(self, request: Request[T]) -> T:
+    async def stream(self, request: Request[Any]) -> AsyncIterator[bytes]:
+        """The body of an event stream, as it arrives. What is retried is its beginning.
+
+        :raises ApiError: it did not begin, or broke off.
+        """
+        response = await self._send(request, self._begin)
+        try:
+            async for chunk in response.content.iter_any():
+                yield chunk
+        except (TimeoutError, aiohttp.ClientError) as failed:
+            error = _transport_error(failed)
+            annotate(self._server, request, error)
+            raise error from None
+        finally:
+            response.close()
+
+    async def _send(self, request: Request[T], exchange: Callable[[Request[T]], Awaitable[R]] | None = None) -> R:
+        once = partial(self._once, exchange or self._answer)
         started = await self._turn()
         try:
-            return await self._once(request, started)
+            return await once(request, started)
         except ApiError as first:
             options = retry_options(self._server, request, spent=time.monotonic() - started)
             # A rest of the pace's ends where the task is stopped.
             retrying = AsyncRetrying(**options, sleep=self._pace.rest if self._pace else asyncio.sleep)
 
-            async def anew(request: Request[T]) -> T:
-                return await self._once(request, await self._turn())
+            async def anew(request: Request[T]) -> R:
+                return await once(request, await self._turn())
 
             again = repeat(first, anew)
 
-            async def once() -> T:
+            async def following() -> R:
                 return await again(request)
 
-            return await retrying(once)
+            return await retrying(following)
 
     async def _turn(self) -> float:
         return time.monotonic() if self._pace is None else await self._pace.turn()
 
-    async def _once(self, request: Request[T], started: float) -> T:
+    async def _once(self, exchange: Callable[[Request[T]], Awaitable[R]], request: Request[T], started: float) -> R:
         error: ApiError | None = None
         try:
-            return interpret(self._server, request, await self._exchange(request))
+            return await exchange(request)
+        except (TimeoutError, aiohttp.ClientError, UnicodeError) as failed:
+            error = _transport_error(failed)
+            annotate(self._server, request, error)
+            raise error from None
         except ApiError as failed:
             error = failed
             annotate(self._server, request, failed)
@@ -122,35 +158,47 @@ class AsyncTransport:
             self._pace.granted()
 
     def _url(self, request: Request[Any]) -> URL:
-        """The request's URL; of those without a query, each is parsed once."""
-        if request.query:
+        """The request's URL; of those that are always the same, each is parsed once."""
+        if request.query or request.path:
             return URL(self._server.url(request), encoded=True)
         name = request.endpoint.name
         if name not in self._urls:
             self._urls[name] = URL(self._server.url(request), encoded=True)
         return self._urls[name]
 
-    async def _exchange(self, request: Request[Any]) -> Reply:
+    async def _answer(self, request: Request[T]) -> T:
+        async with self._open(request) as response:
+            reply = await self._reply(response)
+        return interpret(self._server, request, reply)
+
+    async def _begin(self, request: Request[Any]) -> aiohttp.ClientResponse:
+        response = await self._open(request)
+        if is_event_stream(response.status, response.headers.get("Content-Type")):
+            return response
+        async with response:
+            reply = await self._reply(response)
+        interpret(self._server, request, reply)
+        raise MalformedAnswerError("the answer is no event stream", status=reply.status, transient=False)
+
+    def _open(self, request: Request[Any]) -> _Opening:
         server = self._server
         if self._session is None:
             raise RuntimeError("the transport is not open: use it as an async context manager")
         headers = server.headers(request)
         headers["Authorization"] = server.authorization(request)
-        try:
-            async with self._session.request(
-                request.endpoint.method,
-                self._url(request),
-                data=request.body,
-                headers=headers,
-                proxy=server.proxy,
-                proxy_auth=self._proxy_auth,
-                allow_redirects=False,
-            ) as response:
-                body = await _body(response, server.max_answer_bytes)
-                answered = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(response.status, answered, body)
-        except (TimeoutError, aiohttp.ClientError, UnicodeError) as error:
-            raise _transport_error(error) from None
+        return self._session.request(
+            request.endpoint.method,
+            self._url(request),
+            data=request.body,
+            headers=headers,
+            proxy=server.proxy,
+            proxy_auth=self._proxy_auth,
+            allow_redirects=False,
+        )
+
+    async def _reply(self, response: aiohttp.ClientResponse) -> Reply:
+        body = await _body(response, self._server.max_answer_bytes)
+        return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
 
 
 async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -14,12 +16,13 @@ from tenacity import Retrying
 from urllib3 import make_headers
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
-from airflow_provider_databrain.api.core import Call, Reply, Request, Server, annotate, interpret
-from airflow_provider_databrain.api.errors import ApiError, TransportError, too_large
+from airflow_provider_databrain.api.core import Call, Reply, Request, Server, annotate, interpret, is_event_stream
+from airflow_provider_databrain.api.errors import ApiError, MalformedAnswerError, TransportError, too_large
 from airflow_provider_databrain.api.retry import repeat, retry_options
 from airflow_provider_databrain.transport.tls import trust
 
 T = TypeVar("T")
+R = TypeVar("R")
 CHUNK = 64 * 1024
 
 
@@ -75,52 +78,89 @@ class SyncTransport:
         if isinstance(call, Request):
             return self._send(call)
         answer: Any = None
+        error: ApiError | None = None
         while True:
             try:
-                request = call.send(answer)
+                request = call.send(answer) if error is None else call.throw(error)
             except StopIteration as end:
                 result: T = end.value
                 return result
-            answer = self._send(request)
+            try:
+                answer, error = self._send(request), None
+            except ApiError as failed:
+                error = failed
 
-    def _send(self, request: Request[T]) -> T:
+    def stream(self, request: Request[Any]) -> Iterator[bytes]:
+        """The body of an event stream, as it arrives. What is retried is its beginning.
+
+        :raises ApiError: it did not begin, or broke off.
+        """
+        response = self._send(request, self._begin)
+        try:
+            yield from response.iter_content(None)
+        except (requests.RequestException, HTTPError) as failed:
+            error = _transport_error(failed)
+            annotate(self._server, request, error)
+            raise error from None
+        finally:
+            response.close()
+
+    def _send(self, request: Request[T], exchange: Callable[[Request[T]], R] | None = None) -> R:
+        once = partial(self._once, exchange or self._answer)
         started = time.monotonic()
         try:
-            return self._once(request)
+            return once(request)
         except ApiError as first:
             retrying = Retrying(**retry_options(self._server, request, spent=time.monotonic() - started))
-            result: T = retrying(repeat(first, self._once), request)
+            result: R = retrying(repeat(first, once), request)
             return result
 
-    def _once(self, request: Request[T]) -> T:
+    def _once(self, exchange: Callable[[Request[T]], R], request: Request[T]) -> R:
         try:
-            return interpret(self._server, request, self._exchange(request))
+            return exchange(request)
+        except (requests.RequestException, HTTPError, UnicodeError) as failed:
+            error = _transport_error(failed)
+            annotate(self._server, request, error)
+            raise error from None
         except ApiError as error:
             annotate(self._server, request, error)
             raise
 
-    def _exchange(self, request: Request[Any]) -> Reply:
+    def _answer(self, request: Request[T]) -> T:
+        with self._open(request) as response:
+            reply = self._reply(response)
+        return interpret(self._server, request, reply)
+
+    def _begin(self, request: Request[Any]) -> requests.Response:
+        response = self._open(request)
+        if is_event_stream(response.status_code, response.headers.get("Content-Type")):
+            return response
+        with response:
+            reply = self._reply(response)
+        interpret(self._server, request, reply)
+        raise MalformedAnswerError("the answer is no event stream", status=reply.status, transient=False)
+
+    def _open(self, request: Request[Any]) -> requests.Response:
         server = self._server
-        try:
-            with self._session.request(
-                request.endpoint.method,
-                server.url(request),
-                data=request.body,
-                headers=server.headers(request),
-                auth=_Bearer(server.authorization(request)),
-                timeout=(server.connect_timeout, server.read_timeout),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                body = bytearray()
-                for chunk in response.iter_content(CHUNK):
-                    body += chunk
-                    if len(body) > server.max_answer_bytes:
-                        raise too_large(server.max_answer_bytes)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(response.status_code, headers, bytes(body))
-        except (requests.RequestException, HTTPError, UnicodeError) as error:
-            raise _transport_error(error) from None
+        return self._session.request(
+            request.endpoint.method,
+            server.url(request),
+            data=request.body,
+            headers=server.headers(request),
+            auth=_Bearer(server.authorization(request)),
+            timeout=(server.connect_timeout, server.read_timeout),
+            allow_redirects=False,
+            stream=True,
+        )
+
+    def _reply(self, response: requests.Response) -> Reply:
+        body = bytearray()
+        for chunk in response.iter_content(CHUNK):
+            body += chunk
+            if len(body) > self._server.max_answer_bytes:
+                raise too_large(self._server.max_answer_bytes)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, headers, bytes(body))
 
     def close(self) -> None:
         """Close all connections."""

@@ -47,6 +47,7 @@ class FakeTarget:
 
     system = "fake"
     scope = "app"
+    may_double = False
     options = ""
 
     def __init__(
@@ -84,8 +85,11 @@ class FakeTarget:
             raise error
         self.seen = set(self.taken)
 
-    def find(self, desired: Desired[str], *, ours: bool) -> Existing | None:
+    async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
         return self._existing(desired) if desired.tenant in self.seen else None
+
+    def doubles(self, desired: Desired[str]) -> Sequence[Existing]:
+        return ()
 
     async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
         self.created.append(desired.tenant)
@@ -320,7 +324,10 @@ async def test_calls_under_way_have_the_grace_and_no_more_are_begun(ledger: Ledg
     stop = Stop()
 
     class Stopping(FakeTarget):
-        async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
+        def doubles(self, desired: Desired[str]) -> Sequence[Existing]:
+        return ()
+
+    async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
             stop.request("stopped by a test")
             return await super().create(api, desired)
 
@@ -348,7 +355,10 @@ async def test_what_was_left_open_by_a_stop_is_not_settled() -> None:
     stop = Stop()
 
     class Stopping(FakeTarget):
-        async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
+        def doubles(self, desired: Desired[str]) -> Sequence[Existing]:
+        return ()
+
+    async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
             stop.request("stopped by a test")
             return await super().create(api, desired)
 

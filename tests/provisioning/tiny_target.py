@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +69,7 @@ class TinyTarget:
     system = "tiny"
     scope = "project"
     look_first = True
+    may_double = False
     options = ""
 
     def __init__(self, vendor: TinyVendor) -> None:
@@ -91,7 +92,7 @@ class TinyTarget:
         for board, (owner, title) in (await self._vendor.list()).items():
             self._listed.setdefault(owner, []).append(Existing(board, board, title))
 
-    def find(self, desired: Desired[str], *, ours: bool) -> Existing | None:
+    async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
         """The owner's only board."""
         boards = self._listed.get(desired.tenant, [])
         if len(boards) > 1:
@@ -99,6 +100,10 @@ class TinyTarget:
                 "it has several boards, and which one to adopt is not clear", tenant=desired.tenant
             )
         return boards[0] if boards else None
+
+    def doubles(self, desired: Desired[str]) -> Sequence[Existing]:
+        """None is told apart."""
+        return ()
 
     async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
         """Make a board."""

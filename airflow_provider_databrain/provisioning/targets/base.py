@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -32,11 +32,13 @@ class Existing:
 
     :param embed_id: what the vendor calls the thing to be changed or deleted.
     :param spec_hash: as in ``Desired``, as far as it is known; a part that is not known equals nothing.
+    :param unfinished: an earlier try of ours left it half made; it is to be completed even without a ledger.
     """
 
     dashboard_id: str
     embed_id: str
     spec_hash: str
+    unfinished: bool = False
 
 
 class Target(Protocol[WantedT]):
@@ -53,6 +55,9 @@ class Target(Protocol[WantedT]):
     """Within the vendor, where the dashboards are (a data app, a project): part of the ledger's key."""
     look_first: bool
     """Whether to survey before the first ``create``: always where a vendor would make a second dashboard."""
+    may_double: bool
+    """Whether two runs at once, or a dead one's last call, may each make a dashboard for one tenant. After a batch in
+    which any was created, the engine then surveys once more, keeps what ``find`` answers and deletes ``doubles``."""
 
     @property
     def options(self) -> str:
@@ -70,12 +75,17 @@ class Target(Protocol[WantedT]):
     async def survey(self, api: AsyncTransport) -> None:
         """See, once for many tenants, which dashboards exist."""
 
-    def find(self, desired: Desired[WantedT], *, ours: bool) -> Existing | None:
-        """The tenant's dashboard by the last survey; None where there is none.
+    async def find(self, api: AsyncTransport, desired: Desired[WantedT], *, ours: bool) -> Existing | None:
+        """The tenant's dashboard by the last survey, and by a call of its own where that is needed; None for none.
+
+        Of several it is the oldest, so that all who ask get the same one. Changes nothing.
 
         :param ours: an earlier try of the same create may have made it.
         :raises AlreadyExistsError: the id is taken, and nothing proves that it is by this tenant.
         """
+
+    def doubles(self, desired: Desired[WantedT]) -> Sequence[Existing]:
+        """By the last survey, what is the tenant's beside what ``find`` answers."""
 
     async def create(self, api: AsyncTransport, desired: Desired[WantedT]) -> Existing:
         """Make the dashboard."""

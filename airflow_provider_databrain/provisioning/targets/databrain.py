@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
@@ -123,6 +123,7 @@ class DatabrainTarget:
     """
 
     system = "databrain"
+    may_double = False
 
     def __init__(
         self,
@@ -207,7 +208,9 @@ class DatabrainTarget:
         for embed in await api_.run(api.list_embeds()):
             self._listed.setdefault(embed.dashboard_id, []).append(embed)
 
-    def find(self, desired: Desired[CreateDashboardEmbed], *, ours: bool) -> Existing | None:
+    async def find(
+        self, api_: AsyncTransport, desired: Desired[CreateDashboardEmbed], *, ours: bool
+    ) -> Existing | None:
         """What the list of embeds proves to be the tenant's."""
         if desired.dashboard_id not in self._listed:
             return None
@@ -219,6 +222,10 @@ class DatabrainTarget:
         parts = _Parts.of(wanted, "")
         known = _Parts(parts.owner, "", parts.name if name == _name(wanted) else "")
         return Existing(wanted.dashboard_id, embed_id, known.text())
+
+    def doubles(self, desired: Desired[CreateDashboardEmbed]) -> Sequence[Existing]:
+        """None: the id is ours, and taken once."""
+        return ()
 
     async def create(self, api_: AsyncTransport, desired: Desired[CreateDashboardEmbed]) -> Existing:
         """Create dashboard and embed."""
