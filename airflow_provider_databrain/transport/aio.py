@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -93,7 +93,7 @@ class AsyncTransport:
             except ApiError as failed:
                 error = failed
 
-    async def stream(self, request: Request[Any]) -> AsyncIterator[bytes]:
+    async def stream(self, request: Request[Any]) -> AsyncGenerator[bytes, None]:
         """The body of an event stream, as it arrives. What is retried is its beginning.
 
         :raises ApiError: it did not begin, or broke off.

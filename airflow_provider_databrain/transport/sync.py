@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -90,7 +90,7 @@ class SyncTransport:
             except ApiError as failed:
                 error = failed
 
-    def stream(self, request: Request[Any]) -> Iterator[bytes]:
+    def stream(self, request: Request[Any]) -> Generator[bytes, None, None]:
         """The body of an event stream, as it arrives. What is retried is its beginning.
 
         :raises ApiError: it did not begin, or broke off.

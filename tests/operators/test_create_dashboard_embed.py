@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_databrain.api.core import ConfigurationError
-from airflow_provider_databrain.api.databrain import wire
+from airflow_provider_databrain.api.models import wire
 from airflow_provider_databrain.api.errors import (
     AlreadyExistsError,
     ApiError,

@@ -47,6 +47,7 @@ class FakeTarget:
 
     system = "fake"
     scope = "app"
+    once = False
     may_double = False
     options = ""
 
