@@ -335,14 +335,14 @@ def stream_tiles(dashboard_id: int, *, layout_size: str = "sm") -> Request[None]
 def create_from_template_json(
     template: Mapping[str, Any], *, creation_context: str | None = None
 ) -> Request[Dashboard]:
-    """Create a dashboard from a template as JSON: ``template_name``, ``dashboard_description``, ``dashboard_filters``
-    and ``tiles``.
+    """Create a dashboard from a template as JSON.
 
     PostHog refuses it to keys with scopes: ``posthog_calls.build_dashboard`` does the same otherwise.
 
+    :param template: with ``template_name``, ``dashboard_description``, ``dashboard_filters`` and ``tiles``.
     :raises ValueError: the template lacks one of these.
     """
-    body = {"template": dict(check_template(template))}
+    body: dict[str, Any] = {"template": dict(check_template(template))}
     if creation_context is not None:
         body["creation_context"] = creation_context
     return Request(CREATE_FROM_TEMPLATE, _read_dashboard, body=json_body(body))

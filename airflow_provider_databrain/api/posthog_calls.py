@@ -101,8 +101,8 @@ def remove_marked(mark: str) -> Steps[int]:
 def build_dashboard(template: Mapping[str, Any]) -> Steps[Dashboard]:
     """What ``create_from_template_json`` does, with a key that has the scopes dashboard:write and insight:write.
 
-    The dashboard is created, then each insight, then texts and layouts. Where a step fails, the dashboard and its insights
-    are deleted again.
+    The dashboard is created, then each insight, then texts and layouts. Where a step fails, the dashboard and its
+    insights are deleted again.
 
     :raises ValueError: the template lacks something, or has a tile that is neither INSIGHT nor TEXT.
     """

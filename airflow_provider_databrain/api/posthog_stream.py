@@ -80,8 +80,7 @@ class TileStream:
         *frames, self._rest = self._rest.split(b"\n\n")
         if len(self._rest) > MOST_BYTES:
             raise self._about(MalformedAnswerError("an event of the stream is too large", transient=False))
-        events = [event for frame in frames if (event := self._read(frame)) is not None]
-        return events
+        return [event for frame in frames if (event := self._read(frame)) is not None]
 
     def close(self) -> None:
         """Call it at the end of the bytes.

@@ -63,6 +63,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
     """
 
     extras_model: type[ExtrasT]
+    hook_name: str
     default_url: str | None = None
 
     def __init__(

@@ -36,9 +36,9 @@ class PostHogExtras(ConnectionExtras):
 class PostHogHook(ApiHook[PostHogExtras]):
     """Client of PostHog's dashboards API, sync and async. The connection's password is a personal API key.
 
-    Some actions are refused to every key that has scopes, which are all keys of today; their errors name the method that
-    does the same otherwise: ``build_dashboard`` for ``create_from_template_json``, ``transfer_tile`` for ``move_tile``,
-    ``retrieve_dashboard`` for ``stream_tiles``.
+    Some actions are refused to every key that has scopes, which are all keys of today; their errors name the method
+    that does the same otherwise: ``build_dashboard`` for ``create_from_template_json``, ``transfer_tile`` for
+    ``move_tile``, ``retrieve_dashboard`` for ``stream_tiles``.
 
     :param posthog_conn_id: an Airflow connection of type ``posthog``.
     :param project_id: instead of the connection's.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_databrain.airflow_compat import Context, mask_secret
+from airflow_provider_databrain.airflow_compat import BaseOperatorLink, Context, mask_secret
 from airflow_provider_databrain.links.posthog import PostHogDashboardLink, PostHogSharedPageLink
 from airflow_provider_databrain.operators.base import ApiOperator
 from airflow_provider_databrain.operators.tenants import ProvisionSharedOperator, RemoveTenantsOperator
@@ -54,14 +54,14 @@ class PostHogOperator(ApiOperator):
         return dashboard_id
 
 
-class _OneDashboardOperator(PostHogOperator):
+class OneDashboardOperator(PostHogOperator):
     """Base of what is done to one dashboard.
 
     :param dashboard_id: number of the dashboard (templated).
     """
 
     template_fields: Sequence[str] = (*PostHogOperator.template_fields, "dashboard_id")
-    operator_extra_links = (PostHogDashboardLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (PostHogDashboardLink(),)
 
     def __init__(self, *, dashboard_id: int | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -77,8 +77,8 @@ class CreatePostHogDashboardOperator(PostHogOperator):
 
     PostHog makes one more with each create. So a dashboard carries a mark, made of ``key``, by which it is found again.
 
-    :param key: what the dashboard is found again by, unique in the project, such as a tenant's key (templated). Where it is
-        not given, each Dag run makes its own, and only a retry finds what an earlier try made.
+    :param key: what the dashboard is found again by, unique in the project, such as a tenant's key (templated). Where
+        it is not given, each Dag run makes its own, and only a retry finds what an earlier try made.
     :param name: at most 400 characters (templated).
     :param description: (templated)
     :param tags: (templated)
@@ -161,9 +161,9 @@ class CreatePostHogDashboardFromTemplateOperator(PostHogOperator):
 
     :param template: ``template_name``, ``dashboard_description``, ``dashboard_filters`` and ``tiles`` (templated).
     :param key: as in ``CreatePostHogDashboardOperator`` (templated).
-    :param method: ``template`` is PostHog's own action, refused to every key that has scopes; ``build`` makes the same of
-        a dashboard, insights and tiles, with dashboard:write and insight:write; ``auto`` takes the second where the first
-        is refused.
+    :param method: ``template`` is PostHog's own action, refused to every key that has scopes; ``build`` makes the
+        same of a dashboard, insights and tiles, with dashboard:write and insight:write; ``auto`` takes the second
+        where the first is refused.
     """
 
     template_fields: Sequence[str] = (*PostHogOperator.template_fields, "template", "key")
@@ -211,7 +211,7 @@ class CreatePostHogDashboardFromTemplateOperator(PostHogOperator):
             return self.hook.build_dashboard(template)
 
 
-class UpdatePostHogDashboardOperator(_OneDashboardOperator):
+class UpdatePostHogDashboardOperator(OneDashboardOperator):
     """Change some of a dashboard's fields; returns its id. What is not given stays as it is.
 
     :param dashboard_id: number of the dashboard (templated).
@@ -225,7 +225,7 @@ class UpdatePostHogDashboardOperator(_OneDashboardOperator):
     """
 
     template_fields: Sequence[str] = (
-        *_OneDashboardOperator.template_fields,
+        *OneDashboardOperator.template_fields,
         "name",
         "description",
         "tags",
@@ -263,14 +263,14 @@ class UpdatePostHogDashboardOperator(_OneDashboardOperator):
         return number
 
 
-class DeletePostHogDashboardOperator(_OneDashboardOperator):
+class DeletePostHogDashboardOperator(OneDashboardOperator):
     """Delete a dashboard; one that is deleted already is no error. ``PostHogHook.restore_dashboard`` brings it back.
 
     :param dashboard_id: number of the dashboard (templated).
     :param delete_insights: delete those of its insights too that are on no other dashboard.
     """
 
-    operator_extra_links = ()
+    operator_extra_links: Collection[BaseOperatorLink] = ()
 
     def __init__(self, *, delete_insights: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -287,8 +287,8 @@ class DeletePostHogDashboardOperator(_OneDashboardOperator):
             self.log.info("Dashboard %d is deleted already", number)
 
 
-class _SharingOperator(_OneDashboardOperator):
-    operator_extra_links = (PostHogDashboardLink(), PostHogSharedPageLink())
+class _SharingOperator(OneDashboardOperator):
+    operator_extra_links: Collection[BaseOperatorLink] = (PostHogDashboardLink(), PostHogSharedPageLink())
     return_url: bool
     shared_url: str | None = None
     """Of the shared page, where it was asked for; a link in the UI."""
@@ -315,7 +315,7 @@ class SharePostHogDashboardOperator(_SharingOperator):
     :param return_url: return the public address, and show it as a link. It is a secret that XCom then holds.
     """
 
-    template_fields: Sequence[str] = (*_OneDashboardOperator.template_fields, "settings", "password")
+    template_fields: Sequence[str] = (*OneDashboardOperator.template_fields, "settings", "password")
     template_fields_renderers = {"settings": "json"}
 
     def __init__(
@@ -365,14 +365,14 @@ class RefreshPostHogSharingOperator(_SharingOperator):
         return self.answer(self.hook.refresh_sharing(self.number()))
 
 
-class AddPostHogCollaboratorsOperator(_OneDashboardOperator):
+class AddPostHogCollaboratorsOperator(OneDashboardOperator):
     """Let members edit a restricted dashboard; returns how many of them could not before.
 
     :param dashboard_id: number of the dashboard, which has the restriction level 37 (templated).
     :param user_uuids: of the members (templated).
     """
 
-    template_fields: Sequence[str] = (*_OneDashboardOperator.template_fields, "user_uuids")
+    template_fields: Sequence[str] = (*OneDashboardOperator.template_fields, "user_uuids")
 
     def __init__(self, *, user_uuids: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -406,8 +406,8 @@ class _PostHogTenantsOperator(PostHogOperator):
 class ProvisionPostHogDashboardsOperator(ProvisionSharedOperator, _PostHogTenantsOperator):
     """Make every tenant of one batch have its PostHog dashboard; further parameters: see ``ProvisionSharedOperator``.
 
-    The spec's fields are those of ``provisioning.targets.posthog.PostHogSpec``. An update sets those of them that are not
-    about the creation (``use_template``, ``use_dashboard``, ``duplicate_tiles``, ``create_in_folder``).
+    The spec's fields are those of ``provisioning.targets.posthog.PostHogSpec``. An update sets those of them that are
+    not about the creation (``use_template``, ``use_dashboard``, ``duplicate_tiles``, ``create_in_folder``).
     """
 
     template_fields: Sequence[str] = (*PostHogOperator.template_fields, *ProvisionSharedOperator.template_fields)

@@ -30,7 +30,7 @@ class _DatabrainTenantsOperator(DatabrainOperator):
 
 
 class ProvisionTenantDashboardsOperator(ProvisionTenantsOperator, _DatabrainTenantsOperator):
-    """Make every tenant of one batch have its Databrain dashboard; further parameters: see ``ProvisionTenantsOperator``.
+    """Make every tenant of one batch have its Databrain dashboard; see ``ProvisionTenantsOperator`` too.
 
     The spec's fields are those of ``api.databrain.CreateDashboardEmbed``. An update sets access settings and name;
     the API changes nothing else.

@@ -1,5 +1,8 @@
-"""Operators over a tenant table, the same for all vendors: plan key ranges, provision one range a task, remove what is
-no more. What each vendor adds is in ``provisioning`` (Databrain), ``posthog`` and ``conduit``."""
+"""Operators over a tenant table: plan key ranges, provision one range a task, remove what is no more.
+
+Here is what is the same for all vendors; what each adds is in ``provisioning`` (Databrain), ``posthog`` and
+``conduit``.
+"""
 
 from __future__ import annotations
 
@@ -59,9 +62,10 @@ def _sql_engine(conn_id: str, argument: str) -> Engine:
 class PlanTenantBatchesOperator(_TenantTableMixin, BaseOperator):
     """Cut a tenant table into key ranges, one for each mapped task; returns them.
 
-    Give the result to an operator such as ``ProvisionTenantDashboardsOperator.partial(...).expand(batch=plan.output)``. The ranges
-    cover every key there is or will be, so tenants that arrive between plan and run are in one of them; an empty
-    table has no batch, and tenants that arrive then wait for the next run.
+    Give the result to an operator such as
+    ``ProvisionTenantDashboardsOperator.partial(...).expand(batch=plan.output)``. The ranges cover every key there is
+    or will be, so tenants that arrive between plan and run are in one of them; an empty table has no batch, and
+    tenants that arrive then wait for the next run.
 
     :param sql_conn_id: the Airflow connection of the database (templated).
     :param table: the tenant table, ``schema.table`` possible (templated).
@@ -261,10 +265,11 @@ class ProvisionTenantsOperator(_EngineOperator):
     """Make the dashboard of every tenant in one batch exist, as the table says; returns ``{tenant: dashboard id}``.
 
     All rows are checked before anything is sent. Then missing dashboards are created, changed ones updated as far as
-    the vendor can change them, and existing ones adopted where they are proved to be the tenant's. With a ledger, tenants whose row and spec have not changed cost no call. One tenant's failure stops no
-    other: the ids of the good ones are pushed, then the task fails and names the bad ones. XCom also holds ``counts``
-    (created, adopted, updated, deleted, unchanged, inactive, failed: what this Dag run did) and ``failures`` (tenant,
-    dashboard_id, error, message; at most 1,000).
+    the vendor can change them, and existing ones adopted where they are proved to be the tenant's. With a ledger,
+    tenants whose row and spec have not changed cost no call. One tenant's failure stops no other: the ids of the good
+    ones are pushed, then the task fails and names the bad ones. XCom also holds ``counts`` (created, adopted,
+    updated, deleted, unchanged, inactive, failed: what this Dag run did) and ``failures`` (tenant, dashboard_id,
+    error, message; at most 1,000).
 
     :param sql_conn_id: the Airflow connection of the database (templated).
     :param table: the tenant table, ``schema.table`` possible (templated).
@@ -395,8 +400,8 @@ class ProvisionTenantsOperator(_EngineOperator):
 class ProvisionSharedOperator(ProvisionTenantsOperator):
     """Base for vendors whose dashboards have an address of their own; parameters: see ``ProvisionTenantsOperator``.
 
-    :param push_urls: also ask for each tenant's address, a call for each, and push ``{tenant: address}`` under the XCom key
-        ``urls``. Whoever has such an address may see the dashboard, and whoever sees Airflow's XCom has it.
+    :param push_urls: also ask for each tenant's address, a call for each, and push ``{tenant: address}`` under the
+        XCom key ``urls``. Whoever has such an address may see the dashboard, and whoever sees Airflow's XCom has it.
     """
 
     keeps_embed_ids = True

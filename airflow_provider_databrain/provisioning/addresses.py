@@ -25,6 +25,7 @@ async def addresses(
     A tenant whose address cannot be had is noted in the report as failed, besides what was done for it.
     """
     found: dict[str, str] = {}
+    failed: list[tuple[str, str, ApiError]] = []
 
     async def work(queue: Iterator[tuple[str, str]]) -> None:
         for tenant, dashboard_id in queue:
@@ -35,12 +36,14 @@ async def addresses(
             except StoppedError:
                 return
             except ApiError as error:
-                log.error("Tenant %r: %s", tenant, error)
-                report.fail(tenant, dashboard_id, error)
+                failed.append((tenant, dashboard_id, error))
             else:
                 if url is not None:
                     found[tenant] = url
 
     queue = iter(report.ids.items())
     await asyncio.gather(*(work(queue) for _ in range(concurrency)))
+    for tenant, dashboard_id, error in failed:
+        log.error("Tenant %r: %s", tenant, error)
+        report.fail(tenant, dashboard_id, error)
     return found

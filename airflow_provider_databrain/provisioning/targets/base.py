@@ -58,8 +58,8 @@ class Target(Protocol[WantedT]):
     look_first: bool
     """Whether to survey before the first ``create``: always where a vendor would make a second dashboard."""
     once: bool
-    """Whether ``create`` sends each create once, whatever comes of it: after an unclear failure that left nothing behind
-    the engine asks for it again."""
+    """Whether ``create`` sends each create once, whatever comes of it: after an unclear failure that left nothing
+    behind the engine asks for it again."""
     may_double: bool
     """Whether two runs at once, or a dead one's last call, may each make a dashboard for one tenant. After a batch in
     which any was created, the engine then surveys once more, keeps what ``find`` answers and deletes ``doubles``."""

@@ -1,7 +1,8 @@
-"""Conduit: a tenant has a workspace, found by its ``ext_id``, and in it a clone of the source dashboard, found by its name.
+"""Conduit: a tenant has a workspace, found by its ``ext_id``, and in it a clone, found by its name.
 
-Conduit has no call that renames a dashboard or deletes one, so that nothing is updated, and removing a tenant disables its
-workspace. Whether it keeps two workspaces with one ``ext_id`` apart is not documented; of several, the oldest counts.
+Conduit has no call that renames a dashboard or deletes one, so that nothing is updated, and removing a tenant
+disables its workspace. Whether it keeps two workspaces with one ``ext_id`` apart is not documented; of several, the
+oldest counts.
 """
 
 from __future__ import annotations
@@ -83,9 +84,9 @@ class ConduitTarget:
         """
         if desired.spec_hash != existing.spec_hash:
             raise SpecError(
-                f"tenant {desired.tenant!r}: ext_id or name is not what dashboard {existing.dashboard_id} was made with, "
-                "and Conduit can change neither: undo the change, or remove the tenant's workspace first. A second "
-                "dashboard for the same tenants needs a ledger_table of its own."
+                f"tenant {desired.tenant!r}: ext_id or name is not what dashboard {existing.dashboard_id} was made "
+                "with, and Conduit can change neither: undo the change, or remove the tenant's workspace first. A "
+                "second dashboard for the same tenants needs a ledger_table of its own."
             )
         return False
 

@@ -123,9 +123,9 @@ class PostHogTarget:
         wanted, known = _Parts.parse(desired.spec_hash), _Parts.parse(existing.spec_hash)
         if wanted.mark != known.mark:
             raise SpecError(
-                f"tenant {desired.tenant!r}: the spec's purpose is not what dashboard {existing.dashboard_id} was created "
-                "with: undo the change, or remove the tenant's dashboard first. A second dashboard for the same "
-                "tenants needs a ledger_table of its own."
+                f"tenant {desired.tenant!r}: the spec's purpose is not what dashboard {existing.dashboard_id} was "
+                "created with: undo the change, or remove the tenant's dashboard first. A second dashboard for the "
+                "same tenants needs a ledger_table of its own."
             )
         return wanted != known
 
