@@ -61,6 +61,7 @@ class Endpoint:
     :param codes: error codes that have a meaning of their own here.
     :param needs: what the token must be allowed, and what to do where it is not; part of an
         ``AuthenticationError``'s message.
+    :param empty: whether a success may have no body, which ``Request.read`` then gets as None.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Endpoint:
     legacy_path: str | None = None
     codes: Mapping[str, type[ApiError]] = field(default_factory=dict)
     needs: str = ""
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,8 @@ class Reply:
 
     @cached_property
     def json(self) -> object:
-        """The decoded body, None for an empty one; raises ``ValueError`` where it is not JSON."""
-        return json.loads(self.body) if self.body else None
+        """The decoded body; raises ``ValueError`` where it is not JSON."""
+        return json.loads(self.body)
 
     @property
     def retry_after(self) -> float | None:
@@ -215,6 +217,8 @@ class Server:
 
 def interpret(server: Server, request: Request[T], reply: Reply) -> T:
     """Turn a reply into the request's result, or raise the error it stands for."""
+    if request.endpoint.empty and not reply.body and 200 <= reply.status < 300:
+        return request.read(None)
 
     def redact(text: str) -> str:
         return server.redact(text, request.bearer)

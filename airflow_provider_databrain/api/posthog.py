@@ -90,9 +90,9 @@ SHARING = f"{DASHBOARD}sharing/"
 INSIGHTS = "/api/projects/{project_id}/insights/"
 
 
-def _endpoint(name: str, method: str, path: str, scope: str, resend: Resend = Resend.ALWAYS) -> Endpoint:
+def _endpoint(name: str, method: str, path: str, scope: str, resend: Resend = Resend.ALWAYS, **more: Any) -> Endpoint:
     needs = f"This call needs a personal API key with the scope '{scope}', for this project."
-    return Endpoint(name, method, path, API_KEY, resend, POSTHOG, needs=needs)
+    return Endpoint(name, method, path, API_KEY, resend, POSTHOG, needs=needs, **more)
 
 
 def _unsupported(name: str, method: str, path: str, instead: str, resend: Resend) -> Endpoint:
@@ -115,7 +115,12 @@ ADD_COLLABORATOR = _endpoint(
     "add collaborator", "POST", f"{DASHBOARD}collaborators/", "dashboard:write", Resend.DETECTABLE
 )
 REMOVE_COLLABORATOR = _endpoint(
-    "remove collaborator", "DELETE", f"{DASHBOARD}collaborators/{{user_uuid}}/", "dashboard:write", Resend.DETECTABLE
+    "remove collaborator",
+    "DELETE",
+    f"{DASHBOARD}collaborators/{{user_uuid}}/",
+    "dashboard:write",
+    Resend.DETECTABLE,
+    empty=True,
 )
 GET_SHARING = _endpoint("get sharing", "GET", SHARING, "sharing_configuration:read")
 # The vendor's page lacks this one.
@@ -132,6 +137,7 @@ DELETE_SHARE_PASSWORD = _endpoint(
     f"{SHARING}passwords/{{password_id}}/",
     "sharing_configuration:write",
     Resend.DETECTABLE,
+    empty=True,
 )
 # Of 2026 on, it has the scope dashboard:write.
 MOVE_TILE = _unsupported("move tile", "PATCH", f"{DASHBOARD}move_tile/", "transfer_tile", Resend.IF_UNPROCESSED)

@@ -394,6 +394,10 @@ class AddPostHogCollaboratorsOperator(OneDashboardOperator):
 
 
 class _PostHogTenantsOperator(PostHogOperator):
+    # Airflow gives a class without one that of its first base, and its siblings would be passed over.
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
     def posthog_target(self, **more: Any) -> PostHogTarget:
         """PostHog's side of the engine."""
         from airflow_provider_databrain.provisioning.targets.posthog import PostHogTarget

@@ -19,6 +19,10 @@ __all__ = ["PlanTenantBatchesOperator", "ProvisionTenantDashboardsOperator", "Re
 
 
 class _DatabrainTenantsOperator(DatabrainOperator):
+    # Airflow gives a class without one that of its first base, and its siblings would be passed over.
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
     def databrain_target(self, **more: Any) -> DatabrainTarget:
         """Databrain's side of the engine."""
         from airflow_provider_databrain.provisioning.targets.databrain import DatabrainTarget

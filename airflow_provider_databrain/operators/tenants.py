@@ -133,6 +133,10 @@ class _EngineOperator(_TenantTableMixin, ApiOperator):
     defer_above: float
     _stop: Stop | None = None
 
+    # Airflow gives a class without one that of its first base, and its siblings would be passed over.
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
     def on_kill(self) -> None:
         """Begin no further tenant; those under way have ``grace_seconds``."""
         if self._stop is not None:
