@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_databrain.airflow_compat import BaseOperatorLink, Context, mask_secret
 from airflow_provider_databrain.links.posthog import PostHogDashboardLink, PostHogSharedPageLink
-from airflow_provider_databrain.operators.base import ApiOperator
+from airflow_provider_databrain.operators.base import ApiOperator, own_key, whole
 from airflow_provider_databrain.operators.tenants import ProvisionSharedOperator, RemoveTenantsOperator
 
 if TYPE_CHECKING:
@@ -436,21 +436,6 @@ class RemovePostHogDashboardsOperator(RemoveTenantsOperator, _PostHogTenantsOper
     def target(self, *, repeated: bool = False) -> PostHogTarget:
         """PostHog's side of the engine."""
         return self.posthog_target(delete_insights=self.delete_insights)
-
-
-def whole(value: int | str | None, name: str) -> int:
-    """A number above 0, of which templating may have made a text."""
-    digits = str(value).strip()
-    if not (digits.isascii() and digits.isdigit() and int(digits)):
-        raise ValueError(f"{name} is {value!r}; it is a whole number above 0. Nothing was sent.")
-    return int(digits)
-
-
-def own_key(context: Context) -> str:
-    """What a task finds its own work again by, whatever try it is."""
-    instance = context.get("ti")
-    parts = [getattr(instance, name, "") for name in ("dag_id", "task_id", "run_id", "map_index")]
-    return "/".join(map(str, parts))
 
 
 def _fields(operator: Any) -> dict[str, Any]:
