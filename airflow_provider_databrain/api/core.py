@@ -19,6 +19,7 @@ from airflow_provider_databrain.api.errors import (
     ApiError,
     AuthenticationError,
     ErrorDialect,
+    InvalidRequestError,
     MalformedAnswerError,
     classify,
 )
@@ -61,6 +62,8 @@ class Endpoint:
     :param codes: error codes that have a meaning of their own here.
     :param needs: what the token must be allowed, and what to do where it is not; part of an
         ``AuthenticationError``'s message.
+    :param precondition: what must be set up at the vendor's first; part of an ``InvalidRequestError``'s message.
+    :param secret_answer: a success holds secrets, so that no error quotes one that cannot be read.
     """
 
     name: str
@@ -72,6 +75,8 @@ class Endpoint:
     legacy_path: str | None = None
     codes: Mapping[str, type[ApiError]] = field(default_factory=dict)
     needs: str = ""
+    precondition: str = ""
+    secret_answer: bool = False
 
 
 @dataclass(frozen=True)
@@ -219,7 +224,8 @@ def interpret(server: Server, request: Request[T], reply: Reply) -> T:
     def redact(text: str) -> str:
         return server.redact(text, request.bearer)
 
-    error = classify(reply, request.endpoint.dialect, request.endpoint.codes, redact)
+    endpoint = request.endpoint
+    error = classify(reply, endpoint.dialect, endpoint.codes, redact, secret=endpoint.secret_answer)
     if error is not None:
         raise error
     try:
@@ -243,6 +249,8 @@ def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
     error.code = server.redact(error.code, request.bearer) if error.code else None
     if request.endpoint.needs and isinstance(error, AuthenticationError):
         error.hint = request.endpoint.needs
+    if request.endpoint.precondition and isinstance(error, InvalidRequestError):
+        error.hint = request.endpoint.precondition
     error.args = (error.message,)
 
 
