@@ -6,13 +6,23 @@ def get_provider_info():  # type: ignore[no-untyped-def]
     return {
         "package-name": "airflow-provider-databrain",
         "name": "Databrain",
-        "description": "One embedded Databrain dashboard per tenant, provisioned from a tenant table.",
+        "description": "A dashboard for every tenant, provisioned from a tenant table: Databrain, PostHog, Conduit.",
         "integrations": [
             {
                 "integration-name": "Databrain",
                 "external-doc-url": "https://docs.usedatabrain.com",
                 "tags": ["service"],
-            }
+            },
+            {
+                "integration-name": "PostHog",
+                "external-doc-url": "https://posthog.com/docs/api/dashboards",
+                "tags": ["service"],
+            },
+            {
+                "integration-name": "Conduit",
+                "external-doc-url": "https://app.getconduit.app/discover/api-reference/",
+                "tags": ["service"],
+            },
         ],
         "operators": [
             {
@@ -20,26 +30,55 @@ def get_provider_info():  # type: ignore[no-untyped-def]
                 "python-modules": [
                     "airflow_provider_databrain.operators.databrain",
                     "airflow_provider_databrain.operators.provisioning",
+                    "airflow_provider_databrain.operators.tenants",
                 ],
-            }
+            },
+            {
+                "integration-name": "PostHog",
+                "python-modules": ["airflow_provider_databrain.operators.posthog"],
+            },
+            {
+                "integration-name": "Conduit",
+                "python-modules": ["airflow_provider_databrain.operators.conduit"],
+            },
         ],
         "sensors": [
             {
                 "integration-name": "Databrain",
                 "python-modules": ["airflow_provider_databrain.sensors.databrain"],
-            }
+            },
+            {
+                "integration-name": "PostHog",
+                "python-modules": ["airflow_provider_databrain.sensors.posthog"],
+            },
         ],
         "hooks": [
             {
                 "integration-name": "Databrain",
                 "python-modules": ["airflow_provider_databrain.hooks.databrain"],
-            }
+            },
+            {
+                "integration-name": "PostHog",
+                "python-modules": ["airflow_provider_databrain.hooks.posthog"],
+            },
+            {
+                "integration-name": "Conduit",
+                "python-modules": ["airflow_provider_databrain.hooks.conduit"],
+            },
         ],
         "triggers": [
             {
                 "integration-name": "Databrain",
                 "python-modules": ["airflow_provider_databrain.triggers.databrain"],
-            }
+            },
+            {
+                "integration-name": "PostHog",
+                "python-modules": ["airflow_provider_databrain.triggers.posthog"],
+            },
+        ],
+        "extra-links": [
+            "airflow_provider_databrain.links.posthog.PostHogDashboardLink",
+            "airflow_provider_databrain.links.posthog.PostHogSharedPageLink",
         ],
         "connection-types": [
             {
@@ -62,36 +101,7 @@ def get_provider_info():  # type: ignore[no-untyped-def]
                         "schema": {"type": ["string", "null"]},
                         "description": "Name of the data app that the API key belongs to.",
                     },
-                    "connect_timeout": {
-                        "label": "Connect timeout",
-                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "default": 10},
-                        "description": "Seconds to establish a connection.",
-                    },
-                    "read_timeout": {
-                        "label": "Read timeout",
-                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "default": 60},
-                        "description": "Seconds without a byte from the server.",
-                    },
-                    "max_retry_seconds": {
-                        "label": "Retry for",
-                        "schema": {"type": ["number", "null"], "minimum": 0, "default": 300},
-                        "description": "Seconds after a call's first try in which further tries may start.",
-                    },
-                    "max_answer_mib": {
-                        "label": "Largest answer",
-                        "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "default": 64},
-                        "description": "In MiB; a larger answer is an error.",
-                    },
-                    "verify_tls": {
-                        "label": "Verify TLS",
-                        "schema": {"type": ["boolean", "null"], "default": True},
-                        "description": "Check the server's certificate.",
-                    },
-                    "ca_path": {
-                        "label": "CA file",
-                        "schema": {"type": ["string", "null"]},
-                        "description": "Path, on the workers, of CA certificates to trust instead of the usual ones.",
-                    },
+                    **_common_fields(),
                     "legacy_paths": {
                         "label": "Legacy paths",
                         "schema": {"type": ["boolean", "null"], "default": False},
@@ -108,6 +118,76 @@ def get_provider_info():  # type: ignore[no-untyped-def]
                     "relabeling": {"password": "Data app API key", "schema": "Scheme (http or https)"},
                     "placeholders": {"host": "https://api.usedatabrain.com", "port": "443"},
                 },
-            }
+            },
+            {
+                "connection-type": "posthog",
+                "hook-class-name": "airflow_provider_databrain.hooks.posthog.PostHogHook",
+                "hook-name": "PostHog",
+                "conn-fields": {
+                    "region": {
+                        "label": "Region",
+                        "schema": {"type": ["string", "null"], "enum": ["us", "eu"], "default": "us"},
+                        "description": "Of PostHog Cloud; does not matter where Host is filled.",
+                    },
+                    "project_id": {
+                        "label": "Project",
+                        "schema": {"type": ["string", "null"], "default": "@current"},
+                        "description": "Number of the project, or @current.",
+                    },
+                    **_common_fields(),
+                },
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login"],
+                    "relabeling": {"password": "Personal API key", "schema": "Scheme (http or https)"},
+                    "placeholders": {"host": "https://us.posthog.com or https://eu.posthog.com", "port": "443"},
+                },
+            },
+            {
+                "connection-type": "conduit",
+                "hook-class-name": "airflow_provider_databrain.hooks.conduit.ConduitHook",
+                "hook-name": "Conduit",
+                "conn-fields": _common_fields(),
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login"],
+                    "relabeling": {"password": "Organization token", "schema": "Scheme (http or https)"},
+                    "placeholders": {"host": "https://api.getconduit.app/v2", "port": "443"},
+                },
+            },
         ],
+    }
+
+
+def _common_fields() -> dict[str, dict[str, object]]:
+    """The form's fields of what every connection type takes in its extras."""
+    return {
+        "connect_timeout": {
+            "label": "Connect timeout",
+            "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "default": 10},
+            "description": "Seconds to establish a connection.",
+        },
+        "read_timeout": {
+            "label": "Read timeout",
+            "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "default": 60},
+            "description": "Seconds without a byte from the server.",
+        },
+        "max_retry_seconds": {
+            "label": "Retry for",
+            "schema": {"type": ["number", "null"], "minimum": 0, "default": 300},
+            "description": "Seconds after a call's first try in which further tries may start.",
+        },
+        "max_answer_mib": {
+            "label": "Largest answer",
+            "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "default": 64},
+            "description": "In MiB; a larger answer is an error.",
+        },
+        "verify_tls": {
+            "label": "Verify TLS",
+            "schema": {"type": ["boolean", "null"], "default": True},
+            "description": "Check the server's certificate.",
+        },
+        "ca_path": {
+            "label": "CA file",
+            "schema": {"type": ["string", "null"]},
+            "description": "Path, on the workers, of CA certificates to trust instead of the usual ones.",
+        },
     }

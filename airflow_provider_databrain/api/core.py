@@ -19,6 +19,7 @@ from airflow_provider_databrain.api.errors import (
     ApiError,
     AuthenticationError,
     ErrorDialect,
+    InvalidRequestError,
     MalformedAnswerError,
     classify,
 )
@@ -62,6 +63,8 @@ class Endpoint:
     :param needs: what the token must be allowed, and what to do where it is not; part of an
         ``AuthenticationError``'s message.
     :param empty: whether a success may have no body, which ``Request.read`` then gets as None.
+    :param precondition: what must be set up at the vendor's first; part of an ``InvalidRequestError``'s message.
+    :param secret_answer: a success holds secrets, so that no error quotes one that cannot be read.
     """
 
     name: str
@@ -74,6 +77,8 @@ class Endpoint:
     codes: Mapping[str, type[ApiError]] = field(default_factory=dict)
     needs: str = ""
     empty: bool = False
+    precondition: str = ""
+    secret_answer: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,13 +222,14 @@ class Server:
 
 def interpret(server: Server, request: Request[T], reply: Reply) -> T:
     """Turn a reply into the request's result, or raise the error it stands for."""
-    if request.endpoint.empty and not reply.body and 200 <= reply.status < 300:
+    endpoint = request.endpoint
+    if endpoint.empty and not reply.body and 200 <= reply.status < 300:
         return request.read(None)
 
     def redact(text: str) -> str:
         return server.redact(text, request.bearer)
 
-    error = classify(reply, request.endpoint.dialect, request.endpoint.codes, redact)
+    error = classify(reply, endpoint.dialect, endpoint.codes, redact, secret=endpoint.secret_answer)
     if error is not None:
         raise error
     try:
@@ -247,6 +253,8 @@ def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
     error.code = server.redact(error.code, request.bearer) if error.code else None
     if request.endpoint.needs and isinstance(error, AuthenticationError):
         error.hint = request.endpoint.needs
+    if request.endpoint.precondition and isinstance(error, InvalidRequestError):
+        error.hint = request.endpoint.precondition
     error.args = (error.message,)
 
 

@@ -32,7 +32,7 @@ from airflow_provider_databrain.api.errors import (
     NotFoundError,
     ServerError,
 )
-from airflow_provider_databrain.api.models import Extensible, Name, json_body, wire
+from airflow_provider_databrain.api.models import Extensible, Name, filled, json_body, wire
 
 CLOUD_URL = "https://api.usedatabrain.com"
 
@@ -365,7 +365,7 @@ def update_embed(embed_id: str, access_settings: Mapping[str, Any] | AccessSetti
         if isinstance(access_settings, AccessSettings)
         else AccessSettingsChange.model_validate(access_settings)
     )
-    body = {"embedId": _filled(embed_id, "embed_id"), "accessSettings": wire(settings)}
+    body = {"embedId": filled(embed_id, "embed_id"), "accessSettings": wire(settings)}
     return Request(UPDATE_EMBED, _read_id, body=json_body(body), dashboard=embed_id)
 
 
@@ -377,7 +377,7 @@ def rename_embed(embed_id: str, name: str, *, is_rename_dashboard: bool | None =
     :param is_rename_dashboard: show ``name`` as the dashboard's title too; None, as False, leaves the title.
     :raises ValueError: ``embed_id`` or ``name`` is blank.
     """
-    body: dict[str, Any] = {"embedId": _filled(embed_id, "embed_id"), "name": _filled(name, "name")}
+    body: dict[str, Any] = {"embedId": filled(embed_id, "embed_id"), "name": filled(name, "name")}
     if is_rename_dashboard is not None:
         body["isRenameDashboard"] = is_rename_dashboard
     return Request(RENAME_EMBED, _read_renamed, body=json_body(body), dashboard=embed_id)
@@ -392,7 +392,7 @@ def delete_embed(embed_id: str, *, is_delete_dashboard: bool = False) -> Request
     :param is_delete_dashboard: delete the dashboard it shows too.
     :raises ValueError: ``embed_id`` is blank.
     """
-    query = {"embedId": _filled(embed_id, "embed_id"), "isDeleteDashboard": "true" if is_delete_dashboard else "false"}
+    query = {"embedId": filled(embed_id, "embed_id"), "isDeleteDashboard": "true" if is_delete_dashboard else "false"}
     return Request(DELETE_EMBED, _read_id, query=query, dashboard=embed_id)
 
 
@@ -436,17 +436,11 @@ def _pages(request: Callable[[int | None], Request[list[Row]]], page: Page) -> C
 
 def _workspace_page(workspace_name: str, number: int | None) -> bytes:
     paging = {} if number is None else {"isPagination": True, "pageNumber": number}
-    return json_body({"workspaceName": _filled(workspace_name, "workspace_name")} | paging)
+    return json_body({"workspaceName": filled(workspace_name, "workspace_name")} | paging)
 
 
 def _read_id(payload: object) -> str:
     return _read_changed(payload).id
-
-
-def _filled(value: str, name: str) -> str:
-    if not value or not value.strip():
-        raise ValueError(f"{name} is empty")
-    return value
 
 
 def _multipart(fields: Mapping[str, Any], file: bytes) -> tuple[bytes, str]:

@@ -152,11 +152,13 @@ class ErrorDialect:
     :param product: the product's name.
     :param codes: error code (upper case, underscores for spaces) to exception class.
     :param find: reads (code, message) out of a decoded body; None where the body tells of no error.
+    :param within_success: whether an answer with a success status may tell of an error.
     """
 
     product: str
     codes: Mapping[str, type[ApiError]]
     find: Callable[[object], tuple[str | None, str] | None] = field(repr=False)
+    within_success: bool = True
 
 
 def classify(
@@ -164,6 +166,8 @@ def classify(
     dialect: ErrorDialect,
     codes: Mapping[str, type[ApiError]],
     redact: Callable[[str], str] = str,
+    *,
+    secret: bool = False,
 ) -> ApiError | None:
     """Return the error that a reply stands for, or None for a success.
 
@@ -172,22 +176,25 @@ def classify(
 
     :param codes: codes that mean something else at this endpoint than in ``dialect``.
     :param redact: blacks out secrets in what the server says, before it is cut to size.
+    :param secret: a success holds secrets that ``redact`` does not know: quote none.
     """
     status = reply.status
+    success = 200 <= status < 300
     try:
         found = dialect.find(reply.json)
         readable = True
     except (ValueError, RecursionError):
-        found, readable = None, False
-    code, message = found or (None, "no error message in the answer" if readable else _snippet(reply, redact))
+        found = None, _snippet(reply, None if secret and success else redact)
+        readable = False
+    code, message = found or (None, "no error message in the answer")
     code = redact(code)[:CODE_LIMIT] if code else None
     message = redact(message)[:MESSAGE_LIMIT]
     if status == 429:
         return RateLimitedError(message, status=status, code=code, retry_after=reply.retry_after)
-    if 200 <= status < 300:
+    if success:
         if not readable:
             return MalformedAnswerError(message, status=status)
-        if found is None:
+        if found is None or not dialect.within_success:
             return None
     known = _by_code(code, codes) or _by_code(code, dialect.codes)
     if 300 <= status < 400:
@@ -221,7 +228,11 @@ def _host_of(location: str) -> str:
     return f"{target.scheme}://{target.hostname}" if target.hostname else "another path"
 
 
-def _snippet(reply: Reply, redact: Callable[[str], str]) -> str:
+def _snippet(reply: Reply, redact: Callable[[str], str] | None) -> str:
+    """What is known of an answer that is not JSON; the beginning of its text, where ``redact`` is given."""
     kind = reply.headers.get("content-type", "no content type").split(";")[0]
+    what = f"the answer is not JSON ({kind}, {len(reply.body)} bytes)"
+    if redact is None:
+        return what
     text = redact(" ".join(reply.body.decode("utf-8", "replace").split()))[:80]
-    return f"the answer is not JSON ({kind}, {len(reply.body)} bytes): {text!r}"
+    return f"{what}: {text!r}"

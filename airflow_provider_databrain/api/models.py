@@ -49,6 +49,26 @@ def json_body(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
+def filled(value: str, name: str) -> str:
+    """A text with more than blanks.
+
+    :raises ValueError: it has none.
+    """
+    if not value or not value.strip():
+        raise ValueError(f"{name} is empty")
+    return value
+
+
+def check_id(value: int, name: str) -> int:
+    """An id that is a number.
+
+    :raises ValueError: ``value`` is none; ``name`` is what the message calls it.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} is {value!r}; it is a whole number above 0")
+    return value
+
+
 @cache
 def _aliases(model: type[BaseModel]) -> tuple[tuple[str, str], ...]:
     """The fields of a model, each with the API's name for it; ``extra`` is none of them."""

@@ -25,7 +25,7 @@ from airflow_provider_databrain.api.errors import (
     NotFoundError,
     ServerError,
 )
-from airflow_provider_databrain.api.models import json_body, wire
+from airflow_provider_databrain.api.models import check_id, filled, json_body, wire
 from airflow_provider_databrain.api.posthog_models import (
     Collaborator,
     Dashboard,
@@ -122,14 +122,24 @@ REMOVE_COLLABORATOR = _endpoint(
     Resend.DETECTABLE,
     empty=True,
 )
-GET_SHARING = _endpoint("get sharing", "GET", SHARING, "sharing_configuration:read")
+GET_SHARING = _endpoint("get sharing", "GET", SHARING, "sharing_configuration:read", secret_answer=True)
 # The vendor's page lacks this one.
-UPDATE_SHARING = _endpoint("update sharing", "PATCH", SHARING, "sharing_configuration:write")
+UPDATE_SHARING = _endpoint("update sharing", "PATCH", SHARING, "sharing_configuration:write", secret_answer=True)
 REFRESH_SHARING = _endpoint(
-    "refresh sharing", "POST", f"{SHARING}refresh/", "sharing_configuration:write", Resend.IF_UNPROCESSED
+    "refresh sharing",
+    "POST",
+    f"{SHARING}refresh/",
+    "sharing_configuration:write",
+    Resend.IF_UNPROCESSED,
+    secret_answer=True,
 )
 CREATE_SHARE_PASSWORD = _endpoint(
-    "create share password", "POST", f"{SHARING}passwords/", "sharing_configuration:write", Resend.IF_UNPROCESSED
+    "create share password",
+    "POST",
+    f"{SHARING}passwords/",
+    "sharing_configuration:write",
+    Resend.IF_UNPROCESSED,
+    secret_answer=True,
 )
 DELETE_SHARE_PASSWORD = _endpoint(
     "delete share password",
@@ -245,13 +255,13 @@ def add_collaborator(dashboard_id: int, user_uuid: str) -> Request[Collaborator]
 
     :raises AlreadyExistsError: is one already; with ``after_ambiguous`` by an earlier try of this call.
     """
-    body = {"level": 37, "user_uuid": _filled(user_uuid, "user_uuid")}
+    body = {"level": 37, "user_uuid": filled(user_uuid, "user_uuid")}
     return Request(ADD_COLLABORATOR, _read_collaborator, body=json_body(body), **_about(dashboard_id))
 
 
 def remove_collaborator(dashboard_id: int, user_uuid: str) -> Request[None]:
     """Undo ``add_collaborator``; a ``NotFoundError`` where the member is none."""
-    return Request(REMOVE_COLLABORATOR, _nothing, **_about(dashboard_id, user_uuid=_filled(user_uuid, "user_uuid")))
+    return Request(REMOVE_COLLABORATOR, _nothing, **_about(dashboard_id, user_uuid=filled(user_uuid, "user_uuid")))
 
 
 def get_sharing(dashboard_id: int) -> Request[Sharing]:
@@ -307,7 +317,7 @@ def create_share_password(
 def delete_share_password(dashboard_id: int, password_id: int) -> Request[None]:
     """Remove a password; a ``NotFoundError`` where there is none, as after a refresh, which gives new ids."""
     return Request(
-        DELETE_SHARE_PASSWORD, _nothing, **_about(dashboard_id, password_id=str(checked(password_id, "password_id")))
+        DELETE_SHARE_PASSWORD, _nothing, **_about(dashboard_id, password_id=str(check_id(password_id, "password_id")))
     )
 
 
@@ -316,10 +326,10 @@ def move_tile(dashboard_id: int, tile_id: int, to_dashboard: int) -> Request[Das
 
     Servers before 2026 refuse it to keys with scopes: ``posthog_calls.transfer_tile`` does the same otherwise.
     """
-    destination = checked(to_dashboard, "to_dashboard")
+    destination = check_id(to_dashboard, "to_dashboard")
     # The key has changed its name; each version of the server takes the one it knows.
     body = {
-        "tile": {"id": checked(tile_id, "tile_id")},
+        "tile": {"id": check_id(tile_id, "tile_id")},
         "toDashboard": destination,
         "to_dashboard": destination,
     }
@@ -361,7 +371,7 @@ def create_insight(fields: Mapping[str, Any]) -> Request[Insight]:
 
 def update_insight(insight_id: int, fields: Mapping[str, Any]) -> Request[Insight]:
     """Change some fields of an insight; ``dashboards`` replaces the set of those that show it."""
-    path = {"insight_id": str(checked(insight_id, "insight_id"))}
+    path = {"insight_id": str(check_id(insight_id, "insight_id"))}
     return Request(UPDATE_INSIGHT, _read_insight, body=json_body(fields), path=path)
 
 
@@ -379,13 +389,6 @@ def check_template(template: Mapping[str, Any]) -> Mapping[str, Any]:
     return template
 
 
-def checked(value: int, name: str) -> int:
-    """An id, which is a whole number above 0; PostHog answers others with 500."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} is {value!r}; it is a whole number above 0")
-    return value
-
-
 def public_url(base_url: str, sharing: Sharing, *, embedded: bool = False) -> str | None:
     """The address under which anybody sees a shared dashboard; None while it is not shared.
 
@@ -397,7 +400,7 @@ def public_url(base_url: str, sharing: Sharing, *, embedded: bool = False) -> st
 
 
 def _about(dashboard_id: int, **more: str) -> dict[str, Any]:
-    identifier = str(checked(dashboard_id, "dashboard_id"))
+    identifier = str(check_id(dashboard_id, "dashboard_id"))
     return {"path": {"dashboard_id": identifier, **more}, "dashboard": identifier}
 
 
@@ -417,9 +420,3 @@ def _read_collaborators(payload: object) -> list[Collaborator]:
 
 def _nothing(_payload: object) -> None:
     """What an empty answer is read as."""
-
-
-def _filled(value: str, name: str) -> str:
-    if not value or not value.strip():
-        raise ValueError(f"{name} is empty")
-    return value

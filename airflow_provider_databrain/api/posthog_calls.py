@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 from airflow_provider_databrain.api import posthog as api
 from airflow_provider_databrain.api.core import Request
 from airflow_provider_databrain.api.errors import ApiError, InvalidRequestError, NotFoundError
+from airflow_provider_databrain.api.models import check_id
 from airflow_provider_databrain.api.posthog_models import Dashboard, NewDashboard, Tile
 
 T = TypeVar("T")
@@ -148,8 +149,8 @@ def transfer_tile(dashboard_id: int, tile_id: int, to_dashboard: int) -> Steps[D
     :raises NotFoundError: the dashboard has no such tile.
     """
     source: Dashboard = yield api.retrieve_dashboard(dashboard_id)
-    destination = api.checked(to_dashboard, "to_dashboard")
-    tile = next((one for one in source.tiles or () if one.id == api.checked(tile_id, "tile_id")), None)
+    destination = check_id(to_dashboard, "to_dashboard")
+    tile = next((one for one in source.tiles or () if one.id == check_id(tile_id, "tile_id")), None)
     if tile is None:
         raise NotFoundError(
             f"the dashboard has no tile {tile_id}", endpoint=api.MOVE_TILE.name, dashboard=str(dashboard_id)

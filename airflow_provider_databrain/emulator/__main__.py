@@ -11,15 +11,16 @@ from airflow_provider_databrain.emulator.server import Emulator
 API_KEY_VARIABLE = "DATABRAIN_EMULATOR_API_KEY"
 SERVICE_TOKEN_VARIABLE = "DATABRAIN_EMULATOR_SERVICE_TOKEN"  # noqa: S105
 POSTHOG_KEY_VARIABLE = "POSTHOG_EMULATOR_API_KEY"
+CONDUIT_TOKEN_VARIABLE = "CONDUIT_EMULATOR_TOKEN"  # noqa: S105
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     arguments = argparse.ArgumentParser(
         prog="airflow-databrain-emulator",
-        description="Answers as the APIs of Databrain and PostHog do, from an SQLite file.",
-        epilog=f"The tokens it accepts come from {API_KEY_VARIABLE}, {SERVICE_TOKEN_VARIABLE} and "
-        f"{POSTHOG_KEY_VARIABLE}; without them it makes some up and prints them.",
+        description="Answers as the APIs of Databrain, PostHog and Conduit do, from an SQLite file.",
+        epilog=f"The tokens it accepts come from {API_KEY_VARIABLE}, {SERVICE_TOKEN_VARIABLE}, "
+        f"{POSTHOG_KEY_VARIABLE} and {CONDUIT_TOKEN_VARIABLE}; without them it makes some up and prints them.",
     )
     arguments.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
     arguments.add_argument("--port", type=int, default=8095, help="port, 0 for a free one (default: %(default)s)")
@@ -37,12 +38,15 @@ def prepare(arguments: argparse.Namespace) -> Emulator:
         api_key=os.environ.get(API_KEY_VARIABLE),
         service_token=os.environ.get(SERVICE_TOKEN_VARIABLE),
         posthog_key=os.environ.get(POSTHOG_KEY_VARIABLE),
+        conduit_token=os.environ.get(CONDUIT_TOKEN_VARIABLE),
     )
     emulator.state.add_workspace(
         arguments.workspace,
         metrics=["active-users", "churn-rate", "mrr", "new-signups", "revenue"],
         dashboards=["template-basic", "template-pro"],
     )
+    if not emulator.conduit.dashboards():
+        emulator.conduit.add_dashboard("Tenant overview")
     return emulator
 
 
@@ -50,12 +54,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serve until interrupted."""
     emulator = prepare(parser().parse_args(argv))
     print(f"Databrain emulator at {emulator.url}", flush=True)
-    if not os.environ.get(API_KEY_VARIABLE):
-        print(f"data app API key: {emulator.api_key}", flush=True)
-    if not os.environ.get(SERVICE_TOKEN_VARIABLE):
-        print(f"service token:    {emulator.service_token}", flush=True)
-    if not os.environ.get(POSTHOG_KEY_VARIABLE):
-        print(f"PostHog API key:  {emulator.posthog_key}", flush=True)
+    for variable, name, token in (
+        (API_KEY_VARIABLE, "data app API key", emulator.api_key),
+        (SERVICE_TOKEN_VARIABLE, "service token", emulator.service_token),
+        (POSTHOG_KEY_VARIABLE, "PostHog API key", emulator.posthog_key),
+        (CONDUIT_TOKEN_VARIABLE, "Conduit token", emulator.conduit_token),
+    ):
+        if not os.environ.get(variable):
+            print(f"{name + ':':<18}{token}", flush=True)
     emulator.serve()
 
 

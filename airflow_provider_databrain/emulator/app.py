@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from airflow_provider_databrain.emulator.checks import RefusalError
+from airflow_provider_databrain.emulator.conduit import ConduitState
 from airflow_provider_databrain.emulator.faults import Behaviour, Control, Fault, FaultMiddleware
 from airflow_provider_databrain.emulator.posthog_state import PostHogState
 from airflow_provider_databrain.emulator.state import State
@@ -26,11 +27,14 @@ LAST = 12
 """Requests that the page shows."""
 
 
-def create_app(state: State, posthog: PostHogState, control: Control, apis: Iterable[APIRouter]) -> FastAPI:
+def create_app(
+    state: State, posthog: PostHogState, conduit: ConduitState, control: Control, apis: Iterable[APIRouter]
+) -> FastAPI:
     """Put the emulator together.
 
     :param state: what the page shows of Databrain.
     :param posthog: what the page shows of PostHog.
+    :param conduit: what the page shows of Conduit.
     :param apis: each API's routes.
     """
     app = FastAPI(title="Databrain emulator", docs_url=None, redoc_url=None)
@@ -55,6 +59,7 @@ def create_app(state: State, posthog: PostHogState, control: Control, apis: Iter
             embeds_total=total,
             posthog=posthog.newest(NEWEST),
             posthog_total=posthog.count_dashboards(None),
+            conduit=conduit.workspaces()[-NEWEST:][::-1],
             requests=list(islice(reversed(control.log), LAST)),
             requests_total=len(control.log),
             faults=control.faults,

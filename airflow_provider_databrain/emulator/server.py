@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider_databrain.emulator.app import create_app
+from airflow_provider_databrain.emulator.conduit import ConduitApi, ConduitState
 from airflow_provider_databrain.emulator.databrain import DatabrainApi, TokenKind
 from airflow_provider_databrain.emulator.faults import Control
 from airflow_provider_databrain.emulator.posthog import PostHogApi
@@ -49,6 +50,7 @@ class Emulator:
     :param service_token: the service token it accepts; made up where not given.
     :param posthog_key: the personal API key it accepts, with ``POSTHOG_SCOPES``; made up where not given.
         ``posthog_keys`` has it, and takes more.
+    :param conduit_token: the organization token it accepts; made up where not given.
     """
 
     def __init__(
@@ -60,23 +62,27 @@ class Emulator:
         api_key: str | None = None,
         service_token: str | None = None,
         posthog_key: str | None = None,
+        conduit_token: str | None = None,
     ) -> None:
         self.control = Control()
         self.state = State(path)
         self.posthog = PostHogState(path)
+        self.conduit = ConduitState(path)
         self.api_key = api_key or secrets.token_hex(16)
         self.service_token = service_token or secrets.token_hex(16)
         tokens: dict[str, TokenKind] = {self.api_key: "api_key", self.service_token: "service_token"}
         self.posthog_key = posthog_key or f"phx_{secrets.token_hex(16)}"
         self.posthog_keys: dict[str, Key] = {self.posthog_key: Key(POSTHOG_SCOPES)}
+        self.conduit_token = conduit_token or secrets.token_hex(16)
         apis = [
             DatabrainApi(self.state, self.control, tokens).router,
             PostHogApi(self.posthog, self.control, self.posthog_keys).router,
+            ConduitApi(self.conduit, self.control, self.conduit_token).router,
         ]
         self._socket = socket.create_server((host, port), backlog=1024)
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
-            create_app(self.state, self.posthog, self.control, apis),
+            create_app(self.state, self.posthog, self.conduit, self.control, apis),
             http=_protocol(self.control),
             lifespan="off",
             log_level="critical",
@@ -103,3 +109,4 @@ class Emulator:
         self._socket.close()
         self.state.close()
         self.posthog.close()
+        self.conduit.close()

@@ -14,11 +14,14 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from airflow_provider_databrain import get_provider_info as module
-from airflow_provider_databrain.hooks.databrain import DatabrainExtras, DatabrainHook
+from airflow_provider_databrain.hooks.conduit import ConduitHook
+from airflow_provider_databrain.hooks.databrain import DatabrainHook
+from airflow_provider_databrain.hooks.posthog import PostHogHook
 
 INFO: dict[str, Any] = module.get_provider_info()  # type: ignore[no-untyped-call]
-[CONNECTION] = INFO["connection-types"]
-FIELDS: dict[str, dict[str, Any]] = CONNECTION["conn-fields"]
+CONNECTIONS: dict[str, dict[str, Any]] = {each["connection-type"]: each for each in INFO["connection-types"]}
+Hook = type[DatabrainHook] | type[PostHogHook] | type[ConduitHook]
+HOOKS: list[Hook] = [DatabrainHook, PostHogHook, ConduitHook]
 MODULES = [
     name
     for kind in ("operators", "sensors", "hooks", "triggers")
@@ -48,32 +51,43 @@ def test_every_room_with_public_classes_is_listed() -> None:
     assert set(MODULES) == there
 
 
-def test_the_connection_type_is_that_of_its_hook() -> None:
-    path, _, name = CONNECTION["hook-class-name"].rpartition(".")
-    assert getattr(import_module(path), name) is DatabrainHook
-    assert (CONNECTION["connection-type"], CONNECTION["hook-name"]) == (
-        DatabrainHook.conn_type,
-        DatabrainHook.hook_name,
-    )
+def fields(hook: Hook) -> dict[str, dict[str, Any]]:
+    """The extra fields of a connection's form."""
+    found: dict[str, dict[str, Any]] = CONNECTIONS[hook.conn_type]["conn-fields"]
+    return found
 
 
-def test_every_field_of_the_form_is_an_extra_and_every_extra_is_in_the_form() -> None:
-    assert set(FIELDS) == set(DatabrainExtras.model_fields)
+def test_every_connection_type_is_that_of_its_hook() -> None:
+    there = {}
+    for name, connection in CONNECTIONS.items():
+        path, _, class_name = connection["hook-class-name"].rpartition(".")
+        there[name, connection["hook-name"]] = getattr(import_module(path), class_name)
+    assert there == {(hook.conn_type, hook.hook_name): hook for hook in HOOKS}
 
 
-@pytest.mark.parametrize("name", sorted(FIELDS))
-def test_the_form_and_the_hook_agree_on_a_field(name: str) -> None:
-    schema = FIELDS[name]["schema"]
-    default = DatabrainExtras.model_fields[name].default
-    jsonschema.Draft7Validator.check_schema(schema)
-    jsonschema.validate(default, schema)
-    jsonschema.validate(None, schema)
-    assert schema.get("default") == default
-    assert FIELDS[name]["label"]
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_field_of_the_form_is_an_extra_and_every_extra_is_in_the_form(hook: Hook) -> None:
+    assert set(fields(hook)) == set(hook.extras_model.model_fields)
+
+
+@pytest.mark.parametrize(("hook", "name"), [(hook, name) for hook in HOOKS for name in sorted(fields(hook))])
+def test_the_form_and_the_hook_agree_on_a_field(hook: Hook, name: str) -> None:
+    field = fields(hook)[name]
+    default = hook.extras_model.model_fields[name].default
+    jsonschema.Draft7Validator.check_schema(field["schema"])
+    jsonschema.validate(default, field["schema"])
+    jsonschema.validate(None, field["schema"])
+    assert field["schema"].get("default") == default
+    assert field["label"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_form_shows_where_the_hook_goes_by_default(hook: Hook) -> None:
+    assert CONNECTIONS[hook.conn_type]["ui-field-behaviour"]["placeholders"]["host"] == hook.default_url
 
 
 def test_the_service_token_is_a_password_in_the_form() -> None:
-    assert FIELDS["service_token"]["schema"]["format"] == "password"
+    assert fields(DatabrainHook)["service_token"]["schema"]["format"] == "password"
 
 
 def test_discovery_imports_nothing() -> None:

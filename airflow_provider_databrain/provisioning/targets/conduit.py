@@ -92,10 +92,10 @@ class ConduitTarget:
 
     async def survey(self, api_: AsyncTransport) -> None:
         """List the organization's workspaces."""
-        listed = sorted(await api_.run(api.list_workspaces()), key=lambda one: one.id)
+        listed = await api_.run(api.list_workspaces())
         # Not before: others must not see half a list.
         self._by_ext_id, self._by_id = {}, {}
-        for workspace in listed:
+        for workspace in sorted(listed, key=lambda one: one.id):
             self._know(workspace)
         self._surveyed = True
 
@@ -147,7 +147,7 @@ class ConduitTarget:
         if workspace is None:
             raise NotFoundError(
                 f"Conduit lists no workspace {existing.embed_id}",
-                endpoint=api.SHARE_URL.name,
+                endpoint=api.SHARE_DASHBOARD.name,
                 dashboard=existing.dashboard_id,
             )
         return await api_.run(api.share_url(int(existing.dashboard_id), workspace_token=workspace.token))

@@ -1,0 +1,318 @@
+"""The emulated Conduit API: a stand-in, never held against the real server.
+
+Written from the vendor's reference and apart from the client's models, so that each checks the other. What the
+reference leaves open and a client might rely on, ``ConduitBehaviour`` plays both ways. The rest is our choice: checks
+come in the order slash, token, set-up, body, references; 400 has a code and a message, other refusals a ``detail``;
+what is not there, or is not the token's to see, is 404; a disabled workspace is gone, and its ``ext_id`` free.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from airflow_provider_databrain.emulator.checks import RefusalError
+from airflow_provider_databrain.emulator.faults import Control
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS conduit_workspaces (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, ext_id TEXT, name TEXT NOT NULL, token TEXT NOT NULL UNIQUE,
+    disabled INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS conduit_dashboards (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, share_key TEXT NOT NULL,
+    workspace INTEGER, cloned_from INTEGER);
+"""
+LARGEST_ID = 2**63 - 1
+
+
+class ConduitBehaviour(BaseModel):
+    """How the server behaves where the vendor's reference does not tell.
+
+    :param created_status: of a created workspace or clone.
+    :param disabled_status: 200 with a body, or 204 without.
+    :param unique_ext_id: refuses a second workspace with an ``ext_id``.
+    :param has_company_name: "Your company name" is set; workspaces need it.
+    :param has_white_label: a white-label is set up; clones need it.
+    :param needs_slash: a path without a slash at its end is 404.
+    """
+
+    created_status: Literal[200, 201] = 201
+    disabled_status: Literal[200, 204] = 204
+    unique_ext_id: bool = False
+    has_company_name: bool = True
+    has_white_label: bool = True
+    needs_slash: bool = False
+
+
+class WorkspaceRow(NamedTuple):
+    """A workspace, as the API answers it."""
+
+    id: int
+    ext_id: str | None
+    name: str
+    token: str
+
+
+class DashboardRow(NamedTuple):
+    """A dashboard. ``workspace`` is None for one of the organization's own."""
+
+    id: int
+    name: str
+    share_key: str
+    workspace: int | None
+    cloned_from: int | None
+
+    @property
+    def url(self) -> str:
+        """Where it is shared; nothing answers there."""
+        return f"https://conduit.example/share/{self.share_key}"
+
+
+class ConduitState:
+    """The data of one emulated organization.
+
+    :param path: an SQLite file, made where it is not there, and shared with the other systems; ``:memory:`` for none.
+    """
+
+    def __init__(self, path: str = ":memory:") -> None:
+        self.behaviour = ConduitBehaviour()
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = OFF")
+        self._db.executescript(SCHEMA)
+
+    def add_dashboard(self, name: str, *, workspace: int | None = None, cloned_from: int | None = None) -> int:
+        """Add a dashboard, to the organization unless a workspace is named; its id."""
+        return self._insert(
+            "INSERT INTO conduit_dashboards (name, share_key, workspace, cloned_from) VALUES (?, ?, ?, ?)",
+            name,
+            secrets.token_urlsafe(12),
+            workspace,
+            cloned_from,
+        )
+
+    def add_workspace(self, name: str, ext_id: str | None = None) -> int:
+        """Add a workspace, with a token made up; its id."""
+        return self._insert(
+            "INSERT INTO conduit_workspaces (name, ext_id, token) VALUES (?, ?, ?)", name, ext_id, secrets.token_hex(16)
+        )
+
+    def disable_workspace(self, workspace_id: int) -> bool:
+        """Disable a workspace; False where there is none that is not."""
+        with self._lock, self._db:
+            found = self._db.execute(
+                "UPDATE conduit_workspaces SET disabled = 1 WHERE id = ? AND NOT disabled", (workspace_id,)
+            )
+            return found.rowcount > 0
+
+    def workspaces(self) -> list[WorkspaceRow]:
+        """Those that are not disabled, in order of creation."""
+        rows = self._all("SELECT id, ext_id, name, token FROM conduit_workspaces WHERE NOT disabled ORDER BY id")
+        return [WorkspaceRow(*row) for row in rows]
+
+    def workspace(self, workspace_id: int) -> WorkspaceRow | None:
+        """A workspace, None where there is none or it is disabled."""
+        rows = self._all(
+            "SELECT id, ext_id, name, token FROM conduit_workspaces WHERE id = ? AND NOT disabled", workspace_id
+        )
+        return WorkspaceRow(*rows[0]) if rows else None
+
+    def workspace_with(self, *, token: str | None = None, ext_id: str | None = None) -> int | None:
+        """The id of the workspace with a token or an ``ext_id``, None for none."""
+        rows = self._all(
+            "SELECT id FROM conduit_workspaces WHERE (token = ? OR ext_id = ?) AND NOT disabled ORDER BY id",
+            token,
+            ext_id,
+        )
+        return rows[0][0] if rows else None
+
+    def dashboards(self, workspace: int | None = None) -> list[DashboardRow]:
+        """The dashboards of a workspace, or the organization's own, in order of creation."""
+        rows = self._all(
+            "SELECT id, name, share_key, workspace, cloned_from FROM conduit_dashboards WHERE workspace IS ?"
+            " ORDER BY id",
+            workspace,
+        )
+        return [DashboardRow(*row) for row in rows]
+
+    def dashboard(self, dashboard_id: int) -> DashboardRow | None:
+        """A dashboard, wherever it is."""
+        rows = self._all(
+            "SELECT id, name, share_key, workspace, cloned_from FROM conduit_dashboards WHERE id = ?", dashboard_id
+        )
+        return DashboardRow(*rows[0]) if rows else None
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock, self._db:
+            self._db.execute("DELETE FROM conduit_dashboards")
+            self._db.execute("DELETE FROM conduit_workspaces")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _insert(self, statement: str, *values: object) -> int:
+        with self._lock, self._db:
+            return int(self._db.execute(statement, values).lastrowid or 0)
+
+    def _all(self, statement: str, *values: object) -> list[Any]:
+        with self._lock:
+            return self._db.execute(statement, values).fetchall()
+
+
+class ConduitRefusalError(RefusalError):
+    """An error answer in Conduit's words."""
+
+    def response(self) -> JSONResponse:
+        """The answer's JSON."""
+        told = {"code": self.code, "message": str(self)} if self.status == 400 else {"detail": str(self)}
+        return JSONResponse(told, self.status)
+
+
+class ConduitApi:
+    """The API's routes over a state.
+
+    :param control: that of the whole emulator; these routes need nothing of it, for what goes wrong on the way to
+        them is not theirs.
+    :param token: the organization's. Those of the workspaces are in the state.
+    """
+
+    def __init__(self, state: ConduitState, control: Control, token: str) -> None:
+        self._state = state
+        self._token = token
+        self.router = APIRouter(prefix="/v2", dependencies=[Depends(self._check_slash)])
+        for slash in ("", "/"):
+            self.router.get(f"/workspaces{slash}")(self.list_workspaces)
+            self.router.post(f"/workspaces{slash}")(self.create_workspace)
+            self.router.delete(f"/workspaces/{{workspace_id}}{slash}")(self.disable_workspace)
+            self.router.get(f"/dashboards{slash}")(self.list_dashboards)
+            self.router.get(f"/dashboards/{{dashboard_id}}/share{slash}")(self.share_dashboard)
+            self.router.post(f"/dashboards/{{dashboard_id}}/clone{slash}")(self.clone_dashboard)
+
+    async def list_workspaces(self, request: Request) -> list[dict[str, Any]]:
+        """List the organization's workspaces."""
+        self._authorize_for_workspaces(request)
+        return [row._asdict() for row in self._state.workspaces()]
+
+    async def create_workspace(self, request: Request) -> Response:
+        """Create a workspace."""
+        self._authorize_for_workspaces(request)
+        body = await _body(request, {"name": str, "ext_id": str}, "name")
+        ext_id = body.get("ext_id")
+        unique = self._state.behaviour.unique_ext_id and ext_id is not None
+        if unique and self._state.workspace_with(ext_id=ext_id) is not None:
+            raise ConduitRefusalError(400, "ext_id_taken", "There is a workspace with this ext_id already")
+        row = self._state.workspace(self._state.add_workspace(body["name"], ext_id))
+        return JSONResponse(row and row._asdict(), self._state.behaviour.created_status)
+
+    async def disable_workspace(self, request: Request, workspace_id: str) -> Response:
+        """Disable a workspace."""
+        self._authorize_for_workspaces(request)
+        if not self._state.disable_workspace(_number(workspace_id)):
+            raise _not_found()
+        if self._state.behaviour.disabled_status == 204:
+            return Response(status_code=204)
+        return JSONResponse({"message": "The workspace is disabled"})
+
+    async def list_dashboards(self, request: Request) -> list[dict[str, Any]]:
+        """List the dashboards of whose token it is."""
+        return [{"id": row.id, "name": row.name} for row in self._state.dashboards(self._owner(request))]
+
+    async def share_dashboard(self, request: Request, dashboard_id: str) -> dict[str, str]:
+        """Share a dashboard of whose token it is; always under the same URL."""
+        return {"url": self._dashboard(dashboard_id, self._owner(request)).url}
+
+    async def clone_dashboard(self, request: Request, dashboard_id: str) -> Response:
+        """Copy one of the organization's dashboards into a workspace."""
+        self._authorize(request)
+        if not self._state.behaviour.has_white_label:
+            raise ConduitRefusalError(400, "white_label_missing", "White-label is not configured")
+        body = await _body(request, {"workspace": int, "name": str}, "workspace")
+        source = self._dashboard(dashboard_id, None)
+        if self._state.workspace(body["workspace"]) is None:
+            raise ConduitRefusalError(400, "invalid_workspace", "There is no such workspace")
+        name = body.get("name", source.name)
+        made = self._state.add_dashboard(name, workspace=body["workspace"], cloned_from=source.id)
+        clone = self._dashboard(str(made), body["workspace"])
+        answer = {"id": clone.id, "name": clone.name, "url": clone.url}
+        return JSONResponse(answer, self._state.behaviour.created_status)
+
+    async def _check_slash(self, request: Request) -> None:
+        if self._state.behaviour.needs_slash and not request.url.path.endswith("/"):
+            raise _not_found()
+
+    def _owner(self, request: Request) -> int | None:
+        """Whose token it is: a workspace's id, or None for the organization."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme != "Bearer" or not token:
+            raise ConduitRefusalError(401, "", "No token was given")
+        if token == self._token:
+            return None
+        workspace = self._state.workspace_with(token=token)
+        if workspace is None:
+            raise ConduitRefusalError(401, "", "Invalid token")
+        return workspace
+
+    def _authorize(self, request: Request) -> None:
+        if self._owner(request) is not None:
+            raise ConduitRefusalError(401, "", "Invalid token")
+
+    def _authorize_for_workspaces(self, request: Request) -> None:
+        self._authorize(request)
+        if not self._state.behaviour.has_company_name:
+            raise ConduitRefusalError(400, "company_name_missing", "Your company name is not set")
+
+    def _dashboard(self, dashboard_id: str, owner: int | None) -> DashboardRow:
+        row = self._state.dashboard(_number(dashboard_id))
+        if row is None or row.workspace != owner:
+            raise _not_found()
+        return row
+
+
+def _not_found() -> ConduitRefusalError:
+    return ConduitRefusalError(404, "", "Not found")
+
+
+def _number(text: str) -> int:
+    """An id in a path; what cannot be one is not found."""
+    if not (text.isascii() and text.isdigit() and len(text) < len(str(LARGEST_ID))):
+        raise _not_found()
+    return int(text)
+
+
+async def _body(request: Request, fields: Mapping[str, type], required: str) -> dict[str, Any]:
+    """A request's JSON object, of known fields."""
+    try:
+        body = json.loads(await request.body())
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise _invalid("The body must be a JSON object")
+    if required not in body:
+        raise _invalid(f"{required} is required")
+    for name, value in body.items():
+        _check(name, value, fields.get(name))
+    return body
+
+
+def _check(name: str, value: object, kind: type | None) -> None:
+    if kind is None:
+        raise _invalid(f"{name} is not known")
+    if kind is str and (not isinstance(value, str) or not value.strip()):
+        raise _invalid(f"{name} must be a string with something in it")
+    if kind is int and (not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LARGEST_ID):
+        raise _invalid(f"{name} must be a number above 0")
+
+
+def _invalid(message: str) -> ConduitRefusalError:
+    return ConduitRefusalError(400, "invalid_request", message)

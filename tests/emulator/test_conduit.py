@@ -1,0 +1,201 @@
+"""The emulated Conduit's answers, seen with plain HTTP: the contract that the client is written against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_databrain.emulator.conduit import ConduitBehaviour, ConduitState
+from tests.conduit import TOKEN, Conduit
+from tests.support import ODD_IDS
+
+CALLS = [
+    ("GET", "/workspaces/"),
+    ("POST", "/workspaces/"),
+    ("DELETE", "/workspaces/1/"),
+    ("GET", "/dashboards/"),
+    ("GET", "/dashboards/1/share/"),
+    ("POST", "/dashboards/1/clone/"),
+]
+ORGANIZATION_CALLS = [call for call in CALLS if call not in (("GET", "/dashboards/"), ("GET", "/dashboards/1/share/"))]
+
+
+@pytest.fixture
+def conduit() -> Iterator[Conduit]:
+    with Conduit() as running:
+        running.state.add_dashboard("Sales")
+        yield running
+
+
+def call(conduit: Conduit, method: str, path: str, token: str = TOKEN, **options: Any) -> requests.Response:
+    headers = {"Authorization": f"Bearer {token}"}
+    return requests.request(method, conduit.url + path, headers=headers, timeout=5, **options)
+
+
+def create(conduit: Conduit, **body: Any) -> requests.Response:
+    return call(conduit, "POST", "/workspaces/", json={"name": "Acme", **body})
+
+
+def told(answer: requests.Response) -> tuple[int, Any]:
+    return answer.status_code, answer.json() if answer.content else None
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+@pytest.mark.parametrize("header", [None, "", "Bearer", f"Basic {TOKEN}", "Bearer wrong"])
+def test_a_token_is_asked_for_first(conduit: Conduit, method: str, path: str, header: str | None) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    answer = requests.request(method, conduit.url + path, headers=headers, data="not json", timeout=5)
+    assert answer.status_code == 401
+    assert set(answer.json()) == {"detail"}
+
+
+@pytest.mark.parametrize(("method", "path"), ORGANIZATION_CALLS)
+def test_a_workspace_token_is_refused_where_the_organizations_is_needed(
+    conduit: Conduit, method: str, path: str
+) -> None:
+    token = create(conduit).json()["token"]
+    assert told(call(conduit, method, path, token, json={"name": "x"})) == (401, {"detail": "Invalid token"})
+    assert [row.name for row in conduit.state.workspaces()] == ["Acme"]
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_created_workspace_is_answered_and_listed(conduit: Conduit, status: Any) -> None:
+    conduit.state.behaviour = ConduitBehaviour(created_status=status)
+    first, second = create(conduit, ext_id="crm1"), create(conduit, name="Other")
+    assert [first.status_code, second.status_code] == [status, status]
+    assert first.json() == {"id": 1, "ext_id": "crm1", "name": "Acme", "token": first.json()["token"]}
+    assert second.json() == {"id": 2, "ext_id": None, "name": "Other", "token": second.json()["token"]}
+    assert first.json()["token"] != second.json()["token"]
+    assert told(call(conduit, "GET", "/workspaces/")) == (200, [first.json(), second.json()])
+
+
+@pytest.mark.parametrize("ext_id", ODD_IDS)
+def test_an_odd_ext_id_is_kept_as_it_is(conduit: Conduit, ext_id: str) -> None:
+    assert create(conduit, ext_id=ext_id).json()["ext_id"] == ext_id
+
+
+@pytest.mark.parametrize(("unique", "statuses"), [(False, [201, 201, 201]), (True, [201, 400, 201])])
+def test_an_ext_id_is_unique_or_not(conduit: Conduit, unique: bool, statuses: list[int]) -> None:
+    conduit.state.behaviour = ConduitBehaviour(unique_ext_id=unique)
+    assert [create(conduit, ext_id=ext_id).status_code for ext_id in ("a", "a", "b")] == statuses
+    assert create(conduit).status_code == create(conduit).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("/workspaces/", b"not json", "The body must be a JSON object"),
+        ("/workspaces/", b"[]", "The body must be a JSON object"),
+        ("/workspaces/", b"", "The body must be a JSON object"),
+        ("/workspaces/", b"{}", "name is required"),
+        ("/workspaces/", b'{"name": " "}', "name must be a string with something in it"),
+        ("/workspaces/", b'{"name": 1}', "name must be a string with something in it"),
+        ("/workspaces/", b'{"name": "a", "ext_id": null}', "ext_id must be a string with something in it"),
+        ("/workspaces/", b'{"name": "a", "extId": "b"}', "extId is not known"),
+        ("/dashboards/1/clone/", b'{"name": "a"}', "workspace is required"),
+        ("/dashboards/1/clone/", b'{"workspace": "1"}', "workspace must be a number above 0"),
+        ("/dashboards/1/clone/", b'{"workspace": true}', "workspace must be a number above 0"),
+        ("/dashboards/1/clone/", b'{"workspace": 99999999999999999999}', "workspace must be a number above 0"),
+        ("/dashboards/1/clone/", b'{"workspace": 1, "name": ""}', "name must be a string with something in it"),
+        ("/dashboards/1/clone/", b'{"workspace": 7}', "There is no such workspace"),
+    ],
+)
+def test_a_body_that_cannot_be_used_is_refused_with_code_and_message(
+    conduit: Conduit, path: str, body: bytes, message: str
+) -> None:
+    conduit.state.add_workspace("there")
+    answer = call(conduit, "POST", path, data=body)
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"code", "message"}
+    assert answer.json()["message"] == message
+    assert len(conduit.state.workspaces()) == 1
+    assert conduit.state.dashboards(1) == []
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, {"message": "The workspace is disabled"}), (204, None)])
+def test_a_disabled_workspace_is_gone_and_so_is_its_token(conduit: Conduit, status: Any, body: Any) -> None:
+    conduit.state.behaviour = ConduitBehaviour(disabled_status=status, unique_ext_id=True)
+    token = create(conduit, ext_id="a").json()["token"]
+    assert call(conduit, "GET", "/dashboards/", token).status_code == 200
+    assert told(call(conduit, "DELETE", "/workspaces/1/")) == (status, body)
+    assert told(call(conduit, "GET", "/workspaces/")) == (200, [])
+    assert call(conduit, "GET", "/dashboards/", token).status_code == 401
+    assert call(conduit, "DELETE", "/workspaces/1/").status_code == 404
+    assert call(conduit, "POST", "/dashboards/1/clone/", json={"workspace": 1}).status_code == 400
+    assert create(conduit, ext_id="a").json()["id"] == 2
+
+
+@pytest.mark.parametrize("status", [200, 201])
+@pytest.mark.parametrize(("named", "name"), [({}, "Sales"), ({"name": "Acme's"}, "Acme's")])
+def test_a_clone_is_in_the_workspace_and_shared_by_its_token(
+    conduit: Conduit, status: Any, named: dict[str, str], name: str
+) -> None:
+    conduit.state.behaviour = ConduitBehaviour(created_status=status)
+    token, other = create(conduit).json()["token"], create(conduit).json()["token"]
+    answer = call(conduit, "POST", "/dashboards/1/clone/", json={"workspace": 1, **named})
+    url = answer.json()["url"]
+    assert told(answer) == (status, {"id": 2, "name": name, "url": url})
+    assert told(call(conduit, "GET", "/dashboards/", token)) == (200, [{"id": 2, "name": name}])
+    assert told(call(conduit, "GET", "/dashboards/", other)) == (200, [])
+    assert told(call(conduit, "GET", "/dashboards/")) == (200, [{"id": 1, "name": "Sales"}])
+    assert [told(call(conduit, "GET", "/dashboards/2/share/", token)) for _ in range(2)] == [(200, {"url": url})] * 2
+    assert call(conduit, "GET", "/dashboards/2/share/", other).status_code == 404
+    assert call(conduit, "GET", "/dashboards/2/share/").status_code == 404
+    assert call(conduit, "GET", "/dashboards/1/share/").json()["url"] != url
+    assert call(conduit, "POST", "/dashboards/2/clone/", json={"workspace": 1}).status_code == 404
+    [row] = conduit.state.dashboards(1)
+    assert row.cloned_from == 1
+
+
+@pytest.mark.parametrize("number", ["0", "9", "-1", "x", "1x", "٣", "9" * 30, "9" * 5000, "a%2Fb"])
+def test_what_is_not_there_is_not_found(conduit: Conduit, number: str) -> None:
+    conduit.state.add_workspace("there")
+    assert call(conduit, "DELETE", f"/workspaces/{number}/").status_code == 404
+    assert call(conduit, "GET", f"/dashboards/{number}/share/").status_code == 404
+    assert call(conduit, "POST", f"/dashboards/{number}/clone/", json={"workspace": 1}).status_code == 404
+    assert len(conduit.state.workspaces()) == 1
+
+
+def test_workspaces_need_the_company_name(conduit: Conduit) -> None:
+    conduit.state.add_workspace("there")
+    conduit.state.behaviour = ConduitBehaviour(has_company_name=False)
+    refused = (400, {"code": "company_name_missing", "message": "Your company name is not set"})
+    assert told(call(conduit, "GET", "/workspaces/")) == refused
+    assert told(create(conduit)) == refused
+    assert told(call(conduit, "DELETE", "/workspaces/1/")) == refused
+    assert call(conduit, "GET", "/dashboards/").status_code == 200
+    assert len(conduit.state.workspaces()) == 1
+
+
+def test_clones_need_the_white_label(conduit: Conduit) -> None:
+    conduit.state.add_workspace("there")
+    conduit.state.behaviour = ConduitBehaviour(has_white_label=False)
+    refused = (400, {"code": "white_label_missing", "message": "White-label is not configured"})
+    assert told(call(conduit, "POST", "/dashboards/1/clone/", json={"workspace": 1})) == refused
+    assert call(conduit, "GET", "/dashboards/1/share/").status_code == 200
+
+
+@pytest.mark.parametrize(("needed", "status"), [(False, 200), (True, 404)])
+def test_a_slash_at_the_end_is_needed_or_not(conduit: Conduit, needed: bool, status: int) -> None:
+    conduit.state.behaviour = ConduitBehaviour(needs_slash=needed)
+    for path in ("/workspaces", "/dashboards", "/dashboards/1/share"):
+        assert call(conduit, "GET", path, allow_redirects=False).status_code == status
+        assert call(conduit, "GET", f"{path}/").status_code == 200
+
+
+def test_a_file_keeps_everything(tmp_path: Path) -> None:
+    path = str(tmp_path / "emulator.sqlite")
+    with Conduit(path) as first:
+        dashboard = first.state.add_dashboard("Sales")
+        workspace = create(first, ext_id="a").json()
+        call(first, "POST", f"/dashboards/{dashboard}/clone/", json={"workspace": workspace["id"]})
+    again = ConduitState(path)
+    assert [row._asdict() for row in again.workspaces()] == [workspace]
+    assert [row.name for row in again.dashboards()] == [row.name for row in again.dashboards(workspace["id"])]
+    again.clear()
+    assert (again.workspaces(), again.dashboards()) == ([], [])
+    again.close()
