@@ -52,7 +52,8 @@ DASHBOARD: dict[str, Any] = {
 
 def body(tenant: str, name: str) -> dict[str, Any]:
     """The request's body for one tenant, for those who do not use the batch operator."""
-    from airflow_provider_databrain.api.databrain import CreateDashboardEmbed, wire
+    from airflow_provider_databrain.api.databrain import CreateDashboardEmbed
+    from airflow_provider_databrain.api.models import wire
 
     fields = DASHBOARD | {"dashboard_id": f"client-{tenant}", "client_id": tenant, "name": name}
     return wire(CreateDashboardEmbed.model_validate(fields))

@@ -12,7 +12,6 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
 
 from airflow_provider_databrain.api.conduit import ORGANIZATION_TOKEN
 from airflow_provider_databrain.api.core import Server
@@ -33,37 +32,25 @@ class Conduit:
     def __init__(self, path: str = ":memory:") -> None:
         self.state = ConduitState(path)
         self.control = Control()
-        self._app = FastAPI()
-        self._app.include_router(ConduitApi(self.state, self.control, TOKEN).router)
+        app = FastAPI()
+        app.include_router(ConduitApi(self.state, self.control, TOKEN).router)
+        app.add_middleware(FaultMiddleware, control=self.control)
 
-        @self._app.exception_handler(RefusalError)
+        @app.exception_handler(RefusalError)
         async def refuse(_request: Request, refusal: RefusalError) -> JSONResponse:
             return refusal.response()
 
-        self._faulty = FaultMiddleware(self._inner, self.control)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/v2"
         config = uvicorn.Config(
-            self._outer,
-            interface="asgi3",
-            http=_protocol(self.control),
-            lifespan="off",
-            log_level="critical",
-            access_log=False,
+            app, http=_protocol(self.control), lifespan="off", log_level="critical", access_log=False
         )
         self._server = uvicorn.Server(config)
-
-    async def _outer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Give every path the beginning that the faults look for."""
-        await self._faulty({**scope, "path": f"/api{scope['path']}"}, receive, send)
-
-    async def _inner(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app({**scope, "path": scope["path"].removeprefix("/api")}, receive, send)
 
     @property
     def calls(self) -> list[str]:
         """The calls so far, each as method and path, with the number of times that it came."""
-        found = [(method, path.removeprefix("/api/v2"), n) for (method, path), n in self.control.arrived.items()]
+        found = [(method, path.removeprefix("/v2"), n) for (method, path), n in self.control.arrived.items()]
         return [f"{n} {method} {path}" for method, path, n in found]
 
     def server(self, **changes: Any) -> Server:

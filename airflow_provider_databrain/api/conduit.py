@@ -9,7 +9,6 @@ There are two kinds of tokens: the organization's, and one of each workspace, wh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
@@ -25,6 +24,7 @@ from airflow_provider_databrain.api.errors import (
     MalformedAnswerError,
     NotFoundError,
 )
+from airflow_provider_databrain.api.models import json_body
 
 CLOUD_URL = "https://api.getconduit.app/v2"
 
@@ -81,6 +81,7 @@ DISABLE_WORKSPACE = _endpoint(
     resend=Resend.DETECTABLE,
     needs=_OF_ORGANIZATION,
     precondition=_COMPANY_NAME,
+    empty=True,
 )
 LIST_DASHBOARDS = _endpoint(
     "list dashboards",
@@ -90,7 +91,7 @@ LIST_DASHBOARDS = _endpoint(
     "and a workspace's own token for that workspace's.",
 )
 # A GET, though it may make the share that it answers. Asked again, at worst there is one more URL to the same thing.
-SHARE_DASHBOARD = _endpoint(
+SHARE_URL = _endpoint(
     "share dashboard",
     "GET",
     "/dashboards/{dashboard_id}/share/",
@@ -169,11 +170,14 @@ def create_workspace(name: str, ext_id: str | None = None) -> Request[Workspace]
 
     :param ext_id: the caller's own id for it.
     :raises ValueError: ``name`` or ``ext_id`` is blank.
+    :raises MalformedAnswerError: the new workspace was given another ``ext_id``; by the one asked for, it would never
+        be found again.
     """
     fields = {"name": _filled(name, "name")}
     if ext_id is not None:
         fields["ext_id"] = _filled(ext_id, "ext_id")
-    return Request(CREATE_WORKSPACE, _read_workspace, body=_json(fields), tenant=ext_id)
+    read = _read_workspace if ext_id is None else _made_with(ext_id)
+    return Request(CREATE_WORKSPACE, read, body=json_body(fields), tenant=ext_id)
 
 
 def find_or_create_workspace(ext_id: str, name: str) -> Call[Workspace]:
@@ -184,12 +188,9 @@ def find_or_create_workspace(ext_id: str, name: str) -> Call[Workspace]:
     then on both get the lower one.
 
     :raises ValueError: ``ext_id`` or ``name`` is blank.
-    :raises MalformedAnswerError: the new workspace was given another ``ext_id``; by the one asked for, it would never
-        be found again.
+    :raises MalformedAnswerError: as ``create_workspace`` does.
     """
-    _filled(ext_id, "ext_id")
-    create = replace(create_workspace(name, ext_id), read=_made_with(ext_id))
-    return _find_or_create(ext_id, replace(list_workspaces(), tenant=ext_id), create)
+    return _find_or_create(ext_id, replace(list_workspaces(), tenant=ext_id), create_workspace(name, ext_id))
 
 
 def _find_or_create(
@@ -253,7 +254,7 @@ def share_url(dashboard_id: int, workspace_token: str | None = None) -> Request[
     """
     path = {"dashboard_id": check_id(dashboard_id, "dashboard_id")}
     return Request(
-        SHARE_DASHBOARD,
+        SHARE_URL,
         lambda payload: _read_shared(payload).url,
         path=path,
         bearer=_token(workspace_token),
@@ -273,7 +274,7 @@ def clone_dashboard(dashboard_id: int, workspace_id: int, name: str | None = Non
     if name is not None:
         fields["name"] = _filled(name, "name")
     return Request(
-        CLONE_DASHBOARD, _read_cloned, body=_json(fields), path=path, tenant=tenant, dashboard=path["dashboard_id"]
+        CLONE_DASHBOARD, _read_cloned, body=json_body(fields), path=path, tenant=tenant, dashboard=path["dashboard_id"]
     )
 
 
@@ -315,7 +316,3 @@ def _token(value: str | None) -> str | None:
     if value is not None and (not value or not value.isascii() or not value.isprintable() or " " in value):
         raise ValueError("workspace_token is empty or has blanks, line breaks or characters beyond ASCII")
     return value
-
-
-def _json(fields: Mapping[str, Any]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()

@@ -64,6 +64,7 @@ class Endpoint:
         ``AuthenticationError``'s message.
     :param precondition: what must be set up at the vendor's first; part of an ``InvalidRequestError``'s message.
     :param secret_answer: a success holds secrets, so that no error quotes one that cannot be read.
+    :param empty: whether a success may have no body, which ``Request.read`` then gets as None.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Endpoint:
     needs: str = ""
     precondition: str = ""
     secret_answer: bool = False
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,8 @@ class Reply:
 
     @cached_property
     def json(self) -> object:
-        """The decoded body, None for an empty one; raises ``ValueError`` where it is not JSON."""
-        return json.loads(self.body) if self.body else None
+        """The decoded body; raises ``ValueError`` where it is not JSON."""
+        return json.loads(self.body)
 
     @property
     def retry_after(self) -> float | None:
@@ -220,6 +222,8 @@ class Server:
 
 def interpret(server: Server, request: Request[T], reply: Reply) -> T:
     """Turn a reply into the request's result, or raise the error it stands for."""
+    if request.endpoint.empty and not reply.body and 200 <= reply.status < 300:
+        return request.read(None)
 
     def redact(text: str) -> str:
         return server.redact(text, request.bearer)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, JsonValue, create_model, model_validator
+from pydantic import JsonValue, create_model
 
 from airflow_provider_databrain.api.core import (
     Call,
@@ -33,6 +32,7 @@ from airflow_provider_databrain.api.errors import (
     NotFoundError,
     ServerError,
 )
+from airflow_provider_databrain.api.models import Extensible, Name, json_body, wire
 
 CLOUD_URL = "https://api.usedatabrain.com"
 
@@ -129,24 +129,6 @@ FETCH_WORKSPACE_METRICS = _endpoint("fetch workspace metrics", "POST", "/workspa
 FETCH_WORKSPACE_DASHBOARDS = _endpoint("fetch workspace dashboards", "POST", "/workspace/dashboards", SERVICE_TOKEN)
 # Page list-workspaces.
 LIST_WORKSPACES = _endpoint("list workspaces", "GET", "/workspace", SERVICE_TOKEN)
-
-Name = Annotated[str, Field(min_length=1, pattern=r"\S")]
-
-
-class Extensible(Sent):
-    """What takes further fields than the known ones.
-
-    :param extra: sent along as it is; may not repeat a known field.
-    """
-
-    extra: dict[str, JsonValue] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _only_unknown(self) -> Self:
-        known = {str(info.alias) for info in type(self).model_fields.values()}
-        if repeated := sorted(known & set(self.extra)):
-            raise ValueError(f"extra repeats known fields: {', '.join(repeated)}; give them as what they are")
-        return self
 
 
 class TableTenancy(Sent):
@@ -340,7 +322,7 @@ def create_dashboard_embed(
     """
     fields = wire(embed)
     if import_dashboard_data_file is None:
-        body, content_type = _json(fields), "application/json"
+        body, content_type = json_body(fields), "application/json"
     else:
         fields.pop("importDashboardData", None)
         body, content_type = _multipart(fields, import_dashboard_data_file)
@@ -384,7 +366,7 @@ def update_embed(embed_id: str, access_settings: Mapping[str, Any] | AccessSetti
         else AccessSettingsChange.model_validate(access_settings)
     )
     body = {"embedId": _filled(embed_id, "embed_id"), "accessSettings": wire(settings)}
-    return Request(UPDATE_EMBED, _read_id, body=_json(body), dashboard=embed_id)
+    return Request(UPDATE_EMBED, _read_id, body=json_body(body), dashboard=embed_id)
 
 
 def rename_embed(embed_id: str, name: str, *, is_rename_dashboard: bool | None = None) -> Request[RenamedEmbed]:
@@ -398,7 +380,7 @@ def rename_embed(embed_id: str, name: str, *, is_rename_dashboard: bool | None =
     body: dict[str, Any] = {"embedId": _filled(embed_id, "embed_id"), "name": _filled(name, "name")}
     if is_rename_dashboard is not None:
         body["isRenameDashboard"] = is_rename_dashboard
-    return Request(RENAME_EMBED, _read_renamed, body=_json(body), dashboard=embed_id)
+    return Request(RENAME_EMBED, _read_renamed, body=json_body(body), dashboard=embed_id)
 
 
 def delete_embed(embed_id: str, *, is_delete_dashboard: bool = False) -> Request[str]:
@@ -448,34 +430,13 @@ def list_workspaces(*, page: Page = None) -> Call[list[Workspace]]:
     return _pages(request, page)
 
 
-def wire(model: BaseModel) -> dict[str, Any]:
-    """What is sent for a model: the API's names, only what was set, ``extra`` merged in."""
-    fields: dict[str, Any] = {}
-    for name, alias in _aliases(type(model)):
-        value = getattr(model, name)
-        if value is None:
-            continue
-        if isinstance(value, BaseModel):
-            value = wire(value)
-        elif isinstance(value, list):
-            value = [wire(item) if isinstance(item, BaseModel) else item for item in value]
-        fields[alias] = value
-    return fields | dict(getattr(model, "extra", {}))
-
-
-@cache
-def _aliases(model: type[BaseModel]) -> tuple[tuple[str, str], ...]:
-    """The fields of a model, each with the API's name for it; ``extra`` is none of them."""
-    return tuple((name, info.alias or name) for name, info in model.model_fields.items() if name != "extra")
-
-
 def _pages(request: Callable[[int | None], Request[list[Row]]], page: Page) -> Call[list[Row]]:
     return walk_pages(request) if page == "all" else request(page)
 
 
 def _workspace_page(workspace_name: str, number: int | None) -> bytes:
     paging = {} if number is None else {"isPagination": True, "pageNumber": number}
-    return _json({"workspaceName": _filled(workspace_name, "workspace_name")} | paging)
+    return json_body({"workspaceName": _filled(workspace_name, "workspace_name")} | paging)
 
 
 def _read_id(payload: object) -> str:
@@ -488,10 +449,6 @@ def _filled(value: str, name: str) -> str:
     return value
 
 
-def _json(fields: Mapping[str, Any]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-
-
 def _multipart(fields: Mapping[str, Any], file: bytes) -> tuple[bytes, str]:
     from urllib3.filepost import encode_multipart_formdata
 
@@ -502,7 +459,7 @@ def _multipart(fields: Mapping[str, Any], file: bytes) -> tuple[bytes, str]:
     if not isinstance(document, dict) or not isinstance(document.get("data"), dict):
         raise ValueError("import_dashboard_data_file is not a dashboard export: JSON with a 'data' object")
     parts: dict[str, Any] = {
-        key: value if isinstance(value, str) else _json(value).decode() for key, value in fields.items()
+        key: value if isinstance(value, str) else json_body(value).decode() for key, value in fields.items()
     }
     parts["importDashboardDataFile"] = ("dashboard.json", file, "application/json")
     return encode_multipart_formdata(parts)

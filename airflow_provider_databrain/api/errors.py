@@ -80,6 +80,10 @@ class AuthenticationError(ApiError):
     hint = "Check the token in the Airflow connection and which of the two kinds this call needs."
 
 
+class NotAllowedError(ApiError):
+    """The token is good, but whoever it belongs to may not do this here, or the plan does not include it."""
+
+
 class NotFoundError(ApiError):
     """Something the call names (workspace, template, dashboard, embed) does not exist."""
 

@@ -10,15 +10,16 @@ from airflow_provider_databrain.emulator.server import Emulator
 
 API_KEY_VARIABLE = "DATABRAIN_EMULATOR_API_KEY"
 SERVICE_TOKEN_VARIABLE = "DATABRAIN_EMULATOR_SERVICE_TOKEN"  # noqa: S105
+POSTHOG_KEY_VARIABLE = "POSTHOG_EMULATOR_API_KEY"
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     arguments = argparse.ArgumentParser(
         prog="airflow-databrain-emulator",
-        description="Answers as Databrain's API does, from an SQLite file.",
-        epilog=f"The tokens it accepts come from {API_KEY_VARIABLE} and {SERVICE_TOKEN_VARIABLE}; "
-        "without them it makes some up and prints them.",
+        description="Answers as the APIs of Databrain and PostHog do, from an SQLite file.",
+        epilog=f"The tokens it accepts come from {API_KEY_VARIABLE}, {SERVICE_TOKEN_VARIABLE} and "
+        f"{POSTHOG_KEY_VARIABLE}; without them it makes some up and prints them.",
     )
     arguments.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
     arguments.add_argument("--port", type=int, default=8095, help="port, 0 for a free one (default: %(default)s)")
@@ -35,6 +36,7 @@ def prepare(arguments: argparse.Namespace) -> Emulator:
         port=arguments.port,
         api_key=os.environ.get(API_KEY_VARIABLE),
         service_token=os.environ.get(SERVICE_TOKEN_VARIABLE),
+        posthog_key=os.environ.get(POSTHOG_KEY_VARIABLE),
     )
     emulator.state.add_workspace(
         arguments.workspace,
@@ -52,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"data app API key: {emulator.api_key}", flush=True)
     if not os.environ.get(SERVICE_TOKEN_VARIABLE):
         print(f"service token:    {emulator.service_token}", flush=True)
+    if not os.environ.get(POSTHOG_KEY_VARIABLE):
+        print(f"PostHog API key:  {emulator.posthog_key}", flush=True)
     emulator.serve()
 
 

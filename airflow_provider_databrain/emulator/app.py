@@ -1,20 +1,20 @@
-"""The emulator as one ASGI app: the API, its control panel and the page a person sees."""
+"""The emulator as one ASGI app: the APIs, their control panel and the page a person sees."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from airflow_provider_databrain.emulator.checks import RefusalError
-from airflow_provider_databrain.emulator.databrain import DatabrainApi, TokenKind
 from airflow_provider_databrain.emulator.faults import Behaviour, Control, Fault, FaultMiddleware
+from airflow_provider_databrain.emulator.posthog_state import PostHogState
 from airflow_provider_databrain.emulator.state import State
 
 _PAGE = jinja2.Environment(
@@ -26,13 +26,16 @@ LAST = 12
 """Requests that the page shows."""
 
 
-def create_app(state: State, control: Control, tokens: Mapping[str, TokenKind]) -> FastAPI:
+def create_app(state: State, posthog: PostHogState, control: Control, apis: Iterable[APIRouter]) -> FastAPI:
     """Put the emulator together.
 
-    :param tokens: each accepted token and its kind.
+    :param state: what the page shows of Databrain.
+    :param posthog: what the page shows of PostHog.
+    :param apis: each API's routes.
     """
     app = FastAPI(title="Databrain emulator", docs_url=None, redoc_url=None)
-    app.include_router(DatabrainApi(state, control, tokens).router)
+    for routes in apis:
+        app.include_router(routes)
     app.add_middleware(FaultMiddleware, control=control)
 
     @app.exception_handler(RefusalError)
@@ -50,6 +53,8 @@ def create_app(state: State, control: Control, tokens: Mapping[str, TokenKind]) 
             workspaces=workspaces,
             embeds=state.embeds(offset=max(0, total - NEWEST))[::-1],
             embeds_total=total,
+            posthog=posthog.newest(NEWEST),
+            posthog_total=posthog.count_dashboards(None),
             requests=list(islice(reversed(control.log), LAST)),
             requests_total=len(control.log),
             faults=control.faults,

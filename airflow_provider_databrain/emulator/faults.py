@@ -8,15 +8,34 @@ import socket
 import struct
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
-from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Kind = Literal["error_before", "error_after", "reset_before", "reset_after", "too_many", "html", "cut", "wrong", "slow"]
+from airflow_provider_databrain.emulator import dialects
+
+Kind = Literal[
+    "error_before",
+    "error_after",
+    "reset_before",
+    "reset_midway",
+    "reset_after",
+    "too_many",
+    "html",
+    "cut",
+    "wrong",
+    "slow",
+    "stream_cut",
+    "stream_error",
+    "stream_tile_error",
+]
+
+STREAM_FAULT = "emulator.fault"
+"""Where a request's scope names the fault that its event stream is to show."""
 
 
 class Fault(BaseModel):
@@ -27,6 +46,11 @@ class Fault(BaseModel):
     - ``too_many``: 429 with ``Retry-After``.
     - ``html``, ``cut``, ``wrong``: acts, then answers 200 with HTML, with cut JSON, with JSON of another shape.
     - ``slow``: acts, then answers after ``seconds``.
+    - ``reset_midway``: acts, sends the first part of the answer, then resets the connection.
+    - ``stream_cut``, ``stream_error``, ``stream_tile_error``: an event stream ends after its first event, ends with an
+      error, or has an error in place of a tile and goes on. Other answers are as ever.
+
+    An error speaks the dialect of the API that was asked, so that PostHog's ``Retry-After`` is rounded up to seconds.
 
     :param every: 1 for each matching request, 7 for the 7th, 14th and so on.
     :param times: ends after so many faults; None for never.
@@ -53,6 +77,9 @@ class Behaviour(BaseModel):
     :param ignores_paging: lists answer everything at once.
     :param max_id_length: longest id accepted. The real limit is not documented; this one is ours.
     :param read_only: refuses with 403 whatever would change something, before it looks at the token.
+    :param advanced_permissions: PostHog's organization has restricted dashboards and sharing passwords.
+    :param tagging: PostHog's organization has tags; without, those that are sent are ignored.
+    :param new_move_tile: PostHog's ``move_tile`` is the newest: keys with scopes may use it, and it checks its body.
     """
 
     latency: float = 0.0
@@ -63,6 +90,9 @@ class Behaviour(BaseModel):
     ignores_paging: bool = False
     max_id_length: int = 255
     read_only: bool = False
+    advanced_permissions: bool = True
+    tagging: bool = True
+    new_move_tile: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,11 +152,6 @@ class Control:
         return start + self.behaviour.window_seconds - now if count >= self.behaviour.rate_limit else 0.0
 
 
-def _changes_something(method: str, path: str) -> bool:
-    """Whether a request is one that changes the API's state; lists by POST do not."""
-    return method in ("PUT", "DELETE") or (method == "POST" and path.endswith(("/embeds", "/dashboard-embeds")))
-
-
 class FaultMiddleware:
     """Applies latency, rate limit and faults to the API's requests, and logs them."""
 
@@ -136,7 +161,8 @@ class FaultMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or not scope["path"].startswith("/api/"):
+        dialect = dialects.of(scope["path"]) if scope["type"] == "http" else None
+        if dialect is None:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
@@ -151,11 +177,11 @@ class FaultMiddleware:
 
         fault = self._control.fault_for(scope["method"], scope["path"])
         if wait := self._control.seconds_over_limit():
-            await _too_many(wait)(scope, receive, noting)
+            await dialect.too_many(wait)(scope, receive, noting)
         else:
             if self._control.behaviour.latency:
                 await asyncio.sleep(self._control.behaviour.latency)
-            await self._answer(fault, scope, receive, noting)
+            await self._answer(fault, dialect, scope, receive, noting)
         self._control.log.append(
             Logged(
                 at=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -167,26 +193,29 @@ class FaultMiddleware:
             )
         )
 
-    async def _answer(self, fault: Fault | None, scope: Scope, receive: Receive, send: Send) -> None:
-        if fault is None:
-            await self._act(scope, receive, send)
+    async def _answer(
+        self, fault: Fault | None, dialect: dialects.Dialect, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if fault is None or fault.kind.startswith("stream_"):
+            await self._act(dialect, {**scope, STREAM_FAULT: fault and fault.kind}, receive, send)
             return
         if fault.kind == "too_many":
-            await _too_many(fault.seconds)(scope, receive, send)
+            await dialect.too_many(fault.seconds)(scope, receive, send)
             return
-        if fault.kind == "slow":
-            await self._act(scope, receive, _Held(send, fault.seconds))
+        if fault.kind in ("slow", "reset_midway"):
+            changed = _Held(send, fault.seconds) if fault.kind == "slow" else _Broken(send, lambda: self._reset(scope))
+            await self._act(dialect, scope, receive, changed)
             return
         if fault.kind not in ("error_before", "reset_before"):
-            await self._act(scope, receive, _swallow)
+            await self._act(dialect, scope, receive, _swallow)
         if fault.kind in ("reset_before", "reset_after"):
             self._reset(scope)
         else:
-            await _spoiled(fault)(scope, receive, send)
+            await dialect.spoiled(fault.kind)(scope, receive, send)
 
-    async def _act(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._control.behaviour.read_only and _changes_something(scope["method"], scope["path"]):
-            await _read_only()(scope, receive, send)
+    async def _act(self, dialect: dialects.Dialect, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._control.behaviour.read_only and dialects.changes_something(scope["method"], scope["path"]):
+            await dialect.read_only()(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -212,25 +241,28 @@ class _Held:
         await self._send(message)
 
 
+class _Broken:
+    """Passes the first half of the first part of an answer on, then breaks the connection."""
+
+    def __init__(self, send: Send, breaks: Callable[[], None]) -> None:
+        self._send = send
+        self._breaks = breaks
+        self._broken = False
+
+    async def __call__(self, message: Message) -> None:
+        """Pass one message on, or none any more."""
+        if self._broken:
+            return
+        if message["type"] == "http.response.start":
+            await self._send(message)
+            return
+        self._broken = True
+        body = message.get("body", b"")
+        await self._send({**message, "body": body[: len(body) // 2], "more_body": True})
+        # A moment for the network: what a reset overtakes is never read.
+        await asyncio.sleep(0.01)
+        self._breaks()
+
+
 async def _swallow(message: Message) -> None:
     """Take an answer and tell nobody."""
-
-
-def _too_many(seconds: float) -> Response:
-    body = {"error": {"code": "RATE_LIMITED", "message": "Too many requests"}}
-    return JSONResponse(body, 429, {"Retry-After": f"{seconds:.3f}".rstrip("0").rstrip(".")})
-
-
-def _read_only() -> Response:
-    return JSONResponse({"error": {"code": "READ_ONLY", "message": "Changes are refused"}}, 403)
-
-
-def _spoiled(fault: Fault) -> Response:
-    if fault.kind == "html":
-        return Response("<html><body><h1>Bad gateway</h1></body></html>", 200, media_type="text/html")
-    if fault.kind == "cut":
-        return Response('{"id": "client-', 200, media_type="application/json")
-    if fault.kind == "wrong":
-        wrong: dict[str, Any] = {"id": ["?"], "data": "?", "error": None}
-        return JSONResponse(wrong)
-    return JSONResponse({"error": {"code": "INTERNAL_SERVER_ERROR", "message": "Internal server error"}}, 500)

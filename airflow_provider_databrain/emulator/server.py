@@ -13,9 +13,15 @@ import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider_databrain.emulator.app import create_app
-from airflow_provider_databrain.emulator.databrain import TokenKind
+from airflow_provider_databrain.emulator.databrain import DatabrainApi, TokenKind
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.posthog import PostHogApi
+from airflow_provider_databrain.emulator.posthog_checks import Key
+from airflow_provider_databrain.emulator.posthog_state import PostHogState
 from airflow_provider_databrain.emulator.state import State
+
+POSTHOG_SCOPES = ("dashboard:write", "sharing_configuration:write", "insight:write")
+"""What the emulator's own PostHog key may do: as much as provisioning takes, no more."""
 
 
 def _protocol(control: Control) -> type[asyncio.Protocol]:
@@ -41,6 +47,8 @@ class Emulator:
     :param port: 0 takes a free one.
     :param api_key: the data app API key it accepts; made up where not given.
     :param service_token: the service token it accepts; made up where not given.
+    :param posthog_key: the personal API key it accepts, with ``POSTHOG_SCOPES``; made up where not given.
+        ``posthog_keys`` has it, and takes more.
     """
 
     def __init__(
@@ -51,16 +59,24 @@ class Emulator:
         port: int = 0,
         api_key: str | None = None,
         service_token: str | None = None,
+        posthog_key: str | None = None,
     ) -> None:
-        self.state = State(path)
         self.control = Control()
+        self.state = State(path)
+        self.posthog = PostHogState(path)
         self.api_key = api_key or secrets.token_hex(16)
         self.service_token = service_token or secrets.token_hex(16)
         tokens: dict[str, TokenKind] = {self.api_key: "api_key", self.service_token: "service_token"}
+        self.posthog_key = posthog_key or f"phx_{secrets.token_hex(16)}"
+        self.posthog_keys: dict[str, Key] = {self.posthog_key: Key(POSTHOG_SCOPES)}
+        apis = [
+            DatabrainApi(self.state, self.control, tokens).router,
+            PostHogApi(self.posthog, self.control, self.posthog_keys).router,
+        ]
         self._socket = socket.create_server((host, port), backlog=1024)
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
-            create_app(self.state, self.control, tokens),
+            create_app(self.state, self.posthog, self.control, apis),
             http=_protocol(self.control),
             lifespan="off",
             log_level="critical",
@@ -86,3 +102,4 @@ class Emulator:
         self._thread.join(timeout=10)
         self._socket.close()
         self.state.close()
+        self.posthog.close()

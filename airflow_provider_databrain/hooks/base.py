@@ -63,6 +63,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
     """
 
     extras_model: type[ExtrasT]
+    hook_name: str
     default_url: str | None = None
 
     def __init__(
@@ -92,6 +93,13 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
     def options(self, extras: ExtrasT) -> Mapping[str, Any]:
         """Further fields of ``Server`` that this system's extras decide."""
         return {}
+
+    def usual_url(self, extras: ExtrasT) -> str | None:
+        """Where calls go if the connection names no host."""
+        return self.default_url
+
+    def check_url(self, url: str) -> None:
+        """Raise ``ConfigurationError`` for a host that cannot be right."""
 
     @property
     def server(self) -> Server:
@@ -126,7 +134,8 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
     def _read(self, connection: Connection, raw: Mapping[str, Any]) -> tuple[Server, ExtrasT]:
         extras = self._checked(raw)
         tokens = self.tokens(connection, extras)
-        url = base_url(connection, self.default_url)
+        url = base_url(connection, self.usual_url(extras))
+        self.check_url(url)
         parts = urlsplit(url)
         if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
             self.log.warning("Connection %r sends its tokens unencrypted to %s", self.conn_id, parts.netloc)
@@ -160,17 +169,25 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
 
     def run(self, call: Call[T]) -> T:
         """Run one call of ``api`` and return its result."""
+        return self.transport().run(call)
+
+    async def arun(self, call: Call[T]) -> T:
+        """Run one call of ``api`` on the event loop; needs ``async with hook:`` around it."""
+        return await self.atransport().run(call)
+
+    def transport(self) -> SyncTransport:
+        """The transport of the sync methods, made when first used."""
         if self._sync is None:
             from airflow_provider_databrain.transport.sync import SyncTransport
 
             self._sync = SyncTransport(self.server)
-        return self._sync.run(call)
+        return self._sync
 
-    async def arun(self, call: Call[T]) -> T:
-        """Run one call of ``api`` on the event loop; needs ``async with hook:`` around it."""
+    def atransport(self) -> AsyncTransport:
+        """The transport of the async methods; needs ``async with hook:``."""
         if self._async is None:
             raise RuntimeError("open the hook first: async with hook: ...")
-        return await self._async.run(call)
+        return self._async
 
     def concurrent(self, limit: int, *, pace: Pace | None = None, watch: Watch | None = None) -> AsyncTransport:
         """A transport of its own for up to ``limit`` calls at a time; the caller opens it.

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_databrain.airflow_compat import BaseOperator, Context
+from airflow_provider_databrain.airflow_compat import Context
+from airflow_provider_databrain.operators.base import ApiOperator
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.api.core import Received
@@ -17,45 +18,25 @@ if TYPE_CHECKING:
 INTENT_KEY = "databrain_create"
 
 
-class DatabrainOperator(BaseOperator):
-    """Base of the operators that talk to Databrain.
+class DatabrainOperator(ApiOperator):
+    """Base of the operators that talk to Databrain; further parameters: see ``ApiOperator``.
 
     :param databrain_conn_id: the Airflow connection (templated).
-    :param connect_timeout: seconds, instead of the connection's.
-    :param read_timeout: seconds, instead of the connection's.
-    :param max_retry_seconds: seconds from a call's first try after which no further one starts,
-        instead of the connection's.
     """
 
     template_fields: Sequence[str] = ("databrain_conn_id",)
     ui_color = "#e8f0fe"
 
-    def __init__(
-        self,
-        *,
-        databrain_conn_id: str = "databrain_default",
-        connect_timeout: float | None = None,
-        read_timeout: float | None = None,
-        max_retry_seconds: float | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, databrain_conn_id: str = "databrain_default", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.databrain_conn_id = databrain_conn_id
-        self.connect_timeout = connect_timeout
-        self.read_timeout = read_timeout
-        self.max_retry_seconds = max_retry_seconds
 
     @cached_property
     def hook(self) -> DatabrainHook:
         """The hook, made when first used."""
         from airflow_provider_databrain.hooks.databrain import DatabrainHook
 
-        return DatabrainHook(
-            self.databrain_conn_id,
-            connect_timeout=self.connect_timeout,
-            read_timeout=self.read_timeout,
-            max_retry_seconds=self.max_retry_seconds,
-        )
+        return DatabrainHook(self.databrain_conn_id, **self.timeouts)
 
 
 class CreateDashboardEmbedOperator(DatabrainOperator):

@@ -89,14 +89,12 @@ class Crew:
         :param wanted_id: the dashboard's id where there is none.
         """
         if existing is not None:
-            self.report.ids[tenant] = existing.dashboard_id
+            self.report.has(tenant, existing.dashboard_id, existing.embed_id)
         if error is None:
             self.report.count(action)
         else:
             self.report.fail(tenant, existing.dashboard_id if existing else wanted_id, error)
-        await self._note(
-            tenant, action, before, existing, input_hash=input_hash, wanted_id=wanted_id, error=error
-        )
+        await self._note(tenant, action, before, existing, input_hash=input_hash, wanted_id=wanted_id, error=error)
         self.meter.done(action)
 
     async def amend(
@@ -112,7 +110,7 @@ class Crew:
 
         :param existing: its dashboard as it is now.
         """
-        self.report.ids[tenant] = existing.dashboard_id
+        self.report.has(tenant, existing.dashboard_id, existing.embed_id)
         if error is not None:
             log.error("Tenant %r: %s", tenant, error)
             self.report.counted[Action.CREATED] -= 1

@@ -125,6 +125,7 @@ class _Checker(Generic[WantedT]):
         self._intake = intake
         self._hash = InputHash(spec, target.options)
         self._holders: dict[str, str] = {}
+        self._places: dict[str, str] = {}
         self._pairs: set[frozenset[str]] = set()
         self._problems: list[str] = []
         self._bad = 0
@@ -147,7 +148,7 @@ class _Checker(Generic[WantedT]):
             input_hash = self._hash.of_row(row)
             # A shortcut: the same row and spec gave the same request the last time.
             if entry and entry.input_hash == input_hash and entry.status in _SETTLED and entry.dashboard_id:
-                self._claim(tenant, entry.dashboard_id)
+                self._claim(self._holders, entry.dashboard_id, tenant)
                 self._unchanged(entry)
                 continue
             try:
@@ -157,7 +158,7 @@ class _Checker(Generic[WantedT]):
         if fresh and self._ledger:
             for dashboard_id, holder in self._ledger.holders(list(fresh)).items():
                 if holder != fresh[dashboard_id]:
-                    self._shared(holder, fresh[dashboard_id], dashboard_id)
+                    self._shared(holder, fresh[dashboard_id], f"dashboard id {dashboard_id!r}")
 
     def _consider(
         self, tenant: str, row: Mapping[str, Any], entry: Entry | None, input_hash: str | None, fresh: dict[str, str]
@@ -169,8 +170,10 @@ class _Checker(Generic[WantedT]):
         if self._ledger and max(len(tenant), len(desired.dashboard_id or "")) > ID_LIMIT:
             raise SpecError(f"tenant {tenant!r}: key or dashboard id has more than {ID_LIMIT} characters")
         existing = entry.existing if entry else None
+        if desired.place is not None:
+            self._claim(self._places, desired.place, tenant, desired.place)
         if desired.dashboard_id is not None:
-            self._claim(tenant, desired.dashboard_id)
+            self._claim(self._holders, desired.dashboard_id, tenant)
             if existing is None:
                 fresh[desired.dashboard_id] = tenant
         # After a failure the dashboard may be other than the ledger says: what failed may have been done.
@@ -184,22 +187,22 @@ class _Checker(Generic[WantedT]):
     def _unchanged(self, entry: Entry) -> None:
         ledger = self._ledger
         report = self._intake.report
-        report.ids[entry.tenant] = str(entry.dashboard_id)
+        report.has(entry.tenant, str(entry.dashboard_id), entry.embed_id)
         mine = ledger is not None and entry.run_id and (entry.dag_id, entry.run_id) == (ledger.dag_id, ledger.run_id)
         # What an earlier try in the same Dag run did counts as what it was.
         report.count(Action(entry.status) if mine and entry.status in DONE_HERE else Action.UNCHANGED)
 
-    def _claim(self, tenant: str, dashboard_id: str) -> None:
-        first = self._holders.setdefault(dashboard_id, tenant)
+    def _claim(self, holders: dict[str, str], key: str, tenant: str, words: str | None = None) -> None:
+        first = holders.setdefault(key, tenant)
         if first != tenant:
-            self._shared(first, tenant, dashboard_id)
+            self._shared(first, tenant, words or f"dashboard id {key!r}")
 
-    def _shared(self, first: str, second: str, dashboard_id: str) -> None:
+    def _shared(self, first: str, second: str, place: str) -> None:
         pair = frozenset((first, second))
         # The batch and the ledger may both show it.
         if pair not in self._pairs:
             self._pairs.add(pair)
-            self._problem(f"tenants {first!r} and {second!r} would share dashboard id {dashboard_id!r}")
+            self._problem(f"tenants {first!r} and {second!r} would share {place}")
 
     def _problem(self, text: str) -> None:
         self._bad += 1
@@ -221,15 +224,22 @@ _SETTLED = frozenset({Action.CREATED, Action.ADOPTED, Action.UPDATED, Action.UNC
 
 
 def take_in(
-    rows: Iterable[TenantRow], spec: Spec, target: Target[WantedT], ledger: Ledger | None = None
+    rows: Iterable[TenantRow],
+    spec: Spec,
+    target: Target[WantedT],
+    ledger: Ledger | None = None,
+    *,
+    keeps_embed_ids: bool = False,
 ) -> Intake[WantedT]:
     """Check every row of a batch and set aside what needs work. Sends nothing, writes nothing.
+
+    :param keeps_embed_ids: see ``Report``.
 
     :raises SpecError: names every tenant (up to ten) whose row or spec cannot be used, or two that would share a
         dashboard id, in this batch or with another tenant of the ledger's.
     :raises LedgerError: the ledger cannot be read.
     """
-    intake = Intake[WantedT](Report(), Spool(), Spool())
+    intake = Intake[WantedT](Report(keeps_embed_ids=keeps_embed_ids), Spool(), Spool())
     with ExitStack() as undo:
         undo.push(intake)
         checker = _Checker(target, spec, ledger, intake)

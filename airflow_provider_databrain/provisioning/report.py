@@ -90,6 +90,7 @@ class Report:
     :param why: what stopped the task before the end.
     :param wait: seconds that the server asks to wait, where that is what stopped it.
     :param planned: of a dry run, what would have been done.
+    :param embed_ids: tenant to what the vendor calls the thing to be changed or deleted, where ``keeps_embed_ids``.
     """
 
     ids: dict[str, str] = field(default_factory=dict)
@@ -101,6 +102,14 @@ class Report:
     wait: float | None = None
     retry_after: float | None = None
     planned: list[Planned] = field(default_factory=list)
+    embed_ids: dict[str, str] = field(default_factory=dict)
+    keeps_embed_ids: bool = False
+
+    def has(self, tenant: str, dashboard_id: str, embed_id: str | None) -> None:
+        """Note what a tenant has."""
+        self.ids[tenant] = dashboard_id
+        if self.keeps_embed_ids:
+            self.embed_ids[tenant] = embed_id or dashboard_id
 
     def count(self, action: Action) -> None:
         """Note what was done for a tenant."""

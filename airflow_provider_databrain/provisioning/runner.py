@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -23,6 +24,9 @@ from airflow_provider_databrain.transport.pace import StoppedError
 
 log = logging.getLogger(__name__)
 WantedT = TypeVar("WantedT")
+ROUNDS = 3
+"""How often it is decided about a create that ended unclearly; in all but the last it is sent again where nothing is
+there."""
 
 
 class Look(Generic[WantedT]):
@@ -98,6 +102,13 @@ class _Applying(Generic[WantedT]):
 
     async def settle(self) -> None:
         """Decide about those that were left open: their create found the id taken, or ended unclearly."""
+        rounds = ROUNDS if self._target.once else 1
+        while self._open and not self._crew.stop.reason:
+            rounds -= 1
+            left, self._open = self._open, []
+            await self._settle(left, again=rounds > 0)
+
+    async def _settle(self, all_left: Sequence[_Open[WantedT]], *, again: bool) -> None:
         asked = time.monotonic()
 
         async def decide(left: _Open[WantedT]) -> None:
@@ -107,16 +118,16 @@ class _Applying(Generic[WantedT]):
                 found = await self._own(left.work, ours=ours)
                 if found is not None:
                     await self._adopt(left.work, found, Action.CREATED if ours else Action.ADOPTED)
+                elif again and ours:
+                    await self._create(left.work)
+                else:
+                    await self._fail(left.work, left.error)
             except StoppedError:
                 return
             except Exception as error:
                 await self._fail(left.work, error)
-            else:
-                if found is None:
-                    await self._fail(left.work, left.error)
 
-        if self._open and not self._crew.stop.reason:
-            await self._crew.share(self._open, decide)
+        await self._crew.share(all_left, decide)
 
     async def confirm(self) -> None:
         """Where a vendor makes a second dashboard for whoever asks: see that each new one is the tenant's only one."""
@@ -196,9 +207,24 @@ class _Applying(Generic[WantedT]):
 
     async def _adopt(self, work: Work[WantedT], found: Existing, action: Action) -> None:
         """Take over a dashboard. With a ledger, which notes what it is like, it is also made as the table says."""
+        await self._check_holder(work, found)
         if (self._crew.ledger is not None or found.unfinished) and self._target.differs(work.desired, found):
             found = await self._target.update(self._api, work.desired, found)
         await self._end(work, action, found)
+
+    async def _check_holder(self, work: Work[WantedT], found: Existing) -> None:
+        """Where the vendor chose the id: raise where the ledger has it as another tenant's."""
+        ledger = self._crew.ledger
+        if ledger is None or work.desired.dashboard_id is not None:
+            return
+        holders = await asyncio.to_thread(ledger.holders, [found.dashboard_id])
+        holder = holders.get(found.dashboard_id, work.desired.tenant)
+        if holder != work.desired.tenant:
+            raise AlreadyExistsError(
+                f"the dashboard is tenant {holder!r}'s by the ledger, and was not handed to {work.desired.tenant!r}",
+                tenant=work.desired.tenant,
+                dashboard=found.dashboard_id,
+            )
 
     async def _end(self, work: Work[WantedT], action: Action, existing: Existing) -> None:
         await self._crew.end(work.desired.tenant, action, work.entry, existing, input_hash=work.input_hash)

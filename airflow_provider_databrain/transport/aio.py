@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -79,7 +79,7 @@ class AsyncTransport:
         :raises ApiError: the last try's error, where no further try is allowed.
         """
         if isinstance(call, Request):
-            return await self._send(call)
+            return await self._send(call, self._answer)
         answer: Any = None
         error: ApiError | None = None
         while True:
@@ -89,11 +89,11 @@ class AsyncTransport:
                 result: T = end.value
                 return result
             try:
-                answer, error = await self._send(request), None
+                answer, error = await self._send(request, self._answer), None
             except ApiError as failed:
                 error = failed
 
-    async def stream(self, request: Request[Any]) -> AsyncIterator[bytes]:
+    async def stream(self, request: Request[Any]) -> AsyncGenerator[bytes, None]:
         """The body of an event stream, as it arrives. What is retried is its beginning.
 
         :raises ApiError: it did not begin, or broke off.
@@ -109,8 +109,8 @@ class AsyncTransport:
         finally:
             response.close()
 
-    async def _send(self, request: Request[T], exchange: Callable[[Request[T]], Awaitable[R]] | None = None) -> R:
-        once = partial(self._once, exchange or self._answer)
+    async def _send(self, request: Request[T], exchange: Callable[[Request[T]], Awaitable[R]]) -> R:
+        once = partial(self._once, exchange)
         started = await self._turn()
         try:
             return await once(request, started)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -76,7 +76,7 @@ class SyncTransport:
         :raises ApiError: the last try's error, where no further try is allowed.
         """
         if isinstance(call, Request):
-            return self._send(call)
+            return self._send(call, self._answer)
         answer: Any = None
         error: ApiError | None = None
         while True:
@@ -86,11 +86,11 @@ class SyncTransport:
                 result: T = end.value
                 return result
             try:
-                answer, error = self._send(request), None
+                answer, error = self._send(request, self._answer), None
             except ApiError as failed:
                 error = failed
 
-    def stream(self, request: Request[Any]) -> Iterator[bytes]:
+    def stream(self, request: Request[Any]) -> Generator[bytes, None, None]:
         """The body of an event stream, as it arrives. What is retried is its beginning.
 
         :raises ApiError: it did not begin, or broke off.
@@ -105,8 +105,8 @@ class SyncTransport:
         finally:
             response.close()
 
-    def _send(self, request: Request[T], exchange: Callable[[Request[T]], R] | None = None) -> R:
-        once = partial(self._once, exchange or self._answer)
+    def _send(self, request: Request[T], exchange: Callable[[Request[T]], R]) -> R:
+        once = partial(self._once, exchange)
         started = time.monotonic()
         try:
             return once(request)

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
+from airflow_provider_databrain.api import databrain as api
+from airflow_provider_databrain.api.core import Call
 from airflow_provider_databrain.api.databrain import Metric
-from airflow_provider_databrain.api.errors import ApiError
 from airflow_provider_databrain.hooks.databrain import DatabrainHook
-
-JITTER = 0.1
-"""Share of the poll interval by which each sleep varies, so that many triggers do not poll at once."""
-SHORTEST_SECONDS = 1.0
-"""Time for one poll where the deadline has passed before the trigger starts."""
+from airflow_provider_databrain.triggers.base import PollTrigger
 
 
 def unmet(metrics: Sequence[Metric], wanted: Sequence[str], at_least: int) -> str | None:
@@ -36,21 +28,13 @@ def unmet(metrics: Sequence[Metric], wanted: Sequence[str], at_least: int) -> st
     return None
 
 
-class WorkspaceMetricsTrigger(BaseTrigger):
-    """Fires once a workspace has the wanted metrics, the time is up, or waiting has become pointless.
-
-    The event is ``{"status": "success" | "timeout" | "error", "message": str}``.
+class WorkspaceMetricsTrigger(PollTrigger):
+    """Fires once a workspace has the wanted metrics; further parameters: see ``PollTrigger``.
 
     :param databrain_conn_id: the Airflow connection.
-    :param workspace_name: the workspace.
+    :param workspace_name: the workspace; None for the connection's default.
     :param metrics: names or ids of metrics that must be there.
     :param at_least: how many metrics there must be.
-    :param poke_interval: seconds between two polls.
-    :param deadline: when to give up, in Unix seconds.
-    :param max_transient_failures: polls in a row that may fail for a passing reason.
-    :param silent_fail: take every failed poll for "not yet".
-    :param timeouts: ``connect_timeout``, ``read_timeout`` and ``max_retry_seconds``, in seconds, instead of
-        the connection's.
     """
 
     def __init__(
@@ -60,72 +44,32 @@ class WorkspaceMetricsTrigger(BaseTrigger):
         workspace_name: str | None,
         metrics: Sequence[str],
         at_least: int,
-        poke_interval: float,
-        deadline: float,
-        max_transient_failures: int,
-        silent_fail: bool = False,
-        timeouts: dict[str, float | None],
+        **polling: Any,
     ) -> None:
-        super().__init__()
-        self._arguments: dict[str, Any] = {
-            "databrain_conn_id": databrain_conn_id,
-            "workspace_name": workspace_name,
-            "metrics": list(metrics),
-            "at_least": at_least,
-            "poke_interval": poke_interval,
-            "deadline": deadline,
-            "max_transient_failures": max_transient_failures,
-            "silent_fail": silent_fail,
-            "timeouts": dict(timeouts),
-        }
+        super().__init__(
+            databrain_conn_id=databrain_conn_id,
+            workspace_name=workspace_name,
+            metrics=list(metrics),
+            at_least=at_least,
+            **polling,
+        )
         self.databrain_conn_id = databrain_conn_id
         self.workspace_name = workspace_name
         self.metrics = metrics
         self.at_least = at_least
-        self.poke_interval = poke_interval
-        self.deadline = deadline
-        self.max_transient_failures = max_transient_failures
-        self.silent_fail = silent_fail
-        self.timeouts = timeouts
-        self._state = "the workspace's metrics could not be asked for in time"
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Class path and arguments, as Airflow stores them."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", self._arguments
+    def hook(self) -> DatabrainHook:
+        """A hook of its own."""
+        return DatabrainHook(self.databrain_conn_id, **self.timeouts)
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll until there is an end; yields exactly one event."""
-        yield TriggerEvent(await self._wait())
+    def subject(self, hook: Any) -> str:
+        """The workspace."""
+        return f"workspace {hook.workspace(self.workspace_name)!r}"
 
-    async def _wait(self) -> dict[str, str]:
-        seconds = max(self.deadline - time.time(), SHORTEST_SECONDS)
-        try:
-            # Ends also a call that is being tried again.
-            async with asyncio.timeout(seconds), DatabrainHook(self.databrain_conn_id, **self.timeouts) as hook:
-                return await self._poll(hook, hook.workspace(self.workspace_name))
-        except TimeoutError:
-            return {"status": "timeout", "message": self._state}
-        except Exception as error:
-            # An unknown connection, a wrong token: the operator tells it better than a dead trigger.
-            return {"status": "error", "message": f"{type(error).__name__}: {error}"}
+    def call(self, hook: Any) -> Call[list[Metric]]:
+        """The workspace's metrics."""
+        return api.fetch_workspace_metrics(hook.workspace(self.workspace_name))
 
-    async def _poll(self, hook: DatabrainHook, workspace: str) -> dict[str, str]:
-        failures = 0
-        while True:
-            try:
-                missing = unmet(await hook.afetch_workspace_metrics(workspace), self.metrics, self.at_least)
-                failures = 0
-            except ApiError as error:
-                failures += 1
-                if not self.silent_fail and (not error.transient or failures > self.max_transient_failures):
-                    raise
-                missing = f"poll failed ({failures} in a row): {error}"
-            if missing is None:
-                return {"status": "success", "message": f"workspace {workspace!r} has the metrics"}
-            state = f"workspace {workspace!r}: {missing}"
-            if state != self._state:
-                self.log.info("%s", state)
-                self._state = state
-            if time.time() >= self.deadline:
-                raise TimeoutError
-            await asyncio.sleep(self.poke_interval * random.uniform(1 - JITTER, 1 + JITTER))
+    def unmet(self, answer: Sequence[Metric]) -> str | None:
+        """Which metrics are missing."""
+        return unmet(answer, self.metrics, self.at_least)

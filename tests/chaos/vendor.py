@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from airflow_provider_databrain.api.databrain import CreateDashboardEmbed, wire
+from airflow_provider_databrain.api.databrain import CreateDashboardEmbed
+from airflow_provider_databrain.api.models import wire
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.emulator.state import EmbedRow

@@ -215,9 +215,9 @@ def test_the_token_of_a_workspace_made_by_the_hook_is_known(ask: Ask, conduit: C
     hook = ConduitHook()
     args = ("Acme", "crm1") if create == "create_workspace" else ("crm1", "Acme")
     made = ask(hook, create, *args)
-    before = conduit.control.arrived["GET", "/api/v2/workspaces/"]
+    before = conduit.control.arrived["GET", "/v2/workspaces/"]
     assert ask(hook, "workspace_token", made.id) == made.token
-    assert conduit.control.arrived["GET", "/api/v2/workspaces/"] == before
+    assert conduit.control.arrived["GET", "/v2/workspaces/"] == before
     ask(hook, "disable_workspace", made.id)
     with pytest.raises(NotFoundError):
         ask(hook, "workspace_token", made.id)

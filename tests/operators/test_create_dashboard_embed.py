@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_databrain.api.core import ConfigurationError
-from airflow_provider_databrain.api.databrain import wire
 from airflow_provider_databrain.api.errors import (
     AlreadyExistsError,
     ApiError,
@@ -19,6 +18,7 @@ from airflow_provider_databrain.api.errors import (
     NotFoundError,
     TransportError,
 )
+from airflow_provider_databrain.api.models import wire
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.operators.databrain import CreateDashboardEmbedOperator

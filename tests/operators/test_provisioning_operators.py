@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_databrain.api.core import ConfigurationError
-from airflow_provider_databrain.api.databrain import wire
+from airflow_provider_databrain.api.models import wire
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.operators.provisioning import (

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_databrain.api import databrain as api
 from airflow_provider_databrain.api import retry
 from airflow_provider_databrain.api.core import Server
-from airflow_provider_databrain.api.databrain import wire
+from airflow_provider_databrain.api.models import wire
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault, Kind
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.provisioning import runner

@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_databrain.api import databrain as api
 from airflow_provider_databrain.api.core import Server
-from airflow_provider_databrain.api.databrain import wire
 from airflow_provider_databrain.api.errors import ServerError
+from airflow_provider_databrain.api.models import wire
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.provisioning.crew import Rules

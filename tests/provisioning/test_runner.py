@@ -47,6 +47,7 @@ class FakeTarget:
 
     system = "fake"
     scope = "app"
+    once = False
     may_double = False
     options = ""
 
@@ -324,10 +325,7 @@ async def test_calls_under_way_have_the_grace_and_no_more_are_begun(ledger: Ledg
     stop = Stop()
 
     class Stopping(FakeTarget):
-        def doubles(self, desired: Desired[str]) -> Sequence[Existing]:
-        return ()
-
-    async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
+        async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
             stop.request("stopped by a test")
             return await super().create(api, desired)
 
@@ -355,10 +353,7 @@ async def test_what_was_left_open_by_a_stop_is_not_settled() -> None:
     stop = Stop()
 
     class Stopping(FakeTarget):
-        def doubles(self, desired: Desired[str]) -> Sequence[Existing]:
-        return ()
-
-    async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
+        async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
             stop.request("stopped by a test")
             return await super().create(api, desired)
 

@@ -69,6 +69,7 @@ class TinyTarget:
     system = "tiny"
     scope = "project"
     look_first = True
+    once = False
     may_double = False
     options = ""
 

@@ -14,7 +14,8 @@ from airflow_provider_databrain.api.core import ConfigurationError
 from airflow_provider_databrain.api.errors import AuthenticationError, NotFoundError, ServerError
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.sensors.databrain import WaitError, WorkspaceMetricsSensor
+from airflow_provider_databrain.sensors.base import WaitError
+from airflow_provider_databrain.sensors.databrain import WorkspaceMetricsSensor
 from airflow_provider_databrain.triggers.databrain import WorkspaceMetricsTrigger
 from tests.support import WORKSPACE, set_connection
 

@@ -18,12 +18,14 @@ class Desired(NamedTuple, Generic[WantedT]):
     :param dashboard_id: the id it shall have; None where the vendor chooses it.
     :param spec_hash: of all that the vendor can make so, at creation and later; at most 200 characters.
     :param wanted: the vendor's own request.
+    :param place: where the vendor chooses the id: what no two tenants may share, in words.
     """
 
     tenant: str
     dashboard_id: str | None
     spec_hash: str
     wanted: WantedT
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,9 @@ class Target(Protocol[WantedT]):
     """Within the vendor, where the dashboards are (a data app, a project): part of the ledger's key."""
     look_first: bool
     """Whether to survey before the first ``create``: always where a vendor would make a second dashboard."""
+    once: bool
+    """Whether ``create`` sends each create once, whatever comes of it: after an unclear failure that left nothing
+    behind the engine asks for it again."""
     may_double: bool
     """Whether two runs at once, or a dead one's last call, may each make a dashboard for one tenant. After a batch in
     which any was created, the engine then surveys once more, keeps what ``find`` answers and deletes ``doubles``."""
@@ -95,3 +100,10 @@ class Target(Protocol[WantedT]):
 
     async def delete(self, api: AsyncTransport, tenant: str, existing: Existing) -> None:
         """Remove the tenant's dashboard, by the last survey its own; nothing to do where it is gone already."""
+
+
+class SharedTarget(Target[WantedT], Protocol):
+    """A target whose dashboards have an address of their own."""
+
+    async def url(self, api: AsyncTransport, existing: Existing) -> str | None:
+        """The address, which is a secret where whoever has it sees the dashboard; None where it is not shared."""

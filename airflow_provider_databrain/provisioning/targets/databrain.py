@@ -14,6 +14,7 @@ from airflow_provider_databrain.api import databrain as api
 from airflow_provider_databrain.api.core import explain
 from airflow_provider_databrain.api.databrain import AccessSettings, CreateDashboardEmbed, Embed
 from airflow_provider_databrain.api.errors import AlreadyExistsError, NotFoundError
+from airflow_provider_databrain.api.models import wire
 from airflow_provider_databrain.provisioning.spec import SpecError
 from airflow_provider_databrain.provisioning.targets.base import Desired, Existing
 from airflow_provider_databrain.transport.aio import AsyncTransport
@@ -123,6 +124,7 @@ class DatabrainTarget:
     """
 
     system = "databrain"
+    once = False
     may_double = False
 
     def __init__(
@@ -315,7 +317,7 @@ def _name(wanted: CreateDashboardEmbed) -> str:
 
 
 def _hash_access(wanted: CreateDashboardEmbed) -> str:
-    return _hash(json.dumps(api.wire(wanted.access_settings), sort_keys=True))
+    return _hash(json.dumps(wire(wanted.access_settings), sort_keys=True))
 
 
 def _hash(text: str) -> str:

@@ -1,0 +1,122 @@
+"""The stream of a dashboard's tiles, as values: bytes in, events out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_databrain.api.core import Request, reader
+from airflow_provider_databrain.api.errors import ApiError, MalformedAnswerError
+from airflow_provider_databrain.api.posthog_models import Dashboard, Tile
+
+MOST_BYTES = 64 * 1024 * 1024
+"""Of one event."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The first event: the dashboard with its first tiles, two at most."""
+
+    dashboard: Dashboard
+
+
+@dataclass(frozen=True)
+class TileArrived:
+    """One further tile.
+
+    :param order: its place, from 2.
+    """
+
+    order: int
+    tile: Tile
+
+
+@dataclass(frozen=True)
+class TileFailed:
+    """A tile that PostHog could not calculate; the stream goes on."""
+
+    tile_id: int
+    message: str
+
+
+Event = Metadata | TileArrived | TileFailed
+
+
+class StreamCutError(ApiError):
+    """The stream ended before PostHog said that it was complete."""
+
+    transient = True
+
+
+class StreamFailedError(ApiError):
+    """PostHog gave the stream up, in its own words."""
+
+    transient = True
+
+
+_read_dashboard = reader(Dashboard)
+_read_tile = reader(Tile)
+
+
+class TileStream:
+    """Reads a stream of tiles, whatever pieces it comes in.
+
+    :param request: what it answers, for errors.
+    """
+
+    def __init__(self, request: Request[Any]) -> None:
+        self._request = request
+        self._rest = b""
+        self.complete = False
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """The events that a piece completes.
+
+        :raises StreamFailedError: PostHog gave up.
+        :raises MalformedAnswerError: an event is not what PostHog documents, or too large.
+        """
+        self._rest += chunk.replace(b"\r\n", b"\n")
+        *frames, self._rest = self._rest.split(b"\n\n")
+        if len(self._rest) > MOST_BYTES:
+            raise self._about(MalformedAnswerError("an event of the stream is too large", transient=False))
+        return [event for frame in frames if (event := self._read(frame)) is not None]
+
+    def close(self) -> None:
+        """Call it at the end of the bytes.
+
+        :raises StreamCutError: the stream was not complete.
+        """
+        if not self.complete:
+            raise self._about(StreamCutError("the stream ended before it was complete"))
+
+    def _read(self, frame: bytes) -> Event | None:
+        data = b"\n".join(line[5:].lstrip() for line in frame.split(b"\n") if line.startswith(b"data:"))
+        if not data:
+            return None
+        try:
+            return self._event(json.loads(data))
+        except MalformedAnswerError as malformed:
+            raise self._about(malformed) from None
+        except (ValueError, KeyError, TypeError):
+            raise self._about(MalformedAnswerError("an event of the stream is no JSON of the known shape")) from None
+
+    def _event(self, payload: Any) -> Event | None:
+        match payload["type"]:
+            case "metadata":
+                return Metadata(_read_dashboard(payload["dashboard"]))
+            case "tile":
+                return TileArrived(int(payload["order"]), _read_tile(payload["tile"]))
+            case "error" if payload.get("tile_id") is not None:
+                return TileFailed(int(payload["tile_id"]), str(payload.get("error")))
+            case "error":
+                raise self._about(StreamFailedError(str(payload.get("error"))[:300]))
+            case "complete":
+                self.complete = True
+        # Of a kind that later servers may have.
+        return None
+
+    def _about(self, error: ApiError) -> ApiError:
+        error.endpoint = self._request.endpoint.name
+        error.dashboard = self._request.dashboard
+        return error

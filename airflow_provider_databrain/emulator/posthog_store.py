@@ -1,0 +1,78 @@
+"""The SQLite file behind the emulated PostHog."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from datetime import UTC, datetime
+from typing import Any
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS posthog_projects (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS posthog_members (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL UNIQUE,
+    admin INTEGER NOT NULL, access INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS posthog_dashboards (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL, owner TEXT,
+    deleted INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL, fields TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS posthog_insights (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL, owner TEXT,
+    deleted INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, fields TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS posthog_texts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT, last_modified_by TEXT,
+    last_modified_at TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS posthog_tiles (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, dashboard_id INTEGER NOT NULL, insight_id INTEGER, text_id INTEGER,
+    layouts TEXT NOT NULL, color TEXT, deleted INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS posthog_tiles_dashboard ON posthog_tiles (dashboard_id);
+CREATE INDEX IF NOT EXISTS posthog_tiles_insight ON posthog_tiles (insight_id);
+CREATE TABLE IF NOT EXISTS posthog_collaborators (
+    id TEXT PRIMARY KEY, dashboard_id INTEGER NOT NULL, member TEXT NOT NULL, added_at TEXT NOT NULL,
+    UNIQUE (dashboard_id, member));
+CREATE TABLE IF NOT EXISTS posthog_shares (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, dashboard_id INTEGER NOT NULL, access_token TEXT NOT NULL UNIQUE,
+    created_at TEXT NOT NULL, enabled INTEGER NOT NULL, password_required INTEGER NOT NULL, settings TEXT,
+    expires_at REAL);
+CREATE INDEX IF NOT EXISTS posthog_shares_dashboard ON posthog_shares (dashboard_id);
+CREATE TABLE IF NOT EXISTS posthog_passwords (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, share_id INTEGER NOT NULL, note TEXT NOT NULL,
+    created_at TEXT NOT NULL, created_by TEXT NOT NULL);
+"""
+
+
+class Store:
+    """One connection for several threads; each method is one statement and its own transaction.
+
+    :param path: an SQLite file, made where it is not there; ``:memory:`` for none.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = OFF")
+        self._db.executescript(SCHEMA)
+
+    def rows(self, statement: str, *values: object) -> list[Any]:
+        """What a query finds."""
+        with self._lock:
+            return self._db.execute(statement, values).fetchall()
+
+    def insert(self, statement: str, *values: object) -> int:
+        """Insert one row; gives its id."""
+        with self._lock, self._db:
+            return int(self._db.execute(statement, values).lastrowid or 0)
+
+    def change(self, statement: str, *values: object) -> int:
+        """Change rows; gives how many."""
+        with self._lock, self._db:
+            return self._db.execute(statement, values).rowcount
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+def now() -> str:
+    """The time as PostHog writes it: UTC with microseconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
