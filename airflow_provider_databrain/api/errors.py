@@ -70,7 +70,8 @@ class ApiError(Exception):
         if self.retry_after:
             facts.append(f"retry after {self.retry_after:g} s")
         told = f" [{', '.join(facts)}]" if facts else ""
-        hint = f" {self.hint}" if self.hint else ""
+        stop = "" if not self.hint or self.message.endswith((".", "!", "?", ":")) else "."
+        hint = f"{stop} {self.hint}" if self.hint else ""
         return f"{' '.join(about)} failed{told}: {self.message}{hint}"
 
 
