@@ -391,7 +391,7 @@ def test_the_test_button_knows_a_host_without_the_version(conduit: Conduit, monk
     set_conduit_connection(monkeypatch, host=conduit.url.removesuffix("/v2"))
     verdict, text = ConduitHook().test_connection()
     assert not verdict
-    assert text.endswith("Host must include the API's version, as in https://api.getconduit.app/v2.")
+    assert text.endswith("Not Found. Host must include the API's version, as in https://api.getconduit.app/v2.")
 
 
 def test_the_test_button_tries_once(conduit: Conduit) -> None:
