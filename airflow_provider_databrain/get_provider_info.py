@@ -126,7 +126,7 @@ def get_provider_info():  # type: ignore[no-untyped-def]
                 "conn-fields": {
                     "region": {
                         "label": "Region",
-                        "schema": {"type": ["string", "null"], "enum": ["us", "eu"], "default": "us"},
+                        "schema": {"type": ["string", "null"], "enum": ["us", "eu", None], "default": "us"},
                         "description": "Of PostHog Cloud; does not matter where Host is filled.",
                     },
                     "project_id": {
@@ -139,7 +139,7 @@ def get_provider_info():  # type: ignore[no-untyped-def]
                 "ui-field-behaviour": {
                     "hidden-fields": ["login"],
                     "relabeling": {"password": "Personal API key", "schema": "Scheme (http or https)"},
-                    "placeholders": {"host": "https://us.posthog.com or https://eu.posthog.com", "port": "443"},
+                    "placeholders": {"host": "https://us.posthog.com", "port": "443"},
                 },
             },
             {

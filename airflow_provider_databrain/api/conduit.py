@@ -91,7 +91,7 @@ LIST_DASHBOARDS = _endpoint(
     "and a workspace's own token for that workspace's.",
 )
 # A GET, though it may make the share that it answers. Asked again, at worst there is one more URL to the same thing.
-SHARE_DASHBOARD = _endpoint(
+SHARE_URL = _endpoint(
     "share dashboard",
     "GET",
     "/dashboards/{dashboard_id}/share/",
@@ -170,11 +170,14 @@ def create_workspace(name: str, ext_id: str | None = None) -> Request[Workspace]
 
     :param ext_id: the caller's own id for it.
     :raises ValueError: ``name`` or ``ext_id`` is blank.
+    :raises MalformedAnswerError: the new workspace was given another ``ext_id``; by the one asked for, it would never
+        be found again.
     """
     fields = {"name": filled(name, "name")}
     if ext_id is not None:
         fields["ext_id"] = filled(ext_id, "ext_id")
-    return Request(CREATE_WORKSPACE, _read_workspace, body=json_body(fields), tenant=ext_id)
+    read = _read_workspace if ext_id is None else _made_with(ext_id)
+    return Request(CREATE_WORKSPACE, read, body=json_body(fields), tenant=ext_id)
 
 
 def find_or_create_workspace(ext_id: str, name: str) -> Call[Workspace]:
@@ -185,12 +188,9 @@ def find_or_create_workspace(ext_id: str, name: str) -> Call[Workspace]:
     then on both get the lower one.
 
     :raises ValueError: ``ext_id`` or ``name`` is blank.
-    :raises MalformedAnswerError: the new workspace was given another ``ext_id``; by the one asked for, it would never
-        be found again.
+    :raises MalformedAnswerError: as ``create_workspace`` does.
     """
-    filled(ext_id, "ext_id")
-    create = replace(create_workspace(name, ext_id), read=_made_with(ext_id))
-    return _find_or_create(ext_id, replace(list_workspaces(), tenant=ext_id), create)
+    return _find_or_create(ext_id, replace(list_workspaces(), tenant=ext_id), create_workspace(name, ext_id))
 
 
 def _find_or_create(
@@ -254,7 +254,7 @@ def share_url(dashboard_id: int, workspace_token: str | None = None) -> Request[
     """
     path = {"dashboard_id": str(check_id(dashboard_id, "dashboard_id"))}
     return Request(
-        SHARE_DASHBOARD,
+        SHARE_URL,
         lambda payload: _read_shared(payload).url,
         path=path,
         bearer=_token(workspace_token),

@@ -173,9 +173,9 @@ class ConduitHook(ApiHook[ConnectionExtras]):
         hook = ConduitHook(self.conn_id, **{**self._overrides, "max_retry_seconds": 0.0})
         try:
             hook.list_dashboards()
-        except NotFoundError as error:
-            return False, f"{error} Host must include the API's version, as in {api.CLOUD_URL}."
         except (ApiError, ConfigurationError) as error:
+            if isinstance(error, NotFoundError):
+                error.hint = f"Host must include the API's version, as in {api.CLOUD_URL}."
             return False, f"{api.ORGANIZATION_TOKEN.name}: {error}"
         finally:
             hook.close()

@@ -52,6 +52,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
     conn_type = "posthog"
     hook_name = "PostHog"
     extras_model = PostHogExtras
+    default_url = api.US_URL
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
 
     def usual_url(self, extras: PostHogExtras) -> str:
         """PostHog Cloud's host in the region."""
-        return api.EU_URL if extras.region == "eu" else api.US_URL
+        return api.EU_URL if extras.region == "eu" else self.default_url
 
     def options(self, extras: PostHogExtras) -> Mapping[str, Any]:
         """The project."""

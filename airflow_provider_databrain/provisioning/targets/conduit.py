@@ -147,7 +147,7 @@ class ConduitTarget:
         if workspace is None:
             raise NotFoundError(
                 f"Conduit lists no workspace {existing.embed_id}",
-                endpoint=api.SHARE_DASHBOARD.name,
+                endpoint=api.SHARE_URL.name,
                 dashboard=existing.dashboard_id,
             )
         return await api_.run(api.share_url(int(existing.dashboard_id), workspace_token=workspace.token))
