@@ -11,8 +11,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from demo.__main__ import ROOT, Credentials, emulator
+from demo.__main__ import ROOT, emulator
 from demo.local_airflow import LocalAirflow
+from demo.targets import Credentials
 
 CONN_ID = "databrain_form"
 CHROMIUM_FLAGS = [

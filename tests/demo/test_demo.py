@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from airflow_provider_databrain.emulator.state import State
-from demo.__main__ import DAG_ID, Result, run, stack
+from demo.__main__ import DATABRAIN, Result, run, stack
 from demo.local_airflow import LocalAirflow
 
 TENANTS = 60
@@ -30,7 +30,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Result], 
         ]
         requests.put(f"{url}/_emulator/faults", json=faults, timeout=10).raise_for_status()
         for _ in range(2):
-            result, found = run(airflow, url, TENANTS)
+            result, found = run(airflow, url, TENANTS, folder)
             results.append(result)
             ids.append(found)
         rendered = rendered_fields(airflow)
@@ -42,8 +42,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Result], 
 def rendered_fields(airflow: LocalAirflow) -> list[object]:
     """What the UI shows as rendered fields, of every task instance of every run."""
     fields: list[object] = []
-    for dag_run in airflow.get(f"/dags/{DAG_ID}/dagRuns")["dag_runs"]:
-        fields += [one["rendered_fields"] for one in airflow.task_instances(DAG_ID, dag_run["dag_run_id"])]
+    for dag_run in airflow.get(f"/dags/{DATABRAIN.dag_id}/dagRuns")["dag_runs"]:
+        fields += [one["rendered_fields"] for one in airflow.task_instances(DATABRAIN.dag_id, dag_run["dag_run_id"])]
     return fields
 
 
