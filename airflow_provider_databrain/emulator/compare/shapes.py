@@ -34,7 +34,7 @@ def differences(recorded: Answer, answered: Answer, *, body: bool = True) -> Ite
         yield from _error(recorded.body, answered.body)
     elif isinstance(recorded.body, str) or isinstance(answered.body, str):
         if recorded.body != answered.body:
-            yield f"body: {_short(recorded.body)} recorded, {_short(answered.body)} answered"
+            yield f"body: {_short(repr(recorded.body))} recorded, {_short(repr(answered.body))} answered"
     else:
         yield from _shape(recorded.body, answered.body, "body")
 
@@ -50,8 +50,9 @@ def _events(recorded: list[dict[str, Any]], answered: list[dict[str, Any]]) -> I
 def _error(recorded: dict[str, Any], answered: dict[str, Any]) -> Iterator[str]:
     """An error's values count, not only its keys."""
     for name in sorted(recorded.keys() | answered.keys()):
-        if (name in recorded, recorded.get(name)) != (name in answered, answered.get(name)):
-            yield f"error {name}: {_short(recorded.get(name))} recorded, {_short(answered.get(name))} answered"
+        first, second = (repr(body[name]) if name in body else "nothing" for body in (recorded, answered))
+        if first != second:
+            yield f"error {name}: {_short(first)} recorded, {_short(second)} answered"
 
 
 def _shape(recorded: Any, answered: Any, where: str) -> Iterator[str]:
@@ -83,6 +84,5 @@ def _kind(value: Any) -> str:
     return "an empty list" if value == [] else _KINDS[type(value)]
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
+def _short(text: str) -> str:
     return text if len(text) <= 160 else f"{text[:157]}..."
