@@ -183,6 +183,10 @@ def test_a_dashboard_that_is_not_there_is_not_found(
     assert refusal(ask(untouched, method, f"{DASHBOARDS}999999/{path}", "legacy")) == expected
 
 
+def test_an_id_beyond_all_bounds_is_not_found(untouched: Emulator) -> None:
+    assert refusal(ask(untouched, "GET", f"{DASHBOARDS}{10**30}/")) == NOT_FOUND
+
+
 def test_a_dashboard_of_another_project_is_not_found(emulator: Emulator) -> None:
     emulator.posthog.add_project(2, "Second")
     foreign = emulator.posthog.add_dashboard(project=2, name="foreign")

@@ -87,6 +87,17 @@ def test_tiles_stand_as_their_layout_says_and_those_without_come_last(emulator: 
     assert texts(events(stream)[0]["dashboard"]) == ["right", "left"]
 
 
+def test_a_layout_that_is_none_harms_no_other(emulator: Emulator) -> None:
+    made = make(emulator)
+    odd = put_text(emulator, made, "odd", layouts={"sm": {"x": "left", "y": None}})
+    put_text(emulator, made, "even", layouts={"sm": {"x": 0, "y": 0}})
+    put_text(emulator, made, "none", layouts=["x"])
+    change = {"tiles": [{"id": odd["id"], "layouts": None, "color": "red"}]}
+    changed = got(ask(emulator, "PATCH", at(made), json=change))
+    assert texts(changed) == ["even", "odd", "none"]
+    assert changed["tiles"][1]["layouts"] == odd["layouts"]
+
+
 def test_insights_are_put_on_dashboards_and_the_set_is_replaced(emulator: Emulator) -> None:
     first, second, third = (make(emulator, name=name) for name in "abc")
     made = put_insight(emulator, first, second, name="i")
