@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +22,6 @@ from demo.local_airflow import FINISHED, LocalAirflow, free_port
 from demo.targets import TARGETS, Credentials, DemoTarget
 
 ROOT = Path(__file__).parent.parent
-DATABRAIN = TARGETS["databrain"]
 
 
 @dataclass
@@ -69,21 +68,23 @@ def emulator(folder: Path, credentials: Credentials) -> Iterator[str]:
 
 
 @contextmanager
-def stack(folder: Path, tenants: int, target: DemoTarget = DATABRAIN) -> Iterator[tuple[LocalAirflow, str]]:
+def stack(folder: Path, tenants: int, targets: Iterable[DemoTarget]) -> Iterator[tuple[LocalAirflow, str]]:
     """Warehouse, emulator and Airflow, all running; gives Airflow and the emulator's URL."""
     folder.mkdir(parents=True, exist_ok=True)
     credentials = Credentials.load(folder / "credentials.json")
     warehouse.build(folder / "warehouse.sqlite", tenants)
     with emulator(folder, credentials) as url:
         environment = {
-            **target.environment(url, credentials),
-            "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(folder / "warehouse.sqlite")}),
+            "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(folder / "warehouse.sqlite")})
         }
+        for target in targets:
+            environment |= target.environment(url, credentials)
         airflow = LocalAirflow(folder / "airflow", ROOT / "example_dags", environment)
         with airflow:
             if all(pool["name"] != "databrain" for pool in airflow.get("/pools")["pools"]):
                 airflow.call("POST", "/pools", json={"name": "databrain", "slots": 4})
-            airflow.wait_for_dag(target.dag_id)
+            for target in targets:
+                airflow.wait_for_dag(target.dag_id)
             yield airflow, url
 
 
@@ -94,7 +95,7 @@ def calls(url: str) -> int:
 
 
 def run(
-    airflow: LocalAirflow, url: str, tenants: int, folder: Path, target: DemoTarget = DATABRAIN
+    airflow: LocalAirflow, url: str, tenants: int, folder: Path, target: DemoTarget
 ) -> tuple[Result, dict[str, str]]:
     """Run the Dag, showing progress; returns the result and the ids that XCom holds.
 
@@ -164,7 +165,7 @@ def main() -> int:
     print("Starting the emulator and Airflow ...", flush=True)
     target = TARGETS[given.target]
     folder = (given.folder or ROOT / "build" / f"demo-{given.target}").resolve()
-    with stack(folder, given.tenants, target) as (airflow, url):
+    with stack(folder, given.tenants, [target]) as (airflow, url):
         print(f"Running {target.dag_id} for {given.tenants} tenants ...", flush=True)
         result, ids = run(airflow, url, given.tenants, folder, target)
         if given.up:
