@@ -6,9 +6,9 @@ each release, so that unknown ones are kept and every known one but ``id`` may b
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from airflow_provider_databrain.api.core import Received
 from airflow_provider_databrain.api.models import Extensible
@@ -55,6 +55,12 @@ class NewDashboard(DashboardChange):
     use_dashboard: Id | None = None
     duplicate_tiles: bool | None = None
     create_in_folder: str | None = Field(default=None, alias="_create_in_folder")
+
+    @model_validator(mode="after")
+    def _without_tiles(self) -> Self:
+        if self.tiles is not None:
+            raise ValueError("tiles: PostHog ignores them at creation; add them by an update")
+        return self
 
 
 class SharingSettings(Extensible):
