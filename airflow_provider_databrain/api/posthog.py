@@ -385,6 +385,8 @@ def check_template(template: Mapping[str, Any]) -> Mapping[str, Any]:
     :raises ValueError: it lacks something.
     """
     kinds = {"template_name": str, "dashboard_description": str, "dashboard_filters": Mapping, "tiles": list}
+    if not isinstance(template, Mapping):
+        raise ValueError("template is no object")
     wrong = [name for name, kind in kinds.items() if not isinstance(template.get(name), kind)]
     if wrong:
         raise ValueError(f"template: {', '.join(wrong)} missing or of a wrong type")

@@ -83,13 +83,21 @@ class PostHogModel(Received):
     model_config = ConfigDict(alias_generator=None)
 
 
+class InsightPlace(PostHogModel):
+    """A dashboard that shows an insight."""
+
+    dashboard_id: int
+    deleted: bool | None = None
+
+
 class Insight(PostHogModel):
-    """An insight; ``dashboards`` are the ids of those that show it."""
+    """An insight; ``dashboards`` are the ids of those that show it, ``dashboard_tiles`` say the same of late."""
 
     id: int
     short_id: str | None = None
     name: str | None = None
     dashboards: list[int] | None = None
+    dashboard_tiles: list[InsightPlace] | None = None
 
 
 class Tile(PostHogModel):
@@ -116,6 +124,7 @@ class Dashboard(PostHogModel):
     creation_mode: str | None = None
     last_refresh: str | None = None
     restriction_level: int | None = None
+    filters: JsonValue = None
     tiles: list[Tile] | None = None
 
 
