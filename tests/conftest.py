@@ -23,7 +23,7 @@ from airflow_provider_databrain.api import retry  # noqa: E402
 from airflow_provider_databrain.emulator.faults import Behaviour  # noqa: E402
 from airflow_provider_databrain.emulator.posthog_checks import Key  # noqa: E402
 from airflow_provider_databrain.emulator.server import POSTHOG_SCOPES, Emulator  # noqa: E402
-from tests.posthog import set_posthog_connection  # noqa: E402
+from tests.posthog import sent, set_posthog_connection  # noqa: E402
 from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection  # noqa: E402
 
 
@@ -53,6 +53,8 @@ def running_posthog() -> Iterator[Emulator]:
 def posthog(running_posthog: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """An emulated PostHog without dashboards behind the Airflow connection ``posthog_default``."""
     control = running_posthog.control
+    # Over HTTP, so that whatever the last test began has come to its end.
+    sent(running_posthog)
     running_posthog.posthog.clear()
     running_posthog.posthog_keys.clear()
     running_posthog.posthog_keys[running_posthog.posthog_key] = Key(POSTHOG_SCOPES)

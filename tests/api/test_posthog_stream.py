@@ -76,11 +76,9 @@ def test_an_event_holds_what_posthog_sent() -> None:
 def test_what_came_before_posthog_gave_up_is_told_first(one_piece: bool) -> None:
     whole = frames(METADATA, TILE, GAVE_UP)
     chunks = [whole] if one_piece else [bytes([byte]) for byte in whole]
-    stream, events = TileStream(REQUEST), []
+    stream, events = TileStream(REQUEST), list[Event]()
     with pytest.raises(StreamFailedError, match="A server error occurred") as caught:
-        for chunk in chunks:
-            for event in stream.feed(chunk):
-                events.append(event)  # noqa: PERF402  # what came before the error counts
+        events.extend(event for chunk in chunks for event in stream.feed(chunk))
     assert in_short(events) == [4, (2, 3)]
     assert str(caught.value) == "stream tiles (dashboard '4') failed: A server error occurred."
     assert (caught.value.transient, caught.value.ambiguous) == (True, False)
