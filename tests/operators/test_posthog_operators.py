@@ -223,7 +223,7 @@ def test_a_template_that_cannot_be_used_is_refused_before_sending(
     posthog: Emulator, options: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(ValueError, match=told):
-        run(FromTemplate, **{"template": TEMPLATE, **options})
+        run(FromTemplate, None, **{"template": TEMPLATE, **options})
     assert sent(posthog) == []
 
 
