@@ -21,6 +21,7 @@ import pytest  # noqa: E402
 
 from airflow_provider_databrain.api import retry  # noqa: E402
 from airflow_provider_databrain.emulator.server import Emulator  # noqa: E402
+from tests.conduit import Conduit, set_conduit_connection  # noqa: E402
 from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection  # noqa: E402
 
 
@@ -37,6 +38,15 @@ def connection(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """The emulator behind the Airflow connection ``databrain_default``, with both tokens."""
     set_connection(monkeypatch, emulator)
     return emulator
+
+
+@pytest.fixture
+def conduit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Conduit]:
+    """An emulator with one dashboard of the organization's, behind the Airflow connection ``conduit_default``."""
+    with Conduit() as running:
+        running.state.add_dashboard("Sales")
+        set_conduit_connection(monkeypatch, host=running.url)
+        yield running
 
 
 @pytest.fixture
