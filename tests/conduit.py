@@ -10,9 +10,19 @@ import pytest
 
 from airflow_provider_databrain.api.conduit import ORGANIZATION_TOKEN
 from airflow_provider_databrain.api.core import Server
+from airflow_provider_databrain.emulator.conduit import ConduitBehaviour
 from airflow_provider_databrain.emulator.server import Emulator
 
 TOKEN = "organization-token-0123456789"
+BEHAVIOURS = pytest.mark.parametrize(
+    "behaviour",
+    [
+        ConduitBehaviour(),
+        ConduitBehaviour(created_status=200, disabled_status=200, unique_ext_id=True, needs_slash=True),
+    ],
+    ids=["201 and 204", "200, ext_id unique, slash needed"],
+)
+"""Both answers to each thing that the reference leaves open."""
 
 
 class Conduit:
@@ -47,7 +57,7 @@ class Conduit:
         self._emulator.__exit__(kind, error, trace)
 
 
-def set_conduit_connection(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
-    """Describe ``conduit_default``; ``fields`` replace those of a connection with a token."""
+def set_conduit_connection(monkeypatch: pytest.MonkeyPatch, name: str = "conduit_default", **fields: Any) -> None:
+    """Describe a connection; ``fields`` replace those of one with a token."""
     connection = {"conn_type": "conduit", "password": TOKEN, **fields}
-    monkeypatch.setenv("AIRFLOW_CONN_CONDUIT_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))

@@ -23,6 +23,7 @@ from airflow_provider_databrain.api import retry  # noqa: E402
 from airflow_provider_databrain.emulator.faults import Behaviour  # noqa: E402
 from airflow_provider_databrain.emulator.posthog_checks import Key  # noqa: E402
 from airflow_provider_databrain.emulator.server import POSTHOG_SCOPES, Emulator  # noqa: E402
+from tests.conduit import Conduit, set_conduit_connection  # noqa: E402
 from tests.posthog import sent, set_posthog_connection  # noqa: E402
 from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection  # noqa: E402
 
@@ -64,6 +65,15 @@ def posthog(running_posthog: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emula
     control.arrived.clear()
     set_posthog_connection(monkeypatch, running_posthog)
     return running_posthog
+
+
+@pytest.fixture
+def conduit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Conduit]:
+    """An emulator with one dashboard of the organization's, behind the Airflow connection ``conduit_default``."""
+    with Conduit() as running:
+        running.state.add_dashboard("Sales")
+        set_conduit_connection(monkeypatch, host=running.url)
+        yield running
 
 
 @pytest.fixture

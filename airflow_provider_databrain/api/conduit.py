@@ -190,6 +190,7 @@ def find_or_create_workspace(ext_id: str, name: str) -> Call[Workspace]:
     :raises ValueError: ``ext_id`` or ``name`` is blank.
     :raises MalformedAnswerError: as ``create_workspace`` does.
     """
+    filled(ext_id, "ext_id")  # Before the name, which callers may make of it.
     return _find_or_create(ext_id, replace(list_workspaces(), tenant=ext_id), create_workspace(name, ext_id))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 import pytest
@@ -26,7 +25,7 @@ from airflow_provider_databrain.emulator.conduit import ConduitBehaviour
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.hooks import conduit as module
 from airflow_provider_databrain.hooks.conduit import ConduitHook
-from tests.conduit import TOKEN, Conduit, set_conduit_connection
+from tests.conduit import BEHAVIOURS, TOKEN, Conduit, set_conduit_connection
 from tests.support import ODD_IDS, http_answer, raw_server
 
 pytestmark = pytest.mark.usefixtures("fast_retries")
@@ -56,19 +55,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
     return chosen
 
 
-@pytest.fixture
-def conduit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Conduit]:
-    """An emulator with one dashboard of the organization's, behind ``conduit_default``."""
-    with Conduit() as running:
-        running.state.add_dashboard("Sales")
-        set_conduit_connection(monkeypatch, host=running.url)
-        yield running
-
-
-BEHAVIOURS = [ConduitBehaviour(), ConduitBehaviour(created_status=200, disabled_status=200, needs_slash=True)]
-
-
-@pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=["201 and 204", "200, slash needed"])
+@BEHAVIOURS
 def test_every_operation_works(ask: Ask, conduit: Conduit, behaviour: ConduitBehaviour) -> None:
     conduit.state.behaviour = behaviour
     hook = ConduitHook()
