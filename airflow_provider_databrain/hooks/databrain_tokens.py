@@ -133,7 +133,7 @@ class TokenMethods(ApiHook[ExtrasT]):
         except Exception as error:
             failed = KeyNotStoredError(token.name, _place(error), until)
         except BaseException as error:  # What ends the task, such as a timeout, goes through.
-            self.log.error("%s", KeyNotStoredError(token.name, _place(error), until))
+            self._tell(KeyNotStoredError(token.name, _place(error), until))
             raise
         # Out of the ``except``, so that the failure is not the error's context.
         if failed is not None:
@@ -148,10 +148,14 @@ class TokenMethods(ApiHook[ExtrasT]):
         except Exception as error:
             failed = KeyNotStoredError(token.name, _place(error), until)
         except BaseException as error:  # What ends the task, such as a timeout, goes through.
-            self.log.error("%s", KeyNotStoredError(token.name, _place(error), until))
+            self._tell(KeyNotStoredError(token.name, _place(error), until))
             raise
         if failed is not None:
             raise failed
+
+    def _tell(self, failed: KeyNotStoredError) -> None:
+        # Without the traceback, in which the failure's words would stand.
+        self.log.error("%s", failed)
 
 
 def _secrets(given: api.Credential | Iterable[api.Credential]) -> list[str]:
