@@ -186,8 +186,8 @@ def classify(
     except (ValueError, RecursionError):
         found = None, _snippet(reply, None if secret and success else redact)
         readable = False
-    code, message = found or (None, "no error message in the answer")
-    code = redact(code)[:CODE_LIMIT] if code else None
+    told, message = found or (None, "no error message in the answer")
+    code = redact(told)[:CODE_LIMIT] if told else None
     message = redact(message)[:MESSAGE_LIMIT]
     if status == 429:
         return RateLimitedError(message, status=status, code=code, retry_after=reply.retry_after)
@@ -196,7 +196,7 @@ def classify(
             return MalformedAnswerError(message, status=status)
         if found is None or not dialect.within_success:
             return None
-    known = _by_code(code, codes) or _by_code(code, dialect.codes)
+    known = _by_code(told, codes) or _by_code(told, dialect.codes)
     if 300 <= status < 400:
         message = f"redirected to {_host_of(reply.headers.get('location', ''))}; check Host in the connection"
     error_class = known or _by_status(status)
