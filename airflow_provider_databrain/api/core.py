@@ -117,6 +117,14 @@ Call: TypeAlias = "Request[T] | Generator[Request[Any], Any, T]"
 into the generator where it yielded the request that failed."""
 
 
+def in_steps(call: Call[T]) -> Generator[Request[Any], Any, T]:
+    """Let a call be part of another, which does ``yield from`` on this and gets the result."""
+    if isinstance(call, Request):
+        answer: T = yield call
+        return answer
+    return (yield from call)
+
+
 @dataclass(frozen=True)
 class Reply:
     """An HTTP answer. ``headers`` has lower-case names."""
