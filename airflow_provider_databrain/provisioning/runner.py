@@ -221,7 +221,8 @@ class _Applying(Generic[WantedT]):
         holder = holders.get(found.dashboard_id, work.desired.tenant)
         if holder != work.desired.tenant:
             raise AlreadyExistsError(
-                f"the dashboard is tenant {holder!r}'s by the ledger, and was not handed to {work.desired.tenant!r}",
+                f"by the ledger it belongs to tenant {holder!r}; it was not handed over",
+                endpoint="adoption",
                 tenant=work.desired.tenant,
                 dashboard=found.dashboard_id,
             )
