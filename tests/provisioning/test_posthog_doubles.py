@@ -201,7 +201,10 @@ async def test_a_dashboard_of_another_tenant_by_the_ledger_is_not_handed_over(
     report = await runs.provision(["t01"])
     if with_ledger:
         assert counts(report) == {"failed": 1}
-        assert "by the ledger it belongs to tenant 't00'; it was not handed over" in report.failures[0]["message"]
+        assert (
+            "by the ledger it belongs to tenant 't00'; it was neither handed over nor removed"
+            in report.failures[0]["message"]
+        )
         assert runs.entries()["t00"].dashboard_id == str(number)
     else:
         assert counts(report) == {"adopted": 1}
