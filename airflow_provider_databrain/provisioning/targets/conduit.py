@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -116,8 +117,9 @@ class ConduitTarget:
         """Create the workspace where there is none, and clone the source dashboard into it."""
         wanted = desired.wanted
         workspace = self._by_ext_id.get(str(wanted.ext_id)) or await self._created(api_, wanted)
-        clone = await api_.run(api.clone_dashboard(wanted.source_dashboard, workspace.id, name=wanted.name))
-        return Existing(str(clone.id), str(workspace.id), desired.spec_hash)
+        clone = api.clone_dashboard(wanted.source_dashboard, workspace.id, name=wanted.name)
+        made = await api_.run(replace(clone, tenant=desired.tenant))
+        return Existing(str(made.id), str(workspace.id), desired.spec_hash)
 
     async def update(self, api_: AsyncTransport, desired: Desired[ConduitSpec], existing: Existing) -> Existing:
         """Nothing to do."""
