@@ -287,6 +287,7 @@ def _made_with(ext_id: str) -> Callable[[object], Workspace]:
                 f"the new workspace {workspace.id} has the ext_id {workspace.ext_id!r}, not the one asked for; "
                 "disable it, and ask for an ext_id that Conduit keeps as it is",
                 transient=False,
+                ambiguous=False,
             )
         return workspace
 
