@@ -158,9 +158,9 @@ class ConduitTarget:
         try:
             workspace = await api_.run(api.create_workspace(str(wanted.workspace_name), ext_id=wanted.ext_id))
         except ApiError as error:
-            if not error.ambiguous:
+            if not api.may_be_there(error):
                 raise
-            # It may be there nevertheless; if not, the engine asks for it again.
+            # If it is not, and the failure was an unclear one, the engine asks for it again.
             await self.survey(api_)
             found = self._by_ext_id.get(str(wanted.ext_id))
             if found is None:
