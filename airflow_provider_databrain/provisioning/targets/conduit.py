@@ -56,6 +56,7 @@ class ConduitTarget:
         self.scope = scope
         self._by_ext_id: dict[str, api.Workspace] = {}
         self._by_id: dict[int, api.Workspace] = {}
+        self._made: list[api.Workspace] = []
         self._surveyed = False
         self._looking = asyncio.Lock()
 
@@ -94,9 +95,9 @@ class ConduitTarget:
     async def survey(self, api_: AsyncTransport) -> None:
         """List the organization's workspaces."""
         listed = await api_.run(api.list_workspaces())
-        # Not before: others must not see half a list.
+        # Not before: others must not see half a list. One that was under way when a workspace was made may lack it.
         self._by_ext_id, self._by_id = {}, {}
-        for workspace in sorted(listed, key=lambda one: one.id):
+        for workspace in sorted([*listed, *self._made], key=lambda one: one.id):
             self._know(workspace)
         self._surveyed = True
 
@@ -166,6 +167,7 @@ class ConduitTarget:
             if found is None:
                 raise error from None
             return found
+        self._made.append(workspace)
         self._know(workspace)
         return workspace
 
