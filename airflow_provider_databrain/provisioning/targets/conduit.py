@@ -58,6 +58,7 @@ class ConduitTarget:
         self._by_id: dict[int, api.Workspace] = {}
         self._made: list[api.Workspace] = []
         self._surveyed = False
+        self._unseen: ApiError | None = None
         self._looking = asyncio.Lock()
 
     @property
@@ -143,9 +144,7 @@ class ConduitTarget:
 
     async def url(self, api_: AsyncTransport, existing: Existing) -> str | None:
         """The shared address of the dashboard."""
-        async with self._looking:
-            if not self._surveyed:
-                await self.survey(api_)
+        await self._look_once(api_)
         workspace = self._by_id.get(int(existing.embed_id))
         if workspace is None:
             raise NotFoundError(
@@ -154,6 +153,18 @@ class ConduitTarget:
                 dashboard=existing.dashboard_id,
             )
         return await api_.run(api.share_url(int(existing.dashboard_id), workspace_token=workspace.token))
+
+    async def _look_once(self, api_: AsyncTransport) -> None:
+        """Survey, unless that was done; where it failed, it is not done anew for each tenant."""
+        async with self._looking:
+            if self._unseen is not None:
+                raise self._unseen.with_traceback(None)
+            if not self._surveyed:
+                try:
+                    await self.survey(api_)
+                except ApiError as error:
+                    self._unseen = error
+                    raise
 
     async def _created(self, api_: AsyncTransport, wanted: ConduitSpec) -> api.Workspace:
         try:
