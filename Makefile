@@ -13,15 +13,17 @@ DEV_STAMP := $(VENV)/.installed-dev
 SCALE_STAMP := $(VENV)/.installed-scale
 # Bytecode is compiled once, at installation: Airflow's processes would each do it anew.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c $(CONSTRAINTS)
+# The system of make demo: databrain, posthog or conduit.
+TARGET ?= databrain
 TENANTS ?= $(if $(filter demo-celery,$(MAKECMDGOALS)),10000,500)
 
 .PHONY: demo demo-up demo-celery test lint ui-check benchmark constraints clean
 
 demo: $(STAMP)
-	@$(BIN)/python -m demo --tenants $(TENANTS)
+	@$(BIN)/python -m demo --target $(TARGET) --tenants $(TENANTS)
 
 demo-up: $(STAMP)
-	@$(BIN)/python -m demo --tenants $(TENANTS) --up
+	@$(BIN)/python -m demo --target $(TARGET) --tenants $(TENANTS) --up
 
 # PostgreSQL, Redis and two Celery workers, one of which is killed on the way.
 demo-celery: $(SCALE_STAMP)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,14 +19,14 @@ import requests
 
 from demo import warehouse
 from demo.local_airflow import FINISHED, LocalAirflow, free_port
+from demo.targets import TARGETS, Credentials, DemoTarget
 
 ROOT = Path(__file__).parent.parent
-DAG_ID = "provision_tenant_dashboards"
 
 
 @dataclass
 class Result:
-    """The demo's last line."""
+    """The demo's last line; ``dashboards`` are those of tenants on the emulated server in the end."""
 
     tenants: int
     created: int
@@ -35,27 +34,9 @@ class Result:
     unchanged: int
     failed: int
     xcom_ids: int
+    dashboards: int
     api_calls: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """The emulator's two tokens; kept in the demo's folder so that a second run meets the same server."""
-
-    api_key: str
-    service_token: str
-
-    @classmethod
-    def load(cls, path: Path) -> Credentials:
-        """Read them, or make them up."""
-        if path.exists():
-            return cls(**json.loads(path.read_text()))
-        made = cls(secrets.token_hex(16), secrets.token_hex(16))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(asdict(made)))
-        return made
 
 
 @contextmanager
@@ -64,11 +45,7 @@ def emulator(folder: Path, credentials: Credentials) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "airflow_provider_databrain.emulator", "--port", str(port)]
-    environment = {
-        **os.environ,
-        "DATABRAIN_EMULATOR_API_KEY": credentials.api_key,
-        "DATABRAIN_EMULATOR_SERVICE_TOKEN": credentials.service_token,
-    }
+    environment = {**os.environ, **credentials.environment()}
     with (folder / "emulator.log").open("ab") as log:
         process = subprocess.Popen(
             [*command, "--db", str(folder / "emulator.sqlite")], env=environment, stdout=log, stderr=log
@@ -91,27 +68,23 @@ def emulator(folder: Path, credentials: Credentials) -> Iterator[str]:
 
 
 @contextmanager
-def stack(folder: Path, tenants: int) -> Iterator[tuple[LocalAirflow, str]]:
+def stack(folder: Path, tenants: int, targets: Iterable[DemoTarget]) -> Iterator[tuple[LocalAirflow, str]]:
     """Warehouse, emulator and Airflow, all running; gives Airflow and the emulator's URL."""
     folder.mkdir(parents=True, exist_ok=True)
     credentials = Credentials.load(folder / "credentials.json")
     warehouse.build(folder / "warehouse.sqlite", tenants)
     with emulator(folder, credentials) as url:
-        databrain = {
-            "conn_type": "databrain",
-            "host": url,
-            "password": credentials.api_key,
-            "extra": {"service_token": credentials.service_token, "workspace_name": "analytics"},
-        }
         environment = {
-            "AIRFLOW_CONN_DATABRAIN_DEFAULT": json.dumps(databrain),
-            "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(folder / "warehouse.sqlite")}),
+            "AIRFLOW_CONN_WAREHOUSE": json.dumps({"conn_type": "sqlite", "host": str(folder / "warehouse.sqlite")})
         }
+        for target in targets:
+            environment |= target.environment(url, credentials)
         airflow = LocalAirflow(folder / "airflow", ROOT / "example_dags", environment)
         with airflow:
             if all(pool["name"] != "databrain" for pool in airflow.get("/pools")["pools"]):
                 airflow.call("POST", "/pools", json={"name": "databrain", "slots": 4})
-            airflow.wait_for_dag(DAG_ID)
+            for target in targets:
+                airflow.wait_for_dag(target.dag_id)
             yield airflow, url
 
 
@@ -121,18 +94,22 @@ def calls(url: str) -> int:
     return sum(counted.values())
 
 
-def run(airflow: LocalAirflow, url: str, tenants: int) -> tuple[Result, dict[str, str]]:
+def run(
+    airflow: LocalAirflow, url: str, tenants: int, folder: Path, target: DemoTarget
+) -> tuple[Result, dict[str, str]]:
     """Run the Dag, showing progress; returns the result and the ids that XCom holds.
 
     :param url: the emulator's.
+    :param folder: with the emulator's file.
     """
+    dag_id = target.dag_id
     called = calls(url)
     started = time.monotonic()
-    run_id = airflow.trigger(DAG_ID)
+    run_id = airflow.trigger(dag_id)
     shown = ""
     while True:
-        state = airflow.run_state(DAG_ID, run_id)
-        instances = airflow.task_instances(DAG_ID, run_id)
+        state = airflow.run_state(dag_id, run_id)
+        instances = airflow.task_instances(dag_id, run_id)
         states = Counter(str(one["state"]) for one in instances if one["task_id"] == "provision")
         line = "batches: " + (", ".join(f"{count} {name}" for name, count in sorted(states.items())) or "planning")
         if line != shown:
@@ -146,14 +123,15 @@ def run(airflow: LocalAirflow, url: str, tenants: int) -> tuple[Result, dict[str
     counts: Counter[str] = Counter()
     for one in instances:
         if one["task_id"] == "provision" and one["state"] in FINISHED:
-            ids |= airflow.xcom(DAG_ID, run_id, "provision", one["map_index"])
-            counts.update(airflow.xcom(DAG_ID, run_id, "provision", one["map_index"], key="counts"))
+            ids |= airflow.xcom(dag_id, run_id, "provision", one["map_index"])
+            counts.update(airflow.xcom(dag_id, run_id, "provision", one["map_index"], key="counts"))
     good = {action: counts[action] for action in ("created", "adopted", "unchanged")}
     result = Result(
         tenants,
         **good,
         failed=tenants - sum(good.values()),
         xcom_ids=len(ids),
+        dashboards=target.dashboards(folder / "emulator.sqlite"),
         api_calls=calls(url) - called,
         seconds=seconds,
     )
@@ -174,19 +152,22 @@ def report(result: Result, ids: dict[str, str]) -> None:
 
 
 def main() -> int:
-    """Run the demo; 1 where a tenant is without its dashboard."""
+    """Run the demo; 1 where a tenant has none, or more than one."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # Also where the shell has told this process to ignore Ctrl-C: what was started must be stopped.
         signal.signal(number, lambda *_: sys.exit(130))
     arguments = argparse.ArgumentParser(prog="demo", description=__doc__)
     arguments.add_argument("--tenants", type=int, default=500)
-    arguments.add_argument("--folder", type=Path, default=ROOT / "build" / "demo")
+    arguments.add_argument("--target", choices=sorted(TARGETS), default="databrain", help="the system")
+    arguments.add_argument("--folder", type=Path, help="default: build/demo-<target>")
     arguments.add_argument("--up", action="store_true", help="leave Airflow and the emulator running until Ctrl-C")
     given = arguments.parse_args()
     print("Starting the emulator and Airflow ...", flush=True)
-    with stack(given.folder.resolve(), given.tenants) as (airflow, url):
-        print(f"Running {DAG_ID} for {given.tenants} tenants ...", flush=True)
-        result, ids = run(airflow, url, given.tenants)
+    target = TARGETS[given.target]
+    folder = (given.folder or ROOT / "build" / f"demo-{given.target}").resolve()
+    with stack(folder, given.tenants, [target]) as (airflow, url):
+        print(f"Running {target.dag_id} for {given.tenants} tenants ...", flush=True)
+        result, ids = run(airflow, url, given.tenants, folder, target)
         if given.up:
             report(result, ids)
             print(f"\nAirflow:  {airflow.url}\nEmulator: {url}\nCtrl-C ends both.", flush=True)
@@ -194,7 +175,7 @@ def main() -> int:
                 signal.pause()
     if not given.up:
         report(result, ids)
-    return 0 if result.failed == 0 and result.xcom_ids == given.tenants else 1
+    return 0 if result.failed == 0 and result.xcom_ids == result.dashboards == given.tenants else 1
 
 
 if __name__ == "__main__":

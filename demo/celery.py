@@ -22,9 +22,10 @@ import requests
 import sqlalchemy as sa
 
 from demo import services, warehouse
-from demo.__main__ import ROOT, Credentials, emulator
+from demo.__main__ import ROOT, emulator
 from demo.accounting import Listed, account
 from demo.local_airflow import COMPONENTS, FINISHED, LocalAirflow
+from demo.targets import Credentials
 
 DAG_ID = "provision_at_scale"
 WORKERS = ("worker-1", "worker-2")

@@ -1,4 +1,4 @@
-"""``make ui-check``: fill in the connection form in Airflow's own UI, save it, and test the connection.
+"""``make ui-check``: fill in each connection form in Airflow's own UI, save it, and test the connection.
 
 Drives headless Chromium against a real Airflow and the emulator; leaves screenshots in ``build/ui``.
 """
@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
 
-from demo.__main__ import ROOT, Credentials, emulator
+from demo.__main__ import ROOT, emulator
 from demo.local_airflow import LocalAirflow
+from demo.targets import Credentials
 
-CONN_ID = "databrain_form"
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -26,44 +28,74 @@ CHROMIUM_FLAGS = [
 ]
 
 
-def fill_in(page: Page, airflow_url: str, databrain_url: str, credentials: Credentials, pictures: Path) -> None:
-    """Add a connection of type Databrain through the form, as a person would."""
+@dataclass(frozen=True)
+class Form:
+    """One connection type.
+
+    :param option: what the list of types calls it.
+    :param extra: fields of its own, by name.
+    """
+
+    conn_type: str
+    option: str
+    path: str
+    password: str
+    extra: Mapping[str, str]
+
+    @property
+    def conn_id(self) -> str:
+        """The connection that is made."""
+        return f"{self.conn_type}_form"
+
+
+def forms(credentials: Credentials) -> list[Form]:
+    """The three types."""
+    databrain = {"service_token": credentials.service_token, "workspace_name": "analytics"}
+    return [
+        Form("databrain", "Databrain", "", credentials.api_key, databrain),
+        Form("posthog", "PostHog", "", credentials.posthog_key, {"project_id": "1"}),
+        Form("conduit", "Conduit", "/v2", credentials.conduit_token, {}),
+    ]
+
+
+def fill_in(page: Page, airflow_url: str, form: Form, server: str, pictures: Path) -> None:
+    """Add a connection through the form, as a person would."""
     page.goto(f"{airflow_url}/connections")
     page.get_by_role("button", name="Add Connection").first.click()
     dialog = page.get_by_role("dialog")
-    dialog.locator('input[name="connection_id"]').fill(CONN_ID)
+    dialog.locator('input[name="connection_id"]').fill(form.conn_id)
     dialog.get_by_role("combobox").first.click()
-    page.keyboard.type("databrain")
-    page.get_by_role("option", name="Databrain", exact=True).click()
-    host, _, port = databrain_url.rpartition(":")
-    dialog.locator('input[name="host"]').fill(host)
+    page.keyboard.type(form.conn_type)
+    page.get_by_role("option", name=form.option, exact=True).click()
+    host, _, port = server.rpartition(":")
+    dialog.locator('input[name="host"]').fill(host + form.path)
     # Without a port, Airflow 3.3.2 refuses to test any saved connection (apache/airflow#73298).
     dialog.locator('input[name="port"]').fill(port)
-    dialog.locator('input[name="password"]').fill(credentials.api_key)
-    page.screenshot(path=pictures / "1-standard-fields.png", full_page=True)
+    dialog.locator('input[name="password"]').fill(form.password)
+    page.screenshot(path=pictures / f"{form.conn_type}-1-standard-fields.png", full_page=True)
     extra = dialog.get_by_role("button", name="Extra Fields", exact=True)
     if extra.count():
         extra.click()
-    dialog.locator('input[name="element_service_token"]').fill(credentials.service_token)
-    dialog.locator('input[name="element_workspace_name"]').fill("analytics")
-    page.screenshot(path=pictures / "2-own-fields.png", full_page=True)
+    for name, value in form.extra.items():
+        dialog.locator(f'input[name="element_{name}"]').fill(value)
+    page.screenshot(path=pictures / f"{form.conn_type}-2-own-fields.png", full_page=True)
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_be_hidden()
 
 
-def press_test_button(page: Page, pictures: Path) -> dict[str, object]:
+def press_test_button(page: Page, form: Form, pictures: Path) -> dict[str, object]:
     """Press the saved connection's test button; returns what Airflow answered."""
-    row = page.get_by_role("row", name=CONN_ID)
+    row = page.get_by_role("row", name=form.conn_id)
     with page.expect_response("**/connections/test") as answered:
         row.get_by_role("button", name="Test Connection").click()
     verdict: dict[str, object] = answered.value.json()
     row.hover()
-    page.screenshot(path=pictures / "3-tested.png", full_page=True)
+    page.screenshot(path=pictures / f"{form.conn_type}-3-tested.png", full_page=True)
     return verdict
 
 
 def main() -> int:
-    """Run the check; 1 where the saved connection does not test well."""
+    """Run the check; 1 where a saved connection does not test well."""
     chromium = shutil.which("chromium")
     if chromium is None:
         print("chromium is needed: apt-get install chromium", file=sys.stderr)
@@ -76,11 +108,17 @@ def main() -> int:
     with emulator(folder, credentials) as url, airflow, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 1400})
-        fill_in(page, airflow.url, url, credentials, folder)
-        verdict = press_test_button(page, folder)
+        verdicts = []
+        for form in forms(credentials):
+            fill_in(page, airflow.url, form, url, folder)
+            verdicts.append(press_test_button(page, form, folder))
+        page.goto(url)
+        page.screenshot(path=folder / "emulator.png", full_page=True)
         browser.close()
-    print(f"Airflow's verdict: {verdict}. Screenshots are in {folder}.")
-    return 0 if verdict.get("status") is True else 1
+    for verdict in verdicts:
+        print(f"Airflow's verdict: {verdict}")
+    print(f"Screenshots are in {folder}.")
+    return 0 if all(verdict.get("status") is True for verdict in verdicts) else 1
 
 
 if __name__ == "__main__":

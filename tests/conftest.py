@@ -20,8 +20,11 @@ from collections.abc import Iterator  # noqa: E402
 import pytest  # noqa: E402
 
 from airflow_provider_databrain.api import retry  # noqa: E402
-from airflow_provider_databrain.emulator.server import Emulator  # noqa: E402
+from airflow_provider_databrain.emulator.faults import Behaviour  # noqa: E402
+from airflow_provider_databrain.emulator.posthog_checks import Key  # noqa: E402
+from airflow_provider_databrain.emulator.server import POSTHOG_SCOPES, Emulator  # noqa: E402
 from tests.conduit import Conduit, set_conduit_connection  # noqa: E402
+from tests.posthog import sent, set_posthog_connection  # noqa: E402
 from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection  # noqa: E402
 
 
@@ -38,6 +41,30 @@ def connection(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """The emulator behind the Airflow connection ``databrain_default``, with both tokens."""
     set_connection(monkeypatch, emulator)
     return emulator
+
+
+@pytest.fixture(scope="session")
+def running_posthog() -> Iterator[Emulator]:
+    """One emulator for all tests of PostHog: starting and stopping it is most of their time."""
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def posthog(running_posthog: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """An emulated PostHog without dashboards behind the Airflow connection ``posthog_default``."""
+    control = running_posthog.control
+    # Over HTTP, so that whatever the last test began has come to its end.
+    sent(running_posthog)
+    running_posthog.posthog.clear()
+    running_posthog.posthog_keys.clear()
+    running_posthog.posthog_keys[running_posthog.posthog_key] = Key(POSTHOG_SCOPES)
+    control.set_faults([])
+    control.behaviour = Behaviour()
+    control.log.clear()
+    control.arrived.clear()
+    set_posthog_connection(monkeypatch, running_posthog)
+    return running_posthog
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 from airflow_provider_databrain.api.core import Endpoint, Request, Resend, Token, reader
 from airflow_provider_databrain.api.errors import (
@@ -25,7 +26,7 @@ from airflow_provider_databrain.api.errors import (
     NotFoundError,
     ServerError,
 )
-from airflow_provider_databrain.api.models import check_id, filled, json_body, wire
+from airflow_provider_databrain.api.models import check_id, json_body, wire
 from airflow_provider_databrain.api.posthog_models import (
     Collaborator,
     Dashboard,
@@ -49,6 +50,7 @@ _CODES: dict[str, type[ApiError]] = {
     "AUTHENTICATION_FAILED": AuthenticationError,
     "KEY_NOT_ALLOWED": AuthenticationError,  # ours, see _find_error
     "PERMISSION_DENIED": NotAllowedError,
+    "PLAN_LACKS_FEATURE": NotAllowedError,  # ours
     "ALREADY_COLLABORATOR": AlreadyExistsError,  # ours
     "NOT_FOUND": NotFoundError,
     "REQUIRED": InvalidRequestError,
@@ -60,6 +62,7 @@ _CODES: dict[str, type[ApiError]] = {
     "ERROR": ServerError,
 }
 _KEY_WORDS = re.compile(r"required scope|personal api key access|access to the requested project", re.IGNORECASE)
+_PLAN_WORDS = re.compile(r"requires the .+ feature", re.IGNORECASE)
 
 
 def _find_error(payload: object) -> tuple[str | None, str] | None:
@@ -70,7 +73,8 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
     if not isinstance(payload, Mapping):
         return None
     if set(payload) in ({"error"}, {"detail"}):
-        return None, str(next(iter(payload.values())))
+        text = str(next(iter(payload.values())))
+        return "PLAN_LACKS_FEATURE" if _PLAN_WORDS.search(text) else None, text
     if not {"type", "code", "detail"} <= set(payload):
         return None
     code, detail = str(payload["code"]), " ".join(str(payload["detail"]).split())
@@ -255,13 +259,13 @@ def add_collaborator(dashboard_id: int, user_uuid: str) -> Request[Collaborator]
 
     :raises AlreadyExistsError: is one already; with ``after_ambiguous`` by an earlier try of this call.
     """
-    body = {"level": 37, "user_uuid": filled(user_uuid, "user_uuid")}
+    body = {"level": 37, "user_uuid": _uuid(user_uuid)}
     return Request(ADD_COLLABORATOR, _read_collaborator, body=json_body(body), **_about(dashboard_id))
 
 
 def remove_collaborator(dashboard_id: int, user_uuid: str) -> Request[None]:
     """Undo ``add_collaborator``; a ``NotFoundError`` where the member is none."""
-    return Request(REMOVE_COLLABORATOR, _nothing, **_about(dashboard_id, user_uuid=filled(user_uuid, "user_uuid")))
+    return Request(REMOVE_COLLABORATOR, _nothing, **_about(dashboard_id, user_uuid=_uuid(user_uuid)))
 
 
 def get_sharing(dashboard_id: int) -> Request[Sharing]:
@@ -381,6 +385,8 @@ def check_template(template: Mapping[str, Any]) -> Mapping[str, Any]:
     :raises ValueError: it lacks something.
     """
     kinds = {"template_name": str, "dashboard_description": str, "dashboard_filters": Mapping, "tiles": list}
+    if not isinstance(template, Mapping):
+        raise ValueError("template is no object")
     wrong = [name for name, kind in kinds.items() if not isinstance(template.get(name), kind)]
     if wrong:
         raise ValueError(f"template: {', '.join(wrong)} missing or of a wrong type")
@@ -402,6 +408,13 @@ def public_url(base_url: str, sharing: Sharing, *, embedded: bool = False) -> st
 def _about(dashboard_id: int, **more: str) -> dict[str, Any]:
     identifier = str(check_id(dashboard_id, "dashboard_id"))
     return {"path": {"dashboard_id": identifier, **more}, "dashboard": identifier}
+
+
+def _uuid(value: str) -> str:
+    try:
+        return str(UUID(value))
+    except (ValueError, AttributeError, TypeError):
+        raise ValueError(f"user_uuid is {value!r}; it is the UUID of a member") from None
 
 
 def _offset(address: str) -> int | None:

@@ -6,9 +6,9 @@ each release, so that unknown ones are kept and every known one but ``id`` may b
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from airflow_provider_databrain.api.core import Received
 from airflow_provider_databrain.api.models import Extensible
@@ -56,6 +56,12 @@ class NewDashboard(DashboardChange):
     duplicate_tiles: bool | None = None
     create_in_folder: str | None = Field(default=None, alias="_create_in_folder")
 
+    @model_validator(mode="after")
+    def _without_tiles(self) -> Self:
+        if self.tiles is not None:
+            raise ValueError("tiles: PostHog ignores them at creation; add them by an update")
+        return self
+
 
 class SharingSettings(Extensible):
     """How a shared dashboard looks."""
@@ -77,13 +83,21 @@ class PostHogModel(Received):
     model_config = ConfigDict(alias_generator=None)
 
 
+class InsightPlace(PostHogModel):
+    """A dashboard that shows an insight."""
+
+    dashboard_id: int
+    deleted: bool | None = None
+
+
 class Insight(PostHogModel):
-    """An insight; ``dashboards`` are the ids of those that show it."""
+    """An insight; ``dashboards`` are the ids of those that show it, ``dashboard_tiles`` say the same of late."""
 
     id: int
     short_id: str | None = None
     name: str | None = None
     dashboards: list[int] | None = None
+    dashboard_tiles: list[InsightPlace] | None = None
 
 
 class Tile(PostHogModel):
@@ -110,6 +124,7 @@ class Dashboard(PostHogModel):
     creation_mode: str | None = None
     last_refresh: str | None = None
     restriction_level: int | None = None
+    filters: JsonValue = None
     tiles: list[Tile] | None = None
 
 

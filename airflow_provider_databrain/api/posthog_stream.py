@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,17 +71,20 @@ class TileStream:
         self._rest = b""
         self.complete = False
 
-    def feed(self, chunk: bytes) -> list[Event]:
-        """The events that a piece completes.
+    def feed(self, chunk: bytes) -> Iterator[Event]:
+        """The events that a piece completes, up to the one that is an error. Take all before the next piece.
 
         :raises StreamFailedError: PostHog gave up.
         :raises MalformedAnswerError: an event is not what PostHog documents, or too large.
         """
-        self._rest += chunk.replace(b"\r\n", b"\n")
-        *frames, self._rest = self._rest.split(b"\n\n")
+        # A line's end may come in two pieces.
+        *frames, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
         if len(self._rest) > MOST_BYTES:
             raise self._about(MalformedAnswerError("an event of the stream is too large", transient=False))
-        return [event for frame in frames if (event := self._read(frame)) is not None]
+        for frame in frames:
+            event = self._read(frame)
+            if event is not None:
+                yield event
 
     def close(self) -> None:
         """Call it at the end of the bytes.
@@ -98,7 +102,7 @@ class TileStream:
             return self._event(json.loads(data))
         except MalformedAnswerError as malformed:
             raise self._about(malformed) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise self._about(MalformedAnswerError("an event of the stream is no JSON of the known shape")) from None
 
     def _event(self, payload: Any) -> Event | None:

@@ -16,12 +16,14 @@ _HTML = "<html><body><h1>Bad gateway</h1></body></html>"
 class Dialect:
     """One API's words.
 
-    :param error: makes the body of an error from a status, a code and a message.
+    :param limited: makes the body of a 429 from the seconds to wait.
+    :param error: makes the body of another error from a status, a code and a message.
     :param wrong: a body of another shape than any answer.
     :param cut: the beginning of a body.
     :param whole_seconds: ``Retry-After`` is a whole number, rounded up.
     """
 
+    limited: Callable[[str], dict[str, Any]]
     error: Callable[[int, str, str], dict[str, Any]]
     wrong: dict[str, Any]
     cut: str
@@ -30,7 +32,7 @@ class Dialect:
     def too_many(self, seconds: float) -> Response:
         """429: come back after so many seconds."""
         wait = str(math.ceil(seconds)) if self.whole_seconds else f"{seconds:.3f}".rstrip("0").rstrip(".")
-        return JSONResponse(self.error(429, wait, "Too many requests"), 429, {"Retry-After": wait})
+        return JSONResponse(self.limited(wait), 429, {"Retry-After": wait})
 
     def read_only(self) -> Response:
         """403: nothing may be changed."""
@@ -47,27 +49,44 @@ class Dialect:
         return JSONResponse(self.error(500, "INTERNAL_SERVER_ERROR", "Internal server error"), 500)
 
 
-def _databrain(status: int, code: str, message: str) -> dict[str, Any]:
-    return {"error": {"code": "RATE_LIMITED" if status == 429 else code, "message": message}}
+def _databrain(_status: int, code: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message}}
 
 
-def _posthog(status: int, code: str, message: str) -> dict[str, Any]:
-    if status == 429:
-        plural = "" if code == "1" else "s"
-        detail = f"Request was throttled. Expected available in {code} second{plural}."
-        return {"type": "throttled_error", "code": "throttled", "detail": detail, "attr": None}
+def _posthog_limited(wait: str) -> dict[str, Any]:
+    detail = f"Request was throttled. Expected available in {wait} second{'' if wait == '1' else 's'}."
+    return {"type": "throttled_error", "code": "throttled", "detail": detail, "attr": None}
+
+
+def _posthog(status: int, _code: str, message: str) -> dict[str, Any]:
     if status == 403:
         return {"type": "authentication_error", "code": "permission_denied", "detail": message, "attr": None}
     return {"type": "server_error", "code": "error", "detail": "A server error occurred.", "attr": None}
 
 
-def _conduit(status: int, code: str, message: str) -> dict[str, Any]:
-    return {"code": "rate_limited" if status == 429 else code.lower(), "message": message}
+def _conduit(_status: int, code: str, message: str) -> dict[str, Any]:
+    return {"code": code.lower(), "message": message}
 
 
-DATABRAIN = Dialect(_databrain, {"id": ["?"], "data": "?", "error": None}, '{"id": "client-')
-POSTHOG = Dialect(_posthog, {"id": ["?"], "results": "?", "tiles": "?"}, '{"id": 4, "name": "', whole_seconds=True)
-CONDUIT = Dialect(_conduit, {"id": ["?"], "data": "?"}, '{"id": 4, "name": "')
+DATABRAIN = Dialect(
+    limited=lambda _: _databrain(429, "RATE_LIMITED", "Too many requests"),
+    error=_databrain,
+    wrong={"id": ["?"], "data": "?", "error": None},
+    cut='{"id": "client-',
+)
+POSTHOG = Dialect(
+    limited=_posthog_limited,
+    error=_posthog,
+    wrong={"id": ["?"], "results": "?", "tiles": "?"},
+    cut='{"id": 4, "name": "',
+    whole_seconds=True,
+)
+CONDUIT = Dialect(
+    limited=lambda _: _conduit(429, "RATE_LIMITED", "Too many requests"),
+    error=_conduit,
+    wrong={"id": ["?"], "data": "?"},
+    cut='{"id": 4, "name": "',
+)
 
 
 def of(path: str) -> Dialect | None:

@@ -35,7 +35,7 @@ class PostHogRefusalError(Exception):
 
 def refusal(status: int, code: str, detail: str, attr: str | None = None) -> PostHogRefusalError:
     """An error in the usual envelope."""
-    kind = _TYPES.get(status, "invalid_request")
+    kind = "invalid_request" if code == "parse_error" else _TYPES.get(status, "invalid_request")
     return PostHogRefusalError(status, {"type": kind, "code": code, "detail": detail, "attr": attr})
 
 

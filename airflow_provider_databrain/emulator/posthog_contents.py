@@ -130,7 +130,7 @@ class Contents:
         *,
         insight: int | None = None,
         text: int | None = None,
-        layouts: dict[str, Any] | None = None,
+        layouts: object = None,
         color: str | None = None,
     ) -> int:
         """Put an insight or a text on a dashboard; gives the tile's id."""
@@ -139,7 +139,7 @@ class Contents:
             dashboard,
             insight,
             text,
-            json.dumps(layouts or {}),
+            json.dumps(layouts if isinstance(layouts, dict) else {}),
             color,
         )
 
@@ -191,6 +191,6 @@ class Contents:
         ]
 
 
-def _position(layout: object) -> tuple[float, float]:
-    found = layout if isinstance(layout, dict) else {}
-    return found.get("y", _NOWHERE), found.get("x", _NOWHERE)
+def _position(layout: object) -> tuple[float, ...]:
+    places = [layout.get(axis) for axis in "yx"] if isinstance(layout, dict) else [None, None]
+    return tuple(place if isinstance(place, int | float) else _NOWHERE for place in places)

@@ -36,7 +36,12 @@ def _change(contents: Contents, dashboard: int, member: str, item: dict[str, Any
     if item.get("deleted"):
         contents.remove_tile(tile.id)
         return
-    contents.arrange_tile(tile.id, layouts=item.get("layouts", tile.layouts), color=item.get("color", tile.color))
+    layouts = item.get("layouts")
+    contents.arrange_tile(
+        tile.id,
+        layouts=layouts if isinstance(layouts, dict) else tile.layouts,
+        color=item.get("color", tile.color),
+    )
     text = item.get("text")
     # The text is told by an id of its own; without that it stays as it is.
     if text and tile.text and text.get("id") == tile.text.id:

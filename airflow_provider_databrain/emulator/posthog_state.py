@@ -102,6 +102,11 @@ class PostHogState:
         """Close the file."""
         self._store.close()
 
+    def clear(self) -> None:
+        """Forget all dashboards and what is on them; projects and members stay."""
+        for table in ("dashboards", "insights", "texts", "tiles", "collaborators", "shares", "passwords"):
+            self._store.change(f"DELETE FROM posthog_{table}")  # noqa: S608
+
     def add_project(self, project: int, name: str) -> None:
         """Add a project; one that is there stays as it is."""
         self._store.insert("INSERT OR IGNORE INTO posthog_projects VALUES (?, ?)", project, name)

@@ -54,9 +54,12 @@ class Store:
         self._db.executescript(SCHEMA)
 
     def rows(self, statement: str, *values: object) -> list[Any]:
-        """What a query finds."""
+        """What a query finds; for an id beyond SQLite's integers, nothing."""
         with self._lock:
-            return self._db.execute(statement, values).fetchall()
+            try:
+                return self._db.execute(statement, values).fetchall()
+            except OverflowError:
+                return []
 
     def insert(self, statement: str, *values: object) -> int:
         """Insert one row; gives its id."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing, closing
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -133,7 +133,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
     update_insight = sync_method(api.update_insight)
     aupdate_insight = async_method(api.update_insight)
 
-    def stream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> Iterator[Event]:
+    def stream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> Generator[Event, None, None]:
         """A dashboard and its tiles, as PostHog calculates them; see ``api.posthog_stream``.
 
         :raises StreamCutError: the stream ended before it was complete.
@@ -146,7 +146,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
                 yield from stream.feed(chunk)
         stream.close()
 
-    async def astream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> AsyncIterator[Event]:
+    async def astream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> AsyncGenerator[Event, None]:
         """As ``stream_tiles``."""
         request = api.stream_tiles(dashboard_id, layout_size=layout_size)
         stream = TileStream(request)
@@ -162,6 +162,10 @@ class PostHogHook(ApiHook[PostHogExtras]):
         :param embedded: the form for an iframe.
         """
         return api.public_url(self.server.base_url, self.get_sharing(dashboard_id), embedded=embedded)
+
+    async def apublic_url(self, dashboard_id: int, *, embedded: bool = False) -> str | None:
+        """As ``public_url``."""
+        return api.public_url(self.server.base_url, await self.aget_sharing(dashboard_id), embedded=embedded)
 
     def test_connection(self) -> tuple[bool, str]:
         """List one dashboard, which needs nothing but the scope dashboard:read."""

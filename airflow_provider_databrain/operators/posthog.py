@@ -185,30 +185,33 @@ class CreatePostHogDashboardFromTemplateOperator(PostHogOperator):
 
     def execute(self, context: Context) -> int:
         """Find or create; returns the dashboard's id."""
-        from airflow_provider_databrain.api.posthog_calls import mark_of, with_mark, with_that_mark
+        from airflow_provider_databrain.api.posthog import check_template
+        from airflow_provider_databrain.api.posthog_calls import mark_of, with_that_mark
 
         if self.method not in ("auto", "template", "build"):
             raise ValueError(f"method is {self.method!r}; it is 'auto', 'template' or 'build'. Nothing was sent.")
+        check_template(self.template)
         mark = mark_of(self.key or own_key(context))
         if found := with_that_mark(self.hook.list_dashboards(), mark):
             self.log.info("Dashboard %d was there", found[0].id)
             return self.note(found[0].id)
-        described = with_mark(self.template.get("dashboard_description"), mark)
-        tags = [*(self.template.get("tags") or ()), mark]
-        return self.note(self._create({**self.template, "dashboard_description": described, "tags": tags}).id)
+        return self.note(self._create(mark).id)
 
-    def _create(self, template: Mapping[str, Any]) -> Dashboard:
+    def _create(self, mark: str) -> Dashboard:
         from airflow_provider_databrain.api.errors import AuthenticationError
+        from airflow_provider_databrain.api.posthog_calls import with_mark
 
-        if self.method == "build":
-            return self.hook.build_dashboard(template)
-        try:
-            return self.hook.create_from_template_json(template)
-        except AuthenticationError as refused:
-            if self.method == "template" or refused.status != 403:
-                raise
-            self.log.info("The key has scopes: the dashboard is built step by step")
-            return self.hook.build_dashboard(template)
+        if self.method != "build":
+            described = with_mark(self.template["dashboard_description"], mark)
+            tags = [*(self.template.get("tags") or ()), mark]
+            marked = {**self.template, "dashboard_description": described, "tags": tags}
+            try:
+                return self.hook.create_from_template_json(marked)
+            except AuthenticationError as refused:
+                if self.method == "template" or refused.status != 403:
+                    raise
+                self.log.info("The key has scopes: the dashboard is built step by step")
+        return self.hook.build_dashboard(self.template, mark=mark)
 
 
 class UpdatePostHogDashboardOperator(OneDashboardOperator):
@@ -442,7 +445,7 @@ def _fields(operator: Any) -> dict[str, Any]:
     """What was given of ``FIELDS``."""
     given = {name: getattr(operator, name) for name in FIELDS if getattr(operator, name) is not None}
     if "tags" in given:
-        given["tags"] = list(given["tags"])
+        given["tags"] = [given["tags"]] if isinstance(given["tags"], str) else list(given["tags"])
     if "restriction_level" in given:
         given["restriction_level"] = whole(given["restriction_level"], "restriction_level")
     return given

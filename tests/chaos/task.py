@@ -15,19 +15,32 @@ from typing import Any, TypedDict
 
 from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator
 from airflow_provider_databrain.api import retry
-from airflow_provider_databrain.operators import provisioning
+from airflow_provider_databrain.operators import conduit, posthog, provisioning
 
 # What operators import late, imported before the first fork.
-from airflow_provider_databrain.provisioning import crew, intake, journal, ledger, meter, removal, runner  # noqa: F401
-from airflow_provider_databrain.provisioning.targets import databrain  # noqa: F401
+from airflow_provider_databrain.provisioning import (  # noqa: F401
+    crew,
+    intake,
+    journal,
+    ledger,
+    meter,
+    removal,
+    runner,
+    targets,
+)
+from airflow_provider_databrain.provisioning.targets import conduit as _conduit  # noqa: F401
+from airflow_provider_databrain.provisioning.targets import databrain as _databrain  # noqa: F401
+from airflow_provider_databrain.provisioning.targets import posthog as _posthog  # noqa: F401
 from airflow_provider_databrain.transport import aio  # noqa: F401
+
+OPERATORS = {"conduit": conduit, "posthog": posthog, "provisioning": provisioning}
 
 
 class Job(TypedDict):
     """One task to run."""
 
     operator: str
-    """Class name in ``operators.provisioning``."""
+    """Module and class name, below ``operators``."""
     arguments: dict[str, Any]
     connections: dict[str, str]
     """Connection id to its JSON."""
@@ -61,7 +74,8 @@ def run(job: Job) -> int:
     retry.BACKOFF_SECONDS = 0.001
     journal.LINGER_SECONDS = job["linger"]
     task_instance = TaskInstance(job["run_id"], job["try_number"])
-    kind = getattr(provisioning, job["operator"])
+    module, _, name = job["operator"].partition(".")
+    kind = getattr(OPERATORS[module], name)
     outcome: dict[str, Any] = {}
     try:
         operator: BaseOperator = kind(task_id="chaos", **job["arguments"])

@@ -19,6 +19,7 @@ from airflow_provider_databrain.provisioning.journal import LINGER_SECONDS
 from tests.chaos.killer import Tasks, Tripwire
 from tests.chaos.task import Job
 from tests.chaos.vendor import DatabrainVendor, Vendor
+from tests.chaos.vendors import ConduitVendor, PostHogVendor
 from tests.support import ODD_IDS
 
 TENANTS = [*ODD_IDS, *(f"t{number:03}" for number in range(300 - len(ODD_IDS)))]
@@ -50,9 +51,10 @@ def rounds(vendor: Vendor) -> Iterator[Round]:
     """Where each round kills: at once, at any of its requests (faults cost a third more of them), or after the last."""
     for number in range(ROUNDS):
         chance = random.Random(SEED + number)
-        kind = "removal" if number in REMOVALS else "update" if number % 3 == 2 else "creation"
+        changing = number % 3 == 2 and vendor.changes_per_update
+        kind = "removal" if number in REMOVALS else "update" if changing else "creation"
         changes = {
-            "creation": len(TENANTS),
+            "creation": len(TENANTS) * vendor.changes_per_creation,
             "update": len(TENANTS) * vendor.changes_per_update,
             "removal": len(TENANTS) - STAYING,
         }[kind]
@@ -90,8 +92,8 @@ class Play:
         """The task that is killed and tried again."""
         if self.what.kind != "removal":
             return self._provisioning(self.wanted, "second", try_number)
-        bounds = {"max_deletions": None, "max_deletion_fraction": 1.0, "mode": "full", "delete": "dashboard"}
-        return self._job(self.vendor.remove, bounds, "second", try_number)
+        bounds = {"max_deletions": None, "max_deletion_fraction": 1.0, "mode": "full"}
+        return self._job(self.vendor.remove, {**bounds, **self.vendor.removal}, "second", try_number)
 
     @property
     def wanted(self) -> int:
@@ -179,9 +181,10 @@ def check(play: Play) -> None:
     assert set(counts) <= ({"updated"} if play.what.kind == "update" else {"created", "adopted"}), told
 
 
-@pytest.fixture
-def vendor(emulator: Emulator) -> Vendor:
-    return DatabrainVendor(emulator)
+@pytest.fixture(params=[DatabrainVendor, PostHogVendor, ConduitVendor], ids=["databrain", "posthog", "conduit"])
+def vendor(emulator: Emulator, request: pytest.FixtureRequest) -> Vendor:
+    made: Vendor = request.param(emulator)
+    return made
 
 
 def test_a_killed_task_is_made_good_by_its_next_try(vendor: Vendor, tmp_path: Path) -> None:
@@ -195,6 +198,7 @@ def test_a_killed_task_is_made_good_by_its_next_try(vendor: Vendor, tmp_path: Pa
             assert code in (0, -signal.SIGKILL), play.told()
             if code and play.mid_run():
                 mid_run.append(what.number)
+            vendor.settle()
             vendor.disturb(on=True)
             assert play.run(play.job(2)) == 0, play.told()
             check(play)

@@ -24,12 +24,16 @@ class Vendor(Protocol):
     """A vendor's side of the kill test."""
 
     provision: str
-    """The operator's class name."""
+    """Module and class name of the operator, below ``operators``."""
     remove: str
+    removal: Mapping[str, Any]
+    """The remove operator's own arguments."""
     specs: tuple[Mapping[str, Any], Mapping[str, Any]]
     """What is made first, and what it is changed to."""
+    changes_per_creation: int
+    """Requests that make a tenant's dashboard."""
     changes_per_update: int
-    """Requests that lead from one spec to the other."""
+    """Requests that lead from one spec to the other; 0 where the vendor changes nothing."""
 
     def clear(self) -> None:
         """Forget everything."""
@@ -49,11 +53,14 @@ class Vendor(Protocol):
     def count(self) -> int:
         """How many dashboards there are, whosever."""
 
+    def settle(self) -> None:
+        """Before the next try: wait, where the vendor's target counts on the killed task's calls being over."""
+
     def spec_hash(self, tenant: str, spec: Mapping[str, Any]) -> str:
         """What the ledger shall hold."""
 
 
-def _filled(spec: Mapping[str, Any], tenant: str) -> dict[str, Any]:
+def filled(spec: Mapping[str, Any], tenant: str) -> dict[str, Any]:
     """The spec's own strings for one tenant, not by way of the provider's code."""
     return {
         key: value.replace("{tenant_id}", tenant) if isinstance(value, str) else value for key, value in spec.items()
@@ -63,8 +70,10 @@ def _filled(spec: Mapping[str, Any], tenant: str) -> dict[str, Any]:
 class DatabrainVendor:
     """Databrain."""
 
-    provision = "ProvisionTenantDashboardsOperator"
-    remove = "RemoveTenantDashboardsOperator"
+    provision = "provisioning.ProvisionTenantDashboardsOperator"
+    remove = "provisioning.RemoveTenantDashboardsOperator"
+    removal: Mapping[str, Any] = {"delete": "dashboard"}
+    changes_per_creation = 1
     specs: tuple[Mapping[str, Any], Mapping[str, Any]] = (
         SPEC,
         {
@@ -118,12 +127,15 @@ class DatabrainVendor:
             assert time.monotonic() < deadline, "an embed without a dashboard, or the other way round"
         return embeds
 
+    def settle(self) -> None:
+        pass
+
     def spec_hash(self, tenant: str, spec: Mapping[str, Any]) -> str:
-        return DatabrainTarget().desire(tenant, _filled(spec, tenant)).spec_hash
+        return DatabrainTarget().desire(tenant, filled(spec, tenant)).spec_hash
 
     def _is_correct(self, row: EmbedRow, spec: Mapping[str, Any]) -> bool:
         tenant = row.client_id
-        request = CreateDashboardEmbed.model_validate(_filled(spec, tenant))
+        request = CreateDashboardEmbed.model_validate(filled(spec, tenant))
         return (
             row.dashboard_id == f"client-{tenant}"
             and row.metadata.get(STAMP) == tenant

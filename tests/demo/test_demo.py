@@ -3,87 +3,127 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import requests
 
-from airflow_provider_databrain.emulator.state import State
-from demo.__main__ import DAG_ID, Result, run, stack
+from demo.__main__ import Result, run, stack
 from demo.local_airflow import LocalAirflow
+from demo.targets import TARGETS
 
 TENANTS = 60
+CHANGES = {"databrain": "dashboard-embeds", "posthog": "/api/projects/", "conduit": "/v2/"}
+"""What the path of each system's creating requests has in it."""
+SECRETS = {
+    "a PostHog dashboard's access token": "SELECT access_token FROM posthog_shares",
+    "a Conduit workspace's token": "SELECT token FROM conduit_workspaces",
+    "a Conduit dashboard's address": "SELECT share_key FROM conduit_dashboards",
+}
+"""What only the emulator's own file may hold."""
+
+
+@dataclass
+class Demo:
+    """What became of two runs for each system."""
+
+    folder: Path
+    results: dict[str, list[Result]] = field(default_factory=dict)
+    ids: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    pids: list[int] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Result], list[dict[str, str]], list[int]]:
-    """Two runs on one Airflow, the first of them with faults; gives folder, results, ids and process ids."""
-    folder = tmp_path_factory.mktemp("demo")
-    results: list[Result] = []
-    ids: list[dict[str, str]] = []
-    with stack(folder, TENANTS) as (airflow, url):
-        faults = [
-            {"kind": "reset_after", "every": 7, "path": "dashboard-embeds"},
-            {"kind": "error_after", "every": 5, "path": "dashboard-embeds"},
-            {"kind": "too_many", "every": 11, "path": "dashboard-embeds", "seconds": 0.1},
-        ]
-        requests.put(f"{url}/_emulator/faults", json=faults, timeout=10).raise_for_status()
-        for _ in range(2):
-            result, found = run(airflow, url, TENANTS)
-            results.append(result)
-            ids.append(found)
-        rendered = rendered_fields(airflow)
-        pids = airflow.pids()
-    (folder / "rendered.json").write_text(json.dumps(rendered))
-    return folder, results, ids, pids
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """All three systems on one Airflow, the first run of each with faults."""
+    done = Demo(tmp_path_factory.mktemp("demo"))
+    with stack(done.folder, TENANTS, TARGETS.values()) as (airflow, url):
+        rendered: list[object] = []
+        for name, target in TARGETS.items():
+            faults = [
+                {"kind": "reset_after", "every": 7, "path": CHANGES[name], "method": "POST"},
+                {"kind": "error_after", "every": 5, "path": CHANGES[name], "method": "POST"},
+                {"kind": "too_many", "every": 11, "path": CHANGES[name], "seconds": 0.1, "method": "POST"},
+            ]
+            requests.put(f"{url}/_emulator/faults", json=faults, timeout=10).raise_for_status()
+            both = [run(airflow, url, TENANTS, done.folder, target) for _ in range(2)]
+            done.results[name] = [result for result, _ in both]
+            done.ids[name] = [ids for _, ids in both]
+            rendered += rendered_fields(airflow, target.dag_id)
+        done.pids = airflow.pids()
+    (done.folder / "rendered.json").write_text(json.dumps(rendered))
+    return done
 
 
-def rendered_fields(airflow: LocalAirflow) -> list[object]:
+def rendered_fields(airflow: LocalAirflow, dag_id: str) -> list[object]:
     """What the UI shows as rendered fields, of every task instance of every run."""
     fields: list[object] = []
-    for dag_run in airflow.get(f"/dags/{DAG_ID}/dagRuns")["dag_runs"]:
-        fields += [one["rendered_fields"] for one in airflow.task_instances(DAG_ID, dag_run["dag_run_id"])]
+    for dag_run in airflow.get(f"/dags/{dag_id}/dagRuns")["dag_runs"]:
+        fields += [one["rendered_fields"] for one in airflow.task_instances(dag_id, dag_run["dag_run_id"])]
     return fields
 
 
-def test_the_first_run_creates_every_dashboard_in_spite_of_faults(
-    demo: tuple[Path, list[Result], list[dict[str, str]], list[int]],
-) -> None:
-    folder, [first, _], [ids, _], _ = demo
-    assert (first.created, first.adopted, first.failed, first.xcom_ids) == (TENANTS, 0, 0, TENANTS)
-    state = State(str(folder / "emulator.sqlite"))
-    assert {row.client_id: row.dashboard_id for row in state.embeds()} == ids
-    assert state.count_embeds() == TENANTS
-    state.close()
+def in_emulator(folder: Path, statement: str) -> list[tuple[str, ...]]:
+    """Rows of the emulator's own file."""
+    with closing(sqlite3.connect(folder / "emulator.sqlite")) as database:
+        return [tuple(map(str, row)) for row in database.execute(statement)]
 
 
-def test_the_second_run_makes_no_call(
-    demo: tuple[Path, list[Result], list[dict[str, str]], list[int]],
-) -> None:
-    _, [_, second], [first_ids, second_ids], _ = demo
+@pytest.mark.parametrize("system", TARGETS)
+def test_the_first_run_makes_every_dashboard_once_in_spite_of_faults(demo: Demo, system: str) -> None:
+    first, ids = demo.results[system][0], demo.ids[system][0]
+    assert (first.created, first.adopted, first.failed) == (TENANTS, 0, 0)
+    assert (first.xcom_ids, first.dashboards, len(set(ids.values()))) == (TENANTS, TENANTS, TENANTS)
+
+
+@pytest.mark.parametrize("system", TARGETS)
+def test_the_second_run_makes_no_call(demo: Demo, system: str) -> None:
+    second = demo.results[system][1]
     assert (second.created, second.adopted, second.unchanged, second.failed) == (0, 0, TENANTS, 0)
     assert second.api_calls == 0
-    assert second_ids == first_ids
+    assert demo.ids[system][1] == demo.ids[system][0]
 
 
-def test_no_token_is_in_any_file_that_the_demo_leaves(
-    demo: tuple[Path, list[Result], list[dict[str, str]], list[int]],
-) -> None:
+@pytest.mark.parametrize(
+    ("system", "statement"),
+    [
+        ("databrain", "SELECT client_id, dashboard_id FROM embeds"),
+        ("posthog", "SELECT json_extract(fields, '$.name'), id FROM posthog_dashboards WHERE NOT deleted"),
+        ("conduit", "SELECT w.ext_id, d.id FROM conduit_workspaces w JOIN conduit_dashboards d ON d.workspace = w.id"),
+    ],
+)
+def test_each_tenant_is_handed_its_own_dashboard(demo: Demo, system: str, statement: str) -> None:
+    theirs = {row[0]: row[1] for row in in_emulator(demo.folder, statement)}
+    ids = demo.ids[system][0]
+    if system == "posthog":
+        # There the spec gives the tenant's name.
+        ids = {f"Tenant {int(tenant.removeprefix('tenant-'))}": dashboard for tenant, dashboard in ids.items()}
+    assert theirs == ids
+
+
+def test_no_secret_is_in_any_file_that_the_demo_leaves(demo: Demo) -> None:
     """Logs, Airflow's database with XCom and rendered fields, the emulator's database and log."""
-    folder = demo[0]
-    credentials = folder / "credentials.json"
-    tokens = [token.encode() for token in json.loads(credentials.read_text()).values()]
-    searched = [path for path in folder.rglob("*") if path.is_file() and path != credentials]
+    credentials = demo.folder / "credentials.json"
+    tokens = dict.fromkeys(json.loads(credentials.read_text()).values(), "a credential")
+    theirs = {secret: name for name, statement in SECRETS.items() for (secret,) in in_emulator(demo.folder, statement)}
+    assert len(theirs) >= 3 * TENANTS
+    searched = [path for path in demo.folder.rglob("*") if path.is_file() and path != credentials]
     names = {path.name for path in searched}
     assert {"airflow.db", "emulator.sqlite", "emulator.log", "scheduler.log", "rendered.json"} <= names
     assert any(name.startswith("attempt=") for name in names)
-    assert [path for path in searched if any(token in path.read_bytes() for token in tokens)] == []
-    assert "client-{tenant_id}" in (folder / "rendered.json").read_text()
+    found = []
+    for path in searched:
+        content = path.read_bytes()
+        wanted = tokens if path.name.startswith("emulator.sqlite") else tokens | theirs
+        found += [(path, name) for secret, name in wanted.items() if secret.encode() in content]
+    assert found == []
+    assert "client-{tenant_id}" in (demo.folder / "rendered.json").read_text()
 
 
-def test_nothing_that_was_started_is_left_running(
-    demo: tuple[Path, list[Result], list[dict[str, str]], list[int]],
-) -> None:
+def test_nothing_that_was_started_is_left_running(demo: Demo) -> None:
     listed = subprocess.run(["ps", "-eo", "pgid="], capture_output=True, text=True, check=True)
-    assert set(demo[3]) & {int(line) for line in listed.stdout.split()} == set()
+    assert set(demo.pids) & {int(line) for line in listed.stdout.split()} == set()

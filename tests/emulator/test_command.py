@@ -16,9 +16,10 @@ import requests
 
 from airflow_provider_databrain.emulator.__main__ import main, parser
 from tests.emulator.client import CREATE, EMBEDS, WORKSPACES, body
+from tests.emulator.posthog_client import DASHBOARDS
 
 ROOT = Path(__file__).parents[2]
-KEY, SERVICE = "key-of-the-environment", "service-token-of-the-environment"
+KEY, SERVICE, POSTHOG = "key-of-the-environment", "service-token-of-the-environment", "phx_of_the_environment"
 
 
 @contextmanager
@@ -48,7 +49,11 @@ def get(url: str, path: str, token: str) -> requests.Response:
 
 
 def test_the_command_serves_this_machine_with_the_tokens_of_the_environment(tmp_path: Path) -> None:
-    tokens = {"DATABRAIN_EMULATOR_API_KEY": KEY, "DATABRAIN_EMULATOR_SERVICE_TOKEN": SERVICE}
+    tokens = {
+        "DATABRAIN_EMULATOR_API_KEY": KEY,
+        "DATABRAIN_EMULATOR_SERVICE_TOKEN": SERVICE,
+        "POSTHOG_EMULATOR_API_KEY": POSTHOG,
+    }
     with command(tmp_path, "--workspace", "first", **tokens) as (url, process):
         assert url.startswith("http://127.0.0.1:")
         assert get(url, WORKSPACES, SERVICE).json()["data"] == [{"name": "first"}]
@@ -57,12 +62,14 @@ def test_the_command_serves_this_machine_with_the_tokens_of_the_environment(tmp_
         )
         assert answer.json()["id"] == "client-acme"
         assert get(url, EMBEDS, SERVICE).status_code == 401
+        assert get(url, DASHBOARDS, POSTHOG).json()["results"] == []
         process.terminate()
         assert process.stdout is not None
         printed = process.stdout.read()
         process.wait(timeout=10)
     assert KEY not in printed
     assert SERVICE not in printed
+    assert POSTHOG not in printed
     assert (tmp_path / "databrain-emulator.sqlite").exists()
 
 
@@ -71,11 +78,15 @@ def test_without_tokens_in_the_environment_the_command_prints_some(
 ) -> None:
     monkeypatch.delenv("DATABRAIN_EMULATOR_API_KEY", raising=False)
     monkeypatch.delenv("DATABRAIN_EMULATOR_SERVICE_TOKEN", raising=False)
+    monkeypatch.delenv("POSTHOG_EMULATOR_API_KEY", raising=False)
     with command(tmp_path, "--db", "other.sqlite") as (url, process):
         assert process.stdout is not None
         key = process.stdout.readline().removeprefix("data app API key:").strip()
         service = process.stdout.readline().removeprefix("service token:").strip()
+        posthog = process.stdout.readline().removeprefix("PostHog API key:").strip()
         assert key != service
+        assert posthog.startswith("phx_")
+        assert get(url, DASHBOARDS, posthog).json()["count"] == 0
         assert get(url, EMBEDS, key).json() == {"data": [], "error": None}
         assert get(url, WORKSPACES, service).json()["data"] == [{"name": "analytics"}]
     assert (tmp_path / "other.sqlite").exists()
@@ -88,5 +99,11 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
 
 def test_help_names_the_variables_and_the_defaults() -> None:
     text = " ".join(parser().format_help().split())
-    for word in ("DATABRAIN_EMULATOR_API_KEY", "DATABRAIN_EMULATOR_SERVICE_TOKEN", "127.0.0.1", "8095"):
+    for word in (
+        "DATABRAIN_EMULATOR_API_KEY",
+        "DATABRAIN_EMULATOR_SERVICE_TOKEN",
+        "POSTHOG_EMULATOR_API_KEY",
+        "127.0.0.1",
+        "8095",
+    ):
         assert word in text

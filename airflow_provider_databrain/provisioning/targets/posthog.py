@@ -27,7 +27,8 @@ from airflow_provider_databrain.transport.aio import AsyncTransport
 
 NEW = "new"
 """In a spec hash: nothing has been said about sharing yet."""
-CHANGEABLE = ("name", "description", "pinned", "tags", "restriction_level", "filters", "variables")
+AT_CREATION = ("use_template", "use_dashboard", "duplicate_tiles", "create_in_folder")
+CHANGEABLE = tuple(name for name in NewDashboard.model_fields if name not in (*AT_CREATION, "tiles"))
 
 
 class ShareSpec(Sent):
@@ -110,7 +111,7 @@ class PostHogTarget:
         values = {name: getattr(spec, name) for name in NewDashboard.model_fields} | {"use_dashboard": origin}
         mark = calls.mark_of(f"{tenant}\n{spec.purpose}" if spec.purpose else tenant)
         new = calls.marked(NewDashboard.model_construct(**values), mark)
-        # Template and source only count at creation; what the spec does not say is the users' own.
+        # What the spec does not say is the users' own.
         said = {name: getattr(new, name) for name in CHANGEABLE if getattr(spec, name) is not None}
         wanted = Wanted(new, DashboardChange.model_construct(**said), spec.sharing, mark)
         return Desired(tenant, None, _Parts.of(wanted).text(), wanted)

@@ -1,0 +1,114 @@
+"""The comparison as a command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import requests
+
+from airflow_provider_databrain.emulator.compare.gaps import Gaps
+from airflow_provider_databrain.emulator.compare.ids import Ids, shown
+from airflow_provider_databrain.emulator.compare.recordings import Answer, Recording, load
+from airflow_provider_databrain.emulator.compare.shapes import differences
+from airflow_provider_databrain.emulator.faults import Behaviour
+from airflow_provider_databrain.emulator.posthog_checks import Key
+from airflow_provider_databrain.emulator.posthog_state import MEMBER
+from airflow_provider_databrain.emulator.server import Emulator
+
+OTHER_PROJECT = 99_999
+CAST = {
+    "key_all": Key(("*",)),
+    "key_dash_rw": Key(("dashboard:write",)),
+    "key_dash_r": Key(("dashboard:read",)),
+    "key_share_rw": Key(("sharing_configuration:write",)),
+    "key_none": Key(("action:read",)),
+    "key_member": Key(("*",), member=MEMBER),
+    "key_legacy": Key(None),
+    "key_other_project": Key(("*",), project=OTHER_PROJECT),
+}
+"""The keys that recordings name, each by ``Bearer phx_<name>``."""
+BODY_NOT_COMPARED = {"/shared/nope": "the page of the vendor's own web application"}
+"""Paths whose body is left out, and why."""
+
+
+class Replay:
+    """Sends recorded requests to an emulator and says what is different."""
+
+    def __init__(self, emulator: Emulator, recordings: Sequence[Recording]) -> None:
+        self._emulator = emulator
+        self._ids = Ids()
+        self._gaps = Gaps(emulator.posthog, self._ids)
+        emulator.posthog.add_project(OTHER_PROJECT, "Other project")
+        emulator.posthog_keys.update({f"phx_<{name}>": key for name, key in CAST.items()})
+        self._gaps.prepare(recordings)
+
+    def differences(self, recording: Recording) -> list[str]:
+        """Replay one request."""
+        if recording.key is not None and recording.key not in CAST:
+            return [f"key: there is no {recording.key!r} in the cast"]
+        if recording.answer.status == 429:
+            self._use_up_the_limit(recording)
+        else:
+            self._gaps.fill(recording)
+        answer = self._send(recording)
+        self._emulator.control.behaviour = Behaviour()
+        self._ids.learn(recording.answer.body, answer.body, shown(recording.path))
+        if recording.answer.streams and answer.streams:
+            self._ids.learn(recording.answer.events(), answer.events(), "dashboard")
+        return list(differences(recording.answer, answer, body=recording.path not in BODY_NOT_COMPARED))
+
+    def _use_up_the_limit(self, recording: Recording) -> None:
+        """Make the next request one too many, with the wait that was recorded."""
+        wait = float(recording.answer.headers.get("retry-after", "1"))
+        self._emulator.control.behaviour = Behaviour(rate_limit=1, window_seconds=wait)
+        self._send(recording)
+
+    def _send(self, recording: Recording) -> Answer:
+        data = recording.body if recording.data is None else json.dumps(self._ids.data(recording.data))
+        answer = requests.request(
+            recording.method,
+            self._emulator.url + self._ids.path(recording.path),
+            params=dict(recording.params),
+            headers=dict(recording.headers),
+            data=data,
+            timeout=30,
+            allow_redirects=False,
+        )
+        answer.encoding = "utf-8"
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        is_json = headers.get("content-type", "").startswith("application/json")
+        return Answer(answer.status_code, headers, answer.json() if is_json else answer.text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare; gives 1 where anything differs, else 0."""
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_databrain.emulator.compare",
+        description="Replays recorded requests to PostHog against the emulator and tells what it answers otherwise.",
+    )
+    parser.add_argument("folder", type=Path, help="recordings, one JSON file each, replayed in order of file name")
+    folder: Path = parser.parse_args(argv).folder
+    recordings = load(folder)
+    if not recordings:
+        parser.error(f"no recordings in {folder}")
+    different = 0
+    with Emulator() as emulator:
+        replay = Replay(emulator, recordings)
+        for recording in recordings:
+            found = replay.differences(recording)
+            different += bool(found)
+            left_out = BODY_NOT_COMPARED.get(recording.path)
+            note = f" (body not compared: {left_out})" if left_out else ""
+            print(f"{'differs' if found else 'same   '} {recording.file}{note}")
+            for line in found:
+                print(f"        {line}")
+    print(f"{len(recordings)} requests, {different} answered otherwise than recorded")
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Recorded requests and answers, one JSON file each."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STREAM = "text/event-stream"
+_FRAME = "data: "
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered.
+
+    :param headers: names in lower case.
+    :param body: parsed where it is JSON, else text.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def media(self) -> str:
+        """The content type without parameters; empty where there is none."""
+        return self.headers.get("content-type", "").split(";")[0]
+
+    @property
+    def streams(self) -> bool:
+        """Whether this is an event stream; errors that merely say so are none."""
+        return self.media == STREAM and self.status < 400
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events of a stream."""
+        frames = str(self.body).split("\n\n")
+        return [json.loads(frame.removeprefix(_FRAME)) for frame in frames if frame.startswith(_FRAME)]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A request and its answer.
+
+    :param file: the file's name without ending, by which recordings are ordered.
+    :param body: the request's, as it was sent; None for none.
+    :param data: the same, parsed, where it was JSON.
+    """
+
+    file: str
+    method: str
+    path: str
+    params: Mapping[str, Any]
+    headers: Mapping[str, str]
+    data: Any
+    body: str | None
+    answer: Answer
+
+    @property
+    def key(self) -> str | None:
+        """The name of the key that was used, in ``Bearer phx_<name>``."""
+        found = re.fullmatch(r"Bearer phx_<(\w+)>", self.headers.get("Authorization", ""))
+        return found[1] if found else None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the request was not refused."""
+        return self.answer.status < 400
+
+
+def load(folder: Path) -> list[Recording]:
+    """All recordings of a folder, in order."""
+    return [_recording(path) for path in sorted(folder.glob("*.json"))]
+
+
+def _recording(path: Path) -> Recording:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    request, response = document["request"], document["response"]
+    data = request.get("json")
+    return Recording(
+        file=path.stem,
+        method=request["method"],
+        path=request["path"],
+        params=request.get("params") or {},
+        headers=request.get("headers") or {},
+        data=data,
+        body=request.get("raw") if data is None else json.dumps(data),
+        answer=Answer(
+            status=response["status"],
+            headers={name.lower(): value for name, value in response.get("headers", {}).items()},
+            body=response.get("body", ""),
+        ),
+    )
