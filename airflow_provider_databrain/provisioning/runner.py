@@ -299,7 +299,9 @@ async def preview(
                 break
             try:
                 existing = await target.find(api, desired, ours=False)
-            except AlreadyExistsError as error:
+            except StoppedError:
+                break
+            except ApiError as error:
                 report.fail(desired.tenant, desired.dashboard_id, error)
                 continue
             action = "create" if existing is None else "adopt"
