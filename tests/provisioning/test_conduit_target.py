@@ -255,7 +255,9 @@ def test_a_tenant_with_the_ext_id_of_one_in_the_ledger_is_not_given_its_clone(ru
     first = runs.provision(spec=spec)
     # The others' rows are as they were: their specs are not looked at again.
     runs.change("INSERT INTO tenants VALUES ('t9', 't1', 1)")
-    with pytest.raises(ProvisioningError, match=r"(?s)1 of 9 tenants failed.*'t9': .*is tenant 't1''s by the ledger"):
+    with pytest.raises(
+        ProvisioningError, match=r"(?s)1 of 9 tenants failed.*'t9': .*by the ledger it belongs to tenant 't1'"
+    ):
         runs.provision(spec=spec)
     assert runs.last.pushed["return_value"] == first.pushed["return_value"]
     assert len(runs.conduit.clones()) == 8
@@ -573,6 +575,24 @@ def test_a_workspace_that_is_anothers_by_now_stays(runs: Runs, monkeypatch: pyte
         runs.remove()
     assert runs.last.pushed["counts"] == counts(deleted=1, failed=1)
     assert {row.id for row in listed()} == {int(i) for t, i in first.pushed["workspaces"].items() if t != "t3"}
+
+
+def test_a_workspace_in_which_another_tenant_has_its_clone_stays_until_both_go(runs: Runs) -> None:
+    runs.change("UPDATE tenants SET title = 'group'")
+    runs.change("DELETE FROM tenants WHERE tenant_id > 't1'")
+    # In one batch this is refused; two do not see each other.
+    for batch in ({"upto": "t0"}, {"after": "t0"}):
+        runs.provision(batch=batch, spec={**SPEC, "ext_id": "{title}", "name": "For {tenant_id}"})
+    [workspace] = runs.conduit.state.workspaces()
+    runs.change("UPDATE tenants SET active = 0 WHERE tenant_id = 't0'")
+    with pytest.raises(
+        ProvisioningError, match=f"by the ledger '{workspace.id}' belongs to tenant 't1' too; it was not"
+    ):
+        runs.remove()
+    assert runs.conduit.state.workspaces() == [workspace]
+    runs.change("UPDATE tenants SET active = 0")
+    assert runs.remove().pushed["counts"] == counts(deleted=2)
+    assert runs.conduit.state.workspaces() == []
 
 
 def test_a_workspace_that_is_disabled_already_counts_as_removed(runs: Runs) -> None:
