@@ -48,6 +48,13 @@ def in_ledger(path: Path, table: str = "tenant_dashboards") -> dict[str, str]:
         return dict(database.execute(live).fetchall())
 
 
+def rename_one_and_deactivate_one(path: Path) -> None:
+    """Change tenants 7 and 60 of the warehouse."""
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE tenants SET name = 'New name' WHERE tenant_id = 'tenant-00007'")
+        database.execute("UPDATE tenants SET is_active = 0 WHERE tenant_id = 'tenant-00060'")
+
+
 @pytest.fixture
 def tenants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The demo's warehouse behind the Airflow connection ``warehouse``."""
@@ -92,14 +99,6 @@ def run_example(airflow_database: None) -> Callable[..., Ran]:
         return Ran(str(dag_run.state), states, xcoms)
 
     return run
-
-
-@pytest.fixture
-def posthog(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """The emulator behind the Airflow connection ``posthog_default``."""
-    fields = {"conn_type": "posthog", "host": emulator.url, "password": emulator.posthog_key}
-    monkeypatch.setenv("AIRFLOW_CONN_POSTHOG_DEFAULT", json.dumps(fields))
-    return emulator
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,22 +9,15 @@ from airflow_provider_databrain.emulator.conduit import ConduitBehaviour
 from airflow_provider_databrain.emulator.faults import Fault
 from demo import warehouse
 from tests.conduit import Conduit
-from tests.dags.conftest import TENANTS, Ran, in_ledger
+from tests.dags.conftest import TENANTS, Ran, in_ledger, rename_one_and_deactivate_one
 
 DAG_ID = "provision_conduit_dashboards"
 LEDGER = "conduit_dashboards"
 
 
 def in_server(conduit: Conduit) -> dict[str, str]:
-    """``ext_id`` to the clone's id; each workspace has one clone, and each ``ext_id`` one workspace."""
-    rows = conduit.state.workspaces()
-    assert len({row.ext_id for row in rows}) == len(rows)
-    found = {}
-    for row in rows:
-        [clone] = conduit.state.dashboards(row.id)
-        assert (clone.name, clone.cloned_from) == ("Overview", 1)
-        found[str(row.ext_id)] = str(clone.id)
-    return found
+    """Tenant to the clone's id."""
+    return {tenant: clone for tenant, (clone, _) in conduit.clones().items()}
 
 
 def test_every_tenant_gets_its_workspace_with_a_clone_and_the_ids_come_back(
@@ -37,7 +29,7 @@ def test_every_tenant_gets_its_workspace_with_a_clone_and_the_ids_come_back(
     assert {row.ext_id: row.name for row in conduit.state.workspaces()} == {
         tenant: name for tenant, name, *_ in warehouse.rows(TENANTS)
     }
-    assert ran.merged("workspaces") == {str(row.ext_id): str(row.id) for row in conduit.state.workspaces()}
+    assert ran.merged("workspaces") == {tenant: workspace for tenant, (_, workspace) in conduit.clones().items()}
     assert [counts["created"] for counts in ran.values("provision", "counts")] == [100, 20]
     assert ran.values("provision", "urls") == []
     told = repr(ran.xcoms)
@@ -59,9 +51,7 @@ def test_an_inactive_tenant_costs_a_look_and_a_call_and_nothing_else(
     conduit: Conduit, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     first = run_example(DAG_ID)
-    with sqlite3.connect(tenants) as database:
-        database.execute("UPDATE tenants SET name = 'New name' WHERE tenant_id = 'tenant-00007'")
-        database.execute("UPDATE tenants SET is_active = 0 WHERE tenant_id = 'tenant-00060'")
+    rename_one_and_deactivate_one(tenants)
     conduit.control.arrived.clear()
     ran = run_example(DAG_ID)
     assert ran.state == "success"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from airflow_provider_databrain.api.models import wire
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from demo import warehouse
-from tests.dags.conftest import TENANTS, Ran, in_ledger
+from tests.dags.conftest import TENANTS, Ran, in_ledger, rename_one_and_deactivate_one
 from tests.support import embed
 
 DAG_ID = "provision_tenant_dashboards"
@@ -55,9 +54,7 @@ def test_a_changed_and_an_inactive_tenant_cost_a_call_each_and_nothing_else(
     connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     run_example(DAG_ID)
-    with sqlite3.connect(tenants) as database:
-        database.execute("UPDATE tenants SET name = 'New name' WHERE tenant_id = 'tenant-00007'")
-        database.execute("UPDATE tenants SET is_active = 0 WHERE tenant_id = 'tenant-00060'")
+    rename_one_and_deactivate_one(tenants)
     connection.control.log.clear()
     ran = run_example(DAG_ID)
     assert ran.state == "success"
