@@ -57,6 +57,7 @@ class DoublingTarget(TinyTarget):
         self._surveys = list(surveys)
         self._deletes = deletes
         self._place = place
+        self.places = place is not None
 
     def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[str]:
         return super().desire(tenant, fields)._replace(place=self._place)
@@ -300,3 +301,9 @@ async def test_two_tenants_with_one_place_are_refused_before_anything_is_sent(ve
         await run(target, ["t0", "t1"])
     assert vendor.calls == {}
     assert counts(await run(target, ["t0"])) == {"created": 1}
+    vendor.calls.clear()
+    # Nor is the place free where the first one has it already, and nothing of it has changed.
+    with pytest.raises(SpecError, match="tenants 't0' and 't1' would share the workspace 'x'"):
+        await run(target, ["t0", "t1"])
+    assert counts(await run(target, ["t0"])) == {"created": 1}
+    assert vendor.calls == {}

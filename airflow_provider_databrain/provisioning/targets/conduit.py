@@ -51,6 +51,7 @@ class ConduitTarget:
     once = True
     # A second clone could be seen, but not be deleted.
     may_double = False
+    places = True
 
     def __init__(self, *, scope: str) -> None:
         self.scope = scope

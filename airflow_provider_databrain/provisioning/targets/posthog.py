@@ -84,6 +84,7 @@ class PostHogTarget:
     system = "posthog"
     look_first = True
     may_double = True
+    places = False
     once = True
 
     def __init__(self, *, scope: str, base_url: str = "", delete_insights: bool = False) -> None:
