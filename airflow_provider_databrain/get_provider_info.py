@@ -69,7 +69,10 @@ def get_provider_info():  # type: ignore[no-untyped-def]
         "triggers": [
             {
                 "integration-name": "Databrain",
-                "python-modules": ["airflow_provider_databrain.triggers.databrain"],
+                "python-modules": [
+                    "airflow_provider_databrain.triggers.databrain",
+                    "airflow_provider_databrain.triggers.databrain_watch",
+                ],
             },
             {
                 "integration-name": "PostHog",

@@ -7,10 +7,12 @@ from types import TracebackType
 from typing import Any
 
 import pytest
+import requests
 
 from airflow_provider_databrain.api.conduit import ORGANIZATION_TOKEN
 from airflow_provider_databrain.api.core import Server
 from airflow_provider_databrain.emulator.conduit import ConduitBehaviour
+from airflow_provider_databrain.emulator.faults import Behaviour
 from airflow_provider_databrain.emulator.server import Emulator
 
 TOKEN = "organization-token-0123456789"
@@ -42,6 +44,27 @@ class Conduit:
         """The calls so far, each as method and path, with the number of times that it came."""
         found = [(method, path.removeprefix("/v2"), n) for (method, path), n in self.control.arrived.items()]
         return [f"{n} {method} {path}" for method, path, n in found]
+
+    def clones(self) -> dict[str, tuple[str, str]]:
+        """``ext_id`` to the ids of clone and workspace; each workspace has one clone, each ``ext_id`` one workspace."""
+        found: dict[str, tuple[str, str]] = {}
+        for row in self.state.workspaces():
+            [clone] = self.state.dashboards(row.id)
+            assert (clone.name, clone.cloned_from) == ("Overview", 1)
+            assert row.ext_id not in found
+            found[str(row.ext_id)] = (str(clone.id), str(row.id))
+        return found
+
+    def renew(self) -> None:
+        """Make it as good as fresh."""
+        # Over HTTP, so that whatever the last test began has come to its end.
+        requests.get(f"{self._emulator.url}/_emulator/requests", timeout=5)
+        self.state.clear()
+        self.state.behaviour = ConduitBehaviour()
+        self.control.set_faults([])
+        self.control.behaviour = Behaviour()
+        self.control.log.clear()
+        self.control.arrived.clear()
 
     def server(self, **changes: Any) -> Server:
         """A server value with the organization's token."""

@@ -67,13 +67,20 @@ def posthog(running_posthog: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emula
     return running_posthog
 
 
-@pytest.fixture
-def conduit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Conduit]:
-    """An emulator with one dashboard of the organization's, behind the Airflow connection ``conduit_default``."""
+@pytest.fixture(scope="session")
+def running_conduit() -> Iterator[Conduit]:
+    """One emulator for all tests of Conduit, as for PostHog."""
     with Conduit() as running:
-        running.state.add_dashboard("Sales")
-        set_conduit_connection(monkeypatch, host=running.url)
         yield running
+
+
+@pytest.fixture
+def conduit(running_conduit: Conduit, monkeypatch: pytest.MonkeyPatch) -> Conduit:
+    """An emulator with one dashboard of the organization's, behind the Airflow connection ``conduit_default``."""
+    running_conduit.renew()
+    running_conduit.state.add_dashboard("Sales")
+    set_conduit_connection(monkeypatch, host=running_conduit.url)
+    return running_conduit
 
 
 @pytest.fixture

@@ -203,14 +203,18 @@ def _find_or_create(
     try:
         created: Workspace = yield create
     except ApiError as error:
-        # A refusal may mean that somebody else has just made it.
-        if not error.ambiguous and not isinstance(error, AlreadyExistsError | InvalidRequestError):
+        if not may_be_there(error):
             raise
         found = workspace_with(ext_id, (yield listing))
         if found is None:
             raise
         return found
     return created
+
+
+def may_be_there(error: ApiError) -> bool:
+    """Whether, after this error of a create, a look may show the workspace. A refusal: somebody else made it."""
+    return error.ambiguous or isinstance(error, AlreadyExistsError | InvalidRequestError)
 
 
 def workspace_with(ext_id: str, workspaces: Iterable[Workspace]) -> Workspace | None:
@@ -287,6 +291,7 @@ def _made_with(ext_id: str) -> Callable[[object], Workspace]:
                 f"the new workspace {workspace.id} has the ext_id {workspace.ext_id!r}, not the one asked for; "
                 "disable it, and ask for an ext_id that Conduit keeps as it is",
                 transient=False,
+                ambiguous=False,
             )
         return workspace
 

@@ -127,13 +127,15 @@ class MalformedAnswerError(ApiError):
     """An answer that is not what the API documents: HTML, cut JSON, wrong types, too large.
 
     :param transient: False where the next answer would be the same (one that is too large).
+    :param ambiguous: False where it tells nevertheless what the server has done.
     """
 
-    ambiguous = True
-
-    def __init__(self, message: str, *, status: int | None = None, transient: bool = True) -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, transient: bool = True, ambiguous: bool = True
+    ) -> None:
         super().__init__(message, status=status)
         self.transient = transient
+        self.ambiguous = ambiguous
 
 
 def too_large(limit: int) -> MalformedAnswerError:

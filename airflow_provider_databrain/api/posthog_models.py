@@ -174,7 +174,7 @@ class Sharing(PostHogModel):
         (``created_at`` is None) it is another one in each answer and opens nothing; use ``token``.
     """
 
-    enabled: bool = False
+    enabled: bool
     created_at: str | None = None
     access_token: str | None = Field(default=None, repr=False)
     settings: dict[str, JsonValue] | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_databrain.api.core import Request, reader
-from airflow_provider_databrain.api.errors import ApiError, MalformedAnswerError
+from airflow_provider_databrain.api.errors import MESSAGE_LIMIT, ApiError, MalformedAnswerError
 from airflow_provider_databrain.api.posthog_models import Dashboard, Tile
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -64,10 +64,12 @@ class TileStream:
     """Reads a stream of tiles, whatever pieces it comes in.
 
     :param request: what it answers, for errors.
+    :param redact: blacks out secrets in what PostHog says of errors.
     """
 
-    def __init__(self, request: Request[Any]) -> None:
+    def __init__(self, request: Request[Any], redact: Callable[[str], str] = str) -> None:
         self._request = request
+        self._redact = redact
         self._rest = b""
         self.complete = False
 
@@ -112,9 +114,9 @@ class TileStream:
             case "tile":
                 return TileArrived(int(payload["order"]), _read_tile(payload["tile"]))
             case "error" if payload.get("tile_id") is not None:
-                return TileFailed(int(payload["tile_id"]), str(payload.get("error")))
+                return TileFailed(int(payload["tile_id"]), self._redact(str(payload.get("error"))))
             case "error":
-                raise self._about(StreamFailedError(str(payload.get("error"))[:300]))
+                raise self._about(StreamFailedError(self._redact(str(payload.get("error")))[:MESSAGE_LIMIT]))
             case "complete":
                 self.complete = True
         # Of a kind that later servers may have.

@@ -152,8 +152,9 @@ class ConduitState:
         return DashboardRow(*rows[0]) if rows else None
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything, the ids that were given too."""
         with self._lock, self._db:
+            self._db.execute("DELETE FROM sqlite_sequence WHERE name IN ('conduit_dashboards', 'conduit_workspaces')")
             self._db.execute("DELETE FROM conduit_dashboards")
             self._db.execute("DELETE FROM conduit_workspaces")
 

@@ -140,7 +140,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
         :raises StreamFailedError: PostHog gave it up.
         """
         request = api.stream_tiles(dashboard_id, layout_size=layout_size)
-        stream = TileStream(request)
+        stream = TileStream(request, self.server.redact)
         with closing(self.transport().stream(request)) as chunks:
             for chunk in chunks:
                 yield from stream.feed(chunk)
@@ -149,7 +149,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
     async def astream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> AsyncGenerator[Event, None]:
         """As ``stream_tiles``."""
         request = api.stream_tiles(dashboard_id, layout_size=layout_size)
-        stream = TileStream(request)
+        stream = TileStream(request, self.server.redact)
         async with aclosing(self.atransport().stream(request)) as chunks:
             async for chunk in chunks:
                 for event in stream.feed(chunk):

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.hooks.posthog import PostHogHook
     from airflow_provider_databrain.provisioning.targets.posthog import PostHogTarget
 
-FIELDS = ("name", "description", "pinned", "tags", "restriction_level", "filters", "variables")
-"""What both create and update set."""
-
 
 class PostHogOperator(ApiOperator):
     """Base of the operators that talk to PostHog; further parameters: see ``ApiOperator``.
@@ -72,46 +69,24 @@ class OneDashboardOperator(PostHogOperator):
         return self.note(whole(self.dashboard_id, "dashboard_id"))
 
 
-class CreatePostHogDashboardOperator(PostHogOperator):
-    """Create a dashboard, or find the one that an earlier run created; returns its id.
+class _FieldsOperator(PostHogOperator):
+    """Base of the operators that set a dashboard's fields.
 
-    PostHog makes one more with each create. So a dashboard carries a mark, made of ``key``, by which it is found again.
-
-    :param key: what the dashboard is found again by, unique in the project, such as a tenant's key (templated). Where
-        it is not given, each Dag run makes its own, and only a retry finds what an earlier try made.
     :param name: at most 400 characters (templated).
     :param description: (templated)
     :param tags: (templated)
-    :param use_template: name of the template that the tiles come from (templated).
-    :param use_dashboard: number of the dashboard that it is a copy of (templated).
-    :param duplicate_tiles: with ``use_dashboard``: copy the insights too, instead of sharing them.
-    :param restriction_level: 21: everyone in the project may edit; 37: collaborators only (templated).
     :param pinned: show it at the top of the list.
+    :param restriction_level: 21: everyone in the project may edit; 37: collaborators only (templated).
     :param filters: such as ``{"date_from": "-7d"}`` (templated).
     :param variables: (templated)
-    :param create_in_folder: folder of the project tree (templated).
     """
 
-    template_fields: Sequence[str] = (
-        *PostHogOperator.template_fields,
-        "key",
-        "name",
-        "description",
-        "tags",
-        "restriction_level",
-        "filters",
-        "variables",
-        "use_template",
-        "use_dashboard",
-        "create_in_folder",
-    )
+    template_fields: Sequence[str] = ("name", "description", "tags", "restriction_level", "filters", "variables")
     template_fields_renderers = {"filters": "json", "variables": "json"}
-    operator_extra_links = (PostHogDashboardLink(),)
 
     def __init__(
         self,
         *,
-        key: str | None = None,
         name: str | None = None,
         description: str | None = None,
         tags: Sequence[str] | None = None,
@@ -119,6 +94,61 @@ class CreatePostHogDashboardOperator(PostHogOperator):
         restriction_level: int | str | None = None,
         filters: Mapping[str, Any] | None = None,
         variables: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.name = name
+        self.description = description
+        self.tags = tags
+        self.pinned = pinned
+        self.restriction_level = restriction_level
+        self.filters = filters
+        self.variables = variables
+
+    def fields(self) -> dict[str, Any]:
+        """What was given."""
+        tags = [self.tags] if isinstance(self.tags, str) else self.tags
+        level = self.restriction_level
+        values: dict[str, Any] = {
+            "name": self.name,
+            "description": self.description,
+            "tags": None if tags is None else list(tags),
+            "pinned": self.pinned,
+            "restriction_level": None if level is None else whole(level, "restriction_level"),
+            "filters": self.filters,
+            "variables": self.variables,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class CreatePostHogDashboardOperator(_FieldsOperator):
+    """Create a dashboard, or find the one that an earlier run created; returns its id.
+
+    PostHog makes one more with each create. So a dashboard carries a mark, made of ``key``, by which it is found again.
+    Further parameters: those of ``UpdatePostHogDashboardOperator``.
+
+    :param key: what the dashboard is found again by, unique in the project, such as a tenant's key (templated). Where
+        it is not given, each Dag run makes its own, and only a retry finds what an earlier try made.
+    :param use_template: name of the template that the tiles come from (templated).
+    :param use_dashboard: number of the dashboard that it is a copy of (templated).
+    :param duplicate_tiles: with ``use_dashboard``: copy the insights too, instead of sharing them.
+    :param create_in_folder: folder of the project tree (templated).
+    """
+
+    template_fields: Sequence[str] = (
+        *PostHogOperator.template_fields,
+        *_FieldsOperator.template_fields,
+        "key",
+        "use_template",
+        "use_dashboard",
+        "create_in_folder",
+    )
+    operator_extra_links = (PostHogDashboardLink(),)
+
+    def __init__(
+        self,
+        *,
+        key: str | None = None,
         use_template: str | None = None,
         use_dashboard: int | str | None = None,
         duplicate_tiles: bool | None = None,
@@ -127,13 +157,6 @@ class CreatePostHogDashboardOperator(PostHogOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.key = key
-        self.name = name
-        self.description = description
-        self.tags = tags
-        self.pinned = pinned
-        self.restriction_level = restriction_level
-        self.filters = filters
-        self.variables = variables
         self.use_template = use_template
         self.use_dashboard = use_dashboard
         self.duplicate_tiles = duplicate_tiles
@@ -145,7 +168,7 @@ class CreatePostHogDashboardOperator(PostHogOperator):
 
         origin = None if self.use_dashboard in (None, "") else whole(self.use_dashboard, "use_dashboard")
         new = NewDashboard(
-            **_fields(self),
+            **self.fields(),
             use_template=self.use_template or None,
             use_dashboard=origin,
             duplicate_tiles=self.duplicate_tiles,
@@ -214,7 +237,7 @@ class CreatePostHogDashboardFromTemplateOperator(PostHogOperator):
         return self.hook.build_dashboard(self.template, mark=mark)
 
 
-class UpdatePostHogDashboardOperator(OneDashboardOperator):
+class UpdatePostHogDashboardOperator(_FieldsOperator, OneDashboardOperator):
     """Change some of a dashboard's fields; returns its id. What is not given stays as it is.
 
     :param dashboard_id: number of the dashboard (templated).
@@ -223,46 +246,16 @@ class UpdatePostHogDashboardOperator(OneDashboardOperator):
     :param tags: replace the present ones, the mark of a dashboard that is found by one included (templated).
     :param pinned: show it at the top of the list.
     :param restriction_level: 21: everyone in the project may edit; 37: collaborators only (templated).
-    :param filters: (templated)
+    :param filters: such as ``{"date_from": "-7d"}`` (templated).
     :param variables: (templated)
     """
 
-    template_fields: Sequence[str] = (
-        *OneDashboardOperator.template_fields,
-        "name",
-        "description",
-        "tags",
-        "restriction_level",
-        "filters",
-        "variables",
-    )
-    template_fields_renderers = {"filters": "json", "variables": "json"}
-
-    def __init__(
-        self,
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        tags: Sequence[str] | None = None,
-        pinned: bool | None = None,
-        restriction_level: int | str | None = None,
-        filters: Mapping[str, Any] | None = None,
-        variables: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.name = name
-        self.description = description
-        self.tags = tags
-        self.pinned = pinned
-        self.restriction_level = restriction_level
-        self.filters = filters
-        self.variables = variables
+    template_fields: Sequence[str] = (*OneDashboardOperator.template_fields, *_FieldsOperator.template_fields)
 
     def execute(self, context: Context) -> int:
         """Update; returns the dashboard's id."""
         number = self.number()
-        self.hook.update_dashboard(number, _fields(self))
+        self.hook.update_dashboard(number, self.fields())
         return number
 
 
@@ -439,13 +432,3 @@ class RemovePostHogDashboardsOperator(RemoveTenantsOperator, _PostHogTenantsOper
     def target(self, *, repeated: bool = False) -> PostHogTarget:
         """PostHog's side of the engine."""
         return self.posthog_target(delete_insights=self.delete_insights)
-
-
-def _fields(operator: Any) -> dict[str, Any]:
-    """What was given of ``FIELDS``."""
-    given = {name: getattr(operator, name) for name in FIELDS if getattr(operator, name) is not None}
-    if "tags" in given:
-        given["tags"] = [given["tags"]] if isinstance(given["tags"], str) else list(given["tags"])
-    if "restriction_level" in given:
-        given["restriction_level"] = whole(given["restriction_level"], "restriction_level")
-    return given

@@ -121,21 +121,43 @@ class PlanTenantBatchesOperator(_TenantTableMixin, BaseOperator):
 class _EngineOperator(_TenantTableMixin, ApiOperator):
     """What provisioning and removing share: the tenant table, the ledger, the engine's bounds, and the result."""
 
-    ledger_conn_id: str | None
-    ledger_table: str
-    active_column: str | None
-    concurrency: int
-    requests_per_second: float | None
-    max_failures: int | None
-    grace_seconds: float
-    only_plan: bool | str
-    deferrable: bool
-    defer_above: float
     _stop: Stop | None = None
 
-    # Airflow gives a class without one that of its first base, and its siblings would be passed over.
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        sql_conn_id: str,
+        key_column: str,
+        table: str | None = None,
+        query: str | None = None,
+        active_column: str | None = None,
+        ledger_conn_id: str | None = None,
+        ledger_table: str = "tenant_dashboards",
+        concurrency: int = 16,
+        requests_per_second: float | None = None,
+        max_failures: int | None = None,
+        grace_seconds: float = 3.0,
+        dry_run: bool | str = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        defer_above: float = 60.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.sql_conn_id = sql_conn_id
+        self.table = table
+        self.query = query
+        self.key_column = key_column
+        self.active_column = active_column
+        self.ledger_conn_id = ledger_conn_id
+        self.ledger_table = ledger_table
+        self.concurrency = concurrency
+        self.requests_per_second = requests_per_second
+        self.max_failures = max_failures
+        self.grace_seconds = grace_seconds
+        # Not ``self.dry_run``, which is a method of Airflow's.
+        self.only_plan = dry_run
+        self.deferrable = deferrable
+        self.defer_above = defer_above
 
     def on_kill(self) -> None:
         """Begin no further tenant; those under way have ``grace_seconds``."""
@@ -317,46 +339,19 @@ class ProvisionTenantsOperator(_EngineOperator):
     def __init__(
         self,
         *,
-        sql_conn_id: str,
-        key_column: str,
         spec: Mapping[str, Any] | None = None,
         spec_callable: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
-        table: str | None = None,
-        query: str | None = None,
-        active_column: str | None = None,
         batch: Mapping[str, Any] | None = None,
-        ledger_conn_id: str | None = None,
-        ledger_table: str = "tenant_dashboards",
-        concurrency: int = 16,
-        requests_per_second: float | None = None,
-        max_failures: int | None = None,
         fail_fast: bool = False,
-        grace_seconds: float = 3.0,
-        dry_run: bool | str = False,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        defer_above: float = 60.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.sql_conn_id = sql_conn_id
-        self.table = table
-        self.query = query
-        self.key_column = key_column
-        self.active_column = active_column
         self.spec = spec
         # No template field: Airflow would call it as a template of its own.
         self.spec_callable = spec_callable
         self.batch = batch
-        self.ledger_conn_id = ledger_conn_id
-        self.ledger_table = ledger_table
-        self.concurrency = concurrency
-        self.requests_per_second = requests_per_second
-        self.max_failures = 0 if fail_fast else max_failures
-        self.grace_seconds = grace_seconds
-        # Not ``self.dry_run``, which is a method of Airflow's.
-        self.only_plan = dry_run
-        self.deferrable = deferrable
-        self.defer_above = defer_above
+        if fail_fast:
+            self.max_failures = 0
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
         """Render as Airflow does, but take a batch as it is: its bounds are tenants' keys, and no templates."""
@@ -466,43 +461,17 @@ class RemoveTenantsOperator(_EngineOperator):
     def __init__(
         self,
         *,
-        sql_conn_id: str,
-        key_column: str,
         ledger_conn_id: str,
         mode: Literal["incremental", "full"] = "incremental",
-        table: str | None = None,
-        query: str | None = None,
-        active_column: str | None = None,
-        ledger_table: str = "tenant_dashboards",
         max_deletions: int | None = 100,
         max_deletion_fraction: float = 0.1,
         concurrency: int = 8,
-        requests_per_second: float | None = None,
-        max_failures: int | None = None,
-        grace_seconds: float = 3.0,
-        dry_run: bool | str = False,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        defer_above: float = 60.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.sql_conn_id = sql_conn_id
-        self.table = table
-        self.query = query
-        self.key_column = key_column
-        self.active_column = active_column
-        self.ledger_conn_id = ledger_conn_id
-        self.ledger_table = ledger_table
+        super().__init__(ledger_conn_id=ledger_conn_id, concurrency=concurrency, **kwargs)
         self.mode = mode
         self.max_deletions = max_deletions
         self.max_deletion_fraction = max_deletion_fraction
-        self.concurrency = concurrency
-        self.requests_per_second = requests_per_second
-        self.max_failures = max_failures
-        self.grace_seconds = grace_seconds
-        self.only_plan = dry_run
-        self.deferrable = deferrable
-        self.defer_above = defer_above
 
     def run(self, engines: _Engines, context: Context, stop: Stop) -> Report:
         """Compare table and ledger, check the bounds, then remove."""

@@ -130,6 +130,15 @@ class Ledger:
             for entry in self._select(table.c.dashboard_id, part, table.c.spec_hash.is_not(None))
         }
 
+    def sharers(self, embed_ids: Sequence[str]) -> dict[str, set[str]]:
+        """Whose these are: what the vendor calls the thing to be deleted, to the tenants that have it."""
+        table = self._table
+        found: dict[str, set[str]] = {}
+        for part in _chunks(embed_ids):
+            for entry in self._select(table.c.embed_id, part, table.c.spec_hash.is_not(None)):
+                found.setdefault(str(entry.embed_id), set()).add(entry.tenant)
+        return found
+
     def live(self) -> Iterator[Entry]:
         """Every entry with a dashboard, by tenant, streamed."""
         if not self._there:

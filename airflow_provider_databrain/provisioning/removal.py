@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from airflow_provider_databrain.api.errors import AlreadyExistsError
 from airflow_provider_databrain.provisioning.crew import Crew, Rules
 from airflow_provider_databrain.provisioning.journal import Journal
 from airflow_provider_databrain.provisioning.ledger import Entry, Ledger
@@ -140,10 +141,21 @@ async def remove(
     :raises ApiError: the survey failed; nothing was removed.
     """
     stop.bind()
+    doomed_tenants = {entry.tenant for entry in entries}
+    sharers = await asyncio.to_thread(ledger.sharers, [entry.embed_id for entry in entries if entry.embed_id])
 
     async def one(entry: Entry) -> None:
         existing = entry.existing
         assert existing is not None  # noqa: S101 - only such entries are doomed
+        if others := sharers.get(existing.embed_id, set()) - doomed_tenants:
+            shared = AlreadyExistsError(
+                f"by the ledger {existing.embed_id!r} belongs to tenant {min(others)!r} too; it was not removed",
+                endpoint="removal",
+                tenant=entry.tenant,
+                dashboard=existing.dashboard_id,
+            )
+            await crew.fail(entry.tenant, entry, entry.dashboard_id, shared)
+            return
         try:
             await target.delete(api, entry.tenant, existing)
         except StoppedError:

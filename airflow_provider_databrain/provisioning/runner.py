@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -137,7 +137,7 @@ class _Applying(Generic[WantedT]):
             work, existing = made
             try:
                 await self._look.since(asked)
-                kept = await self._own(work, ours=True)
+                kept = await self._own(work, ours=True, known=existing)
                 if kept is not None and kept.dashboard_id != existing.dashboard_id:
                     kept = await self._target.update(self._api, work.desired, kept)
                     await self._crew.amend(work.desired.tenant, work.entry, kept, input_hash=work.input_hash)
@@ -159,7 +159,7 @@ class _Applying(Generic[WantedT]):
         if entry is not None and existing is not None and entry.status == Action.FAILED:
             # The call that failed may have been done nevertheless: only a look shows what is there now, and whose.
             await self._look.since(self._started)
-            existing = await self._own(work, ours=True)
+            existing = await self._own(work, ours=True, known=existing)
         if existing is None:
             return False
         try:
@@ -195,10 +195,17 @@ class _Applying(Generic[WantedT]):
             if self._target.may_double:
                 self._made.append((work, created))
 
-    async def _own(self, work: Work[WantedT], *, ours: bool) -> Existing | None:
-        """What the last survey shows to be the tenant's; removes what it shows beside it."""
+    async def _own(self, work: Work[WantedT], *, ours: bool, known: Existing | None = None) -> Existing | None:
+        """What the last survey shows to be the tenant's; removes what it shows beside it.
+
+        :param known: what is its own for sure.
+        :raises AlreadyExistsError: something of that is another tenant's by the ledger.
+        """
         kept = await self._target.find(self._api, work.desired, ours=ours)
-        for double in self._target.doubles(work.desired):
+        doubles = self._target.doubles(work.desired)
+        found = {one.dashboard_id for one in (kept, *doubles) if one is not None}
+        await self._check_holders(work, found - ({known.dashboard_id} if known else set()))
+        for double in doubles:
             log.warning(
                 "Tenant %r: dashboard %r is a second one; it is removed", work.desired.tenant, double.dashboard_id
             )
@@ -207,24 +214,23 @@ class _Applying(Generic[WantedT]):
 
     async def _adopt(self, work: Work[WantedT], found: Existing, action: Action) -> None:
         """Take over a dashboard. With a ledger, which notes what it is like, it is also made as the table says."""
-        await self._check_holder(work, found)
         if (self._crew.ledger is not None or found.unfinished) and self._target.differs(work.desired, found):
             found = await self._target.update(self._api, work.desired, found)
         await self._end(work, action, found)
 
-    async def _check_holder(self, work: Work[WantedT], found: Existing) -> None:
-        """Where the vendor chose the id: raise where the ledger has it as another tenant's."""
+    async def _check_holders(self, work: Work[WantedT], dashboard_ids: Collection[str]) -> None:
+        """Where the vendor chose the ids: raise where the ledger has one of them as another tenant's."""
         ledger = self._crew.ledger
-        if ledger is None or work.desired.dashboard_id is not None:
+        if ledger is None or work.desired.dashboard_id is not None or not dashboard_ids:
             return
-        holders = await asyncio.to_thread(ledger.holders, [found.dashboard_id])
-        holder = holders.get(found.dashboard_id, work.desired.tenant)
-        if holder != work.desired.tenant:
-            raise AlreadyExistsError(
-                f"the dashboard is tenant {holder!r}'s by the ledger, and was not handed to {work.desired.tenant!r}",
-                tenant=work.desired.tenant,
-                dashboard=found.dashboard_id,
-            )
+        for dashboard_id, holder in (await asyncio.to_thread(ledger.holders, list(dashboard_ids))).items():
+            if holder != work.desired.tenant:
+                raise AlreadyExistsError(
+                    f"by the ledger it belongs to tenant {holder!r}; it was neither handed over nor removed",
+                    endpoint="adoption",
+                    tenant=work.desired.tenant,
+                    dashboard=dashboard_id,
+                )
 
     async def _end(self, work: Work[WantedT], action: Action, existing: Existing) -> None:
         await self._crew.end(work.desired.tenant, action, work.entry, existing, input_hash=work.input_hash)
@@ -293,7 +299,9 @@ async def preview(
                 break
             try:
                 existing = await target.find(api, desired, ours=False)
-            except AlreadyExistsError as error:
+            except StoppedError:
+                break
+            except ApiError as error:
                 report.fail(desired.tenant, desired.dashboard_id, error)
                 continue
             action = "create" if existing is None else "adopt"

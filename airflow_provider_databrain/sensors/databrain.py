@@ -8,48 +8,123 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_databrain.sensors.base import PollSensor
 
 if TYPE_CHECKING:
-    from airflow_provider_databrain.triggers.databrain import WorkspaceMetricsTrigger
+    from airflow_provider_databrain.triggers.databrain import (
+        EmbedTrigger,
+        WorkspaceDashboardsTrigger,
+        WorkspaceMetricsTrigger,
+    )
 
 
-class WorkspaceMetricsSensor(PollSensor):
-    """Wait until a workspace has the named metrics, or at least so many; further parameters: see ``PollSensor``.
+class DatabrainSensor(PollSensor):
+    """Base of the sensors that ask Databrain; further parameters: see ``PollSensor``.
+
+    :param databrain_conn_id: the Airflow connection (templated).
+    """
+
+    template_fields: Sequence[str] = ("databrain_conn_id",)
+    ui_color = "#e8f0fe"
+
+    def __init__(self, *, databrain_conn_id: str = "databrain_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.databrain_conn_id = databrain_conn_id
+
+
+class _WorkspaceSensor(DatabrainSensor):
+    template_fields: Sequence[str] = (*DatabrainSensor.template_fields, "workspace_name", "at_least")
+
+    def __init__(self, *, workspace_name: str | None = None, at_least: int | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workspace_name = workspace_name
+        self.at_least = at_least
+
+    def _wanted(self, named: Sequence[str] | str | None) -> tuple[list[str], int]:
+        """What is waited for, of which templating may have made a text: names, and how many."""
+        names = [named] if isinstance(named, str) else [str(name) for name in named or ()]
+        told = self.at_least not in (None, "", "None")
+        return names, int(str(self.at_least)) if told else 0 if names else 1
+
+
+class WorkspaceMetricsSensor(_WorkspaceSensor):
+    """Wait until a workspace has the named metrics, or at least so many; further parameters: see ``DatabrainSensor``.
 
     Needs the service token.
 
     :param workspace_name: the workspace; the connection's default where it is not given (templated).
     :param metrics: names or ids of metrics that must be there (templated).
     :param at_least: how many metrics there must be (templated); 1 where no metrics are named.
-    :param databrain_conn_id: the Airflow connection (templated).
     """
 
-    template_fields: Sequence[str] = ("databrain_conn_id", "workspace_name", "metrics", "at_least")
-    ui_color = "#e8f0fe"
+    template_fields: Sequence[str] = (*_WorkspaceSensor.template_fields, "metrics")
 
-    def __init__(
-        self,
-        *,
-        workspace_name: str | None = None,
-        metrics: Sequence[str] = (),
-        at_least: int | str | None = None,
-        databrain_conn_id: str = "databrain_default",
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, metrics: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.workspace_name = workspace_name
         self.metrics = metrics
-        self.at_least = at_least
-        self.databrain_conn_id = databrain_conn_id
 
     def trigger(self, **polling: Any) -> WorkspaceMetricsTrigger:
         """What waits."""
         from airflow_provider_databrain.triggers.databrain import WorkspaceMetricsTrigger
 
-        named = [self.metrics] if isinstance(self.metrics, str) else [str(metric) for metric in self.metrics or ()]
-        told = self.at_least not in (None, "", "None")
+        names, at_least = self._wanted(self.metrics)
         return WorkspaceMetricsTrigger(
             databrain_conn_id=self.databrain_conn_id,
             workspace_name=self.workspace_name,
-            metrics=named,
-            at_least=int(str(self.at_least)) if told else 0 if named else 1,
+            metrics=names,
+            at_least=at_least,
+            **polling,
+        )
+
+
+class WorkspaceDashboardsSensor(_WorkspaceSensor):
+    """Wait until a workspace has the named dashboards, or at least so many; parameters: see ``DatabrainSensor`` too.
+
+    Needs the service token.
+
+    :param workspace_name: the workspace; the connection's default where it is not given (templated).
+    :param dashboards: names or ids of dashboards that must be there (templated).
+    :param at_least: how many dashboards there must be (templated); 1 where no dashboards are named.
+    """
+
+    template_fields: Sequence[str] = (*_WorkspaceSensor.template_fields, "dashboards")
+
+    def __init__(self, *, dashboards: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dashboards = dashboards
+
+    def trigger(self, **polling: Any) -> WorkspaceDashboardsTrigger:
+        """What waits."""
+        from airflow_provider_databrain.triggers.databrain import WorkspaceDashboardsTrigger
+
+        names, at_least = self._wanted(self.dashboards)
+        return WorkspaceDashboardsTrigger(
+            databrain_conn_id=self.databrain_conn_id,
+            workspace_name=self.workspace_name,
+            dashboards=names,
+            at_least=at_least,
+            **polling,
+        )
+
+
+class EmbedSensor(DatabrainSensor):
+    """Wait until the data app has an embed; further parameters: see ``DatabrainSensor``. Needs the data app API key.
+
+    :param embed_id: the embed (templated).
+    :param client_id: ask only for this client's embeds, which makes the list short (templated).
+    """
+
+    template_fields: Sequence[str] = (*DatabrainSensor.template_fields, "embed_id", "client_id")
+
+    def __init__(self, *, embed_id: str, client_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.embed_id = embed_id
+        self.client_id = client_id
+
+    def trigger(self, **polling: Any) -> EmbedTrigger:
+        """What waits."""
+        from airflow_provider_databrain.triggers.databrain import EmbedTrigger
+
+        return EmbedTrigger(
+            databrain_conn_id=self.databrain_conn_id,
+            embed_id=self.embed_id,
+            client_id=self.client_id or None,
             **polling,
         )

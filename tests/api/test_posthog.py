@@ -304,6 +304,11 @@ def test_pages_that_do_not_go_forward_are_malformed(following: str) -> None:
         walk(page(1, following=following), page(2))
 
 
+@pytest.mark.parametrize("body", [{}, {"id": ["?"], "results": "?"}, {"enabled": None}, []])
+def test_what_is_no_sharing_is_not_taken_for_a_closed_one(body: Any) -> None:
+    assert isinstance(refused(200, body, api.get_sharing(4)), MalformedAnswerError)
+
+
 def test_every_field_but_the_id_may_be_missing_and_unknown_ones_are_kept() -> None:
     read = Dashboard.model_validate({"id": 4, "tiles": [{"id": 1}], "new_in_2027": [1]})
     assert (read.name, read.tiles and read.tiles[0].insight) == (None, None)
@@ -319,7 +324,6 @@ def test_every_field_but_the_id_may_be_missing_and_unknown_ones_are_kept() -> No
         ({"enabled": False, "created_at": None, "access_token": "t"}, None),
         ({"enabled": True, "created_at": None, "access_token": "t"}, None),
         ({"enabled": True, "created_at": "2026-01-01T00:00:00Z", "access_token": None}, None),
-        ({}, None),
     ],
 )
 def test_only_the_token_of_a_saved_and_enabled_configuration_counts(fields: Any, token: str | None) -> None:

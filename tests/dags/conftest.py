@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,9 +13,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_databrain.emulator.server import Emulator
+from demo import warehouse
 from tests.support import METRICS, WORKSPACE
 
 EXAMPLES = Path(__file__).parent.parent.parent / "example_dags"
+TENANTS = 120
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,37 @@ class Ran:
     def values(self, task_id: str, key: str = "return_value") -> list[Any]:
         """A task's XComs of one key, in the order of the mapped tasks."""
         return [value for (task, _, name), value in sorted(self.xcoms.items()) if (task, name) == (task_id, key)]
+
+    def merged(self, key: str = "return_value") -> dict[str, str]:
+        """What the batches hand on by tenant, over all of them."""
+        return {tenant: value for batch in self.values("provision", key) for tenant, value in batch.items()}
+
+    def count(self, action: str) -> int:
+        """Tenants for whom the batches did this."""
+        return sum(counts[action] for counts in self.values("provision", "counts"))
+
+
+def in_ledger(path: Path, table: str = "tenant_dashboards") -> dict[str, str]:
+    """Tenant to dashboard id, of those that have one."""
+    with sqlite3.connect(path) as database:
+        live = f"SELECT tenant, dashboard_id FROM {table} WHERE spec_hash IS NOT NULL"
+        return dict(database.execute(live).fetchall())
+
+
+def rename_one_and_deactivate_one(path: Path) -> None:
+    """Change tenants 7 and 60 of the warehouse."""
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE tenants SET name = 'New name' WHERE tenant_id = 'tenant-00007'")
+        database.execute("UPDATE tenants SET is_active = 0 WHERE tenant_id = 'tenant-00060'")
+
+
+@pytest.fixture
+def tenants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The demo's warehouse behind the Airflow connection ``warehouse``."""
+    path = tmp_path / "warehouse.sqlite"
+    warehouse.build(path, TENANTS)
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": str(path)}))
+    return path
 
 
 @pytest.fixture(scope="session")

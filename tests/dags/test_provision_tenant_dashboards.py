@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from airflow_provider_databrain.api.models import wire
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from demo import warehouse
-from tests.dags.conftest import Ran
+from tests.dags.conftest import TENANTS, Ran, in_ledger, rename_one_and_deactivate_one
 from tests.support import embed
 
 DAG_ID = "provision_tenant_dashboards"
-TENANTS = 120
 CREATES = "dashboard-embeds"
-
-
-@pytest.fixture
-def tenants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The demo's warehouse behind the Airflow connection ``warehouse``."""
-    path = tmp_path / "warehouse.sqlite"
-    warehouse.build(path, TENANTS)
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": str(path)}))
-    return path
 
 
 def expected(count: int = TENANTS) -> dict[str, str]:
@@ -42,27 +28,12 @@ def in_server(emulator: Emulator) -> dict[str, str]:
     return {row.client_id: row.dashboard_id for row in rows}
 
 
-def in_xcom(ran: Ran) -> dict[str, str]:
-    """Tenant to dashboard id, over all batches."""
-    merged: dict[str, str] = {}
-    for ids in ran.values("provision"):
-        merged |= ids
-    return merged
-
-
-def in_ledger(path: Path) -> dict[str, str]:
-    """Tenant to dashboard id, of those that have one."""
-    with sqlite3.connect(path) as database:
-        live = "SELECT tenant, dashboard_id FROM tenant_dashboards WHERE spec_hash IS NOT NULL"
-        return dict(database.execute(live).fetchall())
-
-
 def test_every_tenant_gets_its_dashboard_and_the_ids_come_back(
     connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     ran = run_example(DAG_ID)
     assert ran.state == "success"
-    assert in_server(connection) == in_xcom(ran) == in_ledger(tenants) == expected()
+    assert in_server(connection) == ran.merged() == in_ledger(tenants) == expected()
     assert [counts["created"] for counts in ran.values("provision", "counts")] == [50, 50, 20]
     body = connection.state.created_with("client-tenant-00001")
     assert body["metadata"]["region"] == "us"
@@ -74,8 +45,8 @@ def test_a_second_run_makes_no_call(connection: Emulator, tenants: Path, run_exa
     connection.control.log.clear()
     ran = run_example(DAG_ID)
     assert ran.state == "success"
-    assert in_xcom(ran) == expected()
-    assert sum(counts["unchanged"] for counts in ran.values("provision", "counts")) == TENANTS
+    assert ran.merged() == expected()
+    assert ran.count("unchanged") == TENANTS
     assert list(connection.control.log) == []
 
 
@@ -83,14 +54,12 @@ def test_a_changed_and_an_inactive_tenant_cost_a_call_each_and_nothing_else(
     connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     run_example(DAG_ID)
-    with sqlite3.connect(tenants) as database:
-        database.execute("UPDATE tenants SET name = 'New name' WHERE tenant_id = 'tenant-00007'")
-        database.execute("UPDATE tenants SET is_active = 0 WHERE tenant_id = 'tenant-00060'")
+    rename_one_and_deactivate_one(tenants)
     connection.control.log.clear()
     ran = run_example(DAG_ID)
     assert ran.state == "success"
     left = {tenant: dashboard for tenant, dashboard in expected().items() if tenant != "tenant-00060"}
-    assert in_server(connection) == in_xcom(ran) == in_ledger(tenants) == left
+    assert in_server(connection) == ran.merged() == in_ledger(tenants) == left
     assert sorted((logged.method, logged.path) for logged in connection.control.log) == [
         ("DELETE", "/api/v2/data-app/embeds"),
         ("GET", "/api/v2/data-app/embeds"),
@@ -111,9 +80,9 @@ def test_with_resets_errors_and_429s_each_tenant_has_one_dashboard_and_its_id_is
     )
     ran = run_example(DAG_ID)
     assert ran.state == "success"
-    assert in_server(connection) == in_xcom(ran) == in_ledger(tenants) == expected()
+    assert in_server(connection) == ran.merged() == in_ledger(tenants) == expected()
     assert {"reset_after", "error_after", "too_many"} <= {logged.fault for logged in connection.control.log}
-    assert sum(counts["created"] for counts in ran.values("provision", "counts")) == TENANTS
+    assert ran.count("created") == TENANTS
 
 
 def test_on_a_long_wait_the_slot_is_given_back_and_the_batch_goes_on_where_it_stopped(
@@ -122,7 +91,7 @@ def test_on_a_long_wait_the_slot_is_given_back_and_the_batch_goes_on_where_it_st
     connection.control.set_faults([Fault(kind="too_many", every=30, times=3, path=CREATES, seconds=1.2)])
     ran = run_example(DAG_ID, deferrable=True, defer_above=1.0, grace_seconds=0.2)
     assert ran.state == "success"
-    assert in_server(connection) == in_xcom(ran) == in_ledger(tenants) == expected()
+    assert in_server(connection) == ran.merged() == in_ledger(tenants) == expected()
     assert [counts["created"] for counts in ran.values("provision", "counts")] == [50, 50, 20]
     assert connection.control.arrived["POST", "/api/v2/data-app/dashboard-embeds"] == TENANTS + 3
 
@@ -147,7 +116,7 @@ def test_one_tenant_whose_id_is_taken_turns_the_run_red_and_costs_no_other(
     ran = run_example(DAG_ID, retries=0)
     assert ran.state == "failed"
     good = {tenant: dashboard for tenant, dashboard in expected().items() if tenant != "tenant-00060"}
-    assert in_xcom(ran) == in_ledger(tenants) == good
+    assert ran.merged() == in_ledger(tenants) == good
     [failure] = [failure for failures in ran.values("provision", "failures") for failure in failures]
     assert failure["tenant"] == "tenant-00060"
     assert "'globex'" in failure["message"]

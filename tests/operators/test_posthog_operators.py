@@ -223,7 +223,7 @@ def test_a_template_that_cannot_be_used_is_refused_before_sending(
     posthog: Emulator, options: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(ValueError, match=told):
-        run(FromTemplate, None, **{"template": TEMPLATE, **options})
+        run(FromTemplate, **{"template": TEMPLATE, **options})
     assert sent(posthog) == []
 
 
@@ -241,8 +241,8 @@ def test_a_delete_that_was_done_already_is_no_error(posthog: Emulator, number: i
     insight = posthog.posthog.contents.add_insight(1, OWNER)
     posthog.posthog.contents.add_tile(number, insight=insight)
     for _ in range(2):
-        options = {"dashboard_id": as_text(number), "delete_insights": delete_insights}
-        assert run(DeletePostHogDashboardOperator, **options) is None
+        found = run(DeletePostHogDashboardOperator, dashboard_id=as_text(number), delete_insights=delete_insights)
+        assert found is None
     assert names(posthog) == []
     row = posthog.posthog.contents.insight(insight)
     assert row is not None

@@ -49,6 +49,7 @@ class FakeTarget:
     scope = "app"
     once = False
     may_double = False
+    places = False
     options = ""
 
     def __init__(

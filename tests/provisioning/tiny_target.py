@@ -71,6 +71,7 @@ class TinyTarget:
     look_first = True
     once = False
     may_double = False
+    places = False
     options = ""
 
     def __init__(self, vendor: TinyVendor) -> None:

@@ -68,18 +68,18 @@ async def add_late_after(emulator: Emulator, polls: int) -> None:
 )
 def test_what_is_missing_is_said_in_words(wanted: list[str], at_least: int, missing: str | None) -> None:
     there = [Metric(metric_id="m1", name="Revenue"), Metric(metric_id="m2", name="Churn")]
-    assert unmet(there, wanted, at_least) == missing
+    assert unmet(there, wanted, at_least, "metrics") == missing
 
 
 def test_of_many_missing_metrics_ten_are_named() -> None:
-    told = unmet([], [f"m{number}" for number in range(30)], 0)
+    told = unmet([], [f"m{number}" for number in range(30)], 0, "metrics")
     assert told is not None
     assert told.startswith("30 of 30 metrics are missing: 'm0', ")
     assert told.endswith("'m9'")
 
 
 def test_a_nameless_metric_is_found_by_its_id_only() -> None:
-    assert unmet([Metric(metric_id="m1")], ["None"], 0) == "1 of 1 metrics are missing: 'None'"
+    assert unmet([Metric(metric_id="m1")], ["None"], 0, "metrics") == "1 of 1 metrics are missing: 'None'"
 
 
 def test_it_survives_being_stored(connection: Emulator) -> None:

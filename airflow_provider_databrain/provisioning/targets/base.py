@@ -64,6 +64,9 @@ class Target(Protocol[WantedT]):
     """Whether two runs at once, or a dead one's last call, may each make a dashboard for one tenant. After a batch in
     which any was created, the engine then surveys once more, keeps what ``find`` answers and deletes ``doubles``."""
 
+    places: bool
+    """Whether ``desire`` names places: then no row is passed over because it is as it was, so that each is compared."""
+
     @property
     def options(self) -> str:
         """Whatever ``desire`` depends on beside the fields, as text."""

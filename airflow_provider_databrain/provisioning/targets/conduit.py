@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -50,12 +51,15 @@ class ConduitTarget:
     once = True
     # A second clone could be seen, but not be deleted.
     may_double = False
+    places = True
 
     def __init__(self, *, scope: str) -> None:
         self.scope = scope
         self._by_ext_id: dict[str, api.Workspace] = {}
         self._by_id: dict[int, api.Workspace] = {}
+        self._made: list[api.Workspace] = []
         self._surveyed = False
+        self._unseen: ApiError | None = None
         self._looking = asyncio.Lock()
 
     @property
@@ -93,9 +97,9 @@ class ConduitTarget:
     async def survey(self, api_: AsyncTransport) -> None:
         """List the organization's workspaces."""
         listed = await api_.run(api.list_workspaces())
-        # Not before: others must not see half a list.
+        # Not before: others must not see half a list. One that was under way when a workspace was made may lack it.
         self._by_ext_id, self._by_id = {}, {}
-        for workspace in sorted(listed, key=lambda one: one.id):
+        for workspace in sorted([*listed, *self._made], key=lambda one: one.id):
             self._know(workspace)
         self._surveyed = True
 
@@ -116,8 +120,9 @@ class ConduitTarget:
         """Create the workspace where there is none, and clone the source dashboard into it."""
         wanted = desired.wanted
         workspace = self._by_ext_id.get(str(wanted.ext_id)) or await self._created(api_, wanted)
-        clone = await api_.run(api.clone_dashboard(wanted.source_dashboard, workspace.id, name=wanted.name))
-        return Existing(str(clone.id), str(workspace.id), desired.spec_hash)
+        clone = api.clone_dashboard(wanted.source_dashboard, workspace.id, name=wanted.name)
+        made = await api_.run(replace(clone, tenant=desired.tenant))
+        return Existing(str(made.id), str(workspace.id), desired.spec_hash)
 
     async def update(self, api_: AsyncTransport, desired: Desired[ConduitSpec], existing: Existing) -> Existing:
         """Nothing to do."""
@@ -140,9 +145,7 @@ class ConduitTarget:
 
     async def url(self, api_: AsyncTransport, existing: Existing) -> str | None:
         """The shared address of the dashboard."""
-        async with self._looking:
-            if not self._surveyed:
-                await self.survey(api_)
+        await self._look_once(api_)
         workspace = self._by_id.get(int(existing.embed_id))
         if workspace is None:
             raise NotFoundError(
@@ -152,18 +155,31 @@ class ConduitTarget:
             )
         return await api_.run(api.share_url(int(existing.dashboard_id), workspace_token=workspace.token))
 
+    async def _look_once(self, api_: AsyncTransport) -> None:
+        """Survey, unless that was done; where it failed, it is not done anew for each tenant."""
+        async with self._looking:
+            if self._unseen is not None:
+                raise self._unseen.with_traceback(None)
+            if not self._surveyed:
+                try:
+                    await self.survey(api_)
+                except ApiError as error:
+                    self._unseen = error
+                    raise
+
     async def _created(self, api_: AsyncTransport, wanted: ConduitSpec) -> api.Workspace:
         try:
             workspace = await api_.run(api.create_workspace(str(wanted.workspace_name), ext_id=wanted.ext_id))
         except ApiError as error:
-            if not error.ambiguous:
+            if not api.may_be_there(error):
                 raise
-            # It may be there nevertheless; if not, the engine asks for it again.
+            # If it is not, and the failure was an unclear one, the engine asks for it again.
             await self.survey(api_)
             found = self._by_ext_id.get(str(wanted.ext_id))
             if found is None:
                 raise error from None
             return found
+        self._made.append(workspace)
         self._know(workspace)
         return workspace
 

@@ -126,6 +126,7 @@ class DatabrainTarget:
     system = "databrain"
     once = False
     may_double = False
+    places = False
 
     def __init__(
         self,

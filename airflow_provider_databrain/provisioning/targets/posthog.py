@@ -84,6 +84,7 @@ class PostHogTarget:
     system = "posthog"
     look_first = True
     may_double = True
+    places = False
     once = True
 
     def __init__(self, *, scope: str, base_url: str = "", delete_insights: bool = False) -> None:
@@ -169,7 +170,14 @@ class PostHogTarget:
                 self._refused[origin] = refused
             raise
         existing = Existing(str(dashboard.id), str(dashboard.id), _Parts.of(wanted)._replace(sharing=NEW).text())
-        return await self.update(api_, desired, existing)
+        try:
+            return await self.update(api_, desired, existing)
+        except NotFoundError as gone:
+            raise AlreadyExistsError(
+                "the new dashboard is gone; another run may have made one too, and removed this one as the second",
+                endpoint=gone.endpoint,
+                dashboard=gone.dashboard,
+            ) from None
 
     async def update(self, api_: AsyncTransport, desired: Desired[Wanted], existing: Existing) -> Existing:
         """Set the dashboard's fields, its sharing, or both."""

@@ -1,0 +1,53 @@
+"""The example Dag that keeps one team's PostHog dashboard and waits until it is fresh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_provider_databrain.emulator import posthog_state
+from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from tests.dags.conftest import Ran
+
+DAG_ID = "posthog_team_dashboard"
+
+
+@pytest.fixture(autouse=True)
+def calculated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each new dashboard has been calculated an hour ago."""
+    when = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    monkeypatch.setitem(posthog_state.NEW_DASHBOARD, "last_refresh", when)
+
+
+def test_the_teams_dashboard_is_made_changed_shared_and_found_fresh(
+    posthog: Emulator, run_example: Callable[..., Ran]
+) -> None:
+    ran = run_example(DAG_ID)
+    assert ran.state == "success"
+    assert set(ran.task_states.values()) == {"success"}
+    [row] = posthog.posthog.dashboards()
+    assert ran.values("create") == ran.values("update") == [row.id]
+    assert (row.fields["name"], row.fields["filters"], row.shared) == ("Growth team", {"date_from": "-30d"}, True)
+    assert posthog.posthog.contents.tiles(row.id)
+    share = posthog.posthog.shares.of(row.id)
+    assert share is not None
+    assert share.access_token not in repr(ran.xcoms)
+
+
+def test_a_second_run_finds_the_same_dashboard(posthog: Emulator, run_example: Callable[..., Ran]) -> None:
+    first, second = (run_example(DAG_ID) for _ in range(2))
+    assert second.state == "success"
+    assert second.values("create") == first.values("create")
+    assert [row.id for row in posthog.posthog.dashboards()] == first.values("create")
+
+
+def test_a_create_whose_answer_is_lost_makes_one_dashboard(
+    posthog: Emulator, run_example: Callable[..., Ran], fast_retries: None
+) -> None:
+    posthog.control.set_faults([Fault(kind="reset_after", method="POST", path="/dashboards/$", times=1)])
+    ran = run_example(DAG_ID)
+    assert ran.state == "success"
+    assert [row.id for row in posthog.posthog.dashboards()] == ran.values("create")
