@@ -1,4 +1,5 @@
-"""Databrain's datamarts: what of a datasource tenants see, under which names; ``databrain_semantic`` has its meaning."""
+"""Databrain's datamarts: what of a datasource tenants see, under which names; ``databrain_semantic`` has its
+meaning."""
 
 from __future__ import annotations
 
