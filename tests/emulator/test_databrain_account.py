@@ -48,9 +48,9 @@ def untouched() -> Iterator[Emulator]:
     """One emulator for all tests of refusals, which leave nothing behind."""
     with Emulator() as running:
         running.state.add_workspace(WORKSPACE, metrics=METRICS, dashboards=TEMPLATES)
-        before = (running.account.apps(), running.account.keys(), running.state.workspaces())
+        before = (running.account.apps(), running.account.live_keys(), running.state.workspaces())
         yield running
-        assert (running.account.apps(), running.account.keys(), running.state.workspaces()) == before
+        assert (running.account.apps(), running.account.live_keys(), running.state.workspaces()) == before
 
 
 def usual(emulator: Emulator, path: str) -> str:
@@ -348,7 +348,7 @@ def test_a_rotated_key_dies_when_its_time_comes(emulator: Emulator, path: str, s
     assert refusal(ask(emulator, "POST", path, json={"expireAt": 0})) == REFUSED[path]
     newest = got(ask(emulator, "POST", path, new, json={"expireAt": 0}))["key"]
     assert (works(new), works(newest)) == (False, True)
-    keys = {row.key for row in emulator.account.keys()}
+    keys = {row.key for row in emulator.account.live_keys()}
     assert newest in keys
     assert not keys & {old, new}
 
