@@ -1,5 +1,4 @@
-"""Databrain's datamarts: what of a datasource tenants see, under which names; ``databrain_semantic`` has its
-meaning."""
+"""Databrain's datamarts: what of a datasource tenants see, and how. Its meaning is in ``databrain_semantic``."""
 
 from __future__ import annotations
 

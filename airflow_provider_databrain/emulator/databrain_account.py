@@ -108,7 +108,7 @@ class AccountState:
         """Make an API key for a data app."""
         return self._add_key("api_key", data_app, name, description)
 
-    def keys(self, data_app: str | None = None) -> list[KeyRow]:
+    def live_keys(self, data_app: str | None = None) -> list[KeyRow]:
         """The keys that live, of one data app or all, in order of creation."""
         rows = self._all(
             "SELECT key, kind, data_app, name, description, created_at FROM databrain_keys"

@@ -81,7 +81,7 @@ class DataAppsApi:
         self._check_app(query["dataAppName"])
         rows = [
             {"key": row.key, "name": row.name, "description": row.description, "createdAt": row.created_at}
-            for row in self._account.keys(query["dataAppName"])
+            for row in self._account.live_keys(query["dataAppName"])
         ]
         return page(rows, query, self._control)
 
