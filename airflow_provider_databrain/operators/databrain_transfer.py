@@ -140,7 +140,7 @@ class PromotionError(Exception):
 
 
 def _lost(sent: DashboardExport, arrived: DashboardExport) -> str | None:
-    """What did not arrive, in words. A server may give new ids to what is in a dashboard, so values are not compared."""
+    """What did not arrive, in words. A server may give new ids to what is in it, so values are not compared."""
     if missing := sorted(set(sent.data) - set(arrived.data)):
         return f"it came without {', '.join(missing)}"
     for name, value in sent.data.items():

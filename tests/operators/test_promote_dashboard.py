@@ -117,7 +117,7 @@ def test_another_dashboard_under_the_same_id_is_named_and_left_alone(
     source.control.behaviour = Behaviour(older_import_answer=older)
     source.state.contents.add_dashboard("sales-prod", "Other", "production", other)
     before = source.state.contents.document("sales-prod")
-    with pytest.raises(PromotionError, match=f"'production' has another dashboard 'sales-prod': .* {differs}\\. Noth"):
+    with pytest.raises(PromotionError, match=rf"'production' has another dashboard 'sales-prod': .* {differs}\. Noth"):
         promote()
     assert source.state.contents.document("sales-prod") == before
     assert imports(source) == 0
@@ -131,7 +131,7 @@ def test_an_id_that_another_workspace_has_is_told(source: Emulator) -> None:
 
 def test_an_id_that_another_workspace_has_is_told_with_an_older_server(source: Emulator) -> None:
     source.control.behaviour = Behaviour(older_import_answer=True)
-    with pytest.raises(PromotionError, match="'sales'.*cannot be exported from there; another workspace may have"):
+    with pytest.raises(PromotionError, match=r"'sales'.*cannot be exported from there; another workspace may have"):
         promote(target_dashboard_id="")
     assert source.state.dashboards("production") == []
 
@@ -144,7 +144,7 @@ def test_what_did_not_arrive_is_told(source: Emulator, monkeypatch: pytest.Monke
         return add(dashboard, name, workspace, {**document, "metrics": document["metrics"][:1]})
 
     monkeypatch.setattr(contents, "add_dashboard", add_half)
-    with pytest.raises(PromotionError, match="'sales-prod' was imported .* its metrics are 1 instead of 2"):
+    with pytest.raises(PromotionError, match=r"'sales-prod' was imported .* its metrics are 1 instead of 2"):
         promote()
 
 
