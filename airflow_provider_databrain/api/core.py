@@ -244,7 +244,14 @@ def interpret(server: Server, request: Request[T], reply: Reply) -> T:
     def redact(text: str) -> str:
         return server.redact(text, *request.hidden())
 
-    error = classify(reply, endpoint.dialect, endpoint.codes, redact, secret=endpoint.secret_answer)
+    error = classify(
+        reply,
+        endpoint.dialect,
+        endpoint.codes,
+        redact,
+        secret=endpoint.secret_answer,
+        repeats_secrets=bool(request.secrets),
+    )
     if error is not None:
         raise error
     try:

@@ -5,6 +5,7 @@ What opens a database is a secret: it is in no ``repr``, and blacked out of what
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterator
 from typing import Any, Self
@@ -231,10 +232,10 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """A text as it is, as a part of JSON or of a URL, on one line, and each of its lines."""
+    """A text as it is, as a part of JSON, HTML or a URL, on one line, and each of its lines."""
     for text in (secret, " ".join(secret.split()), *secret.splitlines()):
         stripped = text.strip()
-        for form in (text, stripped, quote(stripped, safe=""), quote_plus(stripped)):
+        for form in (text, stripped, quote(stripped, safe=""), quote_plus(stripped), html.escape(stripped)):
             if form.strip():
                 yield form
         for ascii_only in (True, False):

@@ -170,6 +170,7 @@ def classify(
     redact: Callable[[str], str] = str,
     *,
     secret: bool = False,
+    repeats_secrets: bool = False,
 ) -> ApiError | None:
     """Return the error that a reply stands for, or None for a success.
 
@@ -179,6 +180,7 @@ def classify(
     :param codes: codes that mean something else at this endpoint than in ``dialect``.
     :param redact: blacks out secrets in what the server says, before it is cut to size.
     :param secret: a success holds secrets that ``redact`` does not know: quote none.
+    :param repeats_secrets: so may any answer that is not JSON, cut or escaped as it may be: quote none of that.
     """
     status = reply.status
     success = 200 <= status < 300
@@ -186,7 +188,7 @@ def classify(
         found = dialect.find(reply.json)
         readable = True
     except (ValueError, RecursionError):
-        found = None, _snippet(reply, None if secret and success else redact)
+        found = None, _snippet(reply, None if repeats_secrets or (secret and success) else redact)
         readable = False
     told, message = found or (None, "no error message in the answer")
     code = redact(told)[:CODE_LIMIT] if told else None
