@@ -91,13 +91,14 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
 DATABRAIN = ErrorDialect("Databrain", _CODES | _PLAIN_WORDS, _find_error)
 
 
-def _endpoint(name: str, method: str, path: str, token: Token, **more: Any) -> Endpoint:
+def endpoint(name: str, method: str, path: str, token: Token, **more: Any) -> Endpoint:
+    """An endpoint below ``/api/v2``; unless told otherwise, it may always be sent again."""
     more.setdefault("resend", Resend.ALWAYS)
     return Endpoint(name, method, f"/api/v2{path}", token, dialect=DATABRAIN, **more)
 
 
 # Page create-dashboard-embed. The id is ours, so "already exists" after an unclear failure is detectable.
-CREATE_DASHBOARD_EMBED = _endpoint(
+CREATE_DASHBOARD_EMBED = endpoint(
     "create dashboard embed",
     "POST",
     "/data-app/dashboard-embeds",
@@ -107,15 +108,15 @@ CREATE_DASHBOARD_EMBED = _endpoint(
     codes={"INVALID_DASHBOARD_ID": AlreadyExistsError},
 )
 # Page list-embed.
-LIST_EMBEDS = _endpoint("list embeds", "GET", "/data-app/embeds", API_KEY, legacy_path="/api/v2/dataApp/embeds")
+LIST_EMBEDS = endpoint("list embeds", "GET", "/data-app/embeds", API_KEY, legacy_path="/api/v2/dataApp/embeds")
 # Page update-embed.
-UPDATE_EMBED = _endpoint("update embed", "PUT", "/data-app/embeds", API_KEY, legacy_path="/api/v2/dataApp/embeds")
+UPDATE_EMBED = endpoint("update embed", "PUT", "/data-app/embeds", API_KEY, legacy_path="/api/v2/dataApp/embeds")
 # Page rename-embed.
-RENAME_EMBED = _endpoint(
+RENAME_EMBED = endpoint(
     "rename embed", "PUT", "/data-app/embeds/rename", API_KEY, legacy_path="/api/v2/dataApp/embeds/rename"
 )
 # Page delete-embed. Its sample of the older form is a POST to this path, which is how an embed is created: never that.
-DELETE_EMBED = _endpoint(
+DELETE_EMBED = endpoint(
     "delete embed",
     "DELETE",
     "/data-app/embeds",
@@ -124,11 +125,11 @@ DELETE_EMBED = _endpoint(
     resend=Resend.DETECTABLE,
 )
 # The vendor's page prints no full path for this one; it is inferred from its sibling below.
-FETCH_WORKSPACE_METRICS = _endpoint("fetch workspace metrics", "POST", "/workspace/metrics", SERVICE_TOKEN)
+FETCH_WORKSPACE_METRICS = endpoint("fetch workspace metrics", "POST", "/workspace/metrics", SERVICE_TOKEN)
 # Page cloud-databrain-endpoint.
-FETCH_WORKSPACE_DASHBOARDS = _endpoint("fetch workspace dashboards", "POST", "/workspace/dashboards", SERVICE_TOKEN)
+FETCH_WORKSPACE_DASHBOARDS = endpoint("fetch workspace dashboards", "POST", "/workspace/dashboards", SERVICE_TOKEN)
 # Page list-workspaces.
-LIST_WORKSPACES = _endpoint("list workspaces", "GET", "/workspace", SERVICE_TOKEN)
+LIST_WORKSPACES = endpoint("list workspaces", "GET", "/workspace", SERVICE_TOKEN)
 
 
 class TableTenancy(Sent):
@@ -345,10 +346,9 @@ def list_embeds(*, client_id: str | None = None, page: Page = None) -> Call[list
     client = {} if client_id is None else {"clientId": client_id}
 
     def request(number: int | None) -> Request[list[Embed]]:
-        paging = {} if number is None else {"isPagination": "true", "pageNumber": str(number)}
-        return Request(LIST_EMBEDS, lambda payload: _read_embeds(payload).data, query=paging | client)
+        return Request(LIST_EMBEDS, lambda payload: _read_embeds(payload).data, query=page_query(number) | client)
 
-    return _pages(request, page)
+    return pages(request, page)
 
 
 def update_embed(embed_id: str, access_settings: Mapping[str, Any] | AccessSettings) -> Request[str]:
@@ -398,7 +398,7 @@ def delete_embed(embed_id: str, *, is_delete_dashboard: bool = False) -> Request
 
 def fetch_workspace_metrics(workspace_name: str, *, page: Page = None) -> Call[list[Metric]]:
     """The metrics of a workspace."""
-    return _pages(
+    return pages(
         lambda number: Request(
             FETCH_WORKSPACE_METRICS,
             lambda payload: _read_metrics(payload).data,
@@ -410,7 +410,7 @@ def fetch_workspace_metrics(workspace_name: str, *, page: Page = None) -> Call[l
 
 def fetch_workspace_dashboards(workspace_name: str, *, page: Page = None) -> Call[list[WorkspaceDashboard]]:
     """The dashboards of a workspace."""
-    return _pages(
+    return pages(
         lambda number: Request(
             FETCH_WORKSPACE_DASHBOARDS,
             lambda payload: _read_dashboards(payload).data,
@@ -424,14 +424,19 @@ def list_workspaces(*, page: Page = None) -> Call[list[Workspace]]:
     """The workspaces of the organization."""
 
     def request(number: int | None) -> Request[list[Workspace]]:
-        paging = {} if number is None else {"isPagination": "true", "pageNumber": str(number)}
-        return Request(LIST_WORKSPACES, lambda payload: _read_workspaces(payload).data, query=paging)
+        return Request(LIST_WORKSPACES, lambda payload: _read_workspaces(payload).data, query=page_query(number))
 
-    return _pages(request, page)
+    return pages(request, page)
 
 
-def _pages(request: Callable[[int | None], Request[list[Row]]], page: Page) -> Call[list[Row]]:
+def pages(request: Callable[[int | None], Request[list[Row]]], page: Page) -> Call[list[Row]]:
+    """The rows of a list, by the request for one page, or for everything (None)."""
     return walk_pages(request) if page == "all" else request(page)
+
+
+def page_query(number: int | None) -> dict[str, str]:
+    """A page's number as a GET takes it: as texts, and nothing where everything is asked for."""
+    return {} if number is None else {"isPagination": "true", "pageNumber": str(number)}
 
 
 def _workspace_page(workspace_name: str, number: int | None) -> bytes:

@@ -56,6 +56,7 @@ _CHOICES = {
     "metricCreationMode": ("DRAG_DROP", "CHAT"),
     "joinModel": ("single", "multi"),
     "isDeleteDashboard": ("true", "false"),
+    "connectionType": ("DATASOURCE", "DATAMART", "MULTI_DATASOURCE", "MULTI_DATAMART"),
 }
 _WORDS = {str: "a string", dict: "of type object", bool: "a boolean", list: "an array", int: "a number"}
 
@@ -84,8 +85,8 @@ async def create_body(request: Request, max_id_length: int) -> dict[str, Any]:
     :param max_id_length: longest id accepted, in characters.
     """
     kind = request.headers.get("content-type", "").split(";")[0]
-    body = await (_form if kind == "multipart/form-data" else _object)(request)
-    _check(body, _CREATE, _CREATE_REQUIRED)
+    body = await (_form if kind == "multipart/form-data" else json_object)(request)
+    check(body, _CREATE, _CREATE_REQUIRED)
     for name in ("dashboardId", "clientId", "workspaceName"):
         if len(body[name]) > max_id_length:
             raise invalid(f'"{name}" length must be less than or equal to {max_id_length} characters long')
@@ -95,34 +96,35 @@ async def create_body(request: Request, max_id_length: int) -> dict[str, Any]:
 
 async def update_body(request: Request) -> dict[str, Any]:
     """What an update asks for; its access settings may be any part of the whole."""
-    body = await _object(request)
-    _check(body, _UPDATE, tuple(_UPDATE))
+    body = await json_object(request)
+    check(body, _UPDATE, tuple(_UPDATE))
     _check_access(body["accessSettings"], ())
     return body
 
 
 async def rename_body(request: Request) -> dict[str, Any]:
     """What a rename asks for."""
-    body = await _object(request)
-    _check(body, _RENAME, ("embedId", "name"))
+    body = await json_object(request)
+    check(body, _RENAME, ("embedId", "name"))
     return body
 
 
 def delete_query(request: Request) -> dict[str, str]:
     """What a delete asks for."""
     query = dict(request.query_params)
-    _check(query, _DELETE, ("embedId",))
+    check(query, _DELETE, ("embedId",))
     return query
 
 
 async def list_body(request: Request) -> dict[str, Any]:
     """What a list of a workspace asks for."""
-    body = await _object(request)
-    _check(body, _LIST, ("workspaceName",))
+    body = await json_object(request)
+    check(body, _LIST, ("workspaceName",))
     return body
 
 
-async def _object(request: Request) -> dict[str, Any]:
+async def json_object(request: Request) -> dict[str, Any]:
+    """A body that is a JSON object."""
     body = _parsed(await request.body())
     if not isinstance(body, dict):
         raise invalid("Request body validation failed")
@@ -156,12 +158,13 @@ def _parsed(raw: bytes | str) -> Any:
 
 
 def _check_access(settings: dict[str, Any], required: tuple[str, ...]) -> None:
-    _check(settings, _ACCESS, required)
+    check(settings, _ACCESS, required)
     for item in settings.get("tableTenancySettings", []):
-        _check(item, {"name": str, "clientColumn": str}, ("name", "clientColumn"))
+        check(item, {"name": str, "clientColumn": str}, ("name", "clientColumn"))
 
 
-def _check(body: object, fields: Mapping[str, type], required: tuple[str, ...]) -> None:
+def check(body: object, fields: Mapping[str, type], required: tuple[str, ...]) -> None:
+    """Refuse what is no object of known fields, each of its type, with the required ones."""
     if not isinstance(body, dict):
         raise invalid('"value" must be of type object')
     for name in required:

@@ -8,7 +8,7 @@ template; a token of the wrong kind is 401. ``checks`` has those of the body.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Request
 
@@ -21,23 +21,22 @@ from airflow_provider_databrain.emulator.checks import (
     rename_body,
     update_body,
 )
+from airflow_provider_databrain.emulator.databrain_account import AccountState
+from airflow_provider_databrain.emulator.databrain_shared import data_app_of, page, service_token, window
 from airflow_provider_databrain.emulator.faults import Control
-from airflow_provider_databrain.emulator.state import DATA_APP, EmbedRow, State
-
-PAGE_SIZE = 10
-TokenKind = Literal["api_key", "service_token"]
+from airflow_provider_databrain.emulator.state import EmbedRow, State
 
 
 class DatabrainApi:
-    """The API's routes over a state.
+    """The routes of embeds, and of what is read from workspaces.
 
-    :param tokens: each accepted token and its kind.
+    :param account: whose keys are accepted.
     """
 
-    def __init__(self, state: State, control: Control, tokens: Mapping[str, TokenKind]) -> None:
+    def __init__(self, state: State, control: Control, account: AccountState) -> None:
         self._state = state
         self._control = control
-        self._tokens = tokens
+        self._account = account
         self.router = APIRouter(prefix="/api/v2")
         for prefix in ("/data-app", "/dataApp"):
             self.router.post(f"{prefix}/dashboard-embeds")(self.create_embed)
@@ -51,90 +50,80 @@ class DatabrainApi:
 
     async def create_embed(self, request: Request) -> dict[str, Any]:
         """Create a client's dashboard. The legacy path answers no name."""
-        self._authorize(request, "api_key")
+        data_app = data_app_of(request, self._account)
         body = await create_body(request, self._control.behaviour.max_id_length)
         _check_references(body, self._state, self._control)
         dashboard = body["dashboardId"]
         renamed = body.get("isRenameDashboard") and body.get("name")
         name = body.get("name", dashboard)
         title = str(renamed or f"{dashboard}_{body['clientId']}")
-        self._state.create_embed(body, dashboard_name=title, name=name)
+        self._state.create_embed(body, dashboard_name=title, name=name, data_app=data_app)
         legacy = "/dataApp/" in request.url.path
         return {"id": dashboard, "error": None} | ({} if legacy else {"name": name})
 
     async def list_embeds(self, request: Request) -> dict[str, Any]:
         """List embeds, of one client or of all."""
-        self._authorize(request, "api_key")
+        data_app = data_app_of(request, self._account)
         query = request.query_params
         behaviour = self._control.behaviour
         client = None if behaviour.ignores_client_filter else query.get("clientId")
         paged = query.get("isPagination") == "true" and not behaviour.ignores_paging
-        limit, offset = _window(query.get("pageNumber", "1")) if paged else (-1, 0)
-        return {"data": [_embed(row) for row in self._state.embeds(client, limit, offset)], "error": None}
+        limit, offset = window(query.get("pageNumber", "1")) if paged else (-1, 0)
+        rows = self._state.embeds(client, limit, offset, data_app=data_app)
+        return {"data": [_embed(row) for row in rows], "error": None}
 
     async def update_embed(self, request: Request) -> dict[str, Any]:
         """Change some of an embed's access settings; the others stay."""
-        self._authorize(request, "api_key")
+        data_app = data_app_of(request, self._account)
         body = await update_body(request)
-        if not self._state.update_embed(body["embedId"], body["accessSettings"]):
+        if self._state.data_app_of(body["embedId"]) != data_app:
             raise _no_embed()
+        self._state.update_embed(body["embedId"], body["accessSettings"])
         return {"id": body["embedId"], "error": None}
 
     async def rename_embed(self, request: Request) -> dict[str, Any]:
         """Rename an embed, and its dashboard where that is asked for."""
-        self._authorize(request, "api_key")
+        data_app = data_app_of(request, self._account)
         body = await rename_body(request)
-        if not self._state.rename_embed(body["embedId"], body["name"], dashboard=body.get("isRenameDashboard", False)):
+        if self._state.data_app_of(body["embedId"]) != data_app:
             raise _no_embed()
+        self._state.rename_embed(body["embedId"], body["name"], dashboard=body.get("isRenameDashboard", False))
         return {"id": body["embedId"], "name": body["name"], "error": None}
 
     async def delete_embed(self, request: Request) -> dict[str, Any]:
         """Delete an embed, and its dashboard where that is asked for; one that stays keeps its id taken."""
-        self._authorize(request, "api_key")
+        data_app = data_app_of(request, self._account)
         query = delete_query(request)
-        if not self._state.delete_embed(query["embedId"], dashboard=query.get("isDeleteDashboard") == "true"):
+        if self._state.data_app_of(query["embedId"]) != data_app:
             raise invalid("Embed not found")
+        self._state.delete_embed(query["embedId"], dashboard=query.get("isDeleteDashboard") == "true")
         return {"id": query["embedId"], "error": None}
 
     async def list_workspaces(self, request: Request) -> dict[str, Any]:
         """List the organization's workspaces."""
-        self._authorize(request, "service_token")
-        query = request.query_params
+        service_token(request, self._account)
         rows = [{"name": name} for name in self._state.workspaces()]
-        return self._page(rows, query.get("isPagination") == "true", query.get("pageNumber", "1"))
+        return page(rows, request.query_params, self._control) | {"error": None}
 
     async def workspace_metrics(self, request: Request) -> dict[str, Any]:
         """List a workspace's metrics."""
         body = await self._workspace_body(request)
         rows = [{"metricId": key, "name": name} for key, name in self._state.metrics(body["workspaceName"])]
-        return self._page(rows, body.get("isPagination"), body.get("pageNumber", 1))
+        return page(rows, body, self._control) | {"error": None}
 
     async def workspace_dashboards(self, request: Request) -> dict[str, Any]:
         """List a workspace's dashboards."""
         body = await self._workspace_body(request)
         found = self._state.dashboards(body["workspaceName"])
         rows = [{"externalDashboardId": key, "name": name} for key, name in found]
-        return self._page(rows, body.get("isPagination"), body.get("pageNumber", 1))
-
-    def _authorize(self, request: Request, kind: TokenKind) -> None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme != "Bearer" or not token:
-            raise RefusalError(400, "AUTHENTICATION_ERROR", "API key is missing or malformed")
-        if self._tokens.get(token) != kind:
-            raise RefusalError(401, "INVALID_DATA_APP_API_KEY", "API key is invalid or expired")
+        return page(rows, body, self._control) | {"error": None}
 
     async def _workspace_body(self, request: Request) -> dict[str, Any]:
-        self._authorize(request, "service_token")
+        service_token(request, self._account)
         body = await list_body(request)
         if not self._state.has_workspace(body["workspaceName"]):
             raise RefusalError(400, "WORKSPACE_ID_ERROR", "invalid workspace name, workspace name not found")
         return body
-
-    def _page(self, rows: list[dict[str, Any]], paged: object, number: object) -> dict[str, Any]:
-        if paged and not self._control.behaviour.ignores_paging:
-            limit, offset = _window(number)
-            rows = rows[offset : offset + limit]
-        return {"data": rows, "error": None}
 
 
 def _check_references(body: Mapping[str, Any], state: State, control: Control) -> None:
@@ -154,15 +143,6 @@ def _no_embed() -> RefusalError:
     return RefusalError(400, "INVALID_EMBED_ID", "Invalid embed id")
 
 
-def _window(page: object) -> tuple[int, int]:
-    """Limit and offset of a page."""
-    try:
-        number = int(str(page))
-    except ValueError:
-        raise invalid('"pageNumber" must be a number') from None
-    return PAGE_SIZE, max(0, number - 1) * PAGE_SIZE
-
-
 def _embed(row: EmbedRow) -> dict[str, Any]:
     times = {"createdAt": row.created_at, "updatedAt": row.updated_at}
     return {
@@ -179,7 +159,7 @@ def _embed(row: EmbedRow) -> dict[str, Any]:
             "embedId": row.embed_id,
             "name": row.name,
             "embedType": "dashboard",
-            "dataAppName": DATA_APP,
+            "dataAppName": row.data_app,
             "metricId": None,
             "dashboardId": row.dashboard_id,
             **times,

@@ -73,6 +73,8 @@ class Behaviour(BaseModel):
     :param rate_limit: API requests in a window; 0 for no limit.
     :param window_seconds: length of that window.
     :param known_clients: client ids that are accepted, beside "None"; None accepts all.
+    :param known_datasources: names of datasources that a workspace may have; None accepts all.
+    :param known_datamarts: names of datamarts that a workspace may have; None accepts all.
     :param ignores_client_filter: the embed list answers everyone's embeds whatever ``clientId`` asks for.
     :param ignores_paging: lists answer everything at once.
     :param max_id_length: longest id accepted. The real limit is not documented; this one is ours.
@@ -86,6 +88,8 @@ class Behaviour(BaseModel):
     rate_limit: int = 0
     window_seconds: float = 1.0
     known_clients: list[str] | None = None
+    known_datasources: list[str] | None = None
+    known_datamarts: list[str] | None = None
     ignores_client_filter: bool = False
     ignores_paging: bool = False
     max_id_length: int = 255

@@ -14,7 +14,11 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider_databrain.emulator.app import create_app
 from airflow_provider_databrain.emulator.conduit import ConduitApi, ConduitState
-from airflow_provider_databrain.emulator.databrain import DatabrainApi, TokenKind
+from airflow_provider_databrain.emulator.databrain import DatabrainApi
+from airflow_provider_databrain.emulator.databrain_account import AccountState
+from airflow_provider_databrain.emulator.databrain_data_apps import DataAppsApi
+from airflow_provider_databrain.emulator.databrain_tokens import TokensApi
+from airflow_provider_databrain.emulator.databrain_workspaces import WorkspacesApi
 from airflow_provider_databrain.emulator.faults import Control
 from airflow_provider_databrain.emulator.posthog import PostHogApi
 from airflow_provider_databrain.emulator.posthog_checks import Key
@@ -46,8 +50,9 @@ class Emulator:
 
     :param path: SQLite file of its state.
     :param port: 0 takes a free one.
-    :param api_key: the data app API key it accepts; made up where not given.
-    :param service_token: the service token it accepts; made up where not given.
+    :param api_key: an API key of the data app ``tenant-app`` that it accepts; made up where not given.
+    :param service_token: a service token that it accepts; made up where not given. ``account`` has both, and all that
+        are made later.
     :param posthog_key: the personal API key it accepts, with ``POSTHOG_SCOPES``; made up where not given.
         ``posthog_keys`` has it, and takes more.
     :param conduit_token: the organization token it accepts; made up where not given.
@@ -70,12 +75,15 @@ class Emulator:
         self.conduit = ConduitState(path)
         self.api_key = api_key or secrets.token_hex(16)
         self.service_token = service_token or secrets.token_hex(16)
-        tokens: dict[str, TokenKind] = {self.api_key: "api_key", self.service_token: "service_token"}
+        self.account = AccountState(path, {self.api_key: "api_key", self.service_token: "service_token"})
         self.posthog_key = posthog_key or f"phx_{secrets.token_hex(16)}"
         self.posthog_keys: dict[str, Key] = {self.posthog_key: Key(POSTHOG_SCOPES)}
         self.conduit_token = conduit_token or secrets.token_hex(16)
         apis = [
-            DatabrainApi(self.state, self.control, tokens).router,
+            DatabrainApi(self.state, self.control, self.account).router,
+            WorkspacesApi(self.state, self.control, self.account).router,
+            DataAppsApi(self.state, self.control, self.account).router,
+            TokensApi(self.state, self.control, self.account).router,
             PostHogApi(self.posthog, self.control, self.posthog_keys).router,
             ConduitApi(self.conduit, self.control, self.conduit_token).router,
         ]
@@ -108,5 +116,6 @@ class Emulator:
         self._thread.join(timeout=10)
         self._socket.close()
         self.state.close()
+        self.account.close()
         self.posthog.close()
         self.conduit.close()

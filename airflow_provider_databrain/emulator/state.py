@@ -20,10 +20,16 @@ CREATE TABLE IF NOT EXISTS embeds (
     embed_id TEXT PRIMARY KEY, dashboard_id TEXT NOT NULL, client_id TEXT NOT NULL, name TEXT NOT NULL,
     request TEXT NOT NULL, created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')));
 CREATE INDEX IF NOT EXISTS embeds_client ON embeds (client_id);
+CREATE TABLE IF NOT EXISTS workspace_connections (name TEXT PRIMARY KEY, connection TEXT NOT NULL);
 """
-ADDED_COLUMNS = {"updated_at": "TEXT", "access_changes": "TEXT NOT NULL DEFAULT '{}'"}
-"""Columns of ``embeds`` that files made by earlier releases lack. No ``updated_at`` means never changed."""
 DATA_APP = "tenant-app"
+"""The data app of whatever is not said to be of another."""
+ADDED_COLUMNS = {
+    "updated_at": "TEXT",
+    "access_changes": "TEXT NOT NULL DEFAULT '{}'",
+    "data_app": f"TEXT NOT NULL DEFAULT '{DATA_APP}'",
+}
+"""Columns of ``embeds`` that files made by earlier releases lack. No ``updated_at`` means never changed."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +45,11 @@ class EmbedRow:
     created_at: str
     updated_at: str
     workspace: str
+    data_app: str
 
 
 class State:
-    """The data of one emulated data app and its organization.
+    """The embeds of an emulated organization, and the workspaces with what is in them.
 
     :param path: an SQLite file, made where it is not there; ``:memory:`` for none.
     """
@@ -79,11 +86,36 @@ class State:
             self._db.execute("DELETE FROM dashboards")
             self._db.execute("DELETE FROM metrics")
             self._db.execute("DELETE FROM workspaces")
+            self._db.execute("DELETE FROM workspace_connections")
 
     def remove_metrics(self, workspace: str) -> None:
         """Take all metrics out of a workspace."""
         with self._lock, self._db:
             self._db.execute("DELETE FROM metrics WHERE workspace = ?", (workspace,))
+
+    def connect_workspace(self, name: str, connection: dict[str, Any]) -> None:
+        """Say where a workspace's data come from, in place of what was said before."""
+        with self._lock, self._db:
+            self._db.execute(
+                "INSERT OR REPLACE INTO workspace_connections VALUES (?, ?)", (name, json.dumps(connection))
+            )
+
+    def workspace_connection(self, name: str) -> dict[str, Any] | None:
+        """Where a workspace's data come from, None where nobody has said."""
+        rows = self._all("SELECT connection FROM workspace_connections WHERE name = ?", name)
+        return json.loads(rows[0][0]) if rows else None
+
+    def delete_workspace(self, name: str) -> bool:
+        """Delete a workspace with all that is in it, and the embeds of that; False where there is no such workspace."""
+        with self._lock, self._db:
+            self._db.execute(
+                "DELETE FROM embeds WHERE dashboard_id IN (SELECT dashboard_id FROM dashboards WHERE workspace = ?)",
+                (name,),
+            )
+            self._db.execute("DELETE FROM dashboards WHERE workspace = ?", (name,))
+            self._db.execute("DELETE FROM metrics WHERE workspace = ?", (name,))
+            self._db.execute("DELETE FROM workspace_connections WHERE name = ?", (name,))
+            return self._db.execute("DELETE FROM workspaces WHERE name = ?", (name,)).rowcount > 0
 
     def workspaces(self) -> list[str]:
         """Names, sorted."""
@@ -96,6 +128,10 @@ class State:
     def metrics(self, workspace: str) -> list[tuple[str, str]]:
         """Pairs of id and name."""
         return self._all("SELECT metric_id, name FROM metrics WHERE workspace = ? ORDER BY metric_id", workspace)
+
+    def metric_exists(self, metric_id: str) -> bool:
+        """Whether there is such a metric, in any workspace."""
+        return bool(self._all("SELECT 1 FROM metrics WHERE metric_id = ?", metric_id))
 
     def dashboards(self, workspace: str) -> list[tuple[str, str]]:
         """Pairs of id and name, pre-built ones and clients' alike."""
@@ -113,7 +149,7 @@ class State:
             )
         )
 
-    def create_embed(self, body: dict[str, Any], *, dashboard_name: str, name: str) -> None:
+    def create_embed(self, body: dict[str, Any], *, dashboard_name: str, name: str, data_app: str = DATA_APP) -> None:
         """Add a client's dashboard and the embed of the same id."""
         with self._lock, self._db:
             self._db.execute(
@@ -127,8 +163,9 @@ class State:
                 ),
             )
             self._db.execute(
-                "INSERT INTO embeds (embed_id, dashboard_id, client_id, name, request) VALUES (?, ?, ?, ?, ?)",
-                (body["dashboardId"], body["dashboardId"], body["clientId"], name, json.dumps(body)),
+                "INSERT INTO embeds (embed_id, dashboard_id, client_id, name, request, data_app)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (body["dashboardId"], body["dashboardId"], body["clientId"], name, json.dumps(body), data_app),
             )
 
     def update_embed(self, embed_id: str, access_settings: dict[str, Any]) -> bool:
@@ -168,26 +205,44 @@ class State:
                 )
             return self._db.execute("DELETE FROM embeds WHERE embed_id = ?", (embed_id,)).rowcount > 0
 
+    def data_app_of(self, embed_id: str) -> str | None:
+        """The data app that an embed is in, None where there is no such embed."""
+        rows = self._all("SELECT data_app FROM embeds WHERE embed_id = ?", embed_id)
+        return rows[0][0] if rows else None
+
+    def rename_data_app(self, name: str, new_name: str) -> None:
+        """Move a data app's embeds to its new name."""
+        with self._lock, self._db:
+            self._db.execute("UPDATE embeds SET data_app = ? WHERE data_app = ?", (new_name, name))
+
+    def delete_data_app(self, name: str) -> None:
+        """Delete a data app's embeds; the dashboards stay."""
+        with self._lock, self._db:
+            self._db.execute("DELETE FROM embeds WHERE data_app = ?", (name,))
+
     def access_settings(self, embed_id: str) -> dict[str, Any]:
         """What the client may do now: the settings it was created with, and what was changed since."""
         [(created, changes)] = self._all("SELECT request, access_changes FROM embeds WHERE embed_id = ?", embed_id)
         settings: dict[str, Any] = json.loads(created)["accessSettings"] | json.loads(changes)
         return settings
 
-    def embeds(self, client_id: str | None = None, limit: int = -1, offset: int = 0) -> list[EmbedRow]:
-        """Embeds in order of creation, of one client or all."""
+    def embeds(
+        self, client_id: str | None = None, limit: int = -1, offset: int = 0, *, data_app: str | None = None
+    ) -> list[EmbedRow]:
+        """Embeds in order of creation, of one client or all, and of one data app or all."""
         rows = self._all(
             "SELECT e.embed_id, e.dashboard_id, e.client_id, e.name, d.name, d.metadata, e.created_at,"
-            " coalesce(e.updated_at, e.created_at), d.workspace"
+            " coalesce(e.updated_at, e.created_at), d.workspace, e.data_app"
             " FROM embeds e JOIN dashboards d USING (dashboard_id) WHERE e.client_id = coalesce(?, e.client_id)"
-            " ORDER BY e.rowid LIMIT ? OFFSET ?",
+            " AND e.data_app = coalesce(?, e.data_app) ORDER BY e.rowid LIMIT ? OFFSET ?",
             client_id,
+            data_app,
             limit,
             offset,
         )
         return [
-            EmbedRow(embed, dashboard, client, name, title, json.loads(metadata), created, updated, workspace)
-            for embed, dashboard, client, name, title, metadata, created, updated, workspace in rows
+            EmbedRow(embed, dashboard, client, name, title, json.loads(metadata), created, updated, workspace, app)
+            for embed, dashboard, client, name, title, metadata, created, updated, workspace, app in rows
         ]
 
     def count_embeds(self) -> int:

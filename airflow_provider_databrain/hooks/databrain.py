@@ -7,9 +7,12 @@ from typing import Any
 
 from airflow_provider_databrain.airflow_compat import Connection
 from airflow_provider_databrain.api import databrain as api
+from airflow_provider_databrain.api import databrain_data_apps as data_apps
+from airflow_provider_databrain.api import databrain_workspaces as workspaces
 from airflow_provider_databrain.api.core import Call, ConfigurationError, Token
 from airflow_provider_databrain.api.errors import ApiError
-from airflow_provider_databrain.hooks.base import ApiHook, ConnectionExtras, async_method, sync_method
+from airflow_provider_databrain.hooks.base import ConnectionExtras, async_method, sync_method
+from airflow_provider_databrain.hooks.databrain_tokens import TokenMethods
 
 
 class DatabrainExtras(ConnectionExtras):
@@ -30,7 +33,7 @@ class DatabrainExtras(ConnectionExtras):
     workspace_metrics_path: str | None = None
 
 
-class DatabrainHook(ApiHook[DatabrainExtras]):
+class DatabrainHook(TokenMethods[DatabrainExtras]):
     """Client of Databrain's API, sync and async.
 
     The right token is chosen for each call: the data app API key (the connection's password) or the
@@ -83,6 +86,19 @@ class DatabrainHook(ApiHook[DatabrainExtras]):
             )
         return chosen
 
+    def data_app(self, name: str | None = None) -> str:
+        """``name``, or else the connection's data app.
+
+        :raises ConfigurationError: neither is given.
+        """
+        chosen = name or self.extras.data_app_name
+        if not chosen:
+            raise ConfigurationError(
+                "No data app: give data_app_name, or fill 'Data app' (extra 'data_app_name') "
+                f"in connection {self.conn_id!r}."
+            )
+        return chosen
+
     create_dashboard_embed = sync_method(api.create_dashboard_embed)
     acreate_dashboard_embed = async_method(api.create_dashboard_embed)
     list_embeds = sync_method(api.list_embeds)
@@ -99,6 +115,20 @@ class DatabrainHook(ApiHook[DatabrainExtras]):
     afetch_workspace_dashboards = async_method(api.fetch_workspace_dashboards)
     list_workspaces = sync_method(api.list_workspaces)
     alist_workspaces = async_method(api.list_workspaces)
+    create_workspace = sync_method(workspaces.create_workspace)
+    acreate_workspace = async_method(workspaces.create_workspace)
+    update_workspace = sync_method(workspaces.update_workspace)
+    aupdate_workspace = async_method(workspaces.update_workspace)
+    delete_workspace = sync_method(workspaces.delete_workspace)
+    adelete_workspace = async_method(workspaces.delete_workspace)
+    create_data_app = sync_method(data_apps.create_data_app)
+    acreate_data_app = async_method(data_apps.create_data_app)
+    list_data_apps = sync_method(data_apps.list_data_apps)
+    alist_data_apps = async_method(data_apps.list_data_apps)
+    update_data_app = sync_method(data_apps.update_data_app)
+    aupdate_data_app = async_method(data_apps.update_data_app)
+    delete_data_app = sync_method(data_apps.delete_data_app)
+    adelete_data_app = async_method(data_apps.delete_data_app)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try each token with one small read; says of each whether it works.

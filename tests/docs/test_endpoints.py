@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 import pytest
 from fastapi.routing import APIRoute
 
-from airflow_provider_databrain.api import conduit, databrain, posthog
+from airflow_provider_databrain.api import (
+    conduit,
+    databrain,
+    databrain_data_apps,
+    databrain_tokens,
+    databrain_workspaces,
+    posthog,
+)
 from airflow_provider_databrain.api.core import Endpoint
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.hooks.conduit import ConduitHook
@@ -20,10 +27,10 @@ from airflow_provider_databrain.hooks.databrain import DatabrainHook
 from airflow_provider_databrain.hooks.posthog import PostHogHook
 
 PAGE = Path(__file__).parents[2] / "docs" / "endpoints.md"
-SYSTEMS: dict[str, tuple[ModuleType, Any, str]] = {
-    "Databrain": (databrain, DatabrainHook, ""),
-    "PostHog": (posthog, PostHogHook, ""),
-    "Conduit": (conduit, ConduitHook, "/v2"),
+SYSTEMS: dict[str, tuple[list[ModuleType], Any, str]] = {
+    "Databrain": ([databrain, databrain_workspaces, databrain_data_apps, databrain_tokens], DatabrainHook, ""),
+    "PostHog": ([posthog], PostHogHook, ""),
+    "Conduit": ([conduit], ConduitHook, "/v2"),
 }
 MODULES = [
     import_module(f"airflow_provider_databrain.{name}")
@@ -49,16 +56,16 @@ def rows(system: str) -> list[Row]:
     ]
 
 
-def endpoints(module: ModuleType) -> Iterator[Endpoint]:
+def endpoints(modules: list[ModuleType]) -> Iterator[Endpoint]:
     """What the code has."""
-    return (value for value in vars(module).values() if isinstance(value, Endpoint))
+    return (value for module in modules for value in vars(module).values() if isinstance(value, Endpoint))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_page_has_each_endpoint_and_no_other(system: str) -> None:
-    module = SYSTEMS[system][0]
+    modules = SYSTEMS[system][0]
     told = sorted((row.operation, row.request) for row in rows(system))
-    assert told == sorted((one.name, f"{one.method} {one.path}") for one in endpoints(module))
+    assert told == sorted((one.name, f"{one.method} {one.path}") for one in endpoints(modules))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -78,9 +85,9 @@ def test_each_operator_is_there(system: str) -> None:
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_emulator_has_a_route_for_each(system: str, emulator: Emulator) -> None:
-    module, _, prefix = SYSTEMS[system]
+    modules, _, prefix = SYSTEMS[system]
     app: Any = emulator.server.config.app
     routes = [(method, one) for one in app.routes if isinstance(one, APIRoute) for method in one.methods]
-    for one in endpoints(module):
+    for one in endpoints(modules):
         path = prefix + re.sub(r"\{\w+\}", "1", one.path)
         assert any(method == one.method and route.path_regex.match(path) for method, route in routes), one

@@ -1,0 +1,86 @@
+"""Changes of the emulated Databrain's workspaces.
+
+Written from the vendor's reference and apart from the client's models. Our choices: a single source is refused where
+the connection type has none; deleting a workspace that is not there is ``WORKSPACE_DOES_NOT_EXIST``, as changing it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from airflow_provider_databrain.emulator.checks import RefusalError, check, invalid, json_object
+from airflow_provider_databrain.emulator.databrain_account import AccountState
+from airflow_provider_databrain.emulator.databrain_shared import service_token
+from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.state import State
+
+_FIELDS = {"name": str, "connectionType": str, "datasourceName": str, "datamartName": str}
+_SOURCES = {"DATASOURCE": "datasourceName", "DATAMART": "datamartName"}
+
+
+class WorkspacesApi:
+    """The routes that make, change and delete workspaces."""
+
+    def __init__(self, state: State, control: Control, account: AccountState) -> None:
+        self._state = state
+        self._control = control
+        self._account = account
+        self.router = APIRouter(prefix="/api/v2")
+        self.router.post("/workspace")(self.create)
+        self.router.put("/workspace")(self.update)
+        self.router.delete("/workspace")(self.delete)
+
+    async def create(self, request: Request) -> dict[str, Any]:
+        """Make a workspace."""
+        service_token(request, self._account)
+        body = await self._body(request)
+        if self._state.has_workspace(body["name"]):
+            raise RefusalError(400, "WORKSPACE_NAME_ALREADY_EXISTS", "Workspace name already exists")
+        self._check_source(body)
+        self._state.add_workspace(body["name"])
+        self._state.connect_workspace(body["name"], body)
+        return {"data": {"name": body["name"]}, "error": None}
+
+    async def update(self, request: Request) -> dict[str, Any]:
+        """Give a workspace another source."""
+        service_token(request, self._account)
+        body = await self._body(request)
+        if not self._state.has_workspace(body["name"]):
+            raise _no_workspace()
+        self._check_source(body)
+        self._state.connect_workspace(body["name"], body)
+        return {"data": {"name": body["name"]}, "error": None}
+
+    async def delete(self, request: Request) -> dict[str, Any]:
+        """Delete a workspace. The answer has no ``error``."""
+        service_token(request, self._account)
+        query = dict(request.query_params)
+        check(query, {"name": str}, ("name",))
+        if not self._state.delete_workspace(query["name"]):
+            raise _no_workspace()
+        return {"data": {"id": query["name"], "message": "Workspace deleted successfully"}}
+
+    async def _body(self, request: Request) -> dict[str, Any]:
+        body = await json_object(request)
+        check(body, _FIELDS, ("name", "connectionType"))
+        for kind, field in _SOURCES.items():
+            if kind == body["connectionType"] and field not in body:
+                raise invalid(f'"{field}" is required')
+            if kind != body["connectionType"] and field in body:
+                raise invalid(f'"{field}" is not allowed')
+        return body
+
+    def _check_source(self, body: dict[str, Any]) -> None:
+        behaviour = self._control.behaviour
+        for field, known, code in (
+            ("datasourceName", behaviour.known_datasources, "INVALID_DATASOURCE_NAME"),
+            ("datamartName", behaviour.known_datamarts, "INVALID_DATAMART_NAME"),
+        ):
+            if field in body and known is not None and body[field] not in known:
+                raise RefusalError(400, code, f"Invalid {field.removesuffix('Name')} name")
+
+
+def _no_workspace() -> RefusalError:
+    return RefusalError(400, "WORKSPACE_DOES_NOT_EXIST", "Workspace does not exist")
