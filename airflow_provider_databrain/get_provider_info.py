@@ -30,6 +30,7 @@ def get_provider_info():  # type: ignore[no-untyped-def]
                 "python-modules": [
                     "airflow_provider_databrain.operators.databrain",
                     "airflow_provider_databrain.operators.databrain_data",
+                    "airflow_provider_databrain.operators.databrain_datamarts",
                     "airflow_provider_databrain.operators.databrain_datasources",
                     "airflow_provider_databrain.operators.databrain_embeds",
                     "airflow_provider_databrain.operators.databrain_keys",

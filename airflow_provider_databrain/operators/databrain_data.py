@@ -98,3 +98,23 @@ class PublishMetricOperator(DatabrainOperator):
     def execute(self, context: Context) -> str:
         """Publish; returns the metric's id."""
         return self.hook.publish_metric(self.embed_id, self.metric_id, is_published=self.is_published)
+
+
+class ListScheduledReportsOperator(RowsOperator):
+    """List the scheduled email reports of an embed, as the API has them; see ``RowsOperator`` too.
+
+    :param embed_id: the embed (templated).
+    :param client_id: only this client's (templated).
+    """
+
+    template_fields: Sequence[str] = (*RowsOperator.template_fields, "embed_id", "client_id")
+
+    def __init__(self, *, embed_id: str, client_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.embed_id = embed_id
+        self.client_id = client_id
+
+    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+        """List."""
+        reports = self.hook.list_scheduled_reports(self.embed_id, client_id=self.client_id or None, page="all")
+        return self.hand_on([one.as_row() for one in reports])

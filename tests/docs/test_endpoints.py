@@ -58,6 +58,7 @@ MODULES = [
     for name in (
         "operators.databrain",
         "operators.databrain_data",
+        "operators.databrain_datamarts",
         "operators.databrain_datasources",
         "operators.databrain_embeds",
         "operators.databrain_keys",

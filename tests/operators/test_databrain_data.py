@@ -12,7 +12,11 @@ from airflow_provider_databrain.api.errors import NotFoundError
 from airflow_provider_databrain.api.models import wire
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.operators.databrain_data import FetchMetricDataOperator, PublishMetricOperator
+from airflow_provider_databrain.operators.databrain_data import (
+    FetchMetricDataOperator,
+    ListScheduledReportsOperator,
+    PublishMetricOperator,
+)
 from tests.support import embed, http_answer, raw_server, set_connection
 
 ROWS = [
@@ -112,6 +116,21 @@ def test_a_metric_that_is_not_there_is_not_published(acme: Emulator, arguments: 
         PublishMetricOperator(task_id="t", **{"embed_id": "client-acme", "metric_id": "own"} | arguments).execute({})
 
 
+@pytest.mark.parametrize(("client", "count"), [(None, 13), ("", 13), ("acme", 12), ("nobody", 0)])
+def test_all_pages_of_scheduled_reports_are_listed(acme: Emulator, client: str | None, count: int) -> None:
+    contents = acme.state.contents
+    ids = [contents.add_report("client-acme", "acme", f"Report {number}", ["sales"]) for number in range(12)]
+    ids.append(contents.add_report("client-acme", "other", "Other", ["sales"]))
+    rows: Any = ListScheduledReportsOperator(task_id="t", embed_id="client-acme", client_id=client).execute({})
+    assert [row["id"] for row in rows] == ids[:count]
+    assert not rows or rows[0]["scheduleEmailReportCharts"] == [{"externalMetric": {"metricId": "sales"}}]
+
+
+def test_reports_of_an_embed_that_is_not_there_are_an_error(acme: Emulator) -> None:
+    with pytest.raises(NotFoundError):
+        ListScheduledReportsOperator(task_id="t", embed_id="never").execute({})
+
+
 def test_templates_are_rendered(acme: Emulator) -> None:
     context: Any = {"tenant": "acme", "region": "north", "year": 2026}
     task = FetchMetricDataOperator(
@@ -126,3 +145,6 @@ def test_templates_are_rendered(acme: Emulator) -> None:
     publish = PublishMetricOperator(task_id="t", embed_id="client-{{ tenant }}", metric_id="{{ 'own' }}")
     publish.render_template_fields(context)
     assert publish.execute(context) == "own"
+    reports = ListScheduledReportsOperator(task_id="t", embed_id="client-{{ tenant }}", client_id="{{ tenant }}")
+    reports.render_template_fields(context)
+    assert reports.execute(context) == []
