@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from airflow_provider_databrain.api.databrain_datasources import Datasource
-from airflow_provider_databrain.api.errors import ApiError, InvalidRequestError
+from airflow_provider_databrain.api.errors import AlreadyExistsError, ApiError, InvalidRequestError
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.hooks.databrain import DatabrainHook
@@ -122,3 +122,11 @@ def test_a_wrong_field_is_named_without_its_value() -> None:
     with pytest.raises(ValueError, match="no 'name'") as unnamed:
         Datasource(datasource_type="csv", credentials={"password": PASSWORD})
     assert_hidden(f"{unnamed.value} {SOURCE!r} {SOURCE}")
+
+
+def test_a_code_that_a_credential_is_part_of_still_says_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Datasource(datasource_type="postgres", credentials={"name": "warehouse", "password": "DATASOURCE"})
+    words = json.dumps({"error": {"code": "DATASOURCE_NAME_ERROR", "message": "taken"}}).encode()
+    with raw_server(http_answer(400, words)) as (url, _), pytest.raises(AlreadyExistsError) as caught:
+        hook_for(monkeypatch, host=url).create_datasource(source)
+    assert caught.value.code == "***_NAME_ERROR"
