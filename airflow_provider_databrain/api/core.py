@@ -92,6 +92,7 @@ class Request(Generic[T]):
     :param path: values for the endpoint's path, not yet encoded.
     :param bearer: a token that the API itself has given, instead of one of the connection's.
     :param accept: media types, the preferred one first.
+    :param secrets: what of the body nothing may repeat, whatever the server says of it.
     """
 
     endpoint: Endpoint
@@ -104,11 +105,24 @@ class Request(Generic[T]):
     path: Mapping[str, str] = field(default_factory=dict)
     bearer: str | None = field(default=None, repr=False)
     accept: str = "application/json"
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def hidden(self) -> tuple[str, ...]:
+        """All of it that must never be shown."""
+        return (self.bearer, *self.secrets) if self.bearer else self.secrets
 
 
 Call: TypeAlias = "Request[T] | Generator[Request[Any], Any, T]"
 """What a transport runs: one request, or a generator that yields several and returns the result. An error is thrown
 into the generator where it yielded the request that failed."""
+
+
+def in_steps(call: Call[T]) -> Generator[Request[Any], Any, T]:
+    """Let a call be part of another, which does ``yield from`` on this and gets the result."""
+    if isinstance(call, Request):
+        answer: T = yield call
+        return answer
+    return (yield from call)
 
 
 @dataclass(frozen=True)
@@ -209,9 +223,10 @@ class Server:
             headers["Content-Type"] = request.content_type
         return headers
 
-    def redact(self, text: str, bearer: str | None = None) -> str:
-        """``text`` with every token of the connection, the proxy's password and ``bearer`` blacked out."""
-        for secret in (*self.secrets(), *([bearer] if bearer else ())):
+    def redact(self, text: str, *more: str) -> str:
+        """``text`` with every token of the connection, the proxy's password and ``more`` blacked out."""
+        # The longest first: one that is part of another would leave the rest of that.
+        for secret in sorted({*self.secrets(), *more}, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
 
@@ -227,9 +242,16 @@ def interpret(server: Server, request: Request[T], reply: Reply) -> T:
         return request.read(None)
 
     def redact(text: str) -> str:
-        return server.redact(text, request.bearer)
+        return server.redact(text, *request.hidden())
 
-    error = classify(reply, endpoint.dialect, endpoint.codes, redact, secret=endpoint.secret_answer)
+    error = classify(
+        reply,
+        endpoint.dialect,
+        endpoint.codes,
+        redact,
+        secret=endpoint.secret_answer,
+        repeats_secrets=bool(request.secrets),
+    )
     if error is not None:
         raise error
     try:
@@ -249,8 +271,8 @@ def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
     error.endpoint = request.endpoint.name
     error.tenant = request.tenant
     error.dashboard = request.dashboard
-    error.message = server.redact(error.message, request.bearer)
-    error.code = server.redact(error.code, request.bearer) if error.code else None
+    error.message = server.redact(error.message, *request.hidden())
+    error.code = server.redact(error.code, *request.hidden()) if error.code else None
     if request.endpoint.needs and isinstance(error, AuthenticationError):
         error.hint = request.endpoint.needs
     if request.endpoint.precondition and isinstance(error, InvalidRequestError):

@@ -15,6 +15,7 @@ from pydantic import JsonValue, create_model
 from airflow_provider_databrain.api.core import (
     Call,
     Endpoint,
+    ModelT,
     Received,
     Request,
     Resend,
@@ -256,10 +257,18 @@ class ExternalDashboard(Received):
     metadata: JsonValue = None
 
 
+class ExternalMetric(Received):
+    """The metric behind an embed. Older servers answer no id here."""
+
+    metric_id: str | None = None
+    name: str | None = None
+
+
 class EmbedMetadata(Received):
     """What newer servers repeat about an embed."""
 
     dashboard_id: str | None = None
+    metric_id: str | None = None
 
 
 class Embed(Received):
@@ -269,6 +278,7 @@ class Embed(Received):
     embed_type: str | None = None
     name: str | None = None
     external_dashboard: ExternalDashboard | None = None
+    external_metric: ExternalMetric | None = None
     embed_metadata: EmbedMetadata | None = None
 
     @property
@@ -282,29 +292,26 @@ class Embed(Received):
         )
 
 
-class _Metrics(Received):
-    data: list[Metric]
+class _Rows(Received):
+    data: list[Any]
 
 
-class _WorkspaceDashboards(Received):
-    data: list[WorkspaceDashboard]
+_read_rows = reader(_Rows)
 
 
-class _Workspaces(Received):
-    data: list[Workspace]
-
-
-class _Embeds(Received):
-    data: list[Embed]
+def rows_reader(model: type[ModelT]) -> Callable[[object], list[ModelT]]:
+    """A function that reads the ``data`` of a list, each row as ``model``, or raises ``MalformedAnswerError``."""
+    read = reader(model)
+    return lambda payload: [read(row) for row in _read_rows(payload).data]
 
 
 _read_created = reader(CreatedEmbed)
 _read_changed = reader(ChangedEmbed)
 _read_renamed = reader(RenamedEmbed)
-_read_metrics = reader(_Metrics)
-_read_dashboards = reader(_WorkspaceDashboards)
-_read_workspaces = reader(_Workspaces)
-_read_embeds = reader(_Embeds)
+read_metrics = rows_reader(Metric)
+_read_dashboards = rows_reader(WorkspaceDashboard)
+_read_workspaces = rows_reader(Workspace)
+_read_embeds = rows_reader(Embed)
 
 Row = TypeVar("Row")
 Page = int | Literal["all"] | None
@@ -346,7 +353,7 @@ def list_embeds(*, client_id: str | None = None, page: Page = None) -> Call[list
     client = {} if client_id is None else {"clientId": client_id}
 
     def request(number: int | None) -> Request[list[Embed]]:
-        return Request(LIST_EMBEDS, lambda payload: _read_embeds(payload).data, query=page_query(number) | client)
+        return Request(LIST_EMBEDS, _read_embeds, query=page_query(number) | client)
 
     return pages(request, page)
 
@@ -366,7 +373,7 @@ def update_embed(embed_id: str, access_settings: Mapping[str, Any] | AccessSetti
         else AccessSettingsChange.model_validate(access_settings)
     )
     body = {"embedId": filled(embed_id, "embed_id"), "accessSettings": wire(settings)}
-    return Request(UPDATE_EMBED, _read_id, body=json_body(body), dashboard=embed_id)
+    return Request(UPDATE_EMBED, read_id, body=json_body(body), dashboard=embed_id)
 
 
 def rename_embed(embed_id: str, name: str, *, is_rename_dashboard: bool | None = None) -> Request[RenamedEmbed]:
@@ -393,17 +400,13 @@ def delete_embed(embed_id: str, *, is_delete_dashboard: bool = False) -> Request
     :raises ValueError: ``embed_id`` is blank.
     """
     query = {"embedId": filled(embed_id, "embed_id"), "isDeleteDashboard": "true" if is_delete_dashboard else "false"}
-    return Request(DELETE_EMBED, _read_id, query=query, dashboard=embed_id)
+    return Request(DELETE_EMBED, read_id, query=query, dashboard=embed_id)
 
 
 def fetch_workspace_metrics(workspace_name: str, *, page: Page = None) -> Call[list[Metric]]:
     """The metrics of a workspace."""
     return pages(
-        lambda number: Request(
-            FETCH_WORKSPACE_METRICS,
-            lambda payload: _read_metrics(payload).data,
-            body=_workspace_page(workspace_name, number),
-        ),
+        lambda number: Request(FETCH_WORKSPACE_METRICS, read_metrics, body=workspace_page(workspace_name, number)),
         page,
     )
 
@@ -412,9 +415,7 @@ def fetch_workspace_dashboards(workspace_name: str, *, page: Page = None) -> Cal
     """The dashboards of a workspace."""
     return pages(
         lambda number: Request(
-            FETCH_WORKSPACE_DASHBOARDS,
-            lambda payload: _read_dashboards(payload).data,
-            body=_workspace_page(workspace_name, number),
+            FETCH_WORKSPACE_DASHBOARDS, _read_dashboards, body=workspace_page(workspace_name, number)
         ),
         page,
     )
@@ -424,7 +425,7 @@ def list_workspaces(*, page: Page = None) -> Call[list[Workspace]]:
     """The workspaces of the organization."""
 
     def request(number: int | None) -> Request[list[Workspace]]:
-        return Request(LIST_WORKSPACES, lambda payload: _read_workspaces(payload).data, query=page_query(number))
+        return Request(LIST_WORKSPACES, _read_workspaces, query=page_query(number))
 
     return pages(request, page)
 
@@ -439,12 +440,14 @@ def page_query(number: int | None) -> dict[str, str]:
     return {} if number is None else {"isPagination": "true", "pageNumber": str(number)}
 
 
-def _workspace_page(workspace_name: str, number: int | None) -> bytes:
+def workspace_page(workspace_name: str, number: int | None, **more: str) -> bytes:
+    """The body that asks for one page of what is in a workspace, or for everything (None)."""
     paging = {} if number is None else {"isPagination": True, "pageNumber": number}
-    return json_body({"workspaceName": filled(workspace_name, "workspace_name")} | paging)
+    return json_body({"workspaceName": filled(workspace_name, "workspace_name"), **more} | paging)
 
 
-def _read_id(payload: object) -> str:
+def read_id(payload: object) -> str:
+    """The ``id`` of what was made or changed."""
     return _read_changed(payload).id
 
 

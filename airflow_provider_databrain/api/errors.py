@@ -170,6 +170,7 @@ def classify(
     redact: Callable[[str], str] = str,
     *,
     secret: bool = False,
+    repeats_secrets: bool = False,
 ) -> ApiError | None:
     """Return the error that a reply stands for, or None for a success.
 
@@ -179,6 +180,7 @@ def classify(
     :param codes: codes that mean something else at this endpoint than in ``dialect``.
     :param redact: blacks out secrets in what the server says, before it is cut to size.
     :param secret: a success holds secrets that ``redact`` does not know: quote none.
+    :param repeats_secrets: so may any answer that is not JSON, cut or escaped as it may be: quote none of that.
     """
     status = reply.status
     success = 200 <= status < 300
@@ -186,10 +188,10 @@ def classify(
         found = dialect.find(reply.json)
         readable = True
     except (ValueError, RecursionError):
-        found = None, _snippet(reply, None if secret and success else redact)
+        found = None, _snippet(reply, None if repeats_secrets or (secret and success) else redact)
         readable = False
-    code, message = found or (None, "no error message in the answer")
-    code = redact(code)[:CODE_LIMIT] if code else None
+    told, message = found or (None, "no error message in the answer")
+    code = redact(told)[:CODE_LIMIT] if told else None
     message = redact(message)[:MESSAGE_LIMIT]
     if status == 429:
         return RateLimitedError(message, status=status, code=code, retry_after=reply.retry_after)
@@ -198,7 +200,7 @@ def classify(
             return MalformedAnswerError(message, status=status)
         if found is None or not dialect.within_success:
             return None
-    known = _by_code(code, codes) or _by_code(code, dialect.codes)
+    known = _by_code(told, codes) or _by_code(told, dialect.codes)
     if 300 <= status < 400:
         message = f"redirected to {_host_of(reply.headers.get('location', ''))}; check Host in the connection"
     error_class = known or _by_status(status)

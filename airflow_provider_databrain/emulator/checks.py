@@ -47,11 +47,24 @@ _CREATE = {
     "schemaPairs": list,
 }
 _CREATE_REQUIRED = ("dashboardId", "workspaceName", "clientId", "accessSettings")
+_EMBED = {
+    "dashboardId": str,
+    "embedType": str,
+    "metricId": str,
+    "workspaceName": str,
+    "name": str,
+    "accessSettings": dict,
+}
 _UPDATE = {"embedId": str, "accessSettings": dict}
 _RENAME = {"embedId": str, "name": str, "isRenameDashboard": bool}
 _DELETE = {"embedId": str, "isDeleteDashboard": str}
 _LIST = {"workspaceName": str, "isPagination": bool, "pageNumber": int}
 _CHOICES = {
+    "embedType": ("dashboard", "metric"),
+    "isMetric": ("true", "false"),
+    "tenancyLevel": ("TABLE", "DATABASE"),
+    "clientColumnType": ("NUMBER", "STRING"),
+    "cardinality": ("ManyToMany", "ManyToOne", "OneToMany", "OneToOne"),
     "metricImportMode": ("GALLERY", "METRIC"),
     "metricCreationMode": ("DRAG_DROP", "CHAT"),
     "joinModel": ("single", "multi"),
@@ -91,6 +104,18 @@ async def create_body(request: Request, max_id_length: int) -> dict[str, Any]:
         if len(body[name]) > max_id_length:
             raise invalid(f'"{name}" length must be less than or equal to {max_id_length} characters long')
     _check_access(body["accessSettings"], _ACCESS_REQUIRED)
+    return body
+
+
+async def embed_body(request: Request) -> dict[str, Any]:
+    """What an embed of something that is there asks for. One of a metric may have any part of the access settings."""
+    body = await json_object(request)
+    check(body, _EMBED, ("dashboardId", "embedType", "workspaceName"))
+    of_metric = body["embedType"] == "metric"
+    missing = "metricId" if of_metric else "accessSettings"
+    if missing not in body:
+        raise invalid(f'"{missing}" is required')
+    _check_access(body.get("accessSettings", {}), () if of_metric else _ACCESS_REQUIRED)
     return body
 
 

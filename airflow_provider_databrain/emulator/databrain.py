@@ -145,23 +145,25 @@ def _no_embed() -> RefusalError:
 
 def _embed(row: EmbedRow) -> dict[str, Any]:
     times = {"createdAt": row.created_at, "updatedAt": row.updated_at}
+    dashboard = {
+        "externalDashboardId": row.dashboard_id,
+        "name": row.dashboard_name,
+        "metadata": times | row.metadata,
+    }
+    of_metric = row.embed_type == "metric"
     return {
         "embedId": row.embed_id,
-        "embedType": "dashboard",
+        "embedType": row.embed_type,
         "name": row.name,
-        "externalDashboard": {
-            "externalDashboardId": row.dashboard_id,
-            "name": row.dashboard_name,
-            "metadata": times | row.metadata,
-        },
-        "externalMetric": None,
+        "externalDashboard": None if of_metric else dashboard,
+        "externalMetric": {"metricId": row.metric_id, "name": row.metric_id} if of_metric else None,
         "embedMetadata": {
             "embedId": row.embed_id,
             "name": row.name,
-            "embedType": "dashboard",
+            "embedType": row.embed_type,
             "dataAppName": row.data_app,
-            "metricId": None,
-            "dashboardId": row.dashboard_id,
+            "metricId": row.metric_id,
+            "dashboardId": None if of_metric else row.dashboard_id,
             **times,
         },
     }

@@ -107,6 +107,11 @@ _CHANGING_POSTS = (
     "/rotate-api",
     "/service-token/rotate",
     "/guest-token/create",
+    "/import-dashboard",
+    "/datasource",
+    "/datasource/sync",
+    "/datamarts",
+    "/semantic-layer",
 )
 
 

@@ -75,6 +75,8 @@ class Behaviour(BaseModel):
     :param known_clients: client ids that are accepted, beside "None"; None accepts all.
     :param known_datasources: names of datasources that a workspace may have; None accepts all.
     :param known_datamarts: names of datamarts that a workspace may have; None accepts all.
+    :param older_import_answer: an import is answered with ``{"data": []}``, whether it made a dashboard or not.
+    :param refuses_credentials: no datasource's credentials open its database; the refusal repeats them.
     :param ignores_client_filter: the embed list answers everyone's embeds whatever ``clientId`` asks for.
     :param ignores_paging: lists answer everything at once.
     :param max_id_length: longest id accepted. The real limit is not documented; this one is ours.
@@ -90,6 +92,8 @@ class Behaviour(BaseModel):
     known_clients: list[str] | None = None
     known_datasources: list[str] | None = None
     known_datamarts: list[str] | None = None
+    older_import_answer: bool = False
+    refuses_credentials: bool = False
     ignores_client_filter: bool = False
     ignores_paging: bool = False
     max_id_length: int = 255

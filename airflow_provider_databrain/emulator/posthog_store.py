@@ -44,14 +44,15 @@ class Store:
     """One connection for several threads; each method is one statement and its own transaction.
 
     :param path: an SQLite file, made where it is not there; ``:memory:`` for none.
+    :param schema: statements that make the tables where they are not there.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, schema: str = SCHEMA) -> None:
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
-        self._db.executescript(SCHEMA)
+        self._db.executescript(schema)
 
     def rows(self, statement: str, *values: object) -> list[Any]:
         """What a query finds; for an id beyond SQLite's integers, nothing."""

@@ -16,8 +16,14 @@ from airflow_provider_databrain.emulator.app import create_app
 from airflow_provider_databrain.emulator.conduit import ConduitApi, ConduitState
 from airflow_provider_databrain.emulator.databrain import DatabrainApi
 from airflow_provider_databrain.emulator.databrain_account import AccountState
+from airflow_provider_databrain.emulator.databrain_catalog import CatalogState
+from airflow_provider_databrain.emulator.databrain_data import DataApi
 from airflow_provider_databrain.emulator.databrain_data_apps import DataAppsApi
+from airflow_provider_databrain.emulator.databrain_datamarts import DatamartsApi
+from airflow_provider_databrain.emulator.databrain_datasources import DatasourcesApi
+from airflow_provider_databrain.emulator.databrain_embeds import EmbedsApi
 from airflow_provider_databrain.emulator.databrain_tokens import TokensApi
+from airflow_provider_databrain.emulator.databrain_transfer import TransferApi
 from airflow_provider_databrain.emulator.databrain_workspaces import WorkspacesApi
 from airflow_provider_databrain.emulator.faults import Control
 from airflow_provider_databrain.emulator.posthog import PostHogApi
@@ -76,6 +82,7 @@ class Emulator:
         self.api_key = api_key or secrets.token_hex(16)
         self.service_token = service_token or secrets.token_hex(16)
         self.account = AccountState(path, {self.api_key: "api_key", self.service_token: "service_token"})
+        self.catalog = CatalogState(path)
         self.posthog_key = posthog_key or f"phx_{secrets.token_hex(16)}"
         self.posthog_keys: dict[str, Key] = {self.posthog_key: Key(POSTHOG_SCOPES)}
         self.conduit_token = conduit_token or secrets.token_hex(16)
@@ -84,6 +91,11 @@ class Emulator:
             WorkspacesApi(self.state, self.control, self.account).router,
             DataAppsApi(self.state, self.control, self.account).router,
             TokensApi(self.state, self.control, self.account).router,
+            EmbedsApi(self.state, self.account, self.catalog).router,
+            DataApi(self.state, self.control, self.account, self.catalog).router,
+            DatasourcesApi(self.state, self.control, self.account, self.catalog).router,
+            DatamartsApi(self.control, self.account, self.catalog).router,
+            TransferApi(self.state, self.control, self.account).router,
             PostHogApi(self.posthog, self.control, self.posthog_keys).router,
             ConduitApi(self.conduit, self.control, self.conduit_token).router,
         ]
@@ -117,5 +129,6 @@ class Emulator:
         self._socket.close()
         self.state.close()
         self.account.close()
+        self.catalog.close()
         self.posthog.close()
         self.conduit.close()

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_databrain.emulator import databrain_contents
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS workspaces (name TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS metrics (
@@ -28,13 +30,18 @@ ADDED_COLUMNS = {
     "updated_at": "TEXT",
     "access_changes": "TEXT NOT NULL DEFAULT '{}'",
     "data_app": f"TEXT NOT NULL DEFAULT '{DATA_APP}'",
+    "embed_type": "TEXT NOT NULL DEFAULT 'dashboard'",
+    "metric_id": "TEXT",
 }
 """Columns of ``embeds`` that files made by earlier releases lack. No ``updated_at`` means never changed."""
 
 
 @dataclass(frozen=True)
 class EmbedRow:
-    """An embed with the dashboard it shows."""
+    """An embed with the dashboard it shows, or that has the metric it shows.
+
+    :param client_id: blank where it is nobody's own.
+    """
 
     embed_id: str
     dashboard_id: str
@@ -46,6 +53,8 @@ class EmbedRow:
     updated_at: str
     workspace: str
     data_app: str
+    embed_type: str = "dashboard"
+    metric_id: str | None = None
 
 
 class State:
@@ -65,6 +74,8 @@ class State:
         for column, kind in ADDED_COLUMNS.items():
             if column not in present:
                 self._db.execute(f"ALTER TABLE embeds ADD COLUMN {column} {kind}")
+        self._db.executescript(databrain_contents.SCHEMA)
+        self.contents = databrain_contents.Contents(self)
 
     def add_workspace(self, name: str, *, metrics: Iterable[str] = (), dashboards: Iterable[str] = ()) -> None:
         """Add a workspace with metrics and pre-built dashboards, each named by its id."""
@@ -168,6 +179,19 @@ class State:
                 (body["dashboardId"], body["dashboardId"], body["clientId"], name, json.dumps(body), data_app),
             )
 
+    def add_embed(self, embed_id: str, body: dict[str, Any], *, name: str, data_app: str = DATA_APP) -> None:
+        """Add an embed of what is there already; it is nobody's own."""
+        self.change(
+            "INSERT INTO embeds (embed_id, dashboard_id, client_id, name, request, data_app, embed_type, metric_id)"
+            " VALUES (?, ?, '', ?, ?, ?, ?, ?)",
+            *(embed_id, body["dashboardId"], name, json.dumps(body), data_app),
+            *(body["embedType"], body.get("metricId")),
+        )
+
+    def embed(self, embed_id: str, data_app: str) -> EmbedRow | None:
+        """An embed of a data app, None where it has no such embed."""
+        return next((row for row in self.embeds(data_app=data_app) if row.embed_id == embed_id), None)
+
     def update_embed(self, embed_id: str, access_settings: dict[str, Any]) -> bool:
         """Change some access settings; False where there is no such embed."""
         with self._lock, self._db:
@@ -223,7 +247,7 @@ class State:
     def access_settings(self, embed_id: str) -> dict[str, Any]:
         """What the client may do now: the settings it was created with, and what was changed since."""
         [(created, changes)] = self._all("SELECT request, access_changes FROM embeds WHERE embed_id = ?", embed_id)
-        settings: dict[str, Any] = json.loads(created)["accessSettings"] | json.loads(changes)
+        settings: dict[str, Any] = json.loads(created).get("accessSettings", {}) | json.loads(changes)
         return settings
 
     def embeds(
@@ -232,7 +256,7 @@ class State:
         """Embeds in order of creation, of one client or all, and of one data app or all."""
         rows = self._all(
             "SELECT e.embed_id, e.dashboard_id, e.client_id, e.name, d.name, d.metadata, e.created_at,"
-            " coalesce(e.updated_at, e.created_at), d.workspace, e.data_app"
+            " coalesce(e.updated_at, e.created_at), d.workspace, e.data_app, e.embed_type, e.metric_id"
             " FROM embeds e JOIN dashboards d USING (dashboard_id) WHERE e.client_id = coalesce(?, e.client_id)"
             " AND e.data_app = coalesce(?, e.data_app) ORDER BY e.rowid LIMIT ? OFFSET ?",
             client_id,
@@ -241,8 +265,8 @@ class State:
             offset,
         )
         return [
-            EmbedRow(embed, dashboard, client, name, title, json.loads(metadata), created, updated, workspace, app)
-            for embed, dashboard, client, name, title, metadata, created, updated, workspace, app in rows
+            EmbedRow(embed, dashboard, client, name, title, json.loads(metadata), *others)
+            for embed, dashboard, client, name, title, metadata, *others in rows
         ]
 
     def count_embeds(self) -> int:
@@ -259,6 +283,15 @@ class State:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def rows(self, statement: str, *values: object) -> list[Any]:
+        """What a query finds."""
+        return self._all(statement, *values)
+
+    def change(self, statement: str, *values: object) -> bool:
+        """Change rows; whether there were any."""
+        with self._lock, self._db:
+            return self._db.execute(statement, values).rowcount > 0
 
     def _all(self, statement: str, *values: object) -> list[Any]:
         with self._lock:

@@ -12,6 +12,7 @@ from airflow_provider_databrain.api import databrain_workspaces as workspaces
 from airflow_provider_databrain.api.core import Call, ConfigurationError, Token
 from airflow_provider_databrain.api.errors import ApiError
 from airflow_provider_databrain.hooks.base import ConnectionExtras, async_method, sync_method
+from airflow_provider_databrain.hooks.databrain_data import DataMethods
 from airflow_provider_databrain.hooks.databrain_tokens import TokenMethods
 
 
@@ -33,7 +34,7 @@ class DatabrainExtras(ConnectionExtras):
     workspace_metrics_path: str | None = None
 
 
-class DatabrainHook(TokenMethods[DatabrainExtras]):
+class DatabrainHook(TokenMethods[DatabrainExtras], DataMethods[DatabrainExtras]):
     """Client of Databrain's API, sync and async.
 
     The right token is chosen for each call: the data app API key (the connection's password) or the

@@ -151,6 +151,8 @@ def test_only_a_request_with_a_body_has_a_content_type() -> None:
 def test_tokens_are_blacked_out_of_texts_and_never_shown_by_repr() -> None:
     assert SERVER.redact("key-123456 and service-123456, not key-1") == "*** and ***, not key-1"
     assert replace(SERVER, tokens={API_KEY: ""}).redact("text") == "text"
+    # One secret may be part of another.
+    assert SERVER.redact("pass password", "pass", "password") == "*** ***"
     assert replace(SERVER, proxy_auth=("user", "pw-9")).redact("user pw-9") == "user ***"
     shown = repr(replace(SERVER, proxy="http://proxy.example", proxy_auth=("user", "pw-9")))
     assert "api.example" in shown

@@ -15,8 +15,14 @@ from fastapi.routing import APIRoute
 from airflow_provider_databrain.api import (
     conduit,
     databrain,
+    databrain_data,
     databrain_data_apps,
+    databrain_datamarts,
+    databrain_datasources,
+    databrain_embeds,
+    databrain_semantic,
     databrain_tokens,
+    databrain_transfer,
     databrain_workspaces,
     posthog,
 )
@@ -28,7 +34,22 @@ from airflow_provider_databrain.hooks.posthog import PostHogHook
 
 PAGE = Path(__file__).parents[2] / "docs" / "endpoints.md"
 SYSTEMS: dict[str, tuple[list[ModuleType], Any, str]] = {
-    "Databrain": ([databrain, databrain_workspaces, databrain_data_apps, databrain_tokens], DatabrainHook, ""),
+    "Databrain": (
+        [
+            databrain,
+            databrain_workspaces,
+            databrain_data_apps,
+            databrain_tokens,
+            databrain_embeds,
+            databrain_data,
+            databrain_datasources,
+            databrain_datamarts,
+            databrain_semantic,
+            databrain_transfer,
+        ],
+        DatabrainHook,
+        "",
+    ),
     "PostHog": ([posthog], PostHogHook, ""),
     "Conduit": ([conduit], ConduitHook, "/v2"),
 }
