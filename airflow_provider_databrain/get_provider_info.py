@@ -29,6 +29,13 @@ def get_provider_info():  # type: ignore[no-untyped-def]
                 "integration-name": "Databrain",
                 "python-modules": [
                     "airflow_provider_databrain.operators.databrain",
+                    "airflow_provider_databrain.operators.databrain_data",
+                    "airflow_provider_databrain.operators.databrain_datamarts",
+                    "airflow_provider_databrain.operators.databrain_datasources",
+                    "airflow_provider_databrain.operators.databrain_embeds",
+                    "airflow_provider_databrain.operators.databrain_keys",
+                    "airflow_provider_databrain.operators.databrain_transfer",
+                    "airflow_provider_databrain.operators.databrain_workspaces",
                     "airflow_provider_databrain.operators.provisioning",
                     "airflow_provider_databrain.operators.tenants",
                 ],
@@ -55,7 +62,11 @@ def get_provider_info():  # type: ignore[no-untyped-def]
         "hooks": [
             {
                 "integration-name": "Databrain",
-                "python-modules": ["airflow_provider_databrain.hooks.databrain"],
+                "python-modules": [
+                    "airflow_provider_databrain.hooks.databrain",
+                    "airflow_provider_databrain.hooks.databrain_data",
+                    "airflow_provider_databrain.hooks.databrain_tokens",
+                ],
             },
             {
                 "integration-name": "PostHog",
@@ -71,6 +82,7 @@ def get_provider_info():  # type: ignore[no-untyped-def]
                 "integration-name": "Databrain",
                 "python-modules": [
                     "airflow_provider_databrain.triggers.databrain",
+                    "airflow_provider_databrain.triggers.databrain_datasources",
                     "airflow_provider_databrain.triggers.databrain_watch",
                 ],
             },

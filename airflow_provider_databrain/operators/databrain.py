@@ -186,50 +186,25 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
             store.delete(INTENT_KEY)
 
 
-class FetchWorkspaceRowsOperator(DatabrainOperator):
-    """Base of the operators that fetch a workspace's list; returns its rows under the API's own field names.
+class RowsOperator(DatabrainOperator):
+    """Base of the operators that hand on rows.
 
-    :param workspace_name: the workspace; the connection's default where it is not given (templated).
-    :param page: None for everything in one answer, a number (from 1) for one page of ten, ``"all"`` for
-        everything page by page (templated).
     :param output_path: write the rows there as a JSON array, to a path or an object storage URL such as
         ``s3://conn@bucket/metrics.json``, and return ``{"path", "rows"}`` instead (templated).
     :param max_xcom_bytes: fail rather than put more than this into XCom, in bytes of JSON.
     """
 
-    template_fields: Sequence[str] = (
-        *DatabrainOperator.template_fields,
-        "workspace_name",
-        "page",
-        "output_path",
-    )
+    template_fields: Sequence[str] = (*DatabrainOperator.template_fields, "output_path")
 
-    def __init__(
-        self,
-        *,
-        workspace_name: str | None = None,
-        page: int | str | None = None,
-        output_path: str | None = None,
-        max_xcom_bytes: int = 64 * 1024,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, output_path: str | None = None, max_xcom_bytes: int = 64 * 1024, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.workspace_name = workspace_name
-        self.page = page
         self.output_path = output_path
         self.max_xcom_bytes = max_xcom_bytes
 
-    @abstractmethod
-    def fetch(self, workspace_name: str, page: Page) -> Sequence[Received]:
-        """Call the endpoint."""
-
-    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
-        """Fetch, then return or write the rows."""
+    def hand_on(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | dict[str, Any]:
+        """The rows themselves, or where they were written."""
         import json
 
-        workspace = self.hook.workspace(self.workspace_name)
-        rows = [row.as_row() for row in self.fetch(workspace, _page(self.page))]
-        self.log.info("Workspace %r: %d rows", workspace, len(rows))
         document = json.dumps(rows, ensure_ascii=False).encode()
         if self.output_path:
             from airflow.sdk import ObjectStoragePath
@@ -242,7 +217,36 @@ class FetchWorkspaceRowsOperator(DatabrainOperator):
                 f"{len(rows)} rows are {len(document)} bytes, and XCom may hold {self.max_xcom_bytes} of them: "
                 "set output_path, or raise max_xcom_bytes"
             )
-        return rows
+        return [dict(row) for row in rows]
+
+
+class FetchWorkspaceRowsOperator(RowsOperator):
+    """Base of the operators that fetch a workspace's list; returns its rows under the API's own field names.
+
+    Further parameters: see ``RowsOperator``.
+
+    :param workspace_name: the workspace; the connection's default where it is not given (templated).
+    :param page: None for everything in one answer, a number (from 1) for one page of ten, ``"all"`` for
+        everything page by page (templated).
+    """
+
+    template_fields: Sequence[str] = (*RowsOperator.template_fields, "workspace_name", "page")
+
+    def __init__(self, *, workspace_name: str | None = None, page: int | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workspace_name = workspace_name
+        self.page = page
+
+    @abstractmethod
+    def fetch(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Call the endpoint."""
+
+    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
+        """Fetch, then return or write the rows."""
+        workspace = self.hook.workspace(self.workspace_name)
+        rows = [row.as_row() for row in self.fetch(workspace, _page(self.page))]
+        self.log.info("Workspace %r: %d rows", workspace, len(rows))
+        return self.hand_on(rows)
 
 
 class FetchWorkspaceMetricsOperator(FetchWorkspaceRowsOperator):

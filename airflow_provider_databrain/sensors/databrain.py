@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         WorkspaceDashboardsTrigger,
         WorkspaceMetricsTrigger,
     )
+    from airflow_provider_databrain.triggers.databrain_datasources import DatasourceSyncTrigger
 
 
 class DatabrainSensor(PollSensor):
@@ -127,4 +128,28 @@ class EmbedSensor(DatabrainSensor):
             embed_id=self.embed_id,
             client_id=self.client_id or None,
             **polling,
+        )
+
+
+class DatasourceSyncSensor(DatabrainSensor):
+    """Wait until the sync of a datasource on S3 is done; further parameters: see ``DatabrainSensor``.
+
+    A sync that has failed fails the task with the server's words. The API does not tell whether what is done is an
+    earlier sync. Needs the service token.
+
+    :param datasource_id: a UUID, from the address of the datasource's page in Databrain (templated).
+    """
+
+    template_fields: Sequence[str] = (*DatabrainSensor.template_fields, "datasource_id")
+
+    def __init__(self, *, datasource_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.datasource_id = datasource_id
+
+    def trigger(self, **polling: Any) -> DatasourceSyncTrigger:
+        """What waits."""
+        from airflow_provider_databrain.triggers.databrain_datasources import DatasourceSyncTrigger
+
+        return DatasourceSyncTrigger(
+            databrain_conn_id=self.databrain_conn_id, datasource_id=self.datasource_id, **polling
         )

@@ -55,7 +55,20 @@ SYSTEMS: dict[str, tuple[list[ModuleType], Any, str]] = {
 }
 MODULES = [
     import_module(f"airflow_provider_databrain.{name}")
-    for name in ("operators.databrain", "operators.posthog", "operators.conduit", "sensors.posthog")
+    for name in (
+        "operators.databrain",
+        "operators.databrain_data",
+        "operators.databrain_datamarts",
+        "operators.databrain_datasources",
+        "operators.databrain_embeds",
+        "operators.databrain_keys",
+        "operators.databrain_transfer",
+        "operators.databrain_workspaces",
+        "operators.posthog",
+        "operators.conduit",
+        "sensors.databrain",
+        "sensors.posthog",
+    )
 ]
 
 
