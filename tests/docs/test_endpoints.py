@@ -32,7 +32,8 @@ from airflow_provider_databrain.hooks.conduit import ConduitHook
 from airflow_provider_databrain.hooks.databrain import DatabrainHook
 from airflow_provider_databrain.hooks.posthog import PostHogHook
 
-PAGE = Path(__file__).parents[2] / "docs" / "endpoints.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "endpoints.md"
 SYSTEMS: dict[str, tuple[list[ModuleType], Any, str]] = {
     "Databrain": (
         [
@@ -79,6 +80,7 @@ class Row(NamedTuple):
     request: str
     method: str
     operators: tuple[str, ...]
+    test: str
 
 
 def rows(system: str) -> list[Row]:
@@ -86,7 +88,8 @@ def rows(system: str) -> list[Row]:
     [section] = re.findall(rf"^## {system}\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
     return [
-        Row(one[0], one[1].strip("`"), one[2].strip("`"), tuple(re.findall("`(.*?)`", one[3]))) for one in cells[2:]
+        Row(one[0], one[1].strip("`"), one[2].strip("`"), tuple(re.findall("`(.*?)`", one[3])), one[4].strip("`"))
+        for one in cells[2:]
     ]
 
 
@@ -108,6 +111,12 @@ def test_each_hook_method_is_there_sync_and_async(system: str) -> None:
     for row in rows(system):
         assert callable(getattr(hook, row.method)), row
         assert callable(getattr(hook, f"a{row.method}")), row
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_each_is_called_in_the_test_that_is_named(system: str) -> None:
+    for row in rows(system):
+        assert re.search(rf"\b{row.method}\b", (ROOT / row.test).read_text()), row
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

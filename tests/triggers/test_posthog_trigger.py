@@ -132,7 +132,7 @@ async def test_what_no_wait_mends_ends_it(
     assert "phx_wrong" not in message
 
 
-async def test_where_the_time_is_up_it_says_what_was_missing(posthog: Emulator, number: int) -> None:
+async def test_where_the_time_is_up_it_says_what_was_missing(posthog: Emulator, number: int, patient: None) -> None:
     ended = await wait(trigger(number, deadline=time.time() - 1))
     missing = f"it was last refreshed at 2026-03-01T11:59:59Z; waiting for {SINCE}"
     assert ended == ("timeout", f"dashboard {number}: {missing}")

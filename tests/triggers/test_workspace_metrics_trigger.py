@@ -13,7 +13,6 @@ import pytest
 from airflow_provider_databrain.api.databrain import Metric
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.triggers import base as module
 from airflow_provider_databrain.triggers.databrain import WorkspaceMetricsTrigger, unmet
 from tests.support import METRICS, WORKSPACE, set_connection
 
@@ -119,16 +118,14 @@ async def test_metrics_that_come_later_end_the_wait(connection: Emulator, change
     assert len(connection.control.log) >= 2
 
 
-async def test_the_time_is_up(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A busy machine may take long for the one poll there is time for.
-    monkeypatch.setattr(module, "SHORTEST_SECONDS", 30.0)
+async def test_the_time_is_up(connection: Emulator, patient: None) -> None:
     status, message = await wait(trigger(metrics=["never"], deadline=time.time() + 0.1))
     assert status == "timeout"
     assert message == f"workspace {WORKSPACE!r}: 1 of 1 metrics are missing: 'never'"
     assert connection.control.log
 
 
-async def test_a_wait_that_is_taken_up_too_late_still_asks_once(connection: Emulator) -> None:
+async def test_a_wait_that_is_taken_up_too_late_still_asks_once(connection: Emulator, patient: None) -> None:
     past = time.time() - 100
     assert (await wait(trigger(deadline=past)))[0] == "success"
     assert (await wait(trigger(metrics=["never"], deadline=past)))[0] == "timeout"
@@ -166,7 +163,7 @@ async def test_too_many_failures_in_a_row_are_an_error(connection: Emulator) -> 
     assert len(connection.control.log) == 4
 
 
-async def test_a_timeout_amid_failures_tells_of_the_failure(connection: Emulator) -> None:
+async def test_a_timeout_amid_failures_tells_of_the_failure(connection: Emulator, patient: None) -> None:
     connection.control.set_faults([Fault(kind="error_before")])
     status, message = await wait(trigger(deadline=time.time() - 1))
     assert status == "timeout"

@@ -110,7 +110,7 @@ class PostHogTarget:
         if origin is not None and spec.use_template is not None:
             raise SpecError(f"tenant {tenant!r}: use_template and use_dashboard cannot be used together")
         values = {name: getattr(spec, name) for name in NewDashboard.model_fields} | {"use_dashboard": origin}
-        mark = calls.mark_of(f"{tenant}\n{spec.purpose}" if spec.purpose else tenant)
+        mark = calls.mark_of(f"{tenant}\0{spec.purpose}" if spec.purpose else tenant)
         new = calls.marked(NewDashboard.model_construct(**values), mark)
         # What the spec does not say is the users' own.
         said = {name: getattr(new, name) for name in CHANGEABLE if getattr(spec, name) is not None}
