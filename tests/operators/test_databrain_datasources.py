@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_databrain.api.errors import ApiError, NotFoundError, ServerError
 from airflow_provider_databrain.emulator.faults import Fault
