@@ -25,7 +25,7 @@ MOST_STEPS = 200_000
 """Turns of an event loop after which a simulation is broken off."""
 
 
-class _Jump(selectors.SelectSelector):
+class _Jump(selectors.DefaultSelector):
     """Waits for no time at all, and moves a clock instead."""
 
     now = 0.0
