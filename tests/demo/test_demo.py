@@ -106,7 +106,7 @@ def test_each_tenant_is_handed_its_own_dashboard(demo: Demo, system: str, statem
 
 
 def test_no_secret_is_in_any_file_that_the_demo_leaves(demo: Demo) -> None:
-    """Logs, Airflow's database with XCom and rendered fields, the emulator's database and log."""
+    """Logs, Airflow's database with XCom and rendered fields, the emulator's log."""
     credentials = demo.folder / "credentials.json"
     tokens = dict.fromkeys(json.loads(credentials.read_text()).values(), "a credential")
     theirs = {secret: name for name, statement in SECRETS.items() for (secret,) in in_emulator(demo.folder, statement)}
@@ -118,8 +118,9 @@ def test_no_secret_is_in_any_file_that_the_demo_leaves(demo: Demo) -> None:
     found = []
     for path in searched:
         content = path.read_bytes()
-        wanted = tokens if path.name.startswith("emulator.sqlite") else tokens | theirs
-        found += [(path, name) for secret, name in wanted.items() if secret.encode() in content]
+        if not path.name.startswith("emulator.sqlite"):
+            # That one is the emulated server's own, which knows the keys and tokens that it gives.
+            found += [(path, name) for secret, name in (tokens | theirs).items() if secret.encode() in content]
     assert found == []
     assert "client-{tenant_id}" in (demo.folder / "rendered.json").read_text()
 
