@@ -7,10 +7,13 @@ another one, so name the release in the id.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.sdk import dag
 
 from airflow_provider_databrain.operators.databrain_embeds import EmbedOperator
 from airflow_provider_databrain.operators.databrain_transfer import PromoteDashboardOperator
+from airflow_provider_databrain.sensors.databrain import WorkspaceDashboardsSensor
 
 PRODUCTION = "databrain_production"
 ACCESS = {
@@ -35,7 +38,14 @@ ACCESS = {
     default_args={"retries": 2, "retry_delay": 30},
 )
 def promote_dashboard() -> None:
-    """Copy and compare, then embed once."""
+    """Wait until it is there, copy and compare, then embed once."""
+    there = WorkspaceDashboardsSensor(
+        task_id="there",
+        dashboards=["{{ params.dashboard_id }}"],
+        poke_interval=30,
+        timeout=timedelta(hours=1).total_seconds(),
+        deferrable=True,
+    )
     promote = PromoteDashboardOperator(
         task_id="promote",
         dashboard_id="{{ params.dashboard_id }}",
@@ -44,6 +54,7 @@ def promote_dashboard() -> None:
         target_dashboard_name="{{ params.dashboard_id | title }}",
         schema_pairs=[{"replace_schema": "dev", "target_schema": "prod"}],
     )
+    there >> promote
     EmbedOperator(
         task_id="embed",
         databrain_conn_id=PRODUCTION,

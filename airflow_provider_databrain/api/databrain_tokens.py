@@ -8,13 +8,14 @@ Mind the units: the API takes a guest token's life in milliseconds and a rotated
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from airflow_provider_databrain.api.core import Call, Received, Request, Resend, reader
+from airflow_provider_databrain.api.core import Call, Received, Request, Resend, in_steps, reader
 from airflow_provider_databrain.api.databrain import API_KEY, SERVICE_TOKEN, Page, endpoint, page_query, pages
 from airflow_provider_databrain.api.errors import ApiError, NotFoundError
 from airflow_provider_databrain.api.models import Extensible, Name, filled, json_body, wire
@@ -160,15 +161,15 @@ class _Rotation(Extensible):
     expire_at: int
 
 
-class Credential(Received):
+class Credential(Received, ABC):
     """An answer that holds a credential. Left out of ``repr`` and ``as_row``."""
 
     model_config = ConfigDict(extra="ignore")  # Whatever else there is may be a secret too.
 
     @property
+    @abstractmethod
     def secret(self) -> str:
         """What must never be shown."""
-        raise NotImplementedError
 
 
 class GuestToken(Credential):
@@ -254,6 +255,36 @@ def list_api_tokens(data_app_name: str, *, page: Page = None) -> Call[list[ApiTo
         return Request(LIST_API_TOKENS, lambda payload: _read_api_tokens(payload).data, query=app | page_query(number))
 
     return pages(request, page)
+
+
+def find_or_create_api_token(data_app_name: str, name: str) -> Generator[Request[Any], Any, tuple[NewKey, bool]]:
+    """The API token of that name, the first of several; a new one where there is none.
+
+    After an unclear failure the list shows whether it was made. Two tasks that do this at the same moment may make one
+    each.
+
+    :return: the token, and whether it was made.
+    :raises ValueError: ``data_app_name`` or ``name`` is blank.
+    :raises NotFoundError: there is no such data app.
+    """
+    creation = create_api_token(data_app_name, name)
+    found = yield from _find_api_token(data_app_name, name)
+    if found is not None:
+        return found, False
+    try:
+        return (yield creation), True
+    except ApiError as error:
+        if not error.ambiguous:
+            raise
+        found = yield from _find_api_token(data_app_name, name)
+        if found is None:
+            raise
+        return found, True
+
+
+def _find_api_token(data_app_name: str, name: str) -> Generator[Request[Any], Any, ApiToken | None]:
+    tokens = yield from in_steps(list_api_tokens(data_app_name, page="all"))
+    return next((token for token in tokens if token.name == name), None)
 
 
 def rotate_api_key(expire_after: timedelta, *, extra: Mapping[str, JsonValue] | None = None) -> Call[NewKey]:

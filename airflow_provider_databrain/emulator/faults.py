@@ -188,7 +188,7 @@ class FaultMiddleware:
             await dialect.too_many(wait)(scope, receive, noting)
         else:
             if self._control.behaviour.latency:
-                await asyncio.sleep(self._control.behaviour.latency)
+                await _hold(self._control.behaviour.latency)
             await self._answer(fault, dialect, scope, receive, noting)
         self._control.log.append(
             Logged(
@@ -245,7 +245,7 @@ class _Held:
     async def __call__(self, message: Message) -> None:
         """Pass one message on."""
         if message["type"] == "http.response.start":
-            await asyncio.sleep(self._seconds)
+            await _hold(self._seconds)
         await self._send(message)
 
 
@@ -270,6 +270,13 @@ class _Broken:
         # A moment for the network: what a reset overtakes is never read.
         await asyncio.sleep(0.01)
         self._breaks()
+
+
+async def _hold(seconds: float) -> None:
+    """Sleep for that long and not a moment less; an event loop's timer may ring early."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - it is time that is waited for
+        await asyncio.sleep(left)
 
 
 async def _swallow(message: Message) -> None:

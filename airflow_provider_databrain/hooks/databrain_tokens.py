@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from airflow_provider_databrain.airflow_compat import amask_secret, mask_secret
 from airflow_provider_databrain.api import databrain_tokens as api
-from airflow_provider_databrain.api.core import Call, Token
+from airflow_provider_databrain.api.core import Call
 from airflow_provider_databrain.api.databrain import API_KEY, SERVICE_TOKEN
 from airflow_provider_databrain.hooks.base import ApiHook, ExtrasT
 
@@ -21,22 +21,28 @@ HookT = TypeVar("HookT", bound=ApiHook[Any])
 
 
 class KeyNotStoredError(Exception):
-    """A key was rotated, but what was to store the new one failed. Nobody holds the new key now.
+    """A key was made, but what was to store it failed.
 
     The failure itself is not shown and not chained, for it may hold the key: only its type and where it was raised.
 
-    :param kind: what was rotated.
+    :param kind: what was made.
     :param reason: type and place of the failure.
-    :param old_key_until: the old key lives at least until then (UTC).
+    :param old_key_until: after a rotation, which leaves nobody with the new key: the old one lives at least until then
+        (UTC). None for a new API token, which the list still has.
     """
 
-    def __init__(self, kind: str, reason: str, old_key_until: datetime) -> None:
+    def __init__(self, kind: str, reason: str, old_key_until: datetime | None) -> None:
         super().__init__(kind, reason, old_key_until)
         self.kind = kind
         self.reason = reason
         self.old_key_until = old_key_until
 
     def __str__(self) -> str:
+        if self.old_key_until is None:
+            return (
+                f"The {self.kind} is there, but was not stored: {self.reason}. Mend what stores, and run this again: "
+                "the same one is handed on."
+            )
         return (
             f"The {self.kind} was rotated, but the new one was not stored: {self.reason}. The old one lives until "
             f"{self.old_key_until:%Y-%m-%d %H:%M:%S} UTC: mend what stores, and rotate again before that."
@@ -101,7 +107,7 @@ class TokenMethods(ApiHook[ExtrasT]):
         :raises ApiError: the rotation itself has failed.
         """
         until = _until(expire_after)
-        self._store(API_KEY, self.rotate_api_key(expire_after), store, until)
+        self._store(API_KEY.name, self.rotate_api_key(expire_after), store, until)
         return until
 
     async def arotate_api_key_into(
@@ -109,13 +115,13 @@ class TokenMethods(ApiHook[ExtrasT]):
     ) -> datetime:
         """As ``rotate_api_key_into``, with a ``store`` that is awaited."""
         until = _until(expire_after)
-        await self._astore(API_KEY, await self.arotate_api_key(expire_after), store, until)
+        await self._astore(API_KEY.name, await self.arotate_api_key(expire_after), store, until)
         return until
 
     def rotate_service_token_into(self, store: Callable[[str], object], expire_after: timedelta) -> datetime:
         """Rotate the connection's service token; else as ``rotate_api_key_into``."""
         until = _until(expire_after)
-        self._store(SERVICE_TOKEN, self.rotate_service_token(expire_after), store, until)
+        self._store(SERVICE_TOKEN.name, self.rotate_service_token(expire_after), store, until)
         return until
 
     async def arotate_service_token_into(
@@ -123,39 +129,60 @@ class TokenMethods(ApiHook[ExtrasT]):
     ) -> datetime:
         """As ``rotate_service_token_into``, with a ``store`` that is awaited."""
         until = _until(expire_after)
-        await self._astore(SERVICE_TOKEN, await self.arotate_service_token(expire_after), store, until)
+        await self._astore(SERVICE_TOKEN.name, await self.arotate_service_token(expire_after), store, until)
         return until
 
-    def _store(self, token: Token, new: api.NewKey, store: Callable[[str], object], until: datetime) -> None:
+    def create_api_token_into(self, store: Callable[[str], object], data_app_name: str, name: str) -> bool:
+        """Hand the key of a data app's API token to ``store``; the token is made where there is none of that name.
+
+        :param store: called with the key each time, whether it was made or found.
+        :return: whether it was made.
+        :raises KeyNotStoredError: ``store`` has failed; the token is there, and the next call hands it on.
+        :raises NotFoundError: there is no such data app.
+        """
+        found, created = self.run(api.find_or_create_api_token(data_app_name, name))
+        mask_secret(found.key)
+        self._store("API token", found, store, None)
+        return created
+
+    async def acreate_api_token_into(
+        self, store: Callable[[str], Awaitable[object]], data_app_name: str, name: str
+    ) -> bool:
+        """As ``create_api_token_into``, with a ``store`` that is awaited."""
+        found, created = await self.arun(api.find_or_create_api_token(data_app_name, name))
+        await amask_secret(found.key)
+        await self._astore("API token", found, store, None)
+        return created
+
+    def _store(self, kind: str, new: api.NewKey, store: Callable[[str], object], until: datetime | None) -> None:
         failed: KeyNotStoredError | None = None
         try:
             store(new.key)
-        except Exception as error:
-            failed = KeyNotStoredError(token.name, _place(error), until)
-        except BaseException as error:  # What ends the task, such as a timeout, goes through.
-            self._tell(KeyNotStoredError(token.name, _place(error), until))
-            raise
+        except BaseException as error:
+            failed = self._unstored(error, kind, until)
         # Out of the ``except``, so that the failure is not the error's context.
         if failed is not None:
             raise failed
 
     async def _astore(
-        self, token: Token, new: api.NewKey, store: Callable[[str], Awaitable[object]], until: datetime
+        self, kind: str, new: api.NewKey, store: Callable[[str], Awaitable[object]], until: datetime | None
     ) -> None:
         failed: KeyNotStoredError | None = None
         try:
             await store(new.key)
-        except Exception as error:
-            failed = KeyNotStoredError(token.name, _place(error), until)
-        except BaseException as error:  # What ends the task, such as a timeout, goes through.
-            self._tell(KeyNotStoredError(token.name, _place(error), until))
-            raise
+        except BaseException as error:
+            failed = self._unstored(error, kind, until)
         if failed is not None:
             raise failed
 
-    def _tell(self, failed: KeyNotStoredError) -> None:
+    def _unstored(self, error: BaseException, kind: str, until: datetime | None) -> KeyNotStoredError:
+        """What to raise for a failure; what ends the task, such as a timeout, goes through."""
+        failed = KeyNotStoredError(kind, _place(error), until)
+        if isinstance(error, Exception):
+            return failed
         # Without the traceback, in which the failure's words would stand.
         self.log.error("%s", failed)
+        raise error
 
 
 def _secrets(given: api.Credential | Iterable[api.Credential]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import BaseOperator, Context
@@ -42,9 +43,9 @@ class ApiOperator(BaseOperator):
         }
 
     @property
+    @abstractmethod
     def hook(self) -> ApiHook[Any]:
         """The hook, made when first used."""
-        raise NotImplementedError
 
 
 def whole(value: int | str | None, name: str) -> int:

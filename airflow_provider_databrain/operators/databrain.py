@@ -4,39 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_databrain.airflow_compat import Context
-from airflow_provider_databrain.operators.base import ApiOperator
+from airflow_provider_databrain.operators.databrain_base import DatabrainOperator, ListOperator
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.api.core import Received
     from airflow_provider_databrain.api.databrain import CreateDashboardEmbed, Page
-    from airflow_provider_databrain.hooks.databrain import DatabrainHook
 
 INTENT_KEY = "databrain_create"
-
-
-class DatabrainOperator(ApiOperator):
-    """Base of the operators that talk to Databrain; further parameters: see ``ApiOperator``.
-
-    :param databrain_conn_id: the Airflow connection (templated).
-    """
-
-    template_fields: Sequence[str] = ("databrain_conn_id",)
-    ui_color = "#e8f0fe"
-
-    def __init__(self, *, databrain_conn_id: str = "databrain_default", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.databrain_conn_id = databrain_conn_id
-
-    @cached_property
-    def hook(self) -> DatabrainHook:
-        """The hook, made when first used."""
-        from airflow_provider_databrain.hooks.databrain import DatabrainHook
-
-        return DatabrainHook(self.databrain_conn_id, **self.timeouts)
 
 
 class CreateDashboardEmbedOperator(DatabrainOperator):
@@ -186,41 +163,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
             store.delete(INTENT_KEY)
 
 
-class RowsOperator(DatabrainOperator):
-    """Base of the operators that hand on rows.
-
-    :param output_path: write the rows there as a JSON array, to a path or an object storage URL such as
-        ``s3://conn@bucket/metrics.json``, and return ``{"path", "rows"}`` instead (templated).
-    :param max_xcom_bytes: fail rather than put more than this into XCom, in bytes of JSON.
-    """
-
-    template_fields: Sequence[str] = (*DatabrainOperator.template_fields, "output_path")
-
-    def __init__(self, *, output_path: str | None = None, max_xcom_bytes: int = 64 * 1024, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.output_path = output_path
-        self.max_xcom_bytes = max_xcom_bytes
-
-    def hand_on(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | dict[str, Any]:
-        """The rows themselves, or where they were written."""
-        import json
-
-        document = json.dumps(rows, ensure_ascii=False).encode()
-        if self.output_path:
-            from airflow.sdk import ObjectStoragePath
-
-            with ObjectStoragePath(self.output_path).open("wb") as file:
-                file.write(document)
-            return {"path": self.output_path, "rows": len(rows)}
-        if len(document) > self.max_xcom_bytes:
-            raise ValueError(
-                f"{len(rows)} rows are {len(document)} bytes, and XCom may hold {self.max_xcom_bytes} of them: "
-                "set output_path, or raise max_xcom_bytes"
-            )
-        return [dict(row) for row in rows]
-
-
-class FetchWorkspaceRowsOperator(RowsOperator):
+class FetchWorkspaceRowsOperator(ListOperator):
     """Base of the operators that fetch a workspace's list; returns its rows under the API's own field names.
 
     Further parameters: see ``RowsOperator``.
@@ -230,7 +173,7 @@ class FetchWorkspaceRowsOperator(RowsOperator):
         everything page by page (templated).
     """
 
-    template_fields: Sequence[str] = (*RowsOperator.template_fields, "workspace_name", "page")
+    template_fields: Sequence[str] = (*ListOperator.template_fields, "workspace_name", "page")
 
     def __init__(self, *, workspace_name: str | None = None, page: int | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -238,15 +181,12 @@ class FetchWorkspaceRowsOperator(RowsOperator):
         self.page = page
 
     @abstractmethod
-    def fetch(self, workspace_name: str, page: Page) -> Sequence[Received]:
+    def fetch_of(self, workspace_name: str, page: Page) -> Sequence[Received]:
         """Call the endpoint."""
 
-    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
-        """Fetch, then return or write the rows."""
-        workspace = self.hook.workspace(self.workspace_name)
-        rows = [row.as_row() for row in self.fetch(workspace, _page(self.page))]
-        self.log.info("Workspace %r: %d rows", workspace, len(rows))
-        return self.hand_on(rows)
+    def fetch(self) -> Sequence[Received]:
+        """Call the endpoint."""
+        return self.fetch_of(self.hook.workspace(self.workspace_name), _page(self.page))
 
 
 class FetchWorkspaceMetricsOperator(FetchWorkspaceRowsOperator):
@@ -255,7 +195,7 @@ class FetchWorkspaceMetricsOperator(FetchWorkspaceRowsOperator):
     Parameters: see ``FetchWorkspaceRowsOperator``.
     """
 
-    def fetch(self, workspace_name: str, page: Page) -> Sequence[Received]:
+    def fetch_of(self, workspace_name: str, page: Page) -> Sequence[Received]:
         """Call the endpoint."""
         return self.hook.fetch_workspace_metrics(workspace_name, page=page)
 
@@ -266,7 +206,7 @@ class FetchWorkspaceDashboardsOperator(FetchWorkspaceRowsOperator):
     Parameters: see ``FetchWorkspaceRowsOperator``.
     """
 
-    def fetch(self, workspace_name: str, page: Page) -> Sequence[Received]:
+    def fetch_of(self, workspace_name: str, page: Page) -> Sequence[Received]:
         """Call the endpoint."""
         return self.hook.fetch_workspace_dashboards(workspace_name, page=page)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
-from airflow_provider_databrain.operators.databrain import DatabrainOperator, RowsOperator
+from airflow_provider_databrain.operators.databrain_base import DatabrainOperator, ListOperator, given
+
+if TYPE_CHECKING:
+    from airflow_provider_databrain.api.core import Received
 
 
 class EmbedOperator(DatabrainOperator):
@@ -56,16 +59,15 @@ class EmbedOperator(DatabrainOperator):
         """Find or create; returns the embed's id."""
         from airflow_provider_databrain.api.databrain_embeds import DashboardEmbed, MetricEmbed
 
-        given = {
-            "dashboard_id": self.dashboard_id,
-            "metric_id": self.metric_id or None,
-            "workspace_name": self.hook.workspace(self.workspace_name),
-            "access_settings": self.access_settings,
-            "name": self.name or None,
-            "extra": dict(self.extra or {}),
-        }
-        fields = {name: value for name, value in given.items() if value is not None}
-        embed = (MetricEmbed if self.metric_id else DashboardEmbed).model_validate(fields)
+        fields = given(
+            dashboard_id=self.dashboard_id,
+            metric_id=self.metric_id,
+            workspace_name=self.hook.workspace(self.workspace_name),
+            access_settings=self.access_settings,
+            name=self.name,
+        )
+        model = MetricEmbed if self.metric_id else DashboardEmbed
+        embed = model.model_validate({**fields, "extra": dict(self.extra or {})})
         embed_id, created = self.hook.find_or_create_embed(embed)
         self.log.info("Embed %r: %s", embed_id, "created" if created else "was there")
         return embed_id
@@ -141,23 +143,21 @@ class DeleteEmbedOperator(_OneEmbedOperator):
             self.log.info("Embed %r is gone already", self.embed_id)
 
 
-class ListEmbedsOperator(RowsOperator):
+class ListEmbedsOperator(ListOperator):
     """List the data app's embeds, as the API has them; see ``RowsOperator`` too.
 
     :param client_id: ask only for this client's; a server that does not know the filter answers everyone's (templated).
     """
 
-    template_fields: Sequence[str] = (*RowsOperator.template_fields, "client_id")
+    template_fields: Sequence[str] = (*ListOperator.template_fields, "client_id")
 
     def __init__(self, *, client_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.client_id = client_id
 
-    def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
-        """List."""
-        return self.hand_on(
-            [one.as_row() for one in self.hook.list_embeds(client_id=self.client_id or None, page="all")]
-        )
+    def fetch(self) -> Sequence[Received]:
+        """Call the endpoint."""
+        return self.hook.list_embeds(client_id=self.client_id or None, page="all")
 
 
 class ExportEmbedOperator(_OneEmbedOperator):

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
-from airflow_provider_databrain.operators.databrain import DatabrainOperator
+from airflow_provider_databrain.operators.databrain_base import DatabrainOperator
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.api.databrain_transfer import DashboardExport, ImportDashboard

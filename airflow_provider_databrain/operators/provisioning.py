@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_databrain.operators.databrain import DatabrainOperator
+from airflow_provider_databrain.operators.databrain_base import DatabrainOperator
 from airflow_provider_databrain.operators.tenants import (
     PlanTenantBatchesOperator,
     ProvisionTenantsOperator,

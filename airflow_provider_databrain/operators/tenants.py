@@ -6,288 +6,28 @@ Here is what is the same for all vendors; what each adds is in ``provisioning`` 
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator, Context, conf
-from airflow_provider_databrain.operators.base import ApiOperator
+from airflow_provider_databrain.airflow_compat import Context
+from airflow_provider_databrain.operators.engine import EngineOperator
+from airflow_provider_databrain.operators.planning import PlanTenantBatchesOperator
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
-
-    from airflow_provider_databrain.provisioning.crew import Rules
-    from airflow_provider_databrain.provisioning.ledger import Ledger
-    from airflow_provider_databrain.provisioning.meter import Meter
+    from airflow_provider_databrain.operators.engine import Engines
     from airflow_provider_databrain.provisioning.report import Report
     from airflow_provider_databrain.provisioning.stop import Stop
-    from airflow_provider_databrain.provisioning.targets.base import Target
-    from airflow_provider_databrain.provisioning.tenants import Batch, TenantSource
     from airflow_provider_databrain.transport.aio import AsyncTransport
 
-
-class _TenantTableMixin:
-    """The arguments that name a tenant table, the same in both operators."""
-
-    sql_conn_id: str
-    table: str | None
-    query: str | None
-    key_column: str
-
-    def source(self) -> TenantSource:
-        """The tenant table as a value."""
-        from airflow_provider_databrain.provisioning.tenants import TenantSource
-
-        return TenantSource(self.key_column, self.table, self.query)
-
-    @contextmanager
-    def engine(self) -> Iterator[Engine]:
-        """An SQLAlchemy engine of the SQL connection; its connections are closed at the end."""
-        engine = _sql_engine(self.sql_conn_id, "sql_conn_id")
-        try:
-            yield engine
-        finally:
-            engine.dispose()
+__all__ = [
+    "PlanTenantBatchesOperator",
+    "ProvisionSharedOperator",
+    "ProvisionTenantsOperator",
+    "RemoveTenantsOperator",
+]
 
 
-def _sql_engine(conn_id: str, argument: str) -> Engine:
-    hook = BaseHook.get_hook(conn_id)
-    if not hasattr(hook, "get_sqlalchemy_engine"):
-        raise ValueError(f"{argument}: connection {conn_id!r} is no SQL connection")
-    engine: Engine = hook.get_sqlalchemy_engine()
-    return engine
-
-
-class PlanTenantBatchesOperator(_TenantTableMixin, BaseOperator):
-    """Cut a tenant table into key ranges, one for each mapped task; returns them.
-
-    Give the result to an operator such as
-    ``ProvisionTenantDashboardsOperator.partial(...).expand(batch=plan.output)``. The ranges cover every key there is
-    or will be, so tenants that arrive between plan and run are in one of them; an empty table has no batch, and
-    tenants that arrive then wait for the next run.
-
-    :param sql_conn_id: the Airflow connection of the database (templated).
-    :param table: the tenant table, ``schema.table`` possible (templated).
-    :param query: a SELECT statement instead of a table (templated).
-    :param key_column: the column that identifies a tenant; unique, never null (templated).
-    :param batch_size: tenants in a batch. Larger where there would be more batches than Airflow maps
-        (``[core] max_map_length``).
-    """
-
-    template_fields: Sequence[str] = ("sql_conn_id", "table", "query", "key_column")
-    template_fields_renderers = {"query": "sql"}
-    ui_color = "#e6f4ea"
-
-    def __init__(
-        self,
-        *,
-        sql_conn_id: str,
-        key_column: str,
-        table: str | None = None,
-        query: str | None = None,
-        batch_size: int = 500,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.sql_conn_id = sql_conn_id
-        self.table = table
-        self.query = query
-        self.key_column = key_column
-        self.batch_size = batch_size
-
-    def execute(self, context: Context) -> list[Batch]:
-        """Plan; returns the batches."""
-        from airflow_provider_databrain.provisioning.tenants import plan_batches
-
-        with self.engine() as engine:
-            batches = plan_batches(
-                engine,
-                self.source(),
-                batch_size=self.batch_size,
-                max_batches=conf.getint("core", "max_map_length", fallback=1024),
-            )
-        tenants = sum(batch["rows"] for batch in batches)
-        self.log.info("%d tenants in %d batches", tenants, len(batches))
-        if batches and batches[0]["rows"] > self.batch_size:
-            self.log.warning(
-                "Batches hold %d tenants instead of %d, so that Airflow maps them ([core] max_map_length)",
-                batches[0]["rows"],
-                self.batch_size,
-            )
-        return batches
-
-
-class _EngineOperator(_TenantTableMixin, ApiOperator):
-    """What provisioning and removing share: the tenant table, the ledger, the engine's bounds, and the result."""
-
-    _stop: Stop | None = None
-
-    def __init__(
-        self,
-        *,
-        sql_conn_id: str,
-        key_column: str,
-        table: str | None = None,
-        query: str | None = None,
-        active_column: str | None = None,
-        ledger_conn_id: str | None = None,
-        ledger_table: str = "tenant_dashboards",
-        concurrency: int = 16,
-        requests_per_second: float | None = None,
-        max_failures: int | None = None,
-        grace_seconds: float = 3.0,
-        dry_run: bool | str = False,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        defer_above: float = 60.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.sql_conn_id = sql_conn_id
-        self.table = table
-        self.query = query
-        self.key_column = key_column
-        self.active_column = active_column
-        self.ledger_conn_id = ledger_conn_id
-        self.ledger_table = ledger_table
-        self.concurrency = concurrency
-        self.requests_per_second = requests_per_second
-        self.max_failures = max_failures
-        self.grace_seconds = grace_seconds
-        # Not ``self.dry_run``, which is a method of Airflow's.
-        self.only_plan = dry_run
-        self.deferrable = deferrable
-        self.defer_above = defer_above
-
-    def on_kill(self) -> None:
-        """Begin no further tenant; those under way have ``grace_seconds``."""
-        if self._stop is not None:
-            self._stop.request("stopped, because the task was killed")
-
-    def resume(self, context: Context, event: Any = None) -> Any:
-        """Go on after a wait that the server has asked for."""
-        return self.execute(context)
-
-    def execute(self, context: Context) -> Any:
-        """Run, push the outcome, and raise ``ProvisioningError`` where a tenant failed or was not reached."""
-        from airflow_provider_databrain.provisioning.stop import Stop, in_background
-
-        self._stop = stop = Stop()
-        # Read here, where Airflow answers, and not in the thread.
-        server = self.hook.server
-        self.log.info("%s is at %s", self.hook.hook_name, server.base_url)
-        engines = _Engines(self)
-        try:
-            report, interrupt = in_background(lambda: self.run(engines, context, stop), stop, self.grace_seconds + 1)
-        finally:
-            engines.dispose()
-        self.log.info("Tenants: %s", ", ".join(f"{count} {action}" for action, count in report.counts().items()))
-        value = list(report.planned) if self.planning else report.ids
-        self._push(context, report, value)
-        if interrupt is not None:
-            raise interrupt
-        if report.wait is not None:
-            self._wait(report.wait)
-        report.raise_for_failures()
-        return value
-
-    def run(self, engines: _Engines, context: Context, stop: Stop) -> Report:
-        """The work itself."""
-        raise NotImplementedError
-
-    @property
-    def planning(self) -> bool:
-        """Whether only a plan is asked for."""
-        from airflow_provider_databrain.provisioning.tenants import truth
-
-        only = truth(self.only_plan)
-        if only is None:
-            raise ValueError(f"dry_run is {self.only_plan!r}; it is true or false. Nothing was sent.")
-        return only
-
-    @abstractmethod
-    def target(self, *, repeated: bool = False) -> Target[Any]:
-        """The vendor's side of the engine.
-
-        :param repeated: an earlier try of this task may have created some of the dashboards.
-        """
-
-    def rules(self) -> Rules:
-        """The engine's bounds, checked."""
-        from airflow_provider_databrain.provisioning.crew import Rules
-
-        return Rules(self.concurrency, self.max_failures, self.grace_seconds)
-
-    def ledger(self, engines: _Engines, context: Context, target: Target[Any]) -> Ledger | None:
-        """The ledger, open; None where there is none."""
-        from airflow_provider_databrain.provisioning.ledger import Ledger
-
-        if engines.ledger is None:
-            return None
-        task_instance = context.get("ti")
-        ledger = Ledger(
-            engines.ledger,
-            self.ledger_table,
-            system=target.system,
-            scope=target.scope,
-            dag_id=getattr(task_instance, "dag_id", ""),
-            run_id=getattr(task_instance, "run_id", ""),
-        )
-        ledger.open(create=not self.planning)
-        return ledger
-
-    def transport(self, stop: Stop, meter: Meter) -> AsyncTransport:
-        """A transport at one pace for all workers; the caller opens it."""
-        from airflow_provider_databrain.transport.pace import Pace
-
-        def held(seconds: float) -> None:
-            if self.deferrable and seconds > self.defer_above:
-                stop.request(f"the server asks to wait {seconds:.0f} s", wait=seconds)
-
-        pace = Pace(self.requests_per_second, on_hold=held)
-        stop.on_stop = pace.stop
-        return self.hook.concurrent(self.concurrency, pace=pace, watch=meter.tried)
-
-    def _push(self, context: Context, report: Report, value: Any) -> None:
-        task_instance = context.get("ti")
-        if task_instance is None or not self.do_xcom_push:
-            return
-        task_instance.xcom_push(key="counts", value=report.counts())
-        task_instance.xcom_push(key="failures", value=report.failures)
-        for key, handed in self.further(report).items():
-            task_instance.xcom_push(key=key, value=handed)
-        if report.failures or report.why:
-            # A task that raises returns nothing, and the ids must not be lost with it.
-            task_instance.xcom_push(key="return_value", value=value)
-
-    def further(self, report: Report) -> dict[str, Any]:
-        """What else goes to XCom: key to value."""
-        return {}
-
-    def _wait(self, seconds: float) -> None:
-        from datetime import timedelta
-
-        from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
-
-        self.log.info("The server asks to wait %.0f s; giving the slot back until then", seconds)
-        self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=seconds)), method_name="resume")
-
-
-class _Engines:
-    """The database engines of one task, made in the main thread."""
-
-    def __init__(self, operator: _EngineOperator) -> None:
-        self.tenants = _sql_engine(operator.sql_conn_id, "sql_conn_id")
-        self.ledger = _sql_engine(operator.ledger_conn_id, "ledger_conn_id") if operator.ledger_conn_id else None
-
-    def dispose(self) -> None:
-        """Close their connections."""
-        self.tenants.dispose()
-        if self.ledger is not None:
-            self.ledger.dispose()
-
-
-class ProvisionTenantsOperator(_EngineOperator):
+class ProvisionTenantsOperator(EngineOperator):
     """Make the dashboard of every tenant in one batch exist, as the table says; returns ``{tenant: dashboard id}``.
 
     All rows are checked before anything is sent. Then missing dashboards are created, changed ones updated as far as
@@ -359,7 +99,7 @@ class ProvisionTenantsOperator(_EngineOperator):
             return content
         return super().render_template(content, *args, **kwargs)
 
-    def run(self, engines: _Engines, context: Context, stop: Stop) -> Report:
+    def run(self, engines: Engines, context: Context, stop: Stop) -> Report:
         """Read and check every row, then send."""
         import asyncio
 
@@ -422,7 +162,7 @@ class ProvisionSharedOperator(ProvisionTenantsOperator):
         return {} if self._urls is None else {"urls": self._urls}
 
 
-class RemoveTenantsOperator(_EngineOperator):
+class RemoveTenantsOperator(EngineOperator):
     """Remove the dashboards of tenants that are no more, within bounds; returns ``{}``.
 
     Put it after all batches: one task sees the whole table, so its bounds hold for the whole run. Nothing is removed
@@ -473,7 +213,7 @@ class RemoveTenantsOperator(_EngineOperator):
         self.max_deletions = max_deletions
         self.max_deletion_fraction = max_deletion_fraction
 
-    def run(self, engines: _Engines, context: Context, stop: Stop) -> Report:
+    def run(self, engines: Engines, context: Context, stop: Stop) -> Report:
         """Compare table and ledger, check the bounds, then remove."""
         import asyncio
 

@@ -169,6 +169,7 @@ def test_a_key_that_is_not_stored_is_told_without_being_shown(
         do(DatabrainHook(), prefix, method, storing(prefix, store), HOUR)
     error = caught.value
     until = error.old_key_until
+    assert until is not None
     assert abs(until - datetime.now(UTC) - HOUR) < timedelta(minutes=1)
     assert str(error).startswith(
         f"The {ROTATIONS[method]} was rotated, but the new one was not stored: PermissionError in "

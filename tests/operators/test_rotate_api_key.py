@@ -84,7 +84,7 @@ def test_a_store_that_fails_leaves_the_old_key_for_another_try(connection: Emula
     "store", ["", "keep", ".keep", "no_such_module.keep", f"{__name__}.no_such", f"{__name__}.not_callable", None]
 )
 def test_a_store_that_is_not_there_rotates_nothing(connection: Emulator, key: str, store: Any) -> None:
-    with pytest.raises(ValueError, match="Nothing was rotated"):
+    with pytest.raises(ValueError, match="Nothing was sent"):
         rotate(store)
     assert not connection.control.arrived
 
