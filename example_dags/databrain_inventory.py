@@ -56,8 +56,11 @@ def data_app() -> None:
             lambda embed: {"embed_id": embed["embedId"], "output_path": f"{FOLDER}/{embed['embedId']}.json"}
         )
     )
+    # The list does not say whose an embed is; those of ``provision_tenant_dashboards`` have it in their ids.
     FetchEmbedMetricsOperator.partial(task_id="embed_metrics").expand_kwargs(
-        embeds.output.map(lambda embed: {"embed_id": embed["embedId"], "client_id": embed["clientId"]})
+        embeds.output.map(
+            lambda embed: {"embed_id": embed["embedId"], "client_id": embed["embedId"].removeprefix("client-")}
+        )
     )
     ListScheduledReportsOperator.partial(task_id="reports").expand(
         embed_id=embeds.output.map(lambda embed: embed["embedId"])

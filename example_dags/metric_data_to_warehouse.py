@@ -1,6 +1,7 @@
-"""Every night, what one metric says for each client into a table of the warehouse.
+"""Every night, what one metric says for each client into a table of the warehouse, and as it came into a file.
 
-Needs the connections ``databrain_default`` with the data app API key, and ``warehouse`` with the table::
+Needs the connections ``databrain_default`` with the data app API key, and ``warehouse`` with the tenant table of
+``provision_tenant_dashboards`` and with::
 
     CREATE TABLE revenue_by_client (client_id TEXT, day DATE, month TEXT, revenue NUMERIC);
 
@@ -11,18 +12,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import dag
+from airflow.sdk import BaseHook, dag, task
 
 from airflow_provider_databrain.operators.databrain_data import FetchMetricDataOperator, MetricDataToSqlOperator
-from airflow_provider_databrain.operators.databrain_embeds import ListEmbedsOperator
 
 DAY = "{{ dag_run.run_after | ds }}"
+COMMON: dict[str, Any] = {"metric_id": "{{ params.metric_id }}", "max_active_tis_per_dagrun": 8}
 
 
-def of_client(embed: dict[str, Any]) -> dict[str, Any]:
-    """A mapped task's arguments."""
-    client = embed["clientId"]
-    return {"embed_id": embed["embedId"], "client_id": client, "constants": {"client_id": client, "day": DAY}}
+@task
+def clients() -> list[str]:
+    """Those that have a dashboard."""
+    hook: Any = BaseHook.get_hook("warehouse")
+    return [tenant for (tenant,) in hook.get_records("SELECT tenant_id FROM tenants WHERE is_active ORDER BY 1")]
+
+
+def to_table(client: str) -> dict[str, Any]:
+    """A client's arguments."""
+    return {"embed_id": f"client-{client}", "client_id": client, "constants": {"client_id": client, "day": DAY}}
+
+
+def to_file(client: str) -> dict[str, Any]:
+    """A client's arguments."""
+    path = f"{{{{ params.folder }}}}/{DAY}/{client}.json"
+    return {"embed_id": f"client-{client}", "client_id": client, "output_path": path}
 
 
 @dag(
@@ -33,27 +46,16 @@ def of_client(embed: dict[str, Any]) -> dict[str, Any]:
     default_args={"retries": 2, "retry_delay": 30},
 )
 def metric_data_to_warehouse() -> None:
-    """One task a client into the table; one client's rows as a file too."""
-    embeds = ListEmbedsOperator(task_id="embeds", max_xcom_bytes=1_000_000)
+    """A task a client."""
+    names = clients()
     MetricDataToSqlOperator.partial(
         task_id="to_table",
         sql_conn_id="warehouse",
         table="revenue_by_client",
-        metric_id="{{ params.metric_id }}",
         columns={"internal_note": None},
-        max_active_tis_per_dag=8,
-    ).expand_kwargs(embeds.output.map(of_client))
-    FetchMetricDataOperator.partial(
-        task_id="to_files", metric_id="{{ params.metric_id }}", max_active_tis_per_dag=8
-    ).expand_kwargs(
-        embeds.output.map(
-            lambda embed: {
-                "embed_id": embed["embedId"],
-                "client_id": embed["clientId"],
-                "output_path": "{{ params.folder }}/" + DAY + f"/{embed['embedId']}.json",
-            }
-        )
-    )
+        **COMMON,
+    ).expand_kwargs(names.map(to_table))
+    FetchMetricDataOperator.partial(task_id="to_file", **COMMON).expand_kwargs(names.map(to_file))
 
 
 metric_data_to_warehouse()

@@ -48,6 +48,18 @@ class ApiOperator(BaseOperator):
         """The hook, made when first used."""
 
 
+def write_file(path: str, content: bytes) -> None:
+    """Write to a path or an object storage URL; folders that a local file lacks are made."""
+    from airflow.sdk import ObjectStoragePath
+
+    target = ObjectStoragePath(path)
+    if target.protocol in ("", "file", "local"):
+        # Object storages have no folders, and to ask for one takes rights of its own.
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        file.write(content)
+
+
 def whole(value: int | str | None, name: str) -> int:
     """A number above 0, of which templating may have made a text."""
     digits = str(value).strip()

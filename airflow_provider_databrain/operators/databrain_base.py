@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_databrain.airflow_compat import Context
-from airflow_provider_databrain.operators.base import ApiOperator
+from airflow_provider_databrain.operators.base import ApiOperator, write_file
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.api.core import Received
@@ -57,10 +57,7 @@ class RowsOperator(DatabrainOperator):
 
         document = json.dumps(rows, ensure_ascii=False).encode()
         if self.output_path:
-            from airflow.sdk import ObjectStoragePath
-
-            with ObjectStoragePath(self.output_path).open("wb") as file:
-                file.write(document)
+            write_file(self.output_path, document)
             return {"path": self.output_path, "rows": len(rows)}
         if len(document) > self.max_xcom_bytes:
             raise ValueError(

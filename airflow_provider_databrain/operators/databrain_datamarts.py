@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.operators.databrain_base import (
-    DeleteNamedOperator,
     ListOperator,
     NamedOperator,
     RowsOperator,
@@ -190,14 +189,22 @@ class FetchSemanticLayerOperator(RowsOperator):
         return self.hand_on(self.hook.get_semantic_layer(self.name).tables)
 
 
-class DeleteSemanticLayerOperator(DeleteNamedOperator):
-    """Delete the semantic layer of a datamart; one that is gone is no error.
+class DeleteSemanticLayerOperator(_DatamartOperator):
+    """Delete the semantic layer of a datamart; one that is gone, or whose datamart is gone, is no error.
 
     :param name: the datamart (templated).
     """
 
-    kind = "Semantic layer of datamart"
+    def execute(self, context: Context) -> None:
+        """Delete."""
+        from airflow_provider_databrain.api.errors import InvalidRequestError, NotFoundError
 
-    def delete(self) -> object:
-        """Call the endpoint."""
-        return self.hook.delete_semantic_layer(self.name)
+        try:
+            self.hook.delete_semantic_layer(self.name)
+        except NotFoundError:
+            self.log.info("Datamart %r has no semantic layer", self.name)
+        except InvalidRequestError:
+            # No code is documented for a datamart that is not there.
+            if self.is_there():
+                raise
+            self.log.info("Datamart %r is gone already", self.name)

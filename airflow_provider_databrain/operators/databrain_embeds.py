@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
+from airflow_provider_databrain.operators.base import write_file
 from airflow_provider_databrain.operators.databrain_base import DatabrainOperator, ListOperator, given
 
 if TYPE_CHECKING:
@@ -177,9 +178,6 @@ class ExportEmbedOperator(_OneEmbedOperator):
         """Export; returns the path."""
         import json
 
-        from airflow.sdk import ObjectStoragePath
-
         document = self.hook.export_embed(self.embed_id).as_row()
-        with ObjectStoragePath(self.output_path).open("wb") as file:
-            file.write(json.dumps(document, ensure_ascii=False).encode())
+        write_file(self.output_path, json.dumps(document, ensure_ascii=False).encode())
         return self.output_path

@@ -1,0 +1,91 @@
+"""The example Dags that make a preview, release it, and end it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.emulator.state import DATA_APP
+from tests.dags.conftest import Ran
+from tests.support import WORKSPACE
+
+MAKE, RELEASE, END = "databrain_preview", "release_databrain_preview", "end_databrain_preview"
+NAME = "preview-main"
+PASSWORD = "s3cr3t-of-the-warehouse"
+
+
+@pytest.fixture
+def key_file(connection: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the preview's key goes, and the warehouse's connection."""
+    path = tmp_path / "key.json"
+    monkeypatch.setenv("DATABRAIN_PREVIEW_KEY_FILE", str(path))
+    warehouse = {
+        "conn_type": "postgres",
+        "host": "db.example.com",
+        "login": "databrain",
+        "password": PASSWORD,
+        "schema": "sales",
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE_FOR_DATABRAIN", json.dumps(warehouse))
+    return path
+
+
+def source_of(emulator: Emulator) -> dict[str, Any]:
+    """What the preview's workspace reads from."""
+    return emulator.state.workspace_connection(NAME) or {}
+
+
+def apps(emulator: Emulator) -> list[str]:
+    return sorted(app.name for app in emulator.account.apps())
+
+
+def test_all_of_it_is_made_once(
+    connection: Emulator, key_file: Path, run_example: Callable[..., Ran], capfd: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        ran = run_example(MAKE)
+        assert ran.state == "success"
+        [source] = connection.catalog.datasources()
+        assert (source.name, source.type) == (NAME, "postgres")
+        assert source.fields == ["database", "host", "name", "password", "port", "schema", "username"]
+        [mart] = connection.catalog.datamarts()
+        assert (mart.name, mart.datasource) == (NAME, NAME)
+        assert mart.layer
+        assert [table["name"] for table in mart.layer["tables"]] == ["orders"]
+        assert connection.state.workspaces() == [WORKSPACE, NAME]
+        assert source_of(connection)["datamartName"] == NAME
+        assert apps(connection) == sorted([DATA_APP, NAME])
+        key = json.loads(key_file.read_text())["databrain_preview"]["password"]
+        made = connection.account.key(key)
+        assert made
+        assert (made.data_app, made.name) == (NAME, "airflow")
+        told = repr(ran.xcoms) + "".join(capfd.readouterr())
+        assert key not in told
+        assert PASSWORD not in told
+    assert key_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_release_changes_source_and_name_and_may_be_run_again(
+    connection: Emulator, key_file: Path, run_example: Callable[..., Ran]
+) -> None:
+    assert run_example(MAKE).state == "success"
+    for _ in range(2):
+        assert run_example(RELEASE).state == "success"
+        assert source_of(connection)["connectionType"] == "MULTI_DATASOURCE"
+        assert apps(connection) == sorted([DATA_APP, "customer-portal"])
+
+
+def test_the_end_leaves_nothing_and_may_be_run_again(
+    connection: Emulator, key_file: Path, run_example: Callable[..., Ran]
+) -> None:
+    assert run_example(MAKE).state == "success"
+    for _ in range(2):
+        assert run_example(END).state == "success"
+        assert (connection.catalog.datasources(), connection.catalog.datamarts()) == ([], [])
+        assert connection.state.workspaces() == [WORKSPACE]
+        assert apps(connection) == [DATA_APP]

@@ -1,0 +1,31 @@
+"""The example Dag that deletes what one client has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.hooks.databrain import DatabrainHook
+from tests.dags.conftest import Ran
+from tests.support import WORKSPACE, embed
+
+DAG_ID = "offboard_tenant"
+
+
+def test_what_a_client_has_is_deleted_and_others_keep_theirs(
+    connection: Emulator, run_example: Callable[..., Ran]
+) -> None:
+    connection.state.add_workspace("acme-workspace")
+    hook = DatabrainHook()
+    for client in ("acme", "acme-2"):
+        hook.create_dashboard_embed(embed(client))
+    assert run_example(DAG_ID).state == "success"
+    assert connection.state.workspaces() == [WORKSPACE]
+    assert [row.client_id for row in connection.state.embeds()] == ["acme-2"]
+    assert not connection.state.dashboard_exists("client-acme", WORKSPACE)
+    assert connection.state.dashboard_exists("client-acme-2", WORKSPACE)
+
+
+def test_a_second_run_changes_nothing(connection: Emulator, run_example: Callable[..., Ran]) -> None:
+    assert run_example(DAG_ID).state == "success"
+    assert connection.state.workspaces() == [WORKSPACE]

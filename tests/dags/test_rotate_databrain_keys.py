@@ -1,0 +1,56 @@
+"""The example Dag that rotates both keys of a connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.emulator.state import DATA_APP
+from airflow_provider_databrain.hooks.databrain import DatabrainHook
+from tests.dags.conftest import Ran
+
+DAG_ID = "rotate_databrain_keys"
+
+
+@pytest.fixture
+def connections(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file from which Airflow reads its connections."""
+    path = tmp_path / "connections.json"
+    databrain = {
+        "conn_type": "databrain",
+        "host": emulator.url,
+        "password": emulator.account.add_key(DATA_APP, "airflow"),
+        "extra": {"service_token": emulator.service_token},
+    }
+    path.write_text(json.dumps({"databrain_default": databrain, "other": {"conn_type": "http", "host": "example.com"}}))
+    monkeypatch.setenv("AIRFLOW_CONNECTIONS_FILE", str(path))
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "airflow.secrets.local_filesystem.LocalFilesystemBackend")
+    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps({"connections_file_path": str(path)}))
+    return path
+
+
+def keys(connections: Path) -> tuple[str, str]:
+    """API key and service token of the file."""
+    databrain: dict[str, Any] = json.loads(connections.read_text())["databrain_default"]
+    return databrain["password"], databrain["extra"]["service_token"]
+
+
+def test_both_keys_are_new_in_the_file_and_told_nowhere(
+    emulator: Emulator, connections: Path, run_example: Callable[..., Ran], capfd: pytest.CaptureFixture[str]
+) -> None:
+    known = [keys(connections)]
+    for _ in range(2):
+        ran = run_example(DAG_ID)
+        assert ran.state == "success"
+        known.append(keys(connections))
+        told = repr(ran.xcoms) + "".join(capfd.readouterr())
+        assert not [key for pair in known for key in pair if key in told]
+    assert len({key for pair in known for key in pair}) == 6
+    assert json.loads(connections.read_text())["other"] == {"conn_type": "http", "host": "example.com"}
+    assert connections.stat().st_mode & 0o777 == 0o600
+    assert DatabrainHook().test_connection() == (True, "data app API key: works; service token: works")
