@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -28,9 +29,12 @@ from airflow_provider_databrain.api import (
 )
 from airflow_provider_databrain.api.core import Endpoint
 from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.get_provider_info import get_provider_info
 from airflow_provider_databrain.hooks.conduit import ConduitHook
 from airflow_provider_databrain.hooks.databrain import DatabrainHook
 from airflow_provider_databrain.hooks.posthog import PostHogHook
+from airflow_provider_databrain.operators.base import ApiOperator
+from airflow_provider_databrain.operators.engine import EngineOperator
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "endpoints.md"
@@ -55,22 +59,29 @@ SYSTEMS: dict[str, tuple[list[ModuleType], Any, str]] = {
     "Conduit": ([conduit], ConduitHook, "/v2"),
 }
 MODULES = [
-    import_module(f"airflow_provider_databrain.{name}")
-    for name in (
-        "operators.databrain",
-        "operators.databrain_data",
-        "operators.databrain_datamarts",
-        "operators.databrain_datasources",
-        "operators.databrain_embeds",
-        "operators.databrain_keys",
-        "operators.databrain_transfer",
-        "operators.databrain_workspaces",
-        "operators.posthog",
-        "operators.conduit",
-        "sensors.databrain",
-        "sensors.posthog",
-    )
+    import_module(name)
+    for kind in ("operators", "sensors")
+    for room in get_provider_info()[kind]  # type: ignore[no-untyped-call]
+    for name in room["python-modules"]
 ]
+TRIGGERS = {
+    name: value
+    for room in get_provider_info()["triggers"]  # type: ignore[no-untyped-call]
+    for path in room["python-modules"]
+    for name, value in vars(import_module(path)).items()
+    if isinstance(value, type)
+}
+"""What waits for an operator or a sensor, by name."""
+WITHIN = {
+    "create_embed": "find_or_create_embed",
+    "create_workspace": "find_or_create_workspace",
+    "create_dashboard": "find_or_create_dashboard",
+    "create_api_token": "create_api_token_into",
+    "list_api_tokens": "create_api_token_into",
+    "rotate_api_key": "rotate_api_key_into",
+    "rotate_service_token": "rotate_service_token_into",
+}
+"""What an operator calls in the place of the method itself."""
 
 
 class Row(NamedTuple):
@@ -120,10 +131,30 @@ def test_each_is_called_in_the_test_that_is_named(system: str) -> None:
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_each_operator_is_there(system: str) -> None:
+def test_each_operator_is_there_and_calls_the_method(system: str) -> None:
     for row in rows(system):
         for name in row.operators:
-            assert any(hasattr(module, name) for module in MODULES), row
+            [operator] = {vars(module)[name] for module in MODULES if name in vars(module)}
+            called = "".join(map(source, operator.__mro__))
+            called += "".join(
+                source(TRIGGERS[each]) for each in re.findall(r"\w+Trigger\b", called) if each in TRIGGERS
+            )
+            assert re.search(rf"\b({row.method}|{WITHIN.get(row.method, row.method)})\b", called), (row, name)
+
+
+def test_each_operator_of_single_calls_is_on_the_page() -> None:
+    told = {name for system in SYSTEMS for row in rows(system) for name in row.operators}
+    for module in MODULES:
+        for name, value in vars(module).items():
+            if name.startswith("_") or not isinstance(value, type) or not issubclass(value, ApiOperator):
+                continue
+            if not (inspect.isabstract(value) or issubclass(value, EngineOperator) or value.__subclasses__()):
+                assert name in told
+
+
+def source(of: type) -> str:
+    """The code of a class of ours."""
+    return inspect.getsource(of) if of.__module__.startswith("airflow_provider_databrain.") else ""
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
