@@ -76,6 +76,7 @@ WITHIN = {
     "create_embed": "find_or_create_embed",
     "create_workspace": "find_or_create_workspace",
     "create_dashboard": "find_or_create_dashboard",
+    "create_insight": "build_dashboard",
     "create_api_token": "create_api_token_into",
     "list_api_tokens": "create_api_token_into",
     "rotate_api_key": "rotate_api_key_into",
