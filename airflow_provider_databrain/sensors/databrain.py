@@ -38,11 +38,16 @@ class _WorkspaceSensor(DatabrainSensor):
         self.workspace_name = workspace_name
         self.at_least = at_least
 
-    def _wanted(self, named: Sequence[str] | str | None) -> tuple[list[str], int]:
-        """What is waited for, of which templating may have made a text: names, and how many."""
+    def waited_for(self, kind: str, named: Sequence[str] | str | None) -> dict[str, Any]:
+        """The trigger's arguments, of which templating may have made texts."""
         names = [named] if isinstance(named, str) else [str(name) for name in named or ()]
         told = self.at_least not in (None, "", "None")
-        return names, int(str(self.at_least)) if told else 0 if names else 1
+        return {
+            "databrain_conn_id": self.databrain_conn_id,
+            "workspace_name": self.workspace_name,
+            "at_least": int(str(self.at_least)) if told else 0 if names else 1,
+            kind: names,
+        }
 
 
 class WorkspaceMetricsSensor(_WorkspaceSensor):
@@ -65,14 +70,7 @@ class WorkspaceMetricsSensor(_WorkspaceSensor):
         """What waits."""
         from airflow_provider_databrain.triggers.databrain import WorkspaceMetricsTrigger
 
-        names, at_least = self._wanted(self.metrics)
-        return WorkspaceMetricsTrigger(
-            databrain_conn_id=self.databrain_conn_id,
-            workspace_name=self.workspace_name,
-            metrics=names,
-            at_least=at_least,
-            **polling,
-        )
+        return WorkspaceMetricsTrigger(**self.waited_for("metrics", self.metrics), **polling)
 
 
 class WorkspaceDashboardsSensor(_WorkspaceSensor):
@@ -95,14 +93,7 @@ class WorkspaceDashboardsSensor(_WorkspaceSensor):
         """What waits."""
         from airflow_provider_databrain.triggers.databrain import WorkspaceDashboardsTrigger
 
-        names, at_least = self._wanted(self.dashboards)
-        return WorkspaceDashboardsTrigger(
-            databrain_conn_id=self.databrain_conn_id,
-            workspace_name=self.workspace_name,
-            dashboards=names,
-            at_least=at_least,
-            **polling,
-        )
+        return WorkspaceDashboardsTrigger(**self.waited_for("dashboards", self.dashboards), **polling)
 
 
 class EmbedSensor(DatabrainSensor):
