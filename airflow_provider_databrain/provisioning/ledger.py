@@ -139,6 +139,18 @@ class Ledger:
                 found.setdefault(str(entry.embed_id), set()).add(entry.tenant)
         return found
 
+    def shared(self) -> dict[str, set[str]]:
+        """What more than one tenant has, as ``sharers`` tells it."""
+        if not self._there:
+            return {}
+        table = self._table
+        live = (*self._mine(), table.c.spec_hash.is_not(None))
+        several = sa.select(table.c.embed_id).where(*live).group_by(table.c.embed_id).having(sa.func.count() > 1)
+        found: dict[str, set[str]] = {}
+        for entry in self._read(sa.select(*self._columns()).where(*live, table.c.embed_id.in_(several))):
+            found.setdefault(str(entry.embed_id), set()).add(entry.tenant)
+        return found
+
     def live(self) -> Iterator[Entry]:
         """Every entry with a dashboard, by tenant, streamed."""
         if not self._there:

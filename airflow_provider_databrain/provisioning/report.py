@@ -125,6 +125,11 @@ class Report:
         if wait := getattr(error, "retry_after", None):
             self.retry_after = max(wait, self.retry_after or 0.0)
 
+    def refuse(self, tenant: str, error: Exception) -> None:
+        """Take back what a tenant has, besides what was done for it."""
+        self.embed_ids.pop(tenant, None)
+        self.fail(tenant, self.ids.pop(tenant), error)
+
     def close(self, why: str | None = None, wait: float | None = None, *, left: int = 0) -> None:
         """Complete it: only those that have a dashboard keep an id.
 

@@ -14,9 +14,9 @@ from airflow_provider_databrain.api.errors import AlreadyExistsError, ApiError, 
 from airflow_provider_databrain.provisioning.crew import Crew, Rules
 from airflow_provider_databrain.provisioning.intake import Intake, Spool, Work
 from airflow_provider_databrain.provisioning.journal import Journal
-from airflow_provider_databrain.provisioning.ledger import Ledger
+from airflow_provider_databrain.provisioning.ledger import Ledger, LedgerError
 from airflow_provider_databrain.provisioning.meter import Meter
-from airflow_provider_databrain.provisioning.report import Action, Planned, Report
+from airflow_provider_databrain.provisioning.report import SHOWN, Action, Planned, Report
 from airflow_provider_databrain.provisioning.stop import Stop
 from airflow_provider_databrain.provisioning.targets.base import Existing, Target
 from airflow_provider_databrain.transport.aio import AsyncTransport
@@ -263,9 +263,34 @@ async def provision(
             for entry in intake.renewed:
                 await journal.record(entry)
             await _apply(target, api, Crew(rules, stop, meter, report, ledger, journal), intake)
+        if target.places and not stop.reason:
+            try:
+                await _refuse_shared(ledger, report)
+            except LedgerError as error:
+                stop.request(str(error))
     meter.flush()
     report.close(stop.reason, stop.wait, left=len(intake.work) - meter.finished)
     return report
+
+
+async def _refuse_shared(ledger: Ledger, report: Report) -> None:
+    """Hand on no dashboard from a place that another tenant has too, be that one in this batch or in another.
+
+    Asked at the end, when the ledger has what other batches have done meanwhile. Where two batches end in the same
+    moment, the next run sees it.
+    """
+    for embed_id, tenants in (await asyncio.to_thread(ledger.shared)).items():
+        for tenant in sorted(tenants & report.ids.keys()):
+            others = ", ".join(repr(other) for other in sorted(tenants - {tenant})[:SHOWN])
+            error = AlreadyExistsError(
+                f"by the ledger it is in {embed_id!r}, which is also that of {others}, and no two tenants may share "
+                "one: mend the tenant table or the spec, and delete the line of the wrong one in the ledger",
+                endpoint="provisioning",
+                tenant=tenant,
+                dashboard=report.ids[tenant],
+            )
+            log.error("Tenant %r: %s", tenant, error)
+            report.refuse(tenant, error)
 
 
 async def _apply(target: Target[WantedT], api: AsyncTransport, crew: Crew, intake: Intake[WantedT]) -> None:

@@ -267,6 +267,31 @@ def test_a_tenant_with_the_ext_id_of_one_in_the_ledger_is_not_given_its_clone(ru
     assert len(runs.conduit.clones()) == 8
 
 
+def test_two_tenants_in_one_workspace_are_found_out_across_batches_and_neither_is_handed_on(runs: Runs) -> None:
+    runs.change("UPDATE tenants SET title = tenant_id")
+    runs.change("UPDATE tenants SET title = 't1' WHERE tenant_id = 't5'")
+    # Clones of different names, so that neither is found where the other is looked for.
+    spec = {**SPEC, "ext_id": "{title}", "name": "Overview of {tenant_id}"}
+    half = "SELECT * FROM tenants WHERE tenant_id {} 't4'"
+    first = runs.provision(spec=spec, table=None, query=half.format("<"))
+    assert list(first.pushed["return_value"]) == ["t0", "t1", "t2", "t3"]
+    workspace = runs.ledger()["t1"][1]
+    for _ in range(2):
+        with pytest.raises(
+            ProvisioningError, match=f"(?s)1 of 4 tenants failed.*'t5': .*in '{workspace}', which is also that of 't1'"
+        ):
+            runs.provision(spec=spec, table=None, query=half.format(">="))
+        assert list(runs.last.pushed["return_value"]) == ["t4", "t6", "t7"]
+        assert "t5" not in runs.last.pushed["workspaces"]
+    with pytest.raises(ProvisioningError, match=r"(?s)'t1': .*which is also that of 't5'"):
+        runs.provision(spec=spec, table=None, query=half.format("<"))
+    # Mended, and the wrong line deleted.
+    runs.change("UPDATE tenants SET title = 't5' WHERE tenant_id = 't5'")
+    runs.change("DELETE FROM tenant_dashboards WHERE tenant = 't5'")
+    assert runs.provision(spec=spec).pushed["failures"] == []
+    assert len({workspace for _, workspace in runs.ledger().values()}) == 8
+
+
 @pytest.mark.parametrize("changes", [{"ext_id": "other-{tenant_id}"}, {"name": "Overview 2"}])
 def test_a_change_of_what_it_is_found_by_is_refused_before_anything_is_sent(
     runs: Runs, changes: dict[str, Any]
@@ -584,9 +609,11 @@ def test_a_workspace_that_is_anothers_by_now_stays(runs: Runs, monkeypatch: pyte
 def test_a_workspace_in_which_another_tenant_has_its_clone_stays_until_both_go(runs: Runs) -> None:
     runs.change("UPDATE tenants SET title = 'group'")
     runs.change("DELETE FROM tenants WHERE tenant_id > 't1'")
-    # In one batch this is refused; two do not see each other.
-    for batch in ({"upto": "t0"}, {"after": "t0"}):
-        runs.provision(batch=batch, spec={**SPEC, "ext_id": "{title}", "name": "For {tenant_id}"})
+    spec = {**SPEC, "ext_id": "{title}", "name": "For {tenant_id}"}
+    runs.provision(batch={"upto": "t0"}, spec=spec)
+    # In another batch it is found out once it is done.
+    with pytest.raises(ProvisioningError, match="which is also that of 't0'"):
+        runs.provision(batch={"after": "t0"}, spec=spec)
     [workspace] = runs.conduit.state.workspaces()
     runs.change("UPDATE tenants SET active = 0 WHERE tenant_id = 't0'")
     with pytest.raises(
