@@ -2,7 +2,8 @@
 
 Written from the vendor's reference and apart from the client's models. Our choices: a name that is taken, or a datamart
 that is not there, is ``INVALID_REQUEST_BODY``; a datamart's relationships are listed in it; a second layer takes the
-place of the first; an update of a layer replaces tables by their name and leaves the others.
+place of the first; an update of a layer replaces tables by their name and leaves the others; a datamart that a
+workspace reads from is deleted all the same, for no refusal of that is documented.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request
 
 from airflow_provider_databrain.emulator.checks import RefusalError, check, invalid, json_object
 from airflow_provider_databrain.emulator.databrain_account import AccountState
+from airflow_provider_databrain.emulator.databrain_catalog import CatalogState
 from airflow_provider_databrain.emulator.databrain_shared import service_token
-from airflow_provider_databrain.emulator.faults import Control
 from airflow_provider_databrain.emulator.state import State
 
 _FIELDS = {"name": str, "connectionType": str, "datasourceName": str, "datamartName": str}
@@ -23,10 +23,10 @@ _SOURCES = {"DATASOURCE": "datasourceName", "DATAMART": "datamartName"}
 class WorkspacesApi:
     """The routes that make, change and delete workspaces."""
 
-    def __init__(self, state: State, control: Control, account: AccountState) -> None:
+    def __init__(self, state: State, account: AccountState, catalog: CatalogState) -> None:
         self._state = state
-        self._control = control
         self._account = account
+        self._catalog = catalog
         self.router = APIRouter(prefix="/api/v2")
         self.router.post("/workspace")(self.create)
         self.router.put("/workspace")(self.update)
@@ -73,13 +73,10 @@ class WorkspacesApi:
         return body
 
     def _check_source(self, body: dict[str, Any]) -> None:
-        behaviour = self._control.behaviour
-        for field, known, code in (
-            ("datasourceName", behaviour.known_datasources, "INVALID_DATASOURCE_NAME"),
-            ("datamartName", behaviour.known_datamarts, "INVALID_DATAMART_NAME"),
-        ):
-            if field in body and known is not None and body[field] not in known:
-                raise RefusalError(400, code, f"Invalid {field.removesuffix('Name')} name")
+        if "datasourceName" in body and self._catalog.datasource(name=body["datasourceName"]) is None:
+            raise RefusalError(400, "INVALID_DATASOURCE_NAME", "Invalid datasource name")
+        if "datamartName" in body and self._catalog.datamart(body["datamartName"]) is None:
+            raise RefusalError(400, "INVALID_DATAMART_NAME", "Invalid datamart name")
 
 
 def _no_workspace() -> RefusalError:

@@ -73,8 +73,6 @@ class Behaviour(BaseModel):
     :param rate_limit: API requests in a window; 0 for no limit.
     :param window_seconds: length of that window.
     :param known_clients: client ids that are accepted, beside "None"; None accepts all.
-    :param known_datasources: names of datasources that a workspace may have; None accepts all.
-    :param known_datamarts: names of datamarts that a workspace may have; None accepts all.
     :param older_import_answer: an import is answered with ``{"data": []}``, whether it made a dashboard or not.
     :param refuses_credentials: no datasource's credentials open its database; the refusal repeats them.
     :param ignores_client_filter: the embed list answers everyone's embeds whatever ``clientId`` asks for.
@@ -90,8 +88,6 @@ class Behaviour(BaseModel):
     rate_limit: int = 0
     window_seconds: float = 1.0
     known_clients: list[str] | None = None
-    known_datasources: list[str] | None = None
-    known_datamarts: list[str] | None = None
     older_import_answer: bool = False
     refuses_credentials: bool = False
     ignores_client_filter: bool = False

@@ -126,7 +126,7 @@ class Emulator:
         self.conduit_token = conduit_token or secrets.token_hex(16)
         apis = [
             DatabrainApi(self.state, self.control, self.account).router,
-            WorkspacesApi(self.state, self.control, self.account).router,
+            WorkspacesApi(self.state, self.account, self.catalog).router,
             DataAppsApi(self.state, self.control, self.account).router,
             TokensApi(self.state, self.control, self.account).router,
             EmbedsApi(self.state, self.account, self.catalog).router,

@@ -219,6 +219,7 @@ def test_what_is_taken_or_not_there_is_refused(
 
 
 def test_a_workspace_is_made_changed_and_deleted_with_all_that_is_in_it(emulator: Emulator) -> None:
+    emulator.catalog.add_datasource("warehouse")
     assert got(ask(emulator, "POST", WORKSPACES, json=SOURCE)) == {"data": {"name": "Sales"}, "error": None}
     assert emulator.state.workspace_connection("Sales") == SOURCE
     assert {"name": "Sales"} in got(ask(emulator, "GET", WORKSPACES))["data"]
@@ -234,13 +235,15 @@ def test_a_workspace_is_made_changed_and_deleted_with_all_that_is_in_it(emulator
     assert emulator.state.workspace_connection("Sales") is None
 
 
-def test_a_source_must_be_known_where_the_server_knows_its_sources(emulator: Emulator) -> None:
-    emulator.control.behaviour = Behaviour(known_datasources=["lake"], known_datamarts=["mart"])
+def test_a_workspace_reads_only_from_what_is_there(emulator: Emulator) -> None:
+    emulator.catalog.add_datasource("lake")
+    emulator.catalog.put_datamart("mart", "lake", {"tableList": []})
     mart = {"name": WORKSPACE, "connectionType": "DATAMART", "datamartName": "none"}
     for method, sent in (("POST", SOURCE), ("PUT", {**SOURCE, "name": WORKSPACE})):
         assert refusal(ask(emulator, method, WORKSPACES, json=sent))[:2] == (400, "INVALID_DATASOURCE_NAME")
     for method, sent in (("POST", {**mart, "name": "Sales"}), ("PUT", mart)):
         assert refusal(ask(emulator, method, WORKSPACES, json=sent))[:2] == (400, "INVALID_DATAMART_NAME")
+    assert emulator.state.workspaces() == [WORKSPACE]
     got(ask(emulator, "PUT", WORKSPACES, json={**mart, "datamartName": "mart"}))
     got(ask(emulator, "POST", WORKSPACES, json={**SOURCE, "datasourceName": "lake"}))
 

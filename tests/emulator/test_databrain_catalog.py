@@ -197,16 +197,38 @@ def test_tenancy_by_table_needs_the_whole_table(filled: Emulator) -> None:
     assert refusal(answer)[:2] == (400, "INVALID_TENANCY")
 
 
-def test_a_datasource_that_a_workspace_uses_is_kept(emulator: Emulator) -> None:
-    emulator.catalog.add_datasource("warehouse")
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("DELETE", {"params": {"name": "second"}}),
+        ("PUT", {"json": {"name": "second", "connectionType": "MULTI_DATASOURCE"}}),
+        ("PUT", {"json": {"name": "second", "connectionType": "DATASOURCE", "datasourceName": "lake"}}),
+    ],
+    ids=["deleted", "without a source", "of another source"],
+)
+def test_a_datasource_is_kept_as_long_as_a_workspace_reads_from_it(
+    emulator: Emulator, method: str, options: dict[str, Any]
+) -> None:
+    for name in ("warehouse", "lake"):
+        emulator.catalog.add_datasource(name)
     workspace = {"name": "second", "connectionType": "DATASOURCE", "datasourceName": "warehouse"}
     assert by_service(emulator, "POST", "/workspace", json=workspace).status_code == 200
     query = {"datasourceName": "warehouse"}
     answer = by_service(emulator, "DELETE", "/datasource", params=query)
     assert refusal(answer)[:2] == (400, "DATASOURCE_IN_USE")
-    assert by_service(emulator, "DELETE", "/workspace", params={"name": "second"}).status_code == 200
+    assert by_service(emulator, method, "/workspace", **options).status_code == 200
     answer = by_service(emulator, "DELETE", "/datasource", params=query)
     assert answer.json()["message"] == "Datasource deleted successfully"
+
+
+def test_a_datamart_goes_though_a_workspace_reads_from_it(filled: Emulator) -> None:
+    workspace = {"name": "second", "connectionType": "DATAMART", "datamartName": "customer-analytics"}
+    assert by_service(filled, "POST", "/workspace", json=workspace).status_code == 200
+    query = {"datamartName": "customer-analytics"}
+    assert by_service(filled, "DELETE", "/data-app/datamart", params=query).json()["id"] == "customer-analytics"
+    workspace["name"] = "third"
+    refused = by_service(filled, "POST", "/workspace", json=workspace)
+    assert refusal(refused) == (400, "INVALID_DATAMART_NAME", "Invalid datamart name")
 
 
 @pytest.mark.parametrize("name", ["datamart", "datamarts"])

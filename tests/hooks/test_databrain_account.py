@@ -78,6 +78,13 @@ def ask(request: pytest.FixtureRequest) -> Ask:
     return chosen
 
 
+@pytest.fixture
+def connection(connection: Emulator) -> Emulator:
+    """With the datasource that ``SALES`` reads from."""
+    connection.catalog.add_datasource("warehouse")
+    return connection
+
+
 def names(apps: list[Any]) -> list[str]:
     return [app.name for app in apps]
 

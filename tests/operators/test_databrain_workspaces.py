@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_databrain.api.errors import AuthenticationError, NotFoundError
-from airflow_provider_databrain.emulator.faults import Behaviour, Fault
+from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.operators.databrain_workspaces import (
     CreateWorkspaceOperator,
@@ -19,6 +19,14 @@ from airflow_provider_databrain.operators.databrain_workspaces import (
 from tests.support import WORKSPACE, set_connection
 
 UNCLEAR = pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut"])
+
+
+@pytest.fixture
+def connection(connection: Emulator) -> Emulator:
+    """With a datasource and a datamart that a workspace can read from."""
+    connection.catalog.add_datasource("db")
+    connection.catalog.put_datamart("mart", "db", {"tableList": []})
+    return connection
 
 
 def create(**changes: Any) -> str:
@@ -70,10 +78,10 @@ def test_an_unclear_create_is_tried_again(connection: Emulator, fast_retries: No
     assert [one.method for one in connection.control.log] == ["POST", "POST"]
 
 
-def test_a_datasource_that_is_not_there_is_told(connection: Emulator) -> None:
-    connection.control.behaviour = Behaviour(known_datasources=["db"])
-    with pytest.raises(NotFoundError, match="Invalid datasource name"):
-        create(connection_type="DATASOURCE", datasource_name="typo")
+@pytest.mark.parametrize("kind", ["datasource", "datamart"])
+def test_a_source_that_is_not_there_is_told(connection: Emulator, kind: str) -> None:
+    with pytest.raises(NotFoundError, match=f"Invalid {kind} name"):
+        create(connection_type=kind.upper(), **{f"{kind}_name": "typo"})
     assert not connection.state.has_workspace("acme")
 
 
@@ -127,13 +135,13 @@ def test_the_data_apps_key_does_not_do(connection: Emulator, monkeypatch: pytest
 
 
 def test_templates_are_rendered(connection: Emulator) -> None:
-    context: Any = {"tenant": "acme"}
+    context: Any = {"tenant": "acme", "source": "db"}
     made = CreateWorkspaceOperator(
-        task_id="t", name="{{ tenant }}", connection_type="{{ 'DATASOURCE' }}", datasource_name="{{ tenant }}-db"
+        task_id="t", name="{{ tenant }}", connection_type="{{ 'DATASOURCE' }}", datasource_name="{{ source }}"
     )
     made.render_template_fields(context)
     assert made.execute(context) == "acme"
-    assert (connection.state.workspace_connection("acme") or {})["datasourceName"] == "acme-db"
+    assert (connection.state.workspace_connection("acme") or {})["datasourceName"] == "db"
     gone = DeleteWorkspaceOperator(task_id="t", name="{{ tenant }}")
     gone.render_template_fields(context)
     gone.execute(context)
