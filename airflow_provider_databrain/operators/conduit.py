@@ -53,7 +53,9 @@ class CreateConduitWorkspaceOperator(ConduitOperator):
 
     def execute(self, context: Context) -> int:
         """Find or create; returns the workspace's id."""
-        return self.hook.find_or_create_workspace(self.ext_id, self.name or self.ext_id).id
+        # Native rendering may have made a number of it.
+        ext_id = str(self.ext_id)
+        return self.hook.find_or_create_workspace(ext_id, self.name or ext_id).id
 
 
 class _WorkspaceOperator(ConduitOperator):

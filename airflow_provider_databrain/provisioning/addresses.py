@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from airflow_provider_databrain.api.errors import ApiError
+from airflow_provider_databrain.api.errors import ApiError, AuthenticationError
 from airflow_provider_databrain.provisioning.report import Report
 from airflow_provider_databrain.provisioning.stop import Stop
 from airflow_provider_databrain.provisioning.targets.base import Existing, SharedTarget
@@ -22,21 +22,28 @@ async def addresses(
 ) -> dict[str, str]:
     """Tenant to address, for all tenants of a report that have a shared dashboard; a call for each.
 
-    A tenant whose address cannot be had is noted in the report as failed, besides what was done for it.
+    A tenant whose address cannot be had is noted in the report as failed, besides what was done for it. Once the API
+    has refused the credentials, no further one is asked for.
     """
     found: dict[str, str] = {}
     failed: list[tuple[str, str, ApiError]] = []
+    refused: list[AuthenticationError] = []
 
     async def work(queue: Iterator[tuple[str, str]]) -> None:
         for tenant, dashboard_id in queue:
             if stop.reason:
                 return
+            if refused:
+                failed.append((tenant, dashboard_id, refused[0]))
+                continue
             try:
                 url = await target.url(api, Existing(dashboard_id, report.embed_ids[tenant], ""))
             except StoppedError:
                 return
             except ApiError as error:
                 failed.append((tenant, dashboard_id, error))
+                if isinstance(error, AuthenticationError):
+                    refused.append(error)
             else:
                 if url is not None:
                     found[tenant] = url

@@ -69,6 +69,11 @@ def test_ext_ids_arrive_as_they_are(conduit: Conduit) -> None:
     assert [(row.id, row.ext_id) for row in conduit.state.workspaces()] == list(zip(ids, ODD_IDS, strict=True))
 
 
+def test_a_number_that_native_rendering_has_made_of_an_ext_id_is_a_text(conduit: Conduit) -> None:
+    made = run(CreateConduitWorkspaceOperator, ext_id=17)
+    assert [(row.id, row.ext_id, row.name) for row in conduit.state.workspaces()] == [(made, "17", "17")]
+
+
 @BEHAVIOURS
 def test_a_workspace_is_disabled_and_one_that_is_gone_is_no_error(
     conduit: Conduit, workspace: int, behaviour: ConduitBehaviour

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from airflow_provider_databrain.api.errors import NotFoundError
+from airflow_provider_databrain.api.errors import AuthenticationError, NotFoundError
 from airflow_provider_databrain.provisioning.addresses import addresses
 from airflow_provider_databrain.provisioning.report import Action, Report
 from airflow_provider_databrain.provisioning.stop import Stop
@@ -76,6 +76,13 @@ async def test_a_failure_is_one_of_its_tenant_besides_what_was_done(caplog: pyte
     assert [(failure["tenant"], failure["dashboard_id"]) for failure in told.failures] == [("t2", "b2")]
     assert told.counted[Action.CREATED] == 8
     assert "'t2': API call failed: it is gone" in caplog.text
+
+
+async def test_after_refused_credentials_no_further_one_is_asked_for_and_all_are_told() -> None:
+    target, told = SharedTarget(errors={f"b{number}": AuthenticationError("no scope") for number in range(8)}), report()
+    assert await ask(target, told) == {}
+    assert len(target.asked) <= 3
+    assert {failure["tenant"] for failure in told.failures} == set(TENANTS)
 
 
 async def test_after_a_stop_no_further_one_is_asked_for() -> None:
