@@ -258,10 +258,10 @@ def list_api_tokens(data_app_name: str, *, page: Page = None) -> Call[list[ApiTo
 
 
 def find_or_create_api_token(data_app_name: str, name: str) -> Generator[Request[Any], Any, tuple[NewKey, bool]]:
-    """The API token of that name, the first of several; a new one where there is none.
+    """The API token of that name, a new one where there is none.
 
-    After an unclear failure the list shows whether it was made. Two tasks that do this at the same moment may make one
-    each.
+    Of several it is the newest: after a rotation, the old one may still be listed until it dies. After an unclear
+    failure the list shows whether it was made. Two tasks that do this at the same moment may make one each.
 
     :return: the token, and whether it was made.
     :raises ValueError: ``data_app_name`` or ``name`` is blank.
@@ -284,7 +284,8 @@ def find_or_create_api_token(data_app_name: str, name: str) -> Generator[Request
 
 def _find_api_token(data_app_name: str, name: str) -> Generator[Request[Any], Any, ApiToken | None]:
     tokens = yield from in_steps(list_api_tokens(data_app_name, page="all"))
-    return next((token for token in tokens if token.name == name), None)
+    named = [token for token in reversed(tokens) if token.name == name]
+    return max(named, key=lambda token: token.created_at or "", default=None)
 
 
 def rotate_api_key(expire_after: timedelta, *, extra: Mapping[str, JsonValue] | None = None) -> Call[NewKey]:

@@ -127,7 +127,10 @@ class DeleteNamedOperator(NamedOperator):
 
         try:
             self.delete()
-        except NotFoundError:
+        except NotFoundError as error:
+            # A 404 without a code of the API's is that of a wrong address, and says nothing about what is there.
+            if error.code is None:
+                raise
             self.log.info("%s %r is gone already", self.kind, self.name)
 
 

@@ -52,13 +52,14 @@ class RenameDataAppOperator(NamedOperator):
         :raises NotFoundError: there is a data app of neither name.
         :raises AlreadyExistsError: there is one of both.
         """
-        from airflow_provider_databrain.api.errors import NotFoundError
+        from airflow_provider_databrain.api.errors import AlreadyExistsError, NotFoundError
 
         try:
             return self.hook.update_data_app(self.name, self.new_name)
-        except NotFoundError:
-            # An earlier try of this task may have renamed it.
-            if all(app.name != self.new_name for app in self.hook.list_data_apps(page="all")):
+        except (NotFoundError, AlreadyExistsError):
+            # An earlier try of this task may have renamed it; which of the two names is looked at first, nobody tells.
+            names = {app.name for app in self.hook.list_data_apps(page="all")}
+            if self.new_name not in names or self.name in names:
                 raise
             self.log.info("Data app %r is there, and none is called %r", self.new_name, self.name)
             return self.new_name

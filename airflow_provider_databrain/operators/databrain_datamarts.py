@@ -117,7 +117,9 @@ class DeleteDatamartOperator(_DatamartOperator):
     def execute(self, context: Context) -> None:
         """Delete."""
         from airflow_provider_databrain.api.errors import ApiError
+        from airflow_provider_databrain.api.models import filled
 
+        filled(self.name, "name")
         if not self.is_there():
             self.log.info("Datamart %r is gone already", self.name)
             return
@@ -166,10 +168,11 @@ class SetSemanticLayerOperator(NamedOperator):
         if not self.tables and not self.feedback:
             raise ValueError("give tables or feedback. Nothing was sent.")
         tables = [SemanticTable.model_validate(table) for table in self.tables or ()] or None
+        feedback = self.feedback or None
         try:
-            return self.hook.update_semantic_layer(self.name, tables=tables, feedback=self.feedback)
+            return self.hook.update_semantic_layer(self.name, tables=tables, feedback=feedback)
         except NotFoundError:
-            return self.hook.create_semantic_layer(self.name, tables=tables, feedback=self.feedback)
+            return self.hook.create_semantic_layer(self.name, tables=tables, feedback=feedback)
 
 
 class FetchSemanticLayerOperator(RowsOperator):

@@ -50,7 +50,8 @@ class _CredentialsOperator(NamedOperator):
     def datasource(self) -> Datasource:
         """The request's fields, checked.
 
-        :raises ValueError: nobody says what this type of datasource needs; nothing was sent.
+        :raises ValueError: nobody says what this type of datasource needs, or the connection lacks a part of it;
+            nothing was sent.
         """
         from airflow_provider_databrain.api.databrain_datasources import Datasource
 
@@ -61,8 +62,15 @@ class _CredentialsOperator(NamedOperator):
                 f"{self.source_conn_id!r} is not known here; give credentials, a function that makes it. "
                 "Nothing was sent."
             )
-        opened = {**read(BaseHook.get_connection(self.source_conn_id)), **(self.fields or {}), "name": self.name}
-        return Datasource(datasource_type=self.datasource_type, credentials=opened)
+        opened = {**read(BaseHook.get_connection(self.source_conn_id)), **(self.fields or {})}
+        # What a function of the user's leaves out is left out on purpose.
+        missing = [] if self.credentials else [name for name, value in opened.items() if value in (None, "")]
+        if missing:
+            raise ValueError(
+                f"datasource {self.name!r}: connection {self.source_conn_id!r} has no {', '.join(missing)}. "
+                "Nothing was sent."
+            )
+        return Datasource(datasource_type=self.datasource_type, credentials={**opened, "name": self.name})
 
 
 class CreateDatasourceOperator(_CredentialsOperator, CreateNamedOperator):

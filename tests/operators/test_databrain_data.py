@@ -8,22 +8,34 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.api.errors import NotFoundError
+from airflow_provider_databrain.api.core import ConfigurationError
+from airflow_provider_databrain.api.errors import AuthenticationError, NotFoundError
 from airflow_provider_databrain.api.models import wire
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.operators.databrain_data import (
+    FetchDashboardMetricsOperator,
+    FetchDataAppDashboardsOperator,
+    FetchEmbedMetricsOperator,
     FetchMetricDataOperator,
     ListScheduledReportsOperator,
     PublishMetricOperator,
 )
-from tests.support import embed, http_answer, raw_server, set_connection
+from tests.support import ODD_IDS, WORKSPACE, embed, http_answer, raw_server, set_connection
 
 ROWS = [
     {"region": "north", "year": 2025, "total": 1.5},
     {"region": "north", "year": 2026, "total": None},
     {"region": "south", "year": 2026, "total": 3},
 ]
+LISTS = pytest.mark.parametrize(
+    ("task", "arguments"),
+    [
+        (FetchEmbedMetricsOperator, {"embed_id": "client-acme", "client_id": "acme"}),
+        (FetchDashboardMetricsOperator, {"dashboard_id": "client-acme"}),
+        (FetchDataAppDashboardsOperator, {}),
+    ],
+)
 UNCLEAR = pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut"])
 
 
@@ -129,6 +141,126 @@ def test_all_pages_of_scheduled_reports_are_listed(acme: Emulator, client: str |
 def test_reports_of_an_embed_that_is_not_there_are_an_error(acme: Emulator) -> None:
     with pytest.raises(NotFoundError):
         ListScheduledReportsOperator(task_id="t", embed_id="never").execute({})
+
+
+def rows_of(task: Any, **arguments: Any) -> Any:
+    return task(task_id="t", **arguments).execute({})
+
+
+@pytest.mark.parametrize(("client", "ids"), [("acme", ["own", "sales"]), ("other", ["sales"])])
+def test_a_client_sees_an_embeds_metrics_and_its_own(acme: Emulator, client: str, ids: list[str]) -> None:
+    rows = rows_of(FetchEmbedMetricsOperator, embed_id="client-acme", client_id=client)
+    assert [row["metricId"] for row in rows] == ids
+    assert rows[-1] == {"name": "sales", "metricId": "sales", "isPublished": False, "createdByUser": None}
+
+
+@pytest.mark.parametrize("workspace", [None, "", WORKSPACE])
+def test_a_dashboards_metrics_are_those_of_all_clients(acme: Emulator, workspace: str | None) -> None:
+    rows = rows_of(FetchDashboardMetricsOperator, dashboard_id="client-acme", workspace_name=workspace)
+    assert rows == [{"name": name, "metricId": name} for name in ("own", "sales")]
+
+
+def test_a_data_apps_dashboards_are_those_of_its_embeds(acme: Emulator) -> None:
+    acme.account.create_app("other")
+    acme.state.create_embed(wire(embed("more")), dashboard_name="More", name="more")
+    acme.state.create_embed(wire(embed("theirs")), dashboard_name="Theirs", name="theirs", data_app="other")
+    assert rows_of(FetchDataAppDashboardsOperator) == [
+        {"name": "x", "externalDashboardId": "client-acme", "embedId": "client-acme"},
+        {"name": "More", "externalDashboardId": "client-more", "embedId": "client-more"},
+    ]
+
+
+@LISTS
+def test_all_pages_are_fetched_and_written(
+    acme: Emulator, tmp_path: Path, task: Any, arguments: dict[str, Any]
+) -> None:
+    for number in range(20):
+        acme.state.contents.add_metric("client-acme", f"metric-{number:02}")
+        acme.state.create_embed(wire(embed(str(number))), dashboard_name=str(number), name=str(number))
+    rows = rows_of(task, **arguments)
+    assert len(rows) == len({json.dumps(row) for row in rows}) > 20
+    path = tmp_path / "rows.json"
+    assert rows_of(task, **arguments, output_path=str(path)) == {"path": str(path), "rows": len(rows)}
+    assert json.loads(path.read_text()) == rows
+    with pytest.raises(ValueError, match="set output_path, or raise max_xcom_bytes"):
+        rows_of(task, **arguments, max_xcom_bytes=99)
+
+
+@LISTS
+@UNCLEAR
+def test_a_list_whose_answer_is_lost_is_fetched_again(
+    acme: Emulator, task: Any, arguments: dict[str, Any], kind: Any
+) -> None:
+    rows = rows_of(task, **arguments)
+    acme.control.set_faults([Fault(kind=kind, times=1)])
+    assert rows_of(task, **arguments) == rows != []
+
+
+@pytest.mark.parametrize("name", ODD_IDS)
+def test_odd_ids_are_found(acme: Emulator, name: str) -> None:
+    acme.state.add_workspace(name)
+    acme.state.create_embed(wire(embed(name, workspace_name=name)), dashboard_name=name, name=name)
+    acme.state.contents.add_metric(f"client-{name}", name, client_id=name)
+    rows = rows_of(FetchEmbedMetricsOperator, embed_id=f"client-{name}", client_id=name)
+    assert [row["metricId"] for row in rows] == [name]
+    there = rows_of(FetchDashboardMetricsOperator, dashboard_id=f"client-{name}", workspace_name=name)
+    assert there == [{"name": name, "metricId": name}]
+    assert name in [row["name"] for row in rows_of(FetchDataAppDashboardsOperator)]
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "words"),
+    [
+        (FetchEmbedMetricsOperator, {"embed_id": "never", "client_id": "acme"}, "Invalid embed id"),
+        (FetchDashboardMetricsOperator, {"dashboard_id": "never"}, "invalid dashboard id"),
+        (FetchDashboardMetricsOperator, {"dashboard_id": "client-acme", "workspace_name": "never"}, "workspace"),
+    ],
+)
+def test_a_list_of_what_is_not_there_is_an_error(
+    acme: Emulator, task: Any, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(NotFoundError, match=words):
+        rows_of(task, **arguments)
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+@pytest.mark.parametrize(
+    ("task", "arguments", "field"),
+    [
+        (FetchEmbedMetricsOperator, {"client_id": "acme"}, "embed_id"),
+        (FetchEmbedMetricsOperator, {"embed_id": "client-acme"}, "client_id"),
+        (FetchDashboardMetricsOperator, {}, "dashboard_id"),
+    ],
+)
+def test_a_blank_id_is_told_and_not_sent(
+    acme: Emulator, task: Any, arguments: dict[str, Any], field: str, blank: str
+) -> None:
+    with pytest.raises(ValueError, match=f"{field} is empty"):
+        rows_of(task, **arguments, **{field: blank})
+    assert not acme.control.arrived
+
+
+def test_a_workspace_that_nobody_names_is_asked_for(acme: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connection(monkeypatch, acme, extra={"workspace_name": ""})
+    with pytest.raises(ConfigurationError, match="give workspace_name, or fill 'Default workspace'"):
+        rows_of(FetchDashboardMetricsOperator, dashboard_id="client-acme")
+    with pytest.raises(ValueError, match="workspace_name is empty"):
+        rows_of(FetchDashboardMetricsOperator, dashboard_id="client-acme", workspace_name=" ")
+    assert not acme.control.arrived
+
+
+@LISTS
+def test_a_wrong_or_missing_key_is_named(
+    acme: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any, arguments: dict[str, Any]
+) -> None:
+    set_connection(monkeypatch, acme, password=acme.service_token)
+    with pytest.raises(AuthenticationError, match="which of the two kinds this call needs"):
+        rows_of(task, **arguments)
+    acme.control.arrived.clear()
+    set_connection(monkeypatch, acme, password="")
+    with pytest.raises(ConfigurationError, match=r"has no data app API key, .*fill Password"):
+        rows_of(task, **arguments)
+    assert not acme.control.arrived
 
 
 def test_templates_are_rendered(acme: Emulator) -> None:

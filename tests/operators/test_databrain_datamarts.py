@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.api.errors import ApiError, AuthenticationError, NotFoundError
+from airflow_provider_databrain.api.core import ConfigurationError
+from airflow_provider_databrain.api.errors import ApiError, AuthenticationError, InvalidRequestError, NotFoundError
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.operators.databrain_datamarts import CreateDatamartOperator, DeleteDatamartOperator
-from tests.support import set_connection
+from airflow_provider_databrain.operators.databrain_datamarts import (
+    CreateDatamartOperator,
+    DeleteDatamartOperator,
+    ListDatamartsOperator,
+    UpdateDatamartOperator,
+)
+from tests.support import ODD_IDS, set_connection
 
 TABLES = [{"name": "orders", "client_column": "client", "columns": [{"name": "client"}, {"name": "total"}]}]
 SENT = [{"name": "orders", "clientColumn": "client", "columns": [{"name": "client"}, {"name": "total"}]}]
@@ -28,6 +36,14 @@ def mart(connection: Emulator, fast_retries: None) -> str:
 def create(name: str, **changes: Any) -> str:
     arguments = {"datasource_name": "warehouse", "table_list": TABLES, **changes}
     return CreateDatamartOperator(task_id="t", name=name, **arguments).execute({})
+
+
+def update(name: str, **changes: Any) -> str:
+    return UpdateDatamartOperator(task_id="t", name=name, **changes).execute({})
+
+
+def listed(**changes: Any) -> Any:
+    return ListDatamartsOperator(task_id="t", **changes).execute({})
 
 
 def delete(name: str, **changes: Any) -> None:
@@ -118,11 +134,110 @@ def test_a_delete_that_did_nothing_fails(connection: Emulator, mart: str) -> Non
     assert connection.catalog.datamart(mart)
 
 
-def test_the_data_apps_key_does_not_do(connection: Emulator, mart: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def contents(emulator: Emulator, name: str) -> dict[str, Any]:
+    row = emulator.catalog.datamart(name)
+    assert row
+    return row.contents
+
+
+@pytest.mark.parametrize(
+    ("changes", "now"),
+    [
+        (
+            {"table_list": [{"name": "other", "columns": [{"name": "a"}]}]},
+            {"tableList": [{"name": "other", "columns": [{"name": "a"}]}]},
+        ),
+        ({"tenancy_settings": {"tenancy_level": "DATABASE"}}, {"tenancySettings": {"tenancyLevel": "DATABASE"}}),
+        ({"relationships": [], "table_list": None, "tenancy_settings": ""}, {"relationships": []}),
+    ],
+)
+def test_what_is_given_replaces_what_a_datamart_held_and_the_rest_stays(
+    connection: Emulator, mart: str, changes: dict[str, Any], now: dict[str, Any]
+) -> None:
+    names = ("parent_table_name", "parent_column_name", "child_table_name", "child_column_name")
+    create(mart, relationships=[dict.fromkeys(names, "x")])
+    before = contents(connection, mart)
+    assert before["relationships"]
+    for _ in range(2):
+        assert update(mart, **changes) == mart
+        assert contents(connection, mart) == before | now
+
+
+@UNCLEAR
+def test_an_unclear_update_is_tried_again(connection: Emulator, mart: str, kind: Any) -> None:
+    create(mart)
+    connection.control.set_faults([Fault(kind=kind, method="PUT", times=1)])
+    assert update(mart, relationships=[]) == mart
+    assert contents(connection, mart) == {"tableList": SENT, "relationships": []}
+
+
+def test_a_datamart_that_is_not_there_is_not_made_by_an_update(connection: Emulator, mart: str) -> None:
+    with pytest.raises(InvalidRequestError, match="Datamart not found"):
+        update(mart, table_list=TABLES)
+    assert connection.catalog.datamart(mart) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "give table_list, tenancy_settings or relationships. Nothing was sent"),
+        ({"table_list": "", "relationships": None}, "give table_list, .*Nothing was sent"),
+        ({"table_list": []}, "table_list"),
+        ({"table_list": [{"name": "x", "columns": []}]}, "columns"),
+        ({"relationships": [{"parent_table_name": "x"}]}, "parent_column_name"),
+        ({"name": " ", "relationships": []}, "datamart_name"),
+    ],
+)
+def test_what_cannot_be_an_update_is_told_and_not_sent(
+    connection: Emulator, mart: str, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        update(**{"name": mart, **changes})
+    assert not connection.control.arrived
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_name_is_told_and_not_sent(connection: Emulator, mart: str, blank: str) -> None:
+    for act in (create, delete, lambda name: update(name, table_list=TABLES)):
+        with pytest.raises(ValueError, match="name"):
+            act(blank)
+    assert not connection.control.arrived
+
+
+@pytest.mark.parametrize("name", ODD_IDS)
+def test_odd_names_are_made_changed_and_deleted(connection: Emulator, mart: str, name: str) -> None:
+    assert create(name) == update(name, relationships=[]) == name
+    assert contents(connection, name) == {"tableList": SENT, "relationships": []}
+    delete(name)
+    assert connection.catalog.datamarts() == []
+
+
+def test_all_pages_of_datamarts_are_listed_with_their_tables(connection: Emulator, mart: str, tmp_path: Path) -> None:
+    for number in range(12):
+        connection.catalog.put_datamart(f"mart-{number}", "warehouse", {"tableList": SENT})
+    rows = listed()
+    assert [row["name"] for row in rows] == [f"mart-{number}" for number in range(12)]
+    assert rows[0]["companyIntegration"] == {"name": "warehouse"}
+    assert rows[0]["datamartTables"][0]["tableName"] == "orders"
+    path = tmp_path / "rows.json"
+    assert listed(output_path=str(path)) == {"path": str(path), "rows": 12}
+    assert json.loads(path.read_text()) == rows
+
+
+def test_a_wrong_or_missing_service_token_is_named(
+    connection: Emulator, mart: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts = (lambda: create(mart), lambda: delete(mart), lambda: update(mart, table_list=TABLES), listed)
     set_connection(monkeypatch, connection, extra={"service_token": connection.api_key})
-    for act in (create, delete):
-        with pytest.raises(AuthenticationError):
-            act(mart)
+    for act in acts:
+        with pytest.raises(AuthenticationError, match="which of the two kinds this call needs"):
+            act()
+    connection.control.arrived.clear()
+    set_connection(monkeypatch, connection, extra={"service_token": None})
+    for act in acts:
+        with pytest.raises(ConfigurationError, match=r"has no service token, .*extra 'service_token'"):
+            act()
+    assert not connection.control.arrived
 
 
 def test_templates_are_rendered(connection: Emulator, mart: str) -> None:

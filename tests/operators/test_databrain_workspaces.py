@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_databrain.api.core import ConfigurationError
 from airflow_provider_databrain.api.errors import AuthenticationError, NotFoundError
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
@@ -15,8 +16,9 @@ from airflow_provider_databrain.operators.databrain_workspaces import (
     CreateWorkspaceOperator,
     DeleteWorkspaceOperator,
     ListWorkspacesOperator,
+    UpdateWorkspaceOperator,
 )
-from tests.support import WORKSPACE, set_connection
+from tests.support import ODD_IDS, WORKSPACE, http_answer, raw_server, set_connection
 
 UNCLEAR = pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut"])
 
@@ -32,6 +34,11 @@ def connection(connection: Emulator) -> Emulator:
 def create(**changes: Any) -> str:
     arguments = {"name": "acme", "connection_type": "MULTI_DATASOURCE", **changes}
     return CreateWorkspaceOperator(task_id="t", **arguments).execute({})
+
+
+def update(**changes: Any) -> str:
+    arguments = {"name": WORKSPACE, "connection_type": "MULTI_DATASOURCE", **changes}
+    return UpdateWorkspaceOperator(task_id="t", **arguments).execute({})
 
 
 def delete(name: str) -> None:
@@ -119,19 +126,128 @@ def test_all_pages_of_workspaces_are_listed(connection: Emulator, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "task",
+    ("arguments", "sent"),
     [
-        CreateWorkspaceOperator(task_id="t", name="x", connection_type="MULTI_DATAMART"),
-        DeleteWorkspaceOperator(task_id="t", name=WORKSPACE),
-        ListWorkspacesOperator(task_id="t"),
+        (
+            {"connection_type": "DATASOURCE", "datasource_name": "db", "datamart_name": ""},
+            {"connectionType": "DATASOURCE", "datasourceName": "db"},
+        ),
+        (
+            {"connection_type": "DATAMART", "datamart_name": "mart"},
+            {"connectionType": "DATAMART", "datamartName": "mart"},
+        ),
+        ({}, {"connectionType": "MULTI_DATASOURCE"}),
     ],
-    ids=lambda task: type(task).__name__,
 )
-def test_the_data_apps_key_does_not_do(connection: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any) -> None:
-    set_connection(monkeypatch, connection, extra={"service_token": connection.api_key})
-    with pytest.raises(AuthenticationError):
-        task.execute({})
+def test_a_workspace_gets_another_source_and_keeps_what_is_in_it(
+    connection: Emulator, arguments: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    connection.state.connect_workspace(WORKSPACE, {"name": WORKSPACE, "connectionType": "DATASOURCE"})
+    metrics = connection.state.metrics(WORKSPACE)
+    assert metrics
+    for _ in range(2):
+        assert update(**arguments) == WORKSPACE
+        assert connection.state.workspace_connection(WORKSPACE) == {"name": WORKSPACE, **sent}
+    assert connection.state.metrics(WORKSPACE) == metrics
+
+
+@UNCLEAR
+def test_an_unclear_update_is_tried_again(connection: Emulator, fast_retries: None, kind: Any) -> None:
+    connection.control.set_faults([Fault(kind=kind, method="PUT", times=1)])
+    assert update() == WORKSPACE
+    assert connection.state.workspace_connection(WORKSPACE) == {
+        "name": WORKSPACE,
+        "connectionType": "MULTI_DATASOURCE",
+    }
+    assert connection.control.arrived["PUT", "/api/v2/workspace"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "never"}, "Workspace does not exist"),
+        ({"connection_type": "DATASOURCE", "datasource_name": "typo"}, "Invalid datasource name"),
+        ({"connection_type": "DATAMART", "datamart_name": "typo"}, "Invalid datamart name"),
+    ],
+)
+def test_an_update_that_names_what_is_not_there_changes_nothing(
+    connection: Emulator, changes: dict[str, Any], words: str
+) -> None:
+    connection.control.behaviour = Behaviour(known_datasources=["db"], known_datamarts=["mart"])
+    with pytest.raises(NotFoundError, match=words):
+        update(**changes)
     assert connection.state.workspaces() == [WORKSPACE]
+    assert connection.state.workspace_connection(WORKSPACE) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"connection_type": "DATABASE"}, "connection_type"),
+        ({"connection_type": ""}, "connection_type"),
+        ({"connection_type": "DATASOURCE"}, "datasource_name is for the connection type DATASOURCE, and needed there"),
+        ({"datamart_name": "mart"}, "datamart_name is for the connection type DATAMART"),
+        ({"name": ""}, "name"),
+        ({"name": " "}, "name"),
+        ({"extra": {"connectionType": "DATAMART"}}, "extra repeats known fields: connectionType"),
+    ],
+)
+def test_what_cannot_be_a_source_is_told_and_not_sent(
+    connection: Emulator, changes: dict[str, Any], words: str
+) -> None:
+    for act in (create, update):
+        with pytest.raises(ValueError, match=words):
+            act(**changes)
+    assert not connection.control.arrived
+
+
+@pytest.mark.parametrize("name", ODD_IDS)
+def test_odd_names_are_made_changed_and_deleted(connection: Emulator, name: str) -> None:
+    assert create(name=name) == update(name=name, connection_type="DATAMART", datamart_name=name) == name
+    assert (connection.state.workspace_connection(name) or {})["datamartName"] == name
+    delete(name)
+    assert connection.state.workspaces() == [WORKSPACE]
+
+
+def test_further_fields_are_sent_as_they_are(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(http_answer(200, b'{"data": {"name": "acme"}}')) as (url, met):
+        set_connection(monkeypatch, connection, host=url)
+        for act in (create, update):
+            assert act(extra={"llmName": "x"}) == "acme"
+    assert [json.loads(one.partition(b"\r\n\r\n")[2])["llmName"] for one in met] == ["x", "x"]
+
+
+def test_a_wrong_address_is_not_taken_for_a_workspace_that_is_gone(
+    connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with raw_server(http_answer(404, b"<h1>Not Found</h1>", "text/html")) as (url, _):
+        set_connection(monkeypatch, connection, host=url)
+        with pytest.raises(NotFoundError):
+            delete(WORKSPACE)
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments"),
+    [
+        (CreateWorkspaceOperator, {"name": "x", "connection_type": "MULTI_DATAMART"}),
+        (UpdateWorkspaceOperator, {"name": WORKSPACE, "connection_type": "MULTI_DATAMART"}),
+        (DeleteWorkspaceOperator, {"name": WORKSPACE}),
+        (ListWorkspacesOperator, {}),
+    ],
+)
+def test_a_wrong_or_missing_service_token_is_named(
+    connection: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any, arguments: dict[str, Any]
+) -> None:
+    set_connection(monkeypatch, connection, extra={"service_token": connection.api_key})
+    with pytest.raises(AuthenticationError, match="which of the two kinds this call needs"):
+        task(task_id="t", **arguments).execute({})
+    connection.control.arrived.clear()
+    set_connection(monkeypatch, connection, extra={"service_token": None})
+    with pytest.raises(ConfigurationError, match=r"has no service token, .*extra 'service_token'"):
+        task(task_id="t", **arguments).execute({})
+    assert not connection.control.arrived
+    assert connection.state.workspaces() == [WORKSPACE]
+    assert connection.state.workspace_connection(WORKSPACE) is None
 
 
 def test_templates_are_rendered(connection: Emulator) -> None:
