@@ -12,6 +12,7 @@ from airflow_provider_databrain.operators.base import ApiOperator, write_file
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.api.core import Received
+    from airflow_provider_databrain.api.errors import NotFoundError
     from airflow_provider_databrain.hooks.databrain import DatabrainHook
 
 
@@ -128,10 +129,14 @@ class DeleteNamedOperator(NamedOperator):
         try:
             self.delete()
         except NotFoundError as error:
-            # A 404 without a code of the API's is that of a wrong address, and says nothing about what is there.
-            if error.code is None:
-                raise
+            check_told(error)
             self.log.info("%s %r is gone already", self.kind, self.name)
+
+
+def check_told(error: NotFoundError) -> None:
+    """Raise an error without a code of the API's: that is of a wrong address, and says nothing of what is there."""
+    if error.code is None:
+        raise error
 
 
 def given(**fields: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from airflow_provider_databrain.operators.databrain_base import (
     ListOperator,
     NamedOperator,
     RowsOperator,
+    check_told,
     given,
 )
 
@@ -204,7 +205,8 @@ class DeleteSemanticLayerOperator(_DatamartOperator):
 
         try:
             self.hook.delete_semantic_layer(self.name)
-        except NotFoundError:
+        except NotFoundError as error:
+            check_told(error)
             self.log.info("Datamart %r has no semantic layer", self.name)
         except InvalidRequestError:
             # No code is documented for a datamart that is not there.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.operators.base import write_file
-from airflow_provider_databrain.operators.databrain_base import DatabrainOperator, ListOperator, given
+from airflow_provider_databrain.operators.databrain_base import DatabrainOperator, ListOperator, check_told, given
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.api.core import Received
@@ -140,7 +140,8 @@ class DeleteEmbedOperator(_OneEmbedOperator):
 
         try:
             self.hook.delete_embed(self.embed_id, is_delete_dashboard=self.is_delete_dashboard)
-        except NotFoundError:
+        except NotFoundError as error:
+            check_told(error)
             self.log.info("Embed %r is gone already", self.embed_id)
 
 

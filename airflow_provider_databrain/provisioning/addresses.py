@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from airflow_provider_databrain.api.errors import ApiError, AuthenticationError
@@ -29,27 +29,27 @@ async def addresses(
     failed: list[tuple[str, str, ApiError]] = []
     refused: list[AuthenticationError] = []
 
-    async def work(queue: Iterator[tuple[str, str]]) -> None:
-        for tenant, dashboard_id in queue:
-            if stop.reason:
-                return
-            if refused:
-                failed.append((tenant, dashboard_id, refused[0]))
-                continue
-            try:
-                url = await target.url(api, Existing(dashboard_id, report.embed_ids[tenant], ""))
-            except StoppedError:
-                return
-            except ApiError as error:
-                failed.append((tenant, dashboard_id, error))
-                if isinstance(error, AuthenticationError):
-                    refused.append(error)
-            else:
-                if url is not None:
-                    found[tenant] = url
-
     queue = iter(report.ids.items())
-    await asyncio.gather(*(work(queue) for _ in range(concurrency)))
+
+    async def one(tenant: str, dashboard_id: str) -> None:
+        try:
+            url = await target.url(api, Existing(dashboard_id, report.embed_ids[tenant], ""))
+        except ApiError as error:
+            failed.append((tenant, dashboard_id, error))
+            if isinstance(error, AuthenticationError):
+                refused.append(error)
+        else:
+            if url is not None:
+                found[tenant] = url
+
+    async def work() -> None:
+        with suppress(StoppedError):
+            while not (stop.reason or refused) and (item := next(queue, None)):
+                await one(*item)
+
+    await asyncio.gather(*(work() for _ in range(concurrency)))
+    if refused:
+        failed.extend((*item, refused[0]) for item in queue)
     for tenant, dashboard_id, error in failed:
         log.error("Tenant %r: %s", tenant, error)
         report.fail(tenant, dashboard_id, error)

@@ -19,7 +19,7 @@ from airflow_provider_databrain.operators.databrain_embeds import (
     ListEmbedsOperator,
     UpdateEmbedOperator,
 )
-from tests.support import ACCESS, WORKSPACE, embed
+from tests.support import ACCESS, WORKSPACE, embed, http_answer, raw_server, set_connection
 
 MART = ACCESS["datamart_name"]
 UNCLEAR = pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut"])
@@ -157,6 +157,15 @@ def test_an_embed_is_deleted_and_one_that_is_gone_is_no_error(acme: Emulator, wi
         DeleteEmbedOperator(task_id="t", embed_id="client-acme", is_delete_dashboard=with_dashboard).execute({})
     assert acme.state.count_embeds() == 0
     assert acme.state.dashboard_exists("client-acme") is not with_dashboard
+
+
+def test_a_wrong_address_is_not_taken_for_an_embed_that_is_gone(
+    acme: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with raw_server(http_answer(404, b"<h1>Not Found</h1>", "text/html")) as (url, _):
+        set_connection(monkeypatch, acme, host=url)
+        with pytest.raises(NotFoundError, match="the answer is not JSON"):
+            DeleteEmbedOperator(task_id="t", embed_id="client-acme").execute({})
 
 
 @UNCLEAR

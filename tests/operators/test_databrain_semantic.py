@@ -190,9 +190,15 @@ def test_a_wrong_address_is_not_taken_for_a_layer_that_is_gone(mart: Emulator, m
 
 
 def test_a_datamart_that_is_not_there_is_told(mart: Emulator) -> None:
-    for act in (fetch, delete, lambda name: put(name, tables=[CLIENTS])):
+    for act in (fetch, lambda name: put(name, tables=[CLIENTS])):
         with pytest.raises(InvalidRequestError, match="Datamart not found"):
             act("never")
+
+
+def test_the_layer_of_a_datamart_that_is_gone_is_gone_too(mart: Emulator) -> None:
+    put(tables=[CLIENTS])
+    mart.catalog.delete_datamart("mart")
+    delete()
 
 
 @pytest.mark.parametrize(

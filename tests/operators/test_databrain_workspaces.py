@@ -173,7 +173,6 @@ def test_an_unclear_update_is_tried_again(connection: Emulator, fast_retries: No
 def test_an_update_that_names_what_is_not_there_changes_nothing(
     connection: Emulator, changes: dict[str, Any], words: str
 ) -> None:
-    connection.control.behaviour = Behaviour(known_datasources=["db"], known_datamarts=["mart"])
     with pytest.raises(NotFoundError, match=words):
         update(**changes)
     assert connection.state.workspaces() == [WORKSPACE]
@@ -203,6 +202,7 @@ def test_what_cannot_be_a_source_is_told_and_not_sent(
 
 @pytest.mark.parametrize("name", ODD_IDS)
 def test_odd_names_are_made_changed_and_deleted(connection: Emulator, name: str) -> None:
+    connection.catalog.put_datamart(name, "db", {"tableList": []})
     assert create(name=name) == update(name=name, connection_type="DATAMART", datamart_name=name) == name
     assert (connection.state.workspace_connection(name) or {})["datamartName"] == name
     delete(name)
