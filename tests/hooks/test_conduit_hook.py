@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import redact
@@ -26,33 +25,10 @@ from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.hooks import conduit as module
 from airflow_provider_databrain.hooks.conduit import ConduitHook
 from tests.conduit import BEHAVIOURS, TOKEN, Conduit, set_conduit_connection
+from tests.hooks.conftest import Ask, ask_async, ask_sync
 from tests.support import ODD_IDS, http_answer, raw_server
 
 pytestmark = pytest.mark.usefixtures("fast_retries")
-
-
-class Ask(Protocol):
-    """Calls a hook's method, in its sync or its async form."""
-
-    def __call__(self, hook: ConduitHook, method: str, /, *args: Any, **options: Any) -> Any: ...
-
-
-def ask_sync(hook: ConduitHook, method: str, /, *args: Any, **options: Any) -> Any:
-    return getattr(hook, method)(*args, **options)
-
-
-def ask_async(hook: ConduitHook, method: str, /, *args: Any, **options: Any) -> Any:
-    async def go() -> Any:
-        async with hook:
-            return await getattr(hook, f"a{method}")(*args, **options)
-
-    return asyncio.run(go())
-
-
-@pytest.fixture(params=[ask_sync, ask_async], ids=["sync", "async"])
-def ask(request: pytest.FixtureRequest) -> Ask:
-    chosen: Ask = request.param
-    return chosen
 
 
 @BEHAVIOURS

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
@@ -24,6 +23,7 @@ from airflow_provider_databrain.api.errors import (
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.hooks.databrain import DatabrainHook
+from tests.hooks.conftest import Ask
 from tests.hooks.connections import hook_for
 from tests.support import ODD_IDS, TEMPLATES, WORKSPACE, embed, http_answer, raw_server, set_connection
 
@@ -52,30 +52,6 @@ DATA_APP_CALLS = [name for name in CALLS if "data_app" in name]
 SOURCE_CALLS = ["create_workspace", "update_workspace"]
 API_TOKEN_CALLS = ["create_api_token", "list_api_tokens"]
 ROTATIONS = ["rotate_api_key", "rotate_service_token"]
-
-
-class Ask(Protocol):
-    """Calls a hook's method, in its sync or its async form."""
-
-    def __call__(self, hook: DatabrainHook, method: str, /, *args: Any, **options: Any) -> Any: ...
-
-
-def ask_sync(hook: DatabrainHook, method: str, /, *args: Any, **options: Any) -> Any:
-    return getattr(hook, method)(*args, **options)
-
-
-def ask_async(hook: DatabrainHook, method: str, /, *args: Any, **options: Any) -> Any:
-    async def go() -> Any:
-        async with hook:
-            return await getattr(hook, f"a{method}")(*args, **options)
-
-    return asyncio.run(go())
-
-
-@pytest.fixture(params=[ask_sync, ask_async], ids=["sync", "async"])
-def ask(request: pytest.FixtureRequest) -> Ask:
-    chosen: Ask = request.param
-    return chosen
 
 
 @pytest.fixture
