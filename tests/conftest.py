@@ -27,6 +27,7 @@ from airflow_provider_databrain.emulator.server import POSTHOG_SCOPES, Emulator 
 from tests.conduit import Conduit, set_conduit_connection  # noqa: E402
 from tests.posthog import sent, set_posthog_connection  # noqa: E402
 from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection  # noqa: E402
+from tests.told import Told, listening  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +95,13 @@ def conduit(running_conduit: Conduit, monkeypatch: pytest.MonkeyPatch) -> Condui
     running_conduit.state.add_dashboard("Sales")
     set_conduit_connection(monkeypatch, host=running_conduit.url)
     return running_conduit
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    """What a person may get to see: every record that reaches the root logger, and whatever a test adds."""
+    with listening() as told:
+        yield told
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import logging
-import traceback
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +18,7 @@ from tests.emulator.client import log_of
 from tests.hooks.connections import hook_for
 from tests.hooks.test_databrain_data import BOTH_WAYS, do
 from tests.support import http_answer, raw_server
+from tests.told import Told
 
 KEY = "-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END KEY-----\n"
 PASSWORD = 'p@ss "wörd"/7'
@@ -37,14 +36,10 @@ ACCEPTED = SOURCE.model_copy(update={"extra": {}})
 METHODS = pytest.mark.parametrize("method", ["create_datasource", "update_datasource"])
 
 
-def shown_by(error: BaseException, caplog: pytest.LogCaptureFixture) -> str:
-    """All that a person could see of a failure."""
-    trace = "".join(traceback.format_exception(error))
-    return "\n".join([trace, repr(error), repr(vars(error)), caplog.text])
-
-
-def assert_hidden(text: str) -> None:
-    assert not [secret for secret in SECRETS if secret in text], text
+def assert_hidden(told: Told, *values: object) -> None:
+    told.secrets = SECRETS
+    told.show(*values)
+    assert told.leaks() == []
 
 
 @METHODS
@@ -73,7 +68,7 @@ def assert_hidden(text: str) -> None:
 @pytest.mark.parametrize("status", [200, 400, 500])
 async def test_a_server_that_repeats_credentials_is_not_repeated(
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    told: Told,
     fast_retries: None,
     prefix: str,
     method: str,
@@ -81,16 +76,15 @@ async def test_a_server_that_repeats_credentials_is_not_repeated(
     words: str,
     content_type: str,
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     with raw_server(http_answer(status, words.encode(), content_type)) as (url, _), pytest.raises(ApiError) as caught:
         await do(hook_for(monkeypatch, host=url), prefix, method, SOURCE)
-    assert_hidden(shown_by(caught.value, caplog))
+    assert_hidden(told, caught.value)
 
 
 @METHODS
 @BOTH_WAYS
 async def test_refused_credentials_are_an_error_that_says_so_without_them(
-    connection: Emulator, caplog: pytest.LogCaptureFixture, prefix: str, method: str
+    connection: Emulator, told: Told, prefix: str, method: str
 ) -> None:
     connection.catalog.add_datasource("other")
     if method == "update_datasource":
@@ -99,29 +93,27 @@ async def test_refused_credentials_are_an_error_that_says_so_without_them(
     with pytest.raises(InvalidRequestError, match="connection failed: name=warehouse username=") as caught:
         await do(DatabrainHook(), prefix, method, ACCEPTED)
     assert caught.value.code == "CREDENTIAL_TEST_FAILED"
-    assert_hidden(shown_by(caught.value, caplog))
-    assert_hidden(json.dumps(log_of(connection)))
+    assert_hidden(told, caught.value, log_of(connection))
 
 
 @BOTH_WAYS
 async def test_retries_and_lost_connections_log_no_credentials(
-    connection: Emulator, caplog: pytest.LogCaptureFixture, fast_retries: None, prefix: str
+    connection: Emulator, told: Told, fast_retries: None, prefix: str
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     connection.control.set_faults([Fault(kind="reset_before")])
     with pytest.raises(ApiError) as caught:
         await do(DatabrainHook(), prefix, "create_datasource", SOURCE)
-    assert "next try in" in caplog.text
-    assert_hidden(shown_by(caught.value, caplog))
+    assert [one for one in told.records if "next try in" in one.getMessage()]
+    assert_hidden(told, caught.value)
 
 
-def test_a_wrong_field_is_named_without_its_value() -> None:
+def test_a_wrong_field_is_named_without_its_value(told: Told) -> None:
     with pytest.raises(ValueError, match="credentials") as caught:
         Datasource.model_validate({"datasource_type": "csv", "credentials": {"name": "x", "password": {PASSWORD}}})
-    assert_hidden(str(caught.value))
+    assert_hidden(told, caught.value)
     with pytest.raises(ValueError, match="no 'name'") as unnamed:
         Datasource(datasource_type="csv", credentials={"password": PASSWORD})
-    assert_hidden(f"{unnamed.value} {SOURCE!r} {SOURCE}")
+    assert_hidden(told, unnamed.value, SOURCE)
 
 
 def test_a_code_that_a_credential_is_part_of_still_says_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:

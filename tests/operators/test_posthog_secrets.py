@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 import sqlite3
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import redact
-from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
@@ -30,61 +25,17 @@ from airflow_provider_databrain.sensors.posthog import PostHogDashboardRefreshed
 from tests.operators.test_provisioning_operators import TABLE, TaskInstance
 from tests.posthog import sent, set_posthog_connection
 from tests.support import http_answer, make_warehouse, raw_server
+from tests.told import Told
 
 PASSWORD = "s3cr3t-share-password"
 TOKEN = "s3cr3t-access-token"
 
 
-@dataclass
-class Told:
-    """All that a person may get to see."""
-
-    texts: list[str] = field(default_factory=list)
-    secrets: list[str] = field(default_factory=list)
-    records: list[logging.LogRecord] = field(default_factory=list)
-
-    def show(self, *values: Any) -> None:
-        self.texts += [text for value in values for text in (str(value), repr(value))]
-
-    def fails(self, act: Callable[[], Any]) -> None:
-        """Run what must fail, and note all that its error says, down to the causes."""
-        with pytest.raises(Exception) as caught:
-            act()
-        self.show(caught.value, caught.value.args, vars(caught.value))
-        self.texts.append("".join(traceback.format_exception(caught.value)))
-
-    def task(self, operator: Any, instance: Any = None) -> None:
-        """Execute an operator, and note what Airflow keeps of it."""
-        instance = instance or TaskInstance()
-        # Airflow keeps the fields before it executes, the links after.
-        self.kept(operator)
-        self.show(operator.execute({"ti": instance}))
-        self.kept(operator)
-        self.show(getattr(instance, "pushed", {}))
-
-    def kept(self, operator: Any) -> None:
-        """Note the rendered fields and the links."""
-        links = [link.get_link(operator, ti_key=None) for link in operator.operator_extra_links]
-        fields = _serialize_rendered_fields(operator)
-        # Before Airflow 3.3 it is the server that blacks them out by their names, before it stores them.
-        self.show(operator, {name: redact(value, name) for name, value in fields.items()}, links)
-
-
 @pytest.fixture
-def told(posthog: Emulator, tmp_path: Path) -> Iterator[Told]:
-    """Every log record of the root logger, and whatever a test adds."""
-    kept = Told(secrets=[posthog.posthog_key, PASSWORD, TOKEN])
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            kept.records.append(record)
-
-    root, handler, level = logging.getLogger(), Keep(), logging.getLogger().level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield kept
-    root.removeHandler(handler)
-    root.setLevel(level)
+def told(posthog: Emulator, told: Told) -> Told:
+    """With the secrets that all cases know."""
+    told.secrets += [posthog.posthog_key, PASSWORD, TOKEN]
+    return told
 
 
 def shared(emulator: Emulator, told: Told) -> int:
@@ -117,9 +68,12 @@ def share_operators(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPa
     """The operators that share, as they are by default."""
     number, password = shared(emulator, told), token_hex(12)
     told.secrets.append(password)
-    told.task(SharePostHogDashboardOperator(task_id="t", dashboard_id=number, password=password))
-    told.task(RefreshPostHogSharingOperator(task_id="t", dashboard_id=number))
-    told.task(CreatePostHogDashboardOperator(task_id="t", name="x"))
+    for operator in (
+        SharePostHogDashboardOperator(task_id="t", dashboard_id=number, password=password),
+        RefreshPostHogSharingOperator(task_id="t", dashboard_id=number),
+        CreatePostHogDashboardOperator(task_id="t", name="x"),
+    ):
+        assert told.task(operator, TaskInstance()) is None
     note_tokens(emulator, told)
 
 
@@ -201,7 +155,7 @@ def provisioning(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch
     """A tenant table, good tenants and failed ones; what is in the ledger, too."""
     make_warehouse(folder / "warehouse.db", monkeypatch, [(f"t{number}", "EU") for number in range(4)])
     fields: dict[str, Any] = {**TABLE, "ledger_conn_id": "warehouse", "spec": {"name": "{tenant_id}"}}
-    told.task(ProvisionPostHogDashboardsOperator(task_id="t", **fields))
+    assert told.task(ProvisionPostHogDashboardsOperator(task_id="t", **fields), TaskInstance()) is None
     emulator.control.set_faults([Fault(kind="wrong", path="/sharing/$"), Fault(kind="cut", method="PATCH")])
     spec = {"name": "new {tenant_id}", "sharing": {"settings": {"legend": True}}}
     instance = TaskInstance(run_id="run-2")
@@ -223,9 +177,7 @@ def test_no_secret_is_told(
 ) -> None:
     case(posthog, told, monkeypatch, tmp_path)
     assert told.texts
-    texts = [*told.texts, *(repr((record.getMessage(), record.args)) for record in told.records)]
-    texts += ["".join(traceback.format_exception(*record.exc_info)) for record in told.records if record.exc_info]
-    assert [text for text in texts if any(secret in text for secret in told.secrets)] == []
+    assert told.leaks() == []
 
 
 def test_nothing_that_is_sent_carries_a_secret_in_its_address(posthog: Emulator, told: Told) -> None:

@@ -1,0 +1,152 @@
+"""A Dag of all that reaches one of Databrain's credentials: none is in what Airflow stores of a run, or logs of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, TriggerRule, task
+
+from airflow_provider_databrain.api.databrain_tokens import CreateGuestToken
+from airflow_provider_databrain.emulator.faults import Behaviour, Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.emulator.state import DATA_APP
+from airflow_provider_databrain.hooks.databrain import DatabrainHook
+from tests.databrain_keys import OPERATORS, SOURCE_SECRETS, STORING, drop, keep, prepare, stored
+from tests.support import set_connection
+from tests.told import Told, given_by, pieces
+
+DAG_ID = "credentials"
+GUEST = ["use_guest_token", "return_guest_token"]
+
+
+@task
+def use_guest_token() -> int:
+    """As a user's task does it: uses the token and returns what is no secret."""
+    wanted = CreateGuestToken(client_id="acme", data_app_name=DATA_APP)
+    return len(DatabrainHook(max_retry_seconds=0).create_guest_token(wanted).token)
+
+
+@task
+def return_guest_token() -> Any:
+    """As a user's task should not do it."""
+    return DatabrainHook(max_retry_seconds=0).create_guest_token(
+        CreateGuestToken(client_id="acme", data_app_name=DATA_APP)
+    )
+
+
+def dag_of_all(store: Callable[[str], None]) -> DAG:
+    """Each operator as a task of its own; the datasource is updated once it was to be made."""
+    with DAG(DAG_ID, schedule=None) as dag:
+        tasks = {method: make(task_id=method, store=store, max_retry_seconds=0) for method, make in OPERATORS.items()}
+        use_guest_token()
+        return_guest_token()
+    tasks["create_datasource"].set_downstream(tasks["update_datasource"])
+    tasks["update_datasource"].trigger_rule = TriggerRule.ALL_DONE
+    return dag
+
+
+def database() -> Path:
+    """Airflow's own."""
+    from airflow.settings import engine
+
+    assert engine
+    assert engine.url.database
+    return Path(engine.url.database)
+
+
+def run(dag: DAG) -> tuple[str, dict[str, str]]:
+    """Run it in this process; the run's id, and the tasks' states."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+    manager = DagBundlesManager()
+    manager.sync_bundles_to_db()
+    [bundle] = manager.get_all_dag_bundles()
+    bag = DagBag(str(bundle.path), bundle_path=bundle.path, bundle_name=bundle.name)
+    bag.bag_dag(dag)
+    sync_bag_to_db(bag, bundle.name, None)
+    dag_run = dag.test()
+    return dag_run.run_id, {one.task_id: str(one.state) for one in dag_run.get_task_instances()}
+
+
+def kept(column: str, table: str, run_id: str) -> dict[str, Any]:
+    """What a table of Airflow's has of each task of a run."""
+    with closing(sqlite3.connect(database())) as connection:
+        rows = connection.execute(f"SELECT task_id, {column} FROM {table} WHERE run_id = ?", (run_id,)).fetchall()
+    return {task_id: json.loads(value) if isinstance(value, str) else value for task_id, value in rows}
+
+
+def assert_nothing_told(told: Told, emulator: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
+    with closing(sqlite3.connect(database())) as connection:
+        told.texts += connection.iterdump()
+    told.texts += capfd.readouterr()
+    given = given_by(emulator)
+    assert set(stored) <= set(given)
+    told.secrets += pieces(*given, *SOURCE_SECRETS)
+    assert told.leaks() == []
+
+
+@pytest.fixture
+def databrain(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, airflow_database: None) -> Emulator:
+    """The emulator behind the connection; and for Airflow, a folder without Dag files."""
+    set_connection(monkeypatch, emulator)
+    prepare(monkeypatch, emulator, "create_datasource")
+    folder = {
+        "name": DAG_ID,
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(tmp_path)},
+    }
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([folder]))
+    return emulator
+
+
+def test_a_good_run_stores_and_logs_no_credential(
+    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run_id, states = run(dag_of_all(keep))
+    assert states == dict.fromkeys([*OPERATORS, *GUEST], "success")
+    assert len(stored) == len(STORING)
+    xcoms = kept("value", "xcom", run_id)
+    assert set(xcoms) == {*OPERATORS, *GUEST}
+    assert {row["name"] for row in xcoms["list_api_tokens"]} >= {"default"}
+    assert (xcoms["create_api_token"], xcoms["update_datasource"]) == ("ci", "warehouse")
+    # The token was given to Airflow, and is left out.
+    assert xcoms["return_guest_token"]["__data__"] == {}
+    fields = kept("rendered_fields", "rendered_task_instance_fields", run_id)
+    assert fields["create_datasource"] == {
+        "databrain_conn_id": "databrain_default",
+        "name": "warehouse",
+        "datasource_type": "postgres",
+        "source_conn_id": "source",
+        "fields": {"schema": "public"},
+    }
+    assert_nothing_told(told, databrain, capfd)
+
+
+def test_a_run_whose_keys_and_credentials_are_refused_stores_and_logs_none(
+    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str]
+) -> None:
+    databrain.control.behaviour = Behaviour(refuses_credentials=True)
+    _, states = run(dag_of_all(drop))
+    failed = {name for name, state in states.items() if state == "failed"}
+    assert failed == {*STORING, "create_datasource", "update_datasource"}
+    assert len(stored) == len(STORING)
+    assert_nothing_told(told, databrain, capfd)
+
+
+@pytest.mark.parametrize("kind", ["reset_midway", "error_after"])
+def test_a_run_in_which_all_answers_get_lost_stores_and_logs_no_credential(
+    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], kind: Any
+) -> None:
+    databrain.control.set_faults([Fault(kind=kind)])
+    _, states = run(dag_of_all(keep))
+    assert states == dict.fromkeys([*OPERATORS, *GUEST], "failed")
+    assert stored == []
+    assert len(given_by(databrain)) > len(STORING)
+    assert_nothing_told(told, databrain, capfd)

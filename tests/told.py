@@ -1,0 +1,126 @@
+"""All that a person may get to see of a run, and the search for secrets in it."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_databrain.emulator.faults import Kind
+from airflow_provider_databrain.emulator.server import Emulator
+
+FAULTS: list[Kind] = [
+    "error_before",
+    "error_after",
+    "reset_before",
+    "reset_midway",
+    "reset_after",
+    "html",
+    "cut",
+    "wrong",
+    "too_many",
+]
+"""Each kind of fault that an answer which is no event stream can have, but for a slow one."""
+
+
+@dataclass
+class Told:
+    """All that a person may get to see.
+
+    :param secrets: what must be in none of it.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+    records: list[logging.LogRecord] = field(default_factory=list)
+
+    def show(self, *values: Any) -> None:
+        """Note values, and of an error all that it came of, also what its traceback does not show."""
+        for value in values:
+            self.texts += [str(value), repr(value)]
+            if isinstance(value, BaseException):
+                self.texts.append("".join(traceback.format_exception(value)))
+                self.show(value.args, getattr(value, "__dict__", None), value.__cause__, value.__context__)
+
+    def tries(self, act: Callable[[], Any]) -> BaseException | None:
+        """Run what may fail or be deferred, and note its result, its error or its trigger; returns the error."""
+        # Here, because whoever needs no Airflow is to import none.
+        from airflow.providers.common.compat.sdk import TaskDeferred
+
+        try:
+            result = act()
+        except (Exception, TaskDeferred) as error:
+            self.show(error)
+            if isinstance(error, TaskDeferred):
+                self.show(error.trigger.serialize(), error.kwargs)
+            return error
+        self.show(result)
+        for row in result if isinstance(result, list) else [result]:
+            self.show(row)
+            if hasattr(row, "as_row"):
+                self.show(row.as_row(), row.model_dump(), row.model_dump_json())
+        return None
+
+    def fails(self, act: Callable[[], Any]) -> None:
+        """Run what must fail, and note all that its error says, down to the causes."""
+        assert self.tries(act) is not None
+
+    def task(self, operator: Any, instance: Any) -> BaseException | None:
+        """Execute an operator, and note what Airflow keeps of it; returns the error."""
+        # Airflow keeps the fields before it executes, the links after.
+        self.kept(operator)
+        error = self.tries(lambda: operator.execute({"ti": instance}))
+        self.kept(operator)
+        self.show(instance.pushed)
+        return error
+
+    def kept(self, operator: Any) -> None:
+        """Note the rendered fields and the links."""
+        from airflow.providers.common.compat.sdk import redact
+        from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
+
+        links = [link.get_link(operator, ti_key=None) for link in operator.operator_extra_links]
+        fields = _serialize_rendered_fields(operator)
+        # Before Airflow 3.3 it is the server that blacks them out by their names, before it stores them.
+        self.show(operator, {name: redact(value, name) for name, value in fields.items()}, links)
+
+    def leaks(self) -> list[str]:
+        """The texts, and the log records, that a secret is in."""
+        texts = [*self.texts, *(repr((record.getMessage(), record.args)) for record in self.records)]
+        texts += ["".join(traceback.format_exception(*record.exc_info)) for record in self.records if record.exc_info]
+        return [text for text in texts if any(secret in text for secret in self.secrets)]
+
+
+@contextmanager
+def listening() -> Iterator[Told]:
+    """Take every record that reaches the root logger."""
+    told = Told()
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.records.append(record)
+
+    root, handler = logging.getLogger(), Keep()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield told
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+
+def pieces(*secrets: str) -> list[str]:
+    """Where each begins and where it ends: a part of a secret is one too."""
+    assert all(len(secret) >= 16 for secret in secrets)
+    return [piece for secret in secrets for piece in (secret[:12], secret[-12:])]
+
+
+def given_by(emulator: Emulator) -> list[str]:
+    """All keys, service tokens and guest tokens of an emulated Databrain, dead ones too."""
+    statement = "SELECT key FROM databrain_keys UNION SELECT token FROM databrain_guest_tokens"
+    return [secret for (secret,) in emulator.account._all(statement)]
