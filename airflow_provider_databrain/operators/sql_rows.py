@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 PARTITION = 1000
 """Rows that are inserted with one statement."""
+_READERS: dict[type, Callable[[str], Any]] = {
+    # A date's column also takes the date of a time.
+    date: lambda text: datetime.fromisoformat(text).date(),
+    datetime: datetime.fromisoformat,
+    time: time.fromisoformat,
+    int: int,
+    float: float,
+}
+"""What becomes of a text, by the kind of its column: JSON has no dates, and templating makes texts of numbers."""
 
 
 def replace_rows(
@@ -27,7 +36,8 @@ def replace_rows(
 ) -> None:
     """Delete the rows that have these constants and insert ``rows`` with them, in one transaction.
 
-    Texts become dates and times where the table's column holds such; an API's JSON has none.
+    Texts become dates, times or numbers where the table's column holds such. Times are in UTC where they name no zone
+    and where the column has none.
 
     :param table: name, optionally with schema.
     :param constants: at least one column and its value.
@@ -44,11 +54,11 @@ def replace_rows(
         places = {column: columns.get(column, column) for row in rows for column in row}
         _check(known, table, places, constants, subject)
         same = {column: _fit(known, column, value, subject) for column, value in constants.items()}
-        connection.execute(sa.delete(known).where(*(known.c[column] == value for column, value in same.items())))
         filled = [
             {place: _fit(known, place, row.get(column), subject) for column, place in places.items() if place} | same
             for row in rows
         ]
+        connection.execute(sa.delete(known).where(*(known.c[column] == value for column, value in same.items())))
         for start in range(0, len(filled), PARTITION):
             connection.execute(sa.insert(known), filled[start : start + PARTITION])
 
@@ -70,19 +80,36 @@ def _check(
 
 def _fit(known: sa.Table, column: str, value: Any, subject: str) -> Any:
     """A value as the column holds it."""
-    if not isinstance(value, str):
+    kind = known.c[column].type
+    if isinstance(value, dict | list) and not isinstance(kind, sa.JSON | sa.ARRAY):
+        raise ValueError(
+            f"{subject}: column {column} of the table holds no nested value, and one came: leave it out with "
+            "'columns', or make the column a JSON one. Nothing was written."
+        )
+    read = _READERS.get(_python_type(kind)) if isinstance(value, str) else None
+    if read is None:
         return value
     try:
-        kind = known.c[column].type.python_type
-    except NotImplementedError:  # A type of the database's own.
-        return value
-    if kind not in (date, datetime, time):
-        return value
-    try:
-        # A date's column also takes the date of a time.
-        return datetime.fromisoformat(value).date() if kind is date else kind.fromisoformat(value)
+        fitting = read(value)
     except ValueError:
         raise ValueError(
-            f"{subject}: column {column} of the table holds a {kind.__name__}, and {value!r} is none in ISO 8601. "
-            "Nothing was written."
+            f"{subject}: column {column} of the table holds a {_python_type(kind).__name__}, and {value[:40]!r} is "
+            "none. Nothing was written."
         ) from None
+    if isinstance(fitting, datetime):
+        return _in_zone(fitting, with_zone=bool(getattr(kind, "timezone", False)))
+    return fitting
+
+
+def _in_zone(moment: datetime, *, with_zone: bool) -> datetime:
+    """With a zone or, in UTC, without one; a moment that names none is in UTC."""
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return aware if with_zone else aware.replace(tzinfo=None)
+
+
+def _python_type(kind: Any) -> type:
+    try:
+        found: type = kind.python_type
+    except NotImplementedError:  # A type of the database's own.
+        return object
+    return found

@@ -18,8 +18,8 @@ from airflow_provider_databrain.provisioning.stop import Stop
 from airflow_provider_databrain.provisioning.targets.posthog import PostHogTarget
 from airflow_provider_databrain.provisioning.tenants import TenantRow
 from airflow_provider_databrain.transport.aio import AsyncTransport
+from tests.databases import Database, ledger_on
 from tests.posthog import posthog_server
-from tests.provisioning.databases import Database, ledger_on
 
 TENANTS = [f"t{number:02}" for number in range(20)]
 SPEC: dict[str, Any] = {"name": "Sales of {tenant_id}"}

@@ -24,7 +24,7 @@ from airflow_provider_databrain.provisioning.spec import SpecError
 from airflow_provider_databrain.provisioning.stop import Stop
 from airflow_provider_databrain.provisioning.targets.base import Desired, Existing
 from airflow_provider_databrain.transport.aio import AsyncTransport
-from tests.provisioning.databases import Database, ledger_on
+from tests.databases import Database, ledger_on
 from tests.provisioning.test_tiny_target import NOWHERE, counts, owners, rows
 from tests.provisioning.tiny_target import TinyTarget, TinyVendor
 

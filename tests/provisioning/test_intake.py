@@ -28,7 +28,7 @@ from airflow_provider_databrain.provisioning.targets.base import Desired, Existi
 from airflow_provider_databrain.provisioning.targets.databrain import STAMP, DatabrainTarget
 from airflow_provider_databrain.provisioning.tenants import TenantRow, TenantSource, TenantTableError, read_batch
 from airflow_provider_databrain.transport.aio import AsyncTransport
-from tests.provisioning.databases import Database, ledger_on, numbered
+from tests.databases import Database, ledger_on, numbered
 from tests.support import ACCESS, ODD_IDS, SPEC, embed
 
 NAMED: dict[str, Any] = {**SPEC, "name": "{name}", "metadata": {"region": "{region}"}}

@@ -22,7 +22,7 @@ from airflow_provider_databrain.provisioning import ledger as ledgers
 from airflow_provider_databrain.provisioning.ledger import Entry, Ledger, LedgerError
 from airflow_provider_databrain.provisioning.report import Action
 from airflow_provider_databrain.provisioning.targets.base import Existing
-from tests.provisioning.databases import Database, ledger_on, numbered, open_a_ledger
+from tests.databases import Database, ledger_on, numbered, open_a_ledger
 from tests.support import ODD_IDS
 
 TABLE = "tenant_dashboards"
@@ -145,7 +145,7 @@ def test_threads_that_open_it_at_once_make_one_table(database: Database) -> None
 
 def test_processes_that_open_it_at_once_make_one_table(database: Database) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.provisioning.databases", Ledger.__module__])
+    context.set_forkserver_preload(["tests.databases", Ledger.__module__])
     start = context.Barrier(8)
     processes = [context.Process(target=open_a_ledger, args=(database.url, f"t{number}", start)) for number in range(8)]
     for process in processes:

@@ -12,8 +12,8 @@ from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.provisioning.targets.base import Desired, Existing
 from airflow_provider_databrain.provisioning.targets.posthog import NEW, PostHogTarget, Wanted
 from airflow_provider_databrain.transport.aio import AsyncTransport
+from tests.databases import Database
 from tests.posthog import names, posthog_server
-from tests.provisioning.databases import Database
 from tests.provisioning.posthog_runs import SPEC, TENANTS, Runs, counts
 
 pytestmark = pytest.mark.usefixtures("fast_retries")

@@ -15,8 +15,8 @@ from airflow_provider_databrain.provisioning.spec import SpecError
 from airflow_provider_databrain.provisioning.targets.base import Existing
 from airflow_provider_databrain.provisioning.targets.posthog import PostHogTarget
 from airflow_provider_databrain.transport.aio import AsyncTransport
+from tests.databases import Database
 from tests.posthog import names, sent
-from tests.provisioning.databases import Database
 from tests.provisioning.posthog_runs import SPEC, TENANTS, Runs, counts
 
 pytestmark = pytest.mark.usefixtures("fast_retries")

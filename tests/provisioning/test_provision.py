@@ -24,7 +24,7 @@ from airflow_provider_databrain.provisioning.stop import Stop
 from airflow_provider_databrain.provisioning.targets.databrain import STAMP, DatabrainTarget
 from airflow_provider_databrain.provisioning.tenants import TenantRow
 from airflow_provider_databrain.transport.aio import AsyncTransport
-from tests.provisioning.databases import Database, ledger_on
+from tests.databases import Database, ledger_on
 from tests.support import SPEC, embed
 
 TENANTS = [f"tenant-{number:02}" for number in range(60)]

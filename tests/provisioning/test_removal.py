@@ -37,7 +37,7 @@ from airflow_provider_databrain.provisioning.tenants import (
     read_keys,
 )
 from airflow_provider_databrain.transport.aio import AsyncTransport
-from tests.provisioning.databases import Database, ledger_on, numbered
+from tests.databases import Database, ledger_on, numbered
 from tests.support import ODD_IDS, embed
 
 MODES: tuple[Mode, ...] = ("incremental", "full")

@@ -30,7 +30,7 @@ from airflow_provider_databrain.provisioning.targets.base import Desired, Existi
 from airflow_provider_databrain.provisioning.targets.databrain import DatabrainTarget
 from airflow_provider_databrain.provisioning.tenants import TenantRow
 from airflow_provider_databrain.transport.aio import AsyncTransport
-from tests.provisioning.databases import Database, ledger_on
+from tests.databases import Database, ledger_on
 from tests.support import SPEC
 
 TENANTS = [f"t{number}" for number in range(20)]

@@ -15,7 +15,7 @@ from airflow_provider_databrain.provisioning.tenants import (
     read_batch,
     read_keys,
 )
-from tests.provisioning.databases import Database
+from tests.databases import Database
 
 TENANTS = TenantSource("tenant_id", table="tenants")
 EVERYTHING: Mapping[str, Any] = {}

@@ -25,7 +25,7 @@ from airflow_provider_databrain.provisioning.tenants import (
     read_keys,
     truth,
 )
-from tests.provisioning.databases import Database, numbered
+from tests.databases import Database, numbered
 from tests.support import ODD_IDS
 
 TENANTS = TenantSource("tenant_id", table="tenants")

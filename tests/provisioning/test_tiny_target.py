@@ -18,7 +18,7 @@ from airflow_provider_databrain.provisioning.stop import Stop
 from airflow_provider_databrain.provisioning.targets.base import Target
 from airflow_provider_databrain.provisioning.tenants import TenantRow
 from airflow_provider_databrain.transport.aio import AsyncTransport
-from tests.provisioning.databases import Database, ledger_on
+from tests.databases import Database, ledger_on
 from tests.provisioning.tiny_target import TinyTarget, TinyVendor
 
 TENANTS = [f"t{number:02}" for number in range(20)]

@@ -1,0 +1,132 @@
+"""A metric's data into a table, over HTTP against the emulator."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.api.errors import ApiError, NotFoundError
+from airflow_provider_databrain.api.models import wire
+from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.operators.databrain_data import MetricDataToSqlOperator
+from tests.support import embed, http_answer, raw_server, set_connection
+
+ROWS = [{"region": "north", "total": 1.5}, {"region": "south", "total": 2}]
+
+
+@pytest.fixture
+def table(connection: Emulator, fast_retries: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A table with a row of another day, and a client's embed with a metric."""
+    path = tmp_path / "warehouse.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE sales (client TEXT, day DATE, region TEXT, total NUMERIC)")
+        database.execute("INSERT INTO sales VALUES ('acme', '2026-01-01', 'north', 9)")
+        database.commit()
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": str(path)}))
+    connection.state.create_embed(wire(embed("acme")), dashboard_name="x", name="x")
+    connection.state.contents.add_metric("client-acme", "sales", data=ROWS)
+    return path
+
+
+def write(**changes: Any) -> int:
+    arguments: dict[str, Any] = {
+        "embed_id": "client-acme",
+        "metric_id": "sales",
+        "client_id": "acme",
+        "sql_conn_id": "warehouse",
+        "table": "sales",
+        "constants": {"client": "acme", "day": "{{ day }}"},
+        **changes,
+    }
+    task = MetricDataToSqlOperator(task_id="t", **arguments)
+    context: Any = {"day": "2026-01-02"}
+    task.render_template_fields(context)
+    return task.execute(context)
+
+
+def rows(path: Path) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute("SELECT client, day, region, total FROM sales ORDER BY day, region").fetchall()
+
+
+OLD = ("acme", "2026-01-01", "north", 9)
+BOTH = [OLD, ("acme", "2026-01-02", "north", 1.5), ("acme", "2026-01-02", "south", 2)]
+
+
+def test_the_day_has_the_metrics_rows_once_and_other_days_stay(table: Path) -> None:
+    for _ in range(2):
+        assert write() == 2
+        assert rows(table) == BOTH
+
+
+def test_filters_are_sent(table: Path) -> None:
+    assert write(metric_filter={"region": "south"}) == 1
+    assert rows(table) == [OLD, BOTH[2]]
+
+
+@pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut", "too_many"])
+def test_a_passing_failure_costs_nothing(connection: Emulator, table: Path, kind: Any) -> None:
+    connection.control.set_faults([Fault(kind=kind, times=1, seconds=0.01)])
+    assert write() == 2
+    assert rows(table) == BOTH
+
+
+@pytest.mark.parametrize("kind", ["error_before", "html", "cut", "wrong"])
+def test_a_lasting_failure_leaves_the_table_as_it_was(connection: Emulator, table: Path, kind: Any) -> None:
+    write()
+    connection.control.set_faults([Fault(kind=kind)])
+    with pytest.raises(ApiError, match="tenant 'acme'"):
+        write(max_retry_seconds=0)
+    assert rows(table) == BOTH
+
+
+def test_a_part_of_the_rows_replaces_nothing(
+    connection: Emulator, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write()
+    answer = {"data": ROWS[:1], "totalRecords": 2}
+    with raw_server(http_answer(200, json.dumps(answer).encode())) as (url, _):
+        set_connection(monkeypatch, connection, host=url)
+        with pytest.raises(ValueError, match="metric 'sales' of client 'acme': 1 of 2 rows came"):
+            write()
+    assert rows(table) == BOTH
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"constants": {}}, "constants is empty"),
+        ({"sql_conn_id": "nowhere"}, "nowhere"),
+        ({"sql_conn_id": "databrain_default"}, "sql_conn_id: connection 'databrain_default' is no SQL connection"),
+    ],
+)
+def test_what_cannot_be_written_is_not_fetched(
+    connection: Emulator, table: Path, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(Exception, match=words):
+        write(**changes)
+    assert connection.control.arrived.total() == 0
+    assert rows(table) == [OLD]
+
+
+def test_a_table_that_does_not_fit_names_metric_and_client(connection: Emulator, table: Path) -> None:
+    connection.state.contents.add_metric("client-acme", "odd", data=[{"surprise": 1}])
+    with pytest.raises(ValueError, match="metric 'odd' of client 'acme': table 'sales' has no column surprise"):
+        write(metric_id="odd")
+    assert rows(table) == [OLD]
+
+
+def test_a_metric_that_is_not_there_is_told(table: Path) -> None:
+    with pytest.raises(NotFoundError, match="client-acme"):
+        write(metric_id="never")
+    assert rows(table) == [OLD]
+
+
+def test_what_can_be_templated() -> None:
+    assert {"sql_conn_id", "table", "constants", "columns", "client_id"} <= set(MetricDataToSqlOperator.template_fields)
