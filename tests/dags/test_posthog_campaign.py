@@ -1,0 +1,40 @@
+"""The example Dags that make a campaign's dashboard, and delete it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_databrain.emulator.posthog_state import MEMBER
+from airflow_provider_databrain.emulator.server import Emulator
+from tests.dags.conftest import Ran
+
+MAKE, END = "posthog_campaign", "end_posthog_campaign"
+
+
+def test_the_campaign_has_one_dashboard_with_its_editors_and_an_address_that_is_told_nowhere(
+    posthog: Emulator, run_example: Callable[..., Ran], capfd: pytest.CaptureFixture[str]
+) -> None:
+    member = posthog.posthog.member(MEMBER).uuid
+    addresses = set()
+    for _ in range(2):
+        ran = run_example(MAKE, params={"editors": [member]})
+        assert ran.state == "success"
+        [row] = posthog.posthog.dashboards()
+        assert (row.fields["name"], row.fields["restriction_level"], row.shared) == ("Campaign spring", 37, True)
+        assert len(posthog.posthog.contents.tiles(row.id)) == 1
+        share = posthog.posthog.shares.of(row.id)
+        assert share is not None
+        addresses.add(share.access_token)
+        assert share.access_token not in repr(ran.xcoms) + "".join(capfd.readouterr())
+    assert len(addresses) == 2
+
+
+def test_the_end_deletes_it_with_its_insights_and_may_be_run_again(
+    posthog: Emulator, run_example: Callable[..., Ran]
+) -> None:
+    [number] = run_example(MAKE).values("create")
+    for _ in range(2):
+        assert run_example(END, params={"dashboard_id": number}).state == "success"
+        assert [row.id for row in posthog.posthog.dashboards() if not row.deleted] == []
