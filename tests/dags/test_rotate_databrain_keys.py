@@ -19,7 +19,7 @@ DAG_ID = "rotate_databrain_keys"
 
 @pytest.fixture
 def connections(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file from which Airflow reads its connections."""
+    """The file in which the connections are."""
     path = tmp_path / "connections.json"
     databrain = {
         "conn_type": "databrain",
@@ -29,9 +29,13 @@ def connections(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     }
     path.write_text(json.dumps({"databrain_default": databrain, "other": {"conn_type": "http", "host": "example.com"}}))
     monkeypatch.setenv("AIRFLOW_CONNECTIONS_FILE", str(path))
-    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", "airflow.secrets.local_filesystem.LocalFilesystemBackend")
-    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps({"connections_file_path": str(path)}))
     return path
+
+
+def read_by_airflow(connections: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands for the secrets backend, which Airflow sets up once for a process."""
+    databrain = json.loads(connections.read_text())["databrain_default"]
+    monkeypatch.setenv("AIRFLOW_CONN_DATABRAIN_DEFAULT", json.dumps(databrain))
 
 
 def keys(connections: Path) -> tuple[str, str]:
@@ -41,10 +45,15 @@ def keys(connections: Path) -> tuple[str, str]:
 
 
 def test_both_keys_are_new_in_the_file_and_told_nowhere(
-    emulator: Emulator, connections: Path, run_example: Callable[..., Ran], capfd: pytest.CaptureFixture[str]
+    emulator: Emulator,
+    connections: Path,
+    run_example: Callable[..., Ran],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     known = [keys(connections)]
     for _ in range(2):
+        read_by_airflow(connections, monkeypatch)
         ran = run_example(DAG_ID)
         assert ran.state == "success"
         known.append(keys(connections))
@@ -53,4 +62,5 @@ def test_both_keys_are_new_in_the_file_and_told_nowhere(
     assert len({key for pair in known for key in pair}) == 6
     assert json.loads(connections.read_text())["other"] == {"conn_type": "http", "host": "example.com"}
     assert connections.stat().st_mode & 0o777 == 0o600
+    read_by_airflow(connections, monkeypatch)
     assert DatabrainHook().test_connection() == (True, "data app API key: works; service token: works")
