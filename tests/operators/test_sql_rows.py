@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pytest
@@ -88,6 +88,19 @@ def test_names_that_need_quotes_are_quoted(database: Database) -> None:
     assert database.run('SELECT * FROM "Odd Table"') == [("acme", "1", 2, "3")]
 
 
+@pytest.mark.parametrize("name", ["sum(total)", "a.b", "[x]", "x%(y)s", ":x", "Total", "select", "日"])
+def test_a_column_may_have_any_name(database: Database, name: str) -> None:
+    database.run(f'CREATE TABLE odd (client TEXT, "{name}" INTEGER)')
+    put(database, [{name: 1}, {name: 2}], table="odd")
+    assert database.run("SELECT * FROM odd") == [("acme", 1), ("acme", 2)]
+
+
+def test_a_table_that_refers_to_one_that_cannot_be_read(sqlite: Database) -> None:
+    sqlite.run("CREATE TABLE sales (client TEXT, region TEXT REFERENCES gone (id), total NUMERIC)")
+    put(sqlite, ROWS)
+    assert len(sales(sqlite)) == 2
+
+
 def test_a_table_in_a_schema(postgresql: Database) -> None:
     postgresql.run("CREATE SCHEMA other", "CREATE TABLE other.sales (client TEXT, region TEXT, total NUMERIC)")
     try:
@@ -135,6 +148,74 @@ def test_nested_values_go_into_a_json_column(postgresql: Database) -> None:
     assert postgresql.run("SELECT info FROM nested") == [({"a": [1]},)]
 
 
+def test_nothing_in_a_json_column_is_null_for_the_database(database: Database) -> None:
+    database.run("CREATE TABLE nested (client TEXT, info JSON)")
+    put(database, [{"info": None}, {"info": [1]}], table="nested")
+    assert database.run("SELECT count(*) FROM nested WHERE info IS NULL") == [(1,)]
+
+
+MOMENT = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("kind", "constant"),
+    [
+        ("TEXT", 17),
+        ("TEXT", 1.5),
+        ("TEXT", True),
+        ("TEXT", ""),
+        ("CHAR(9)", "acme"),
+        ("DATE", MOMENT),
+        ("DATE", "2026-02-03T04:05:06+00:00"),
+        ("TIMESTAMP", MOMENT),
+        ("TIMESTAMP", "2026-02-03T04:05:06.123456+00:00"),
+        ("INTEGER", "17"),
+        ("NUMERIC(9, 2)", "1.25"),
+        ("BOOLEAN", "True"),
+        ("BOOLEAN", False),
+    ],
+)
+def test_a_constant_of_any_kind_is_found_by_the_next_run(database: Database, kind: str, constant: Any) -> None:
+    database.run(f"CREATE TABLE kinds (client {kind}, word TEXT)")
+    for word in ("old", "new"):
+        put(database, [{"word": word}], constant, table="kinds")
+        assert database.run("SELECT word FROM kinds") == [(word,)]
+
+
+def test_a_number_in_a_text_column_is_a_text(database: Database) -> None:
+    database.run(TABLE)
+    put(database, [{"region": 17}, {"region": True}], client=17)
+    assert [row[:2] for row in sales(database)] == [("17", "17"), ("17", "true")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "constant"),
+    [
+        ("TIMESTAMP(0)", "2026-02-03T04:05:06.123456+00:00"),
+        ("NUMERIC(9, 2)", "1.255"),
+        ("REAL", 0.1),
+        ("INTEGER", 1.5),
+    ],
+)
+def test_a_constant_that_the_column_rounds_is_told_and_nothing_is_written(
+    postgresql: Database, kind: str, constant: Any
+) -> None:
+    postgresql.run(f"CREATE TABLE kinds (client {kind}, word TEXT)")
+    with pytest.raises(ValueError, match=r"^metric 'm': of 1 rows, the table has 0 by .* client,.*Nothing was written"):
+        put(postgresql, [{"word": "x"}], constant, table="kinds")
+    assert postgresql.run("SELECT * FROM kinds") == []
+
+
+@pytest.mark.parametrize("there", [["acme"], ["ACME", "acme"], ["acme", "ACME"]])
+def test_rows_of_a_client_that_the_database_takes_for_the_same_stay(sqlite: Database, there: list[str]) -> None:
+    sqlite.run("CREATE TABLE sales (client TEXT COLLATE NOCASE, region TEXT, total NUMERIC)")
+    sqlite.insert("sales", [{"client": client, "region": "north", "total": 1} for client in there])
+    before = sales(sqlite)
+    with pytest.raises(ValueError, match=r"takes 'acme' in column client for the same as 'ACME'.*Nothing was written"):
+        put(sqlite, ROWS, "ACME")
+    assert sales(sqlite) == before
+
+
 @pytest.mark.parametrize(
     ("rows", "changes", "words"),
     [
@@ -159,7 +240,10 @@ def test_what_does_not_fit_is_told_and_nothing_is_written(
     assert sales(database) == before
 
 
-@pytest.mark.parametrize(("kind", "value"), [("DATE", "soon"), ("TIMESTAMP", "2026-13-01"), ("INTEGER", "1.5")])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("DATE", "soon"), ("TIMESTAMP", "2026-13-01"), ("INTEGER", "1.5"), ("NUMERIC", "x"), ("BOOLEAN", "y")],
+)
 def test_a_text_that_is_none_of_what_the_column_holds_is_told(database: Database, kind: str, value: str) -> None:
     database.run(f"CREATE TABLE dated (client TEXT, at {kind})")
     with pytest.raises(ValueError, match=rf"column at of the table holds a \w+, and '{value}' is none"):
