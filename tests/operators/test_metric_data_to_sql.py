@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
+import traceback
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from airflow_provider_databrain.api.errors import ApiError, NotFoundError
 from airflow_provider_databrain.api.models import wire
@@ -16,6 +19,7 @@ from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.operators.databrain_data import MetricDataToSqlOperator
 from tests.support import embed, http_answer, raw_server, set_connection
+from tests.told import Told
 
 ROWS = [{"region": "north", "total": 1.5}, {"region": "south", "total": 2}]
 
@@ -63,6 +67,45 @@ def test_the_day_has_the_metrics_rows_once_and_other_days_stay(table: Path) -> N
     for _ in range(2):
         assert write() == 2
         assert rows(table) == BOTH
+
+
+def test_clients_in_one_table_do_not_touch_one_another(connection: Emulator, table: Path) -> None:
+    write()
+    connection.state.create_embed(wire(embed("o'neill")), dashboard_name="y", name="y")
+    connection.state.contents.add_metric("client-o'neill", "sales", data=ROWS[:1])
+    other = {
+        "embed_id": "client-o'neill",
+        "client_id": "o'neill",
+        "constants": {"client": "o'neill", "day": "{{ day }}"},
+    }
+    assert write(**other) == 1
+    connection.state.contents.add_metric("client-o'neill", "sales", data=[])
+    assert [row for row in rows(table) if row[0] == "acme"] == BOTH
+    assert write(**other) == 0
+    assert rows(table) == BOTH
+
+
+def test_columns_are_renamed_and_left_out_after_templating(connection: Emulator, table: Path) -> None:
+    connection.state.contents.add_metric("client-acme", "wide", data=[{"Region": "north", "total": 1, "note": [1]}])
+    assert write(metric_id="wide", columns={"Region": "{{ 'reg' }}ion", "note": None}) == 1
+    assert rows(table) == [OLD, ("acme", "2026-01-02", "north", 1)]
+
+
+def test_the_databases_password_is_told_to_nobody(
+    table: Path, told: Told, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    password = "pass-word-of-the-warehouse"
+    # A port that nobody listens on.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    fields = {"conn_type": "postgres", "host": "127.0.0.1", "port": port, "login": "etl", "password": password}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
+    told.secrets.append(password)
+    with pytest.raises(OperationalError) as failed:
+        write()
+    # Not the error's attributes, which nobody prints: the driver's connection is among them.
+    told.show("".join(traceback.format_exception(failed.value)), *capfd.readouterr())
+    assert told.leaks() == []
 
 
 def test_filters_are_sent(table: Path) -> None:
