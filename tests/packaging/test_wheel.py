@@ -67,6 +67,7 @@ def test_parsing_a_dag_file_loads_no_http_library_no_model_and_no_database() -> 
     script = (
         "import sys; import airflow.sdk; before = set(sys.modules);"
         "import airflow_provider_databrain.operators.databrain, airflow_provider_databrain.operators.provisioning,"
+        "airflow_provider_databrain.operators.databrain_data,"
         "airflow_provider_databrain.sensors.databrain; print('\\n'.join(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
