@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from airflow_provider_databrain.emulator.checks import RefusalError
 from airflow_provider_databrain.emulator.conduit import ConduitState
 from airflow_provider_databrain.emulator.faults import Behaviour, Control, Fault, FaultMiddleware
 from airflow_provider_databrain.emulator.posthog_state import PostHogState
+from airflow_provider_databrain.emulator.routes import Routes
 from airflow_provider_databrain.emulator.state import State
 
 _PAGE = jinja2.Environment(
@@ -28,7 +29,7 @@ LAST = 12
 
 
 def create_app(
-    state: State, posthog: PostHogState, conduit: ConduitState, control: Control, apis: Iterable[APIRouter]
+    state: State, posthog: PostHogState, conduit: ConduitState, control: Control, apis: Iterable[Routes]
 ) -> FastAPI:
     """Put the emulator together.
 
@@ -39,7 +40,6 @@ def create_app(
     """
     app = FastAPI(title="Databrain emulator", docs_url=None, redoc_url=None)
     for routes in apis:
-        # Not ``include_router``, which would make each route once more.
         app.router.routes.extend(routes.routes)
     app.add_middleware(FaultMiddleware, control=control)
 

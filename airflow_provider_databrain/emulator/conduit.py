@@ -12,15 +12,16 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from airflow_provider_databrain.emulator.checks import RefusalError
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.routes import Routes
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS conduit_workspaces (
@@ -191,14 +192,17 @@ class ConduitApi:
     def __init__(self, state: ConduitState, control: Control, token: str) -> None:
         self._state = state
         self._token = token
-        self.router = APIRouter(prefix="/v2", dependencies=[Depends(self._check_slash)])
-        for slash in ("", "/"):
-            self.router.get(f"/workspaces{slash}")(self.list_workspaces)
-            self.router.post(f"/workspaces{slash}")(self.create_workspace)
-            self.router.delete(f"/workspaces/{{workspace_id}}{slash}")(self.disable_workspace)
-            self.router.get(f"/dashboards{slash}")(self.list_dashboards)
-            self.router.get(f"/dashboards/{{dashboard_id}}/share{slash}")(self.share_dashboard)
-            self.router.post(f"/dashboards/{{dashboard_id}}/clone{slash}")(self.clone_dashboard)
+        self.router = Routes("/v2")
+        for method, path, answer in (
+            ("GET", "/workspaces", self.list_workspaces),
+            ("POST", "/workspaces", self.create_workspace),
+            ("DELETE", "/workspaces/{workspace_id}", self.disable_workspace),
+            ("GET", "/dashboards", self.list_dashboards),
+            ("GET", "/dashboards/{dashboard_id}/share", self.share_dashboard),
+            ("POST", "/dashboards/{dashboard_id}/clone", self.clone_dashboard),
+        ):
+            self.router.add(method, f"{path}/", answer)
+            self.router.add(method, path, self._without_slash(answer))
 
     async def list_workspaces(self, request: Request) -> list[dict[str, Any]]:
         """List the organization's workspaces."""
@@ -216,10 +220,10 @@ class ConduitApi:
         row = self._state.workspace(self._state.add_workspace(body["name"], ext_id))
         return JSONResponse(row and row._asdict(), self._state.behaviour.created_status)
 
-    async def disable_workspace(self, request: Request, workspace_id: str) -> Response:
+    async def disable_workspace(self, request: Request) -> Response:
         """Disable a workspace."""
         self._authorize_for_workspaces(request)
-        if not self._state.disable_workspace(_number(workspace_id)):
+        if not self._state.disable_workspace(_number(request.path_params["workspace_id"])):
             raise _not_found()
         if self._state.behaviour.disabled_status == 204:
             return Response(status_code=204)
@@ -229,17 +233,17 @@ class ConduitApi:
         """List the dashboards of whose token it is."""
         return [{"id": row.id, "name": row.name} for row in self._state.dashboards(self._owner(request))]
 
-    async def share_dashboard(self, request: Request, dashboard_id: str) -> dict[str, str]:
+    async def share_dashboard(self, request: Request) -> dict[str, str]:
         """Share a dashboard of whose token it is; always under the same URL."""
-        return {"url": self._dashboard(dashboard_id, self._owner(request)).url}
+        return {"url": self._dashboard(request.path_params["dashboard_id"], self._owner(request)).url}
 
-    async def clone_dashboard(self, request: Request, dashboard_id: str) -> Response:
+    async def clone_dashboard(self, request: Request) -> Response:
         """Copy one of the organization's dashboards into a workspace."""
         self._authorize(request)
         if not self._state.behaviour.has_white_label:
             raise ConduitRefusalError(400, "white_label_missing", "White-label is not configured")
         body = await _body(request, {"workspace": int, "name": str}, "workspace")
-        source = self._dashboard(dashboard_id, None)
+        source = self._dashboard(request.path_params["dashboard_id"], None)
         if self._state.workspace(body["workspace"]) is None:
             raise ConduitRefusalError(400, "invalid_workspace", "There is no such workspace")
         name = body.get("name", source.name)
@@ -248,9 +252,15 @@ class ConduitApi:
         answer = {"id": clone.id, "name": clone.name, "url": clone.url}
         return JSONResponse(answer, self._state.behaviour.created_status)
 
-    async def _check_slash(self, request: Request) -> None:
-        if self._state.behaviour.needs_slash and not request.url.path.endswith("/"):
-            raise _not_found()
+    def _without_slash(self, answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
+        """The same, of a path that some servers do not know without a slash at its end."""
+
+        def known(request: Request) -> Any:
+            if self._state.behaviour.needs_slash:
+                raise _not_found()
+            return answer(request)
+
+        return known
 
     def _owner(self, request: Request) -> int | None:
         """Whose token it is: a workspace's id, or None for the organization."""

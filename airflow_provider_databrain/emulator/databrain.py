@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from airflow_provider_databrain.emulator.checks import (
     RefusalError,
@@ -24,6 +24,7 @@ from airflow_provider_databrain.emulator.checks import (
 from airflow_provider_databrain.emulator.databrain_account import AccountState
 from airflow_provider_databrain.emulator.databrain_shared import data_app_of, page, service_token, window
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.routes import Routes
 from airflow_provider_databrain.emulator.state import EmbedRow, State
 
 
@@ -37,16 +38,16 @@ class DatabrainApi:
         self._state = state
         self._control = control
         self._account = account
-        self.router = APIRouter(prefix="/api/v2")
+        self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.post(f"{prefix}/dashboard-embeds")(self.create_embed)
-            self.router.get(f"{prefix}/embeds")(self.list_embeds)
-            self.router.put(f"{prefix}/embeds")(self.update_embed)
-            self.router.put(f"{prefix}/embeds/rename")(self.rename_embed)
-            self.router.delete(f"{prefix}/embeds")(self.delete_embed)
-        self.router.get("/workspace")(self.list_workspaces)
-        self.router.post("/workspace/metrics")(self.workspace_metrics)
-        self.router.post("/workspace/dashboards")(self.workspace_dashboards)
+            self.router.add("POST", f"{prefix}/dashboard-embeds", self.create_embed)
+            self.router.add("GET", f"{prefix}/embeds", self.list_embeds)
+            self.router.add("PUT", f"{prefix}/embeds", self.update_embed)
+            self.router.add("PUT", f"{prefix}/embeds/rename", self.rename_embed)
+            self.router.add("DELETE", f"{prefix}/embeds", self.delete_embed)
+        self.router.add("GET", "/workspace", self.list_workspaces)
+        self.router.add("POST", "/workspace/metrics", self.workspace_metrics)
+        self.router.add("POST", "/workspace/dashboards", self.workspace_dashboards)
 
     async def create_embed(self, request: Request) -> dict[str, Any]:
         """Create a client's dashboard. The legacy path answers no name."""

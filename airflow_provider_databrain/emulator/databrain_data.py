@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from airflow_provider_databrain.emulator.checks import RefusalError, check, json_object
 from airflow_provider_databrain.emulator.databrain_account import AccountState
@@ -18,6 +18,7 @@ from airflow_provider_databrain.emulator.databrain_catalog import CatalogState
 from airflow_provider_databrain.emulator.databrain_contents import MetricRow
 from airflow_provider_databrain.emulator.databrain_shared import data_app_of, page
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.routes import Routes
 from airflow_provider_databrain.emulator.state import EmbedRow, State
 
 _PAGING: dict[str, type] = {"isPagination": str, "pageNumber": str}
@@ -39,14 +40,14 @@ class DataApi:
         self._control = control
         self._account = account
         self._catalog = catalog
-        self.router = APIRouter(prefix="/api/v2")
+        self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.get(f"{prefix}/dashboards")(self.dashboards)
-            self.router.get(f"{prefix}/metrics")(self.metrics)
-            self.router.put(f"{prefix}/metrics/publish")(self.publish)
-            self.router.post(f"{prefix}/query")(self.query)
-            self.router.get(f"{prefix}/embeds/reports")(self.reports)
-        self.router.post("/workspace/dashboard/metrics")(self.dashboard_metrics)
+            self.router.add("GET", f"{prefix}/dashboards", self.dashboards)
+            self.router.add("GET", f"{prefix}/metrics", self.metrics)
+            self.router.add("PUT", f"{prefix}/metrics/publish", self.publish)
+            self.router.add("POST", f"{prefix}/query", self.query)
+            self.router.add("GET", f"{prefix}/embeds/reports", self.reports)
+        self.router.add("POST", "/workspace/dashboard/metrics", self.dashboard_metrics)
 
     async def dashboards(self, request: Request) -> dict[str, Any]:
         """List the dashboards of a data app."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from airflow_provider_databrain.emulator.checks import RefusalError, check, json_object
 from airflow_provider_databrain.emulator.databrain_account import AccountState, AppRow
 from airflow_provider_databrain.emulator.databrain_shared import page, service_token
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.routes import Routes
 from airflow_provider_databrain.emulator.state import State
 
 _REFUSED = (400, "AUTHENTICATION_ERROR")
@@ -29,14 +30,14 @@ class DataAppsApi:
         self._state = state
         self._control = control
         self._account = account
-        self.router = APIRouter(prefix="/api/v2")
+        self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.post(prefix)(self.create)
-            self.router.get(prefix)(self.list_all)
-            self.router.put(prefix)(self.rename)
-            self.router.delete(prefix)(self.delete)
-            self.router.post(f"{prefix}/api-tokens")(self.create_token)
-            self.router.get(f"{prefix}/api-tokens")(self.list_tokens)
+            self.router.add("POST", prefix, self.create)
+            self.router.add("GET", prefix, self.list_all)
+            self.router.add("PUT", prefix, self.rename)
+            self.router.add("DELETE", prefix, self.delete)
+            self.router.add("POST", f"{prefix}/api-tokens", self.create_token)
+            self.router.add("GET", f"{prefix}/api-tokens", self.list_tokens)
 
     async def create(self, request: Request) -> dict[str, Any]:
         """Make a data app."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from airflow_provider_databrain.emulator.checks import RefusalError, check, invalid, json_object
 from airflow_provider_databrain.emulator.databrain_account import AccountState
 from airflow_provider_databrain.emulator.databrain_catalog import CatalogState, DatamartRow
 from airflow_provider_databrain.emulator.databrain_shared import page, service_token
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.routes import Routes
 
 _REFUSED_LAYER = (403, "AUTHENTICATION_ERROR")
 _CONTENTS = {"tableList": list, "tenancySettings": dict, "relationships": list}
@@ -68,17 +69,17 @@ class DatamartsApi:
         self._control = control
         self._account = account
         self._catalog = catalog
-        self.router = APIRouter(prefix="/api/v2")
+        self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.post(f"{prefix}/datamarts")(self.create)
-            self.router.put(f"{prefix}/datamarts")(self.update)
-            self.router.get(f"{prefix}/datamarts")(self.list_all)
+            self.router.add("POST", f"{prefix}/datamarts", self.create)
+            self.router.add("PUT", f"{prefix}/datamarts", self.update)
+            self.router.add("GET", f"{prefix}/datamarts", self.list_all)
             for name in ("datamart", "datamarts"):
-                self.router.delete(f"{prefix}/{name}")(self.delete)
-            self.router.get(f"{prefix}/datamarts/semantic-layer")(self.layer)
-            self.router.post(f"{prefix}/datamarts/semantic-layer")(self.create_layer)
-            self.router.put(f"{prefix}/datamarts/semantic-layer")(self.update_layer)
-            self.router.delete(f"{prefix}/datamarts/semantic-layer")(self.delete_layer)
+                self.router.add("DELETE", f"{prefix}/{name}", self.delete)
+            self.router.add("GET", f"{prefix}/datamarts/semantic-layer", self.layer)
+            self.router.add("POST", f"{prefix}/datamarts/semantic-layer", self.create_layer)
+            self.router.add("PUT", f"{prefix}/datamarts/semantic-layer", self.update_layer)
+            self.router.add("DELETE", f"{prefix}/datamarts/semantic-layer", self.delete_layer)
 
     async def create(self, request: Request) -> dict[str, Any]:
         """Make a datamart."""

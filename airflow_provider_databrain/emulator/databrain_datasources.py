@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from airflow_provider_databrain.emulator.checks import RefusalError, check, invalid, json_object
 from airflow_provider_databrain.emulator.databrain_account import AccountState
 from airflow_provider_databrain.emulator.databrain_catalog import CatalogState, DatasourceRow
 from airflow_provider_databrain.emulator.databrain_shared import page, service_token
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.routes import Routes
 from airflow_provider_databrain.emulator.state import State
 
 _REFUSED = (401, "AUTHENTICATION_ERROR")
@@ -50,13 +51,13 @@ class DatasourcesApi:
         self._control = control
         self._account = account
         self._catalog = catalog
-        self.router = APIRouter(prefix="/api/v2/datasource")
-        self.router.post("")(self.create)
-        self.router.put("")(self.update)
-        self.router.get("")(self.list_all)
-        self.router.delete("")(self.delete)
-        self.router.post("/sync")(self.sync)
-        self.router.post("/getDatasourceProgress")(self.progress)
+        self.router = Routes("/api/v2/datasource")
+        self.router.add("POST", "", self.create)
+        self.router.add("PUT", "", self.update)
+        self.router.add("GET", "", self.list_all)
+        self.router.add("DELETE", "", self.delete)
+        self.router.add("POST", "/sync", self.sync)
+        self.router.add("POST", "/getDatasourceProgress", self.progress)
 
     async def create(self, request: Request) -> dict[str, Any]:
         """Connect a database."""

@@ -10,7 +10,7 @@ import secrets
 import string
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from airflow_provider_databrain.emulator.checks import RefusalError, check, embed_body, invalid
@@ -18,6 +18,7 @@ from airflow_provider_databrain.emulator.databrain_account import AccountState
 from airflow_provider_databrain.emulator.databrain_catalog import CatalogState
 from airflow_provider_databrain.emulator.databrain_shared import data_app_of
 from airflow_provider_databrain.emulator.databrain_transfer import attachment
+from airflow_provider_databrain.emulator.routes import Routes
 from airflow_provider_databrain.emulator.state import State
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -30,10 +31,10 @@ class EmbedsApi:
         self._state = state
         self._account = account
         self._catalog = catalog
-        self.router = APIRouter(prefix="/api/v2")
+        self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.post(f"{prefix}/embeds")(self.create)
-            self.router.get(f"{prefix}/embeds/export")(self.export)
+            self.router.add("POST", f"{prefix}/embeds", self.create)
+            self.router.add("GET", f"{prefix}/embeds/export", self.export)
 
     async def create(self, request: Request) -> dict[str, Any]:
         """Embed a dashboard or a metric, under an id that is made up."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from airflow_provider_databrain.emulator.checks import RefusalError, check, invalid, json_object
 from airflow_provider_databrain.emulator.databrain_account import AccountState, TokenKind
 from airflow_provider_databrain.emulator.databrain_shared import bearer, data_app_of, holder
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.routes import Routes
 from airflow_provider_databrain.emulator.state import State
 
 _GUEST_TOKEN = {
@@ -64,10 +65,10 @@ class TokensApi:
         self._state = state
         self._control = control
         self._account = account
-        self.router = APIRouter(prefix="/api/v2")
-        self.router.post("/guest-token/create")(self.create_guest_token)
-        self.router.post("/data-app/rotate-api")(self.rotate_api_key)
-        self.router.post("/service-token/rotate")(self.rotate_service_token)
+        self.router = Routes("/api/v2")
+        self.router.add("POST", "/guest-token/create", self.create_guest_token)
+        self.router.add("POST", "/data-app/rotate-api", self.rotate_api_key)
+        self.router.add("POST", "/service-token/rotate", self.rotate_service_token)
 
     async def create_guest_token(self, request: Request) -> dict[str, Any]:
         """Make a guest token."""

@@ -11,13 +11,14 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import JSONResponse
 
 from airflow_provider_databrain.emulator.checks import RefusalError, check, invalid, json_object
 from airflow_provider_databrain.emulator.databrain_account import AccountState
 from airflow_provider_databrain.emulator.databrain_shared import service_token
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.routes import Routes
 from airflow_provider_databrain.emulator.state import State
 
 _REFUSED = (400, "AUTH_ERROR")
@@ -38,10 +39,10 @@ class TransferApi:
         self._state = state
         self._control = control
         self._account = account
-        self.router = APIRouter(prefix="/api/v2")
+        self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.post(f"{prefix}/export-dashboard")(self.export)
-            self.router.post(f"{prefix}/import-dashboard")(self.import_)
+            self.router.add("POST", f"{prefix}/export-dashboard", self.export)
+            self.router.add("POST", f"{prefix}/import-dashboard", self.import_)
 
     async def export(self, request: Request) -> JSONResponse:
         """Tell a dashboard as a document."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from airflow_provider_databrain.emulator.checks import RefusalError, check, invalid, json_object
 from airflow_provider_databrain.emulator.databrain_account import AccountState
 from airflow_provider_databrain.emulator.databrain_catalog import CatalogState
 from airflow_provider_databrain.emulator.databrain_shared import service_token
+from airflow_provider_databrain.emulator.routes import Routes
 from airflow_provider_databrain.emulator.state import State
 
 _FIELDS = {"name": str, "connectionType": str, "datasourceName": str, "datamartName": str}
@@ -27,10 +28,10 @@ class WorkspacesApi:
         self._state = state
         self._account = account
         self._catalog = catalog
-        self.router = APIRouter(prefix="/api/v2")
-        self.router.post("/workspace")(self.create)
-        self.router.put("/workspace")(self.update)
-        self.router.delete("/workspace")(self.delete)
+        self.router = Routes("/api/v2")
+        self.router.add("POST", "/workspace", self.create)
+        self.router.add("PUT", "/workspace", self.update)
+        self.router.add("DELETE", "/workspace", self.delete)
 
     async def create(self, request: Request) -> dict[str, Any]:
         """Make a workspace."""

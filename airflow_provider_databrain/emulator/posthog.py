@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import Response
 
 from airflow_provider_databrain.emulator.faults import Control
@@ -34,6 +34,7 @@ from airflow_provider_databrain.emulator.posthog_state import PROJECT, PostHogSt
 from airflow_provider_databrain.emulator.posthog_templates import Templates
 from airflow_provider_databrain.emulator.posthog_tiles import Insights, Tiles
 from airflow_provider_databrain.emulator.posthog_views import Views
+from airflow_provider_databrain.emulator.routes import Routes
 
 READ, WRITE = "dashboard:read", "dashboard:write"
 SHARE_READ, SHARE_WRITE = "sharing_configuration:read", "sharing_configuration:write"
@@ -79,7 +80,7 @@ class PostHogApi:
         self._keys = keys
         self._account = Account(state, control)
         views = Views(state, control)
-        self.router = APIRouter()
+        self.router = Routes()
         self._add("/api/projects", self._projects)
         self._add("/api/users/@me", self._me)
         for prefix in ("/api/projects/{project}", "/api/environments/{project}"):
@@ -88,7 +89,7 @@ class PostHogApi:
             self._add(prefix + "/{rest:path}", self._nowhere)
         pages = PublicPages(state, views)
         for kind in ("shared", "embedded"):
-            self.router.get(f"/{kind}/{{token}}")(pages.answer)
+            self.router.add("GET", f"/{kind}/{{token}}", pages.answer)
 
     def _views(self, views: Views) -> dict[str, View]:
         """Each path below a project. Earlier ones go first."""
@@ -131,7 +132,7 @@ class PostHogApi:
     def _add(self, path: str, answer: Callable[[Request], Any]) -> None:
         """Add a route that does not care whether the path ends with a slash."""
         for ending in ("", "/"):
-            self.router.add_api_route(path + ending, answer, methods=METHODS, response_model=None)
+            self.router.add(METHODS, path + ending, answer)
 
     def _route(self, view: View) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
