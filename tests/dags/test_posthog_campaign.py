@@ -24,6 +24,7 @@ def test_the_campaign_has_one_dashboard_with_its_editors_and_an_address_that_is_
         [row] = posthog.posthog.dashboards()
         assert (row.fields["name"], row.fields["restriction_level"], row.shared) == ("Campaign spring", 37, True)
         assert len(posthog.posthog.contents.tiles(row.id)) == 1
+        assert [name for _, name, _ in posthog.posthog.collaborators(row.id)] == [MEMBER]
         share = posthog.posthog.shares.of(row.id)
         assert share is not None
         addresses.add(share.access_token)
@@ -35,6 +36,12 @@ def test_the_end_deletes_it_with_its_insights_and_may_be_run_again(
     posthog: Emulator, run_example: Callable[..., Ran]
 ) -> None:
     [number] = run_example(MAKE).values("create")
+    other = posthog.posthog.add_dashboard(name="Other")
+    [tile] = posthog.posthog.contents.tiles(number)
+    assert tile.insight_id is not None
     for _ in range(2):
         assert run_example(END, params={"dashboard_id": number}).state == "success"
-        assert [row.id for row in posthog.posthog.dashboards() if not row.deleted] == []
+        assert [row.id for row in posthog.posthog.dashboards()] == [other]
+        insight = posthog.posthog.contents.insight(tile.insight_id)
+        assert insight is not None
+        assert insight.deleted
