@@ -6,7 +6,6 @@ told by its name.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from airflow.sdk import dag, task
@@ -20,7 +19,6 @@ from airflow_provider_databrain.operators.conduit import (
     ShareConduitDashboardOperator,
 )
 
-log = logging.getLogger(__name__)
 SETTINGS: dict[str, Any] = {
     "schedule": None,
     "catchup": False,
