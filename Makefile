@@ -31,12 +31,14 @@ demo-celery: $(SCALE_STAMP)
 
 # The lowest supported Airflow runs the unit tests; the checks of the code's form and the runs on a real Airflow
 # belong to the newest.
+# A process for each processor; the tests of a module stay together, because they share what takes long to set up.
+PYTEST = $(BIN)/python -m pytest --numprocesses logical --dist loadscope --no-loadscope-reorder
 ifeq ($(AIRFLOW),3.3.2)
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered
 else
 test: $(DEV_STAMP)
-	$(BIN)/python -m pytest --ignore=tests/dags --ignore=tests/demo --ignore=tests/packaging
+	$(PYTEST) --ignore=tests/dags --ignore=tests/demo --ignore=tests/packaging
 endif
 
 lint: $(DEV_STAMP)
