@@ -166,24 +166,18 @@ class Collaborators:
 
     def add(self, call: Call) -> dict[str, Any]:
         """Let one more edit."""
-        row = self._editable(call)
+        row = editable(self._state, self._views, call, "Dashboard not found.")
         member = self._candidate(row, call.data())
         self._state.add_collaborator(row.id, member)
         return self._shown(row.id, *self._state.collaborators(row.id)[-1])
 
     def remove(self, call: Call) -> Response:
         """Let one less edit."""
-        row = self._editable(call)
+        row = editable(self._state, self._views, call, "Dashboard not found.")
         names = [member.name for member in self._state.members() if member.uuid == call.path["user"]]
         if not names or not self._state.remove_collaborator(row.id, names[0]):
             raise not_found()
         return Response(None, 204)
-
-    def _editable(self, call: Call) -> DashboardRow:
-        row = found(self._state, call, "Dashboard not found.")
-        if not self._views.may_edit(row, call.member):
-            raise forbidden(NO_EDIT)
-        return row
 
     def _candidate(self, row: DashboardRow, data: dict[str, Any]) -> str:
         """The name of the member to be added."""
@@ -217,6 +211,14 @@ class Collaborators:
             "added_at": added_at,
             "updated_at": added_at,
         }
+
+
+def editable(state: PostHogState, views: Views, call: Call, missing: str) -> DashboardRow:
+    """As ``found``, of what the member may edit."""
+    row = found(state, call, missing)
+    if not views.may_edit(row, call.member):
+        raise forbidden(NO_EDIT)
+    return row
 
 
 def found(state: PostHogState, call: Call, missing: str, *, deleted: bool = False) -> DashboardRow:

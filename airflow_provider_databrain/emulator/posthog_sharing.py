@@ -15,12 +15,11 @@ from airflow_provider_databrain.emulator.posthog_checks import (
     PostHogRefusalError,
     boolean,
     checked,
-    forbidden,
     invalid,
     not_found,
     text,
 )
-from airflow_provider_databrain.emulator.posthog_dashboards import NO_EDIT, found
+from airflow_provider_databrain.emulator.posthog_dashboards import editable, found
 from airflow_provider_databrain.emulator.posthog_shares import PasswordRow, ShareRow, new_token
 from airflow_provider_databrain.emulator.posthog_state import DashboardRow, PostHogState
 from airflow_provider_databrain.emulator.posthog_store import now
@@ -104,10 +103,7 @@ class Sharing:
         return found(self._state, call, "Dashboard not found.")
 
     def _editable(self, call: Call) -> DashboardRow:
-        row = self._dashboard(call)
-        if not self._views.may_edit(row, call.member):
-            raise forbidden(NO_EDIT)
-        return row
+        return editable(self._state, self._views, call, "Dashboard not found.")
 
     def _shown(self, share: ShareRow) -> dict[str, Any]:
         return {

@@ -21,7 +21,7 @@ from airflow_provider_databrain.emulator.posthog_checks import (
     server_error,
 )
 from airflow_provider_databrain.emulator.posthog_contents import InsightRow, TileRow
-from airflow_provider_databrain.emulator.posthog_dashboards import NO_EDIT, found
+from airflow_provider_databrain.emulator.posthog_dashboards import NO_EDIT, editable, found
 from airflow_provider_databrain.emulator.posthog_state import DashboardRow, PostHogState
 from airflow_provider_databrain.emulator.posthog_store import now
 from airflow_provider_databrain.emulator.posthog_views import Views
@@ -40,7 +40,7 @@ class Tiles:
 
     def move(self, call: Call) -> dict[str, Any]:
         """Move a tile to another dashboard; shows the one it was on."""
-        row = self._editable(call)
+        row = editable(self._state, self._views, call, "Not found.")
         key, target = (_named if self._control.behaviour.new_move_tile else _assumed)(call.data())
         tile = self._state.contents.tile(key, row.id)
         rows = self._state.found(target)
@@ -73,12 +73,6 @@ class Tiles:
             *({"type": "tile", "order": tile["order"], "tile": tile} for tile in rest),
             {"type": "complete"},
         ]
-
-    def _editable(self, call: Call) -> DashboardRow:
-        row = found(self._state, call, "Not found.")
-        if not self._views.may_edit(row, call.member):
-            raise forbidden(NO_EDIT)
-        return row
 
     def _doubles(self, tile: TileRow, dashboard: int) -> bool:
         """Whether the tile's insight is on that dashboard already."""

@@ -79,24 +79,20 @@ class DatabrainHook(TokenMethods[DatabrainExtras], DataMethods[DatabrainExtras])
 
         :raises ConfigurationError: neither is given.
         """
-        chosen = name or self.extras.workspace_name
-        if not chosen:
-            raise ConfigurationError(
-                "No workspace: give workspace_name, or fill 'Default workspace' (extra 'workspace_name') "
-                f"in connection {self.conn_id!r}."
-            )
-        return chosen
+        return self._chosen(name, "workspace_name", "workspace", "Default workspace")
 
     def data_app(self, name: str | None = None) -> str:
         """``name``, or else the connection's data app.
 
         :raises ConfigurationError: neither is given.
         """
-        chosen = name or self.extras.data_app_name
+        return self._chosen(name, "data_app_name", "data app", "Data app")
+
+    def _chosen(self, name: str | None, extra: str, what: str, title: str) -> str:
+        chosen: str | None = name or getattr(self.extras, extra)
         if not chosen:
             raise ConfigurationError(
-                "No data app: give data_app_name, or fill 'Data app' (extra 'data_app_name') "
-                f"in connection {self.conn_id!r}."
+                f"No {what}: give {extra}, or fill {title!r} (extra {extra!r}) in connection {self.conn_id!r}."
             )
         return chosen
 
