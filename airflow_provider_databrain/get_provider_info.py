@@ -1,7 +1,7 @@
 """What Airflow reads about this provider at discovery. Imports nothing, so that discovery stays fast and safe."""
 
 
-def get_provider_info():  # type: ignore[no-untyped-def]
+def get_provider_info() -> dict[str, object]:
     """The provider's metadata, in the shape of Airflow's ``provider_info.schema.json``."""
     return {
         "package-name": "airflow-provider-databrain",

@@ -18,20 +18,20 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parent.parent / "example_dags")
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 
-from collections.abc import Iterator  # noqa: E402
+from collections.abc import Iterator
 
-import pytest  # noqa: E402
-import sqlalchemy as sa  # noqa: E402
+import pytest
+import sqlalchemy as sa
 
-from airflow_provider_databrain.api import retry  # noqa: E402
-from airflow_provider_databrain.emulator.faults import Behaviour  # noqa: E402
-from airflow_provider_databrain.emulator.posthog_checks import Key  # noqa: E402
-from airflow_provider_databrain.emulator.server import POSTHOG_SCOPES, Emulator  # noqa: E402
-from tests.conduit import Conduit, set_conduit_connection  # noqa: E402
-from tests.databases import KINDS, Database  # noqa: E402
-from tests.posthog import sent, set_posthog_connection  # noqa: E402
-from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection  # noqa: E402
-from tests.told import Told, listening  # noqa: E402
+from airflow_provider_databrain.api import retry
+from airflow_provider_databrain.emulator.faults import Behaviour
+from airflow_provider_databrain.emulator.posthog_checks import Key
+from airflow_provider_databrain.emulator.server import POSTHOG_SCOPES, Emulator
+from tests.conduit import Conduit, set_conduit_connection
+from tests.databases import KINDS, Database
+from tests.posthog import sent, set_posthog_connection
+from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection
+from tests.told import Told, listening
 
 
 @pytest.fixture(autouse=True)

@@ -87,14 +87,14 @@ class AccountState:
                 "UPDATE databrain_apps SET name = ?, updated_at = ? WHERE name = ?", (new_name, self._now(), name)
             )
             for table in ("databrain_keys", "databrain_guest_tokens"):
-                self._db.execute(f"UPDATE {table} SET data_app = ? WHERE data_app = ?", (new_name, name))  # noqa: S608
+                self._db.execute(f"UPDATE {table} SET data_app = ? WHERE data_app = ?", (new_name, name))  # noqa: S608 - the two above
 
     def delete_app(self, name: str) -> None:
         """Forget a data app with its keys and guest tokens."""
         with self._lock, self._db:
             self._db.execute("DELETE FROM databrain_apps WHERE name = ?", (name,))
             for table in ("databrain_keys", "databrain_guest_tokens"):
-                self._db.execute(f"DELETE FROM {table} WHERE data_app = ?", (name,))  # noqa: S608
+                self._db.execute(f"DELETE FROM {table} WHERE data_app = ?", (name,))  # noqa: S608 - the two above
 
     def apps(self) -> list[AppRow]:
         """Data apps, in order of creation."""

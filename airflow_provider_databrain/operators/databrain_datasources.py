@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -185,7 +186,7 @@ class SyncDatasourceOperator(DatabrainOperator):
         if self.deferrable:
             limit = timedelta(seconds=float(self.wait_seconds)) + GRACE
             self.defer(trigger=trigger, method_name="execute_complete", timeout=limit)
-        self._wait(trigger)
+        self.log.info("%s", asyncio.run(trigger.wait()))
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
         """End as the trigger's event says; an event that is none of the known ones is a failure."""
@@ -210,28 +211,6 @@ class SyncDatasourceOperator(DatabrainOperator):
             max_transient_failures=self.max_transient_failures,
             timeouts=self.timeouts,
         )
-
-    def _wait(self, trigger: DatasourceSyncTrigger) -> None:
-        """Wait here."""
-        from airflow_provider_databrain.api.errors import ApiError
-
-        failures = 0
-        while True:
-            try:
-                missing = trigger.unmet(self.hook.run(trigger.call(self.hook)))
-                failures = 0
-            except ApiError as error:
-                failures += 1
-                if not error.transient or failures > self.max_transient_failures:
-                    raise
-                missing = f"poll failed ({failures} in a row): {error}"
-            state = f"{trigger.subject(self.hook)}: {missing or 'the wait is over'}"
-            self.log.info("%s", state)
-            if missing is None:
-                return
-            if time.time() >= trigger.deadline:
-                raise TimeoutError(f"Timed out: {state}")
-            time.sleep(trigger.poke_interval)
 
 
 def _postgres(connection: Connection) -> dict[str, Any]:

@@ -84,21 +84,30 @@ class PollTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until there is an end; yields exactly one event."""
-        yield TriggerEvent(await self._wait())
+        try:
+            event = {"status": "success", "message": await self.wait()}
+        except TimeoutError:
+            event = {"status": "timeout", "message": self._state}
+        except Exception as error:
+            # An unknown connection, a wrong token: the operator tells it better than a dead trigger.
+            event = {"status": "error", "message": f"{type(error).__name__}: {error}"}
+        yield TriggerEvent(event)
 
-    async def _wait(self) -> dict[str, str]:
+    async def wait(self) -> str:
+        """Poll until the wait is over, and say so.
+
+        :raises TimeoutError: the deadline is over; says how far it was.
+        :raises ApiError: a poll has failed for good, or too often in a row.
+        """
         seconds = max(self.deadline - time.time(), SHORTEST_SECONDS)
         try:
             # Ends also a call that is being tried again.
             async with asyncio.timeout(seconds), self.hook() as hook:
                 return await self._poll(hook, self.subject(hook))
         except TimeoutError:
-            return {"status": "timeout", "message": self._state}
-        except Exception as error:
-            # An unknown connection, a wrong token: the operator tells it better than a dead trigger.
-            return {"status": "error", "message": f"{type(error).__name__}: {error}"}
+            raise TimeoutError(f"Timed out: {self._state}") from None
 
-    async def _poll(self, hook: ApiHook[Any], subject: str) -> dict[str, str]:
+    async def _poll(self, hook: ApiHook[Any], subject: str) -> str:
         failures = 0
         while True:
             try:
@@ -110,7 +119,7 @@ class PollTrigger(BaseTrigger):
                     raise
                 missing = f"poll failed ({failures} in a row): {error}"
             if missing is None:
-                return {"status": "success", "message": f"{subject}: the wait is over"}
+                return f"{subject}: the wait is over"
             state = f"{subject}: {missing}"
             if state != self._state:
                 self.log.info("%s", state)

@@ -17,7 +17,7 @@ from airflow_provider_databrain.get_provider_info import get_provider_info
 from airflow_provider_databrain.operators.tenants import PlanTenantBatchesOperator
 from tests.dags.conftest import EXAMPLES
 
-INFO: dict[str, Any] = get_provider_info()  # type: ignore[no-untyped-call]
+INFO: dict[str, Any] = get_provider_info()
 
 
 def to_be_used() -> Iterator[type]:

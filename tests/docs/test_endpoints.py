@@ -58,15 +58,13 @@ SYSTEMS: dict[str, tuple[list[ModuleType], Any, str]] = {
     "PostHog": ([posthog], PostHogHook, ""),
     "Conduit": ([conduit], ConduitHook, "/v2"),
 }
+INFO: dict[str, Any] = get_provider_info()
 MODULES = [
-    import_module(name)
-    for kind in ("operators", "sensors")
-    for room in get_provider_info()[kind]  # type: ignore[no-untyped-call]
-    for name in room["python-modules"]
+    import_module(name) for kind in ("operators", "sensors") for room in INFO[kind] for name in room["python-modules"]
 ]
 TRIGGERS = {
     name: value
-    for room in get_provider_info()["triggers"]  # type: ignore[no-untyped-call]
+    for room in INFO["triggers"]
     for path in room["python-modules"]
     for name, value in vars(import_module(path)).items()
     if isinstance(value, type)

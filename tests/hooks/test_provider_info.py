@@ -18,7 +18,7 @@ from airflow_provider_databrain.hooks.conduit import ConduitHook
 from airflow_provider_databrain.hooks.databrain import DatabrainHook
 from airflow_provider_databrain.hooks.posthog import PostHogHook
 
-INFO: dict[str, Any] = module.get_provider_info()  # type: ignore[no-untyped-call]
+INFO: dict[str, Any] = module.get_provider_info()
 CONNECTIONS: dict[str, dict[str, Any]] = {each["connection-type"]: each for each in INFO["connection-types"]}
 Hook = type[DatabrainHook] | type[PostHogHook] | type[ConduitHook]
 HOOKS: list[Hook] = [DatabrainHook, PostHogHook, ConduitHook]

@@ -47,7 +47,8 @@ def rename(name: str, new_name: str, **changes: Any) -> str:
 
 def delete(name: str) -> None:
     # Of None: nothing goes into XCom.
-    assert DeleteDataAppOperator(task_id="t", name=name).execute({}) is None  # type: ignore[func-returns-value]
+    task: Any = DeleteDataAppOperator(task_id="t", name=name)
+    assert task.execute({}) is None
 
 
 def names(emulator: Emulator) -> list[str]:

@@ -67,7 +67,8 @@ def update(name: str = "old", **changes: Any) -> Any:
 
 def delete(name: str) -> None:
     # Of None: nothing goes into XCom.
-    assert DeleteDatasourceOperator(task_id="t", name=name).execute({}) is None  # type: ignore[func-returns-value]
+    task: Any = DeleteDatasourceOperator(task_id="t", name=name)
+    assert task.execute({}) is None
 
 
 def names(emulator: Emulator) -> list[str]:

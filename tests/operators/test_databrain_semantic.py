@@ -74,7 +74,8 @@ def fetch(name: str = "mart", **changes: Any) -> Any:
 
 def delete(name: str = "mart") -> None:
     # Of None: nothing goes into XCom.
-    assert DeleteSemanticLayerOperator(task_id="t", name=name).execute({}) is None  # type: ignore[func-returns-value]
+    task: Any = DeleteSemanticLayerOperator(task_id="t", name=name)
+    assert task.execute({}) is None
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ def update(**changes: Any) -> str:
 
 def delete(name: str) -> None:
     # Of None: nothing goes into XCom.
-    assert DeleteWorkspaceOperator(task_id="t", name=name).execute({}) is None  # type: ignore[func-returns-value]
+    task: Any = DeleteWorkspaceOperator(task_id="t", name=name)
+    assert task.execute({}) is None
 
 
 @pytest.mark.parametrize(
