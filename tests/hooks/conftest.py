@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 import pytest
 
+BOTH_WAYS = pytest.mark.parametrize("prefix", ["", "a"], ids=["sync", "async"])
+"""What a method's name begins with, for ``do``."""
+
 
 class Ask(Protocol):
     """Calls a hook's method, in its sync or its async form."""
@@ -34,3 +37,11 @@ def ask(request: pytest.FixtureRequest) -> Ask:
     """Both forms, one after the other."""
     chosen: Ask = request.param
     return chosen
+
+
+async def do(hook: Any, prefix: str, method: str, *args: Any, **options: Any) -> Any:
+    """Call a method of the hook in the test's own event loop, the sync one or, with the prefix ``a``, the async one."""
+    if not prefix:
+        return ask_sync(hook, method, *args, **options)
+    async with hook:
+        return await getattr(hook, prefix + method)(*args, **options)

@@ -17,7 +17,8 @@ from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.hooks.databrain import DatabrainHook
 from airflow_provider_databrain.hooks.databrain_tokens import KeyNotStoredError
-from tests.hooks.test_databrain_secrets import BOTH_WAYS, do, storing
+from tests.hooks.conftest import BOTH_WAYS
+from tests.hooks.test_databrain_secrets import do, storing
 from tests.support import http_answer, raw_server, set_connection
 
 APP = "acme"

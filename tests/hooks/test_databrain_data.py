@@ -26,10 +26,10 @@ from airflow_provider_databrain.api.errors import (
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.hooks.databrain import DatabrainHook
+from tests.hooks.conftest import BOTH_WAYS, do
 from tests.hooks.connections import hook_for
 from tests.support import ACCESS, WORKSPACE, embed, http_answer, raw_server, set_connection
 
-BOTH_WAYS = pytest.mark.parametrize("prefix", ["", "a"], ids=["sync", "async"])
 DASHBOARD = "template-pro"
 TABLE = {"name": "orders", "client_column": "customer", "columns": [{"name": "id"}, {"name": "n", "alias": "count"}]}
 DATAMART = CreateDatamart(
@@ -45,14 +45,6 @@ PREBUILT = {"dashboard_id": DASHBOARD, "workspace_name": WORKSPACE}
 WHOLE = DashboardEmbed(**PREBUILT, name="Pro", access_settings=ACCESS)
 METRIC = MetricEmbed(**PREBUILT, metric_id="mrr", name="MRR")
 ROWS = [{"region": "eu", "mrr": 7}, {"region": "us", "mrr": 9}]
-
-
-async def do(hook: DatabrainHook, prefix: str, method: str, *args: Any, **options: Any) -> Any:
-    """Call a method of the hook, the sync one or, with the prefix ``a``, the async one."""
-    if not prefix:
-        return getattr(hook, method)(*args, **options)
-    async with hook:
-        return await getattr(hook, prefix + method)(*args, **options)
 
 
 @pytest.fixture

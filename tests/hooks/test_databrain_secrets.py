@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import pickle
 import traceback
@@ -19,6 +18,7 @@ from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.hooks.databrain import DatabrainHook
 from airflow_provider_databrain.hooks.databrain_tokens import KeyNotStoredError
+from tests.hooks.conftest import BOTH_WAYS, ask_async, ask_sync
 from tests.hooks.connections import KEY, SERVICE, hook_for
 from tests.support import http_answer, raw_server
 from tests.told import Told, pieces
@@ -38,7 +38,6 @@ SOUND = {
     "list": f'{{"data": [{{"key": "{SECRET}", "name": "ci", "description": null}}]}}',
 }
 ROTATIONS = {"rotate_api_key_into": "data app API key", "rotate_service_token_into": "service token"}
-BOTH_WAYS = pytest.mark.parametrize("prefix", ["", "a"], ids=["sync", "async"])
 INTO = pytest.mark.parametrize("method", ROTATIONS)
 
 
@@ -56,14 +55,7 @@ def spoiled(sound: str, answer: str) -> bytes:
 
 def do(hook: DatabrainHook, prefix: str, method: str, *args: Any) -> Any:
     """Call a method of the hook, the sync one or, with the prefix ``a``, the async one."""
-    if not prefix:
-        return getattr(hook, method)(*args)
-
-    async def go() -> Any:
-        async with hook:
-            return await getattr(hook, prefix + method)(*args)
-
-    return asyncio.run(go())
+    return (ask_async if prefix else ask_sync)(hook, method, *args)
 
 
 def storing(prefix: str, store: Callable[[str], object]) -> Any:

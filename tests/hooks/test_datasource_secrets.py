@@ -15,8 +15,8 @@ from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.hooks.databrain import DatabrainHook
 from tests.emulator.client import log_of
+from tests.hooks.conftest import BOTH_WAYS, do
 from tests.hooks.connections import hook_for
-from tests.hooks.test_databrain_data import BOTH_WAYS, do
 from tests.support import http_answer, raw_server
 from tests.told import Told
 

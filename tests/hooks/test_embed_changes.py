@@ -18,6 +18,7 @@ from airflow_provider_databrain.api.errors import (
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.hooks.databrain import DatabrainHook
+from tests.hooks.conftest import BOTH_WAYS, do
 from tests.hooks.connections import hook_for
 from tests.support import ACCESS, ODD_IDS, embed, http_answer, raw_server, set_connection
 
@@ -29,15 +30,6 @@ CHANGES: dict[str, tuple[Any, ...]] = {
     "delete_embed": (EMBED,),
 }
 METHODS = pytest.mark.parametrize("method", CHANGES)
-BOTH_WAYS = pytest.mark.parametrize("prefix", ["", "a"], ids=["sync", "async"])
-
-
-async def do(hook: DatabrainHook, prefix: str, method: str, *args: Any, **options: Any) -> Any:
-    """Call a method of the hook, the sync one or, with the prefix ``a``, the async one."""
-    if not prefix:
-        return getattr(hook, method)(*args, **options)
-    async with hook:
-        return await getattr(hook, prefix + method)(*args, **options)
 
 
 @BOTH_WAYS

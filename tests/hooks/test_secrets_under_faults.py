@@ -14,7 +14,8 @@ from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.emulator.state import DATA_APP
 from airflow_provider_databrain.hooks.databrain import DatabrainHook
-from tests.hooks.test_databrain_secrets import BOTH_WAYS, do, storing
+from tests.hooks.conftest import BOTH_WAYS
+from tests.hooks.test_databrain_secrets import do, storing
 from tests.support import set_connection
 from tests.told import FAULTS, Told, given_by, pieces
 
