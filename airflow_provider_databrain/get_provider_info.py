@@ -28,79 +28,79 @@ def get_provider_info() -> dict[str, object]:
             {
                 "integration-name": "Databrain",
                 "python-modules": [
-                    "airflow_provider_databrain.operators.databrain",
-                    "airflow_provider_databrain.operators.databrain_data",
-                    "airflow_provider_databrain.operators.databrain_data_apps",
-                    "airflow_provider_databrain.operators.databrain_datamarts",
-                    "airflow_provider_databrain.operators.databrain_datasources",
-                    "airflow_provider_databrain.operators.databrain_embeds",
-                    "airflow_provider_databrain.operators.databrain_keys",
-                    "airflow_provider_databrain.operators.databrain_transfer",
-                    "airflow_provider_databrain.operators.databrain_workspaces",
-                    "airflow_provider_databrain.operators.planning",
-                    "airflow_provider_databrain.operators.provisioning",
-                    "airflow_provider_databrain.operators.tenants",
+                    "airflow_provider_databrain.databrain.operators.client_dashboards",
+                    "airflow_provider_databrain.databrain.operators.metrics",
+                    "airflow_provider_databrain.databrain.operators.data_apps",
+                    "airflow_provider_databrain.databrain.operators.datamarts",
+                    "airflow_provider_databrain.databrain.operators.datasources",
+                    "airflow_provider_databrain.databrain.operators.embeds",
+                    "airflow_provider_databrain.databrain.operators.tokens",
+                    "airflow_provider_databrain.databrain.operators.dashboards",
+                    "airflow_provider_databrain.databrain.operators.workspaces",
+                    "airflow_provider_databrain.tenants.operators.plan",
+                    "airflow_provider_databrain.databrain.operators.tenants",
+                    "airflow_provider_databrain.tenants.operators.provision",
                 ],
             },
             {
                 "integration-name": "PostHog",
-                "python-modules": ["airflow_provider_databrain.operators.posthog"],
+                "python-modules": ["airflow_provider_databrain.posthog.operators"],
             },
             {
                 "integration-name": "Conduit",
-                "python-modules": ["airflow_provider_databrain.operators.conduit"],
+                "python-modules": ["airflow_provider_databrain.conduit.operators"],
             },
         ],
         "sensors": [
             {
                 "integration-name": "Databrain",
-                "python-modules": ["airflow_provider_databrain.sensors.databrain"],
+                "python-modules": ["airflow_provider_databrain.databrain.sensors"],
             },
             {
                 "integration-name": "PostHog",
-                "python-modules": ["airflow_provider_databrain.sensors.posthog"],
+                "python-modules": ["airflow_provider_databrain.posthog.sensors"],
             },
         ],
         "hooks": [
             {
                 "integration-name": "Databrain",
                 "python-modules": [
-                    "airflow_provider_databrain.hooks.databrain",
-                    "airflow_provider_databrain.hooks.databrain_data",
-                    "airflow_provider_databrain.hooks.databrain_tokens",
+                    "airflow_provider_databrain.databrain.hook",
+                    "airflow_provider_databrain.databrain.hook_data",
+                    "airflow_provider_databrain.databrain.keys",
                 ],
             },
             {
                 "integration-name": "PostHog",
-                "python-modules": ["airflow_provider_databrain.hooks.posthog"],
+                "python-modules": ["airflow_provider_databrain.posthog.hook"],
             },
             {
                 "integration-name": "Conduit",
-                "python-modules": ["airflow_provider_databrain.hooks.conduit"],
+                "python-modules": ["airflow_provider_databrain.conduit.hook"],
             },
         ],
         "triggers": [
             {
                 "integration-name": "Databrain",
                 "python-modules": [
-                    "airflow_provider_databrain.triggers.databrain",
-                    "airflow_provider_databrain.triggers.databrain_datasources",
-                    "airflow_provider_databrain.triggers.databrain_watch",
+                    "airflow_provider_databrain.databrain.triggers.waits",
+                    "airflow_provider_databrain.databrain.triggers.syncs",
+                    "airflow_provider_databrain.databrain.triggers.growth",
                 ],
             },
             {
                 "integration-name": "PostHog",
-                "python-modules": ["airflow_provider_databrain.triggers.posthog"],
+                "python-modules": ["airflow_provider_databrain.posthog.triggers"],
             },
         ],
         "extra-links": [
-            "airflow_provider_databrain.links.posthog.PostHogDashboardLink",
-            "airflow_provider_databrain.links.posthog.PostHogSharedPageLink",
+            "airflow_provider_databrain.posthog.links.PostHogDashboardLink",
+            "airflow_provider_databrain.posthog.links.PostHogSharedPageLink",
         ],
         "connection-types": [
             {
                 "connection-type": "databrain",
-                "hook-class-name": "airflow_provider_databrain.hooks.databrain.DatabrainHook",
+                "hook-class-name": "airflow_provider_databrain.databrain.hook.DatabrainHook",
                 "hook-name": "Databrain",
                 "conn-fields": {
                     "service_token": {
@@ -138,7 +138,7 @@ def get_provider_info() -> dict[str, object]:
             },
             {
                 "connection-type": "posthog",
-                "hook-class-name": "airflow_provider_databrain.hooks.posthog.PostHogHook",
+                "hook-class-name": "airflow_provider_databrain.posthog.hook.PostHogHook",
                 "hook-name": "PostHog",
                 "conn-fields": {
                     "region": {
@@ -161,7 +161,7 @@ def get_provider_info() -> dict[str, object]:
             },
             {
                 "connection-type": "conduit",
-                "hook-class-name": "airflow_provider_databrain.hooks.conduit.ConduitHook",
+                "hook-class-name": "airflow_provider_databrain.conduit.hook.ConduitHook",
                 "hook-name": "Conduit",
                 "conn-fields": _common_fields(),
                 "ui-field-behaviour": {

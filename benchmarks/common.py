@@ -52,8 +52,8 @@ DASHBOARD: dict[str, Any] = {
 
 def body(tenant: str, name: str) -> dict[str, Any]:
     """The request's body for one tenant, for those who do not use the batch operator."""
-    from airflow_provider_databrain.api.databrain import CreateDashboardEmbed
-    from airflow_provider_databrain.api.models import wire
+    from airflow_provider_databrain.client.models import wire
+    from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed
 
     fields = DASHBOARD | {"dashboard_id": f"client-{tenant}", "client_id": tenant, "name": name}
     return wire(CreateDashboardEmbed.model_validate(fields))
@@ -179,7 +179,7 @@ def provision(run_id: str, **arguments: Any) -> tuple[dict[str, str], Counter[st
 
     :return: the ids, and how many tenants came to which end.
     """
-    from airflow_provider_databrain.operators.provisioning import ProvisionTenantDashboardsOperator
+    from airflow_provider_databrain.databrain.operators.tenants import ProvisionTenantDashboardsOperator
 
     operator = ProvisionTenantDashboardsOperator(
         task_id="provision",

@@ -11,7 +11,7 @@ from benchmarks.common import folder, options, show, verdict
 ROUNDS = 15
 MOST = 0.1
 MODULES = {
-    "this provider's operators": "airflow_provider_databrain.operators.provisioning",
+    "this provider's operators": "airflow_provider_databrain.databrain.operators.tenants",
     "HttpOperator": "airflow.providers.http.operators.http",
 }
 

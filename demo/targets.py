@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_databrain.emulator.conduit import ConduitState
-from airflow_provider_databrain.emulator.posthog_state import PostHogState
-from airflow_provider_databrain.emulator.state import State
+from airflow_provider_databrain.emulator.databrain.state import State
+from airflow_provider_databrain.emulator.posthog.state import PostHogState
 
 
 @dataclass(frozen=True)

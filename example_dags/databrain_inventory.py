@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task_group
 
-from airflow_provider_databrain.operators.databrain import (
+from airflow_provider_databrain.databrain.operators.client_dashboards import (
     FetchWorkspaceDashboardsOperator,
     FetchWorkspaceMetricsOperator,
 )
-from airflow_provider_databrain.operators.databrain_data import (
+from airflow_provider_databrain.databrain.operators.data_apps import ListDataAppsOperator
+from airflow_provider_databrain.databrain.operators.datamarts import FetchSemanticLayerOperator, ListDatamartsOperator
+from airflow_provider_databrain.databrain.operators.datasources import ListDatasourcesOperator
+from airflow_provider_databrain.databrain.operators.embeds import ExportEmbedOperator, ListEmbedsOperator
+from airflow_provider_databrain.databrain.operators.metrics import (
     FetchDashboardMetricsOperator,
     FetchDataAppDashboardsOperator,
     FetchEmbedMetricsOperator,
     ListScheduledReportsOperator,
 )
-from airflow_provider_databrain.operators.databrain_data_apps import ListDataAppsOperator
-from airflow_provider_databrain.operators.databrain_datamarts import FetchSemanticLayerOperator, ListDatamartsOperator
-from airflow_provider_databrain.operators.databrain_datasources import ListDatasourcesOperator
-from airflow_provider_databrain.operators.databrain_embeds import ExportEmbedOperator, ListEmbedsOperator
-from airflow_provider_databrain.operators.databrain_keys import ListApiTokensOperator
-from airflow_provider_databrain.operators.databrain_workspaces import ListWorkspacesOperator
+from airflow_provider_databrain.databrain.operators.tokens import ListApiTokensOperator
+from airflow_provider_databrain.databrain.operators.workspaces import ListWorkspacesOperator
 
 FOLDER = "{{ params.folder }}/{{ dag_run.run_after | ds }}"
 

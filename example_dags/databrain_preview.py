@@ -13,25 +13,25 @@ from typing import Any
 
 from airflow.sdk import Param, dag
 
-from airflow_provider_databrain.operators.databrain_data_apps import (
+from airflow_provider_databrain.databrain.operators.data_apps import (
     CreateDataAppOperator,
     DeleteDataAppOperator,
     RenameDataAppOperator,
 )
-from airflow_provider_databrain.operators.databrain_datamarts import (
+from airflow_provider_databrain.databrain.operators.datamarts import (
     CreateDatamartOperator,
     DeleteDatamartOperator,
     DeleteSemanticLayerOperator,
     SetSemanticLayerOperator,
     UpdateDatamartOperator,
 )
-from airflow_provider_databrain.operators.databrain_datasources import (
+from airflow_provider_databrain.databrain.operators.datasources import (
     CreateDatasourceOperator,
     DeleteDatasourceOperator,
     UpdateDatasourceOperator,
 )
-from airflow_provider_databrain.operators.databrain_keys import CreateApiTokenOperator
-from airflow_provider_databrain.operators.databrain_workspaces import (
+from airflow_provider_databrain.databrain.operators.tokens import CreateApiTokenOperator
+from airflow_provider_databrain.databrain.operators.workspaces import (
     CreateWorkspaceOperator,
     DeleteWorkspaceOperator,
     UpdateWorkspaceOperator,

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.operators.databrain import FetchWorkspaceMetricsOperator
-from airflow_provider_databrain.sensors.databrain import WorkspaceMetricsSensor
+from airflow_provider_databrain.databrain.operators.client_dashboards import FetchWorkspaceMetricsOperator
+from airflow_provider_databrain.databrain.sensors import WorkspaceMetricsSensor
 
 WORKSPACE = "analytics"
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetWatcher, dag, task
 
-from airflow_provider_databrain.operators.databrain_embeds import EmbedOperator, UpdateEmbedOperator
-from airflow_provider_databrain.sensors.databrain import EmbedSensor
-from airflow_provider_databrain.triggers.databrain_watch import WorkspaceGrowthTrigger
+from airflow_provider_databrain.databrain.operators.embeds import EmbedOperator, UpdateEmbedOperator
+from airflow_provider_databrain.databrain.sensors import EmbedSensor
+from airflow_provider_databrain.databrain.triggers.growth import WorkspaceGrowthTrigger
 
 ACCESS = {
     "datamart_name": "customer-analytics",

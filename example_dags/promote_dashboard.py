@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.operators.databrain_embeds import EmbedOperator
-from airflow_provider_databrain.operators.databrain_transfer import PromoteDashboardOperator
-from airflow_provider_databrain.sensors.databrain import WorkspaceDashboardsSensor
+from airflow_provider_databrain.databrain.operators.dashboards import PromoteDashboardOperator
+from airflow_provider_databrain.databrain.operators.embeds import EmbedOperator
+from airflow_provider_databrain.databrain.sensors import WorkspaceDashboardsSensor
 
 PRODUCTION = "databrain_production"
 ACCESS = {

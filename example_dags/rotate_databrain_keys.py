@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.operators.databrain_keys import RotateApiKeyOperator, RotateServiceTokenOperator
+from airflow_provider_databrain.databrain.operators.tokens import RotateApiKeyOperator, RotateServiceTokenOperator
 
 CONNECTION = "databrain_default"
 

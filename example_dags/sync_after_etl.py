@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 
-from airflow_provider_databrain.operators.databrain_data import PublishMetricOperator
-from airflow_provider_databrain.operators.databrain_datasources import SyncDatasourceOperator
-from airflow_provider_databrain.sensors.databrain import DatasourceSyncSensor
+from airflow_provider_databrain.databrain.operators.datasources import SyncDatasourceOperator
+from airflow_provider_databrain.databrain.operators.metrics import PublishMetricOperator
+from airflow_provider_databrain.databrain.sensors import DatasourceSyncSensor
 
 
 @task

@@ -23,15 +23,19 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_databrain.api import retry
+from airflow_provider_databrain.base import trigger
+from airflow_provider_databrain.client import retry
 from airflow_provider_databrain.emulator.faults import Behaviour
-from airflow_provider_databrain.emulator.posthog_checks import Key
+from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import POSTHOG_SCOPES, Emulator
-from tests.conduit import Conduit, set_conduit_connection
+from tests.both_ways import ask
+from tests.conduit.support import Conduit, set_conduit_connection
 from tests.databases import KINDS, Database
-from tests.posthog import sent, set_posthog_connection
+from tests.exposure import Told, listening
+from tests.posthog.support import sent, set_posthog_connection
 from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection
-from tests.told import Told, listening
+
+__all__ = ["ask"]
 
 
 @pytest.fixture(autouse=True)
@@ -159,6 +163,12 @@ def database(request: pytest.FixtureRequest) -> Database:
     """An empty database, of each kind in turn."""
     found: Database = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take long for the one poll there is time for."""
+    monkeypatch.setattr(trigger, "SHORTEST_SECONDS", 30.0)
 
 
 @pytest.fixture

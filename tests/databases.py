@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from airflow_provider_databrain.provisioning.ledger import Ledger
-from airflow_provider_databrain.provisioning.report import Action
-from airflow_provider_databrain.provisioning.targets.base import Existing
+from airflow_provider_databrain.tenants.engine.ledger import Ledger
+from airflow_provider_databrain.tenants.engine.report import Action
+from airflow_provider_databrain.tenants.engine.target import Existing
 
 KINDS = ("sqlite", "postgresql")
 

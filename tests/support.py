@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.api.databrain import CreateDashboardEmbed
+from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed
 from airflow_provider_databrain.emulator.server import Emulator
 
 WORKSPACE = "analytics"

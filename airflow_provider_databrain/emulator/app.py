@@ -12,12 +12,12 @@ import jinja2
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from airflow_provider_databrain.emulator.checks import RefusalError
 from airflow_provider_databrain.emulator.conduit import ConduitState
+from airflow_provider_databrain.emulator.databrain.checks import RefusalError
+from airflow_provider_databrain.emulator.databrain.state import State
 from airflow_provider_databrain.emulator.faults import Behaviour, Control, Fault, FaultMiddleware
-from airflow_provider_databrain.emulator.posthog_state import PostHogState
+from airflow_provider_databrain.emulator.posthog.state import PostHogState
 from airflow_provider_databrain.emulator.routes import Routes
-from airflow_provider_databrain.emulator.state import State
 
 _PAGE = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True

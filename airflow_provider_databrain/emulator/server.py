@@ -15,22 +15,22 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider_databrain.emulator.app import create_app
 from airflow_provider_databrain.emulator.conduit import ConduitApi, ConduitState
-from airflow_provider_databrain.emulator.databrain import DatabrainApi
-from airflow_provider_databrain.emulator.databrain_account import AccountState
-from airflow_provider_databrain.emulator.databrain_catalog import CatalogState
-from airflow_provider_databrain.emulator.databrain_data import DataApi
-from airflow_provider_databrain.emulator.databrain_data_apps import DataAppsApi
-from airflow_provider_databrain.emulator.databrain_datamarts import DatamartsApi
-from airflow_provider_databrain.emulator.databrain_datasources import DatasourcesApi
-from airflow_provider_databrain.emulator.databrain_embeds import EmbedsApi
-from airflow_provider_databrain.emulator.databrain_tokens import TokensApi
-from airflow_provider_databrain.emulator.databrain_transfer import TransferApi
-from airflow_provider_databrain.emulator.databrain_workspaces import WorkspacesApi
+from airflow_provider_databrain.emulator.databrain.account import AccountState
+from airflow_provider_databrain.emulator.databrain.catalog import CatalogState
+from airflow_provider_databrain.emulator.databrain.client_dashboards import DatabrainApi
+from airflow_provider_databrain.emulator.databrain.dashboards import TransferApi
+from airflow_provider_databrain.emulator.databrain.data_apps import DataAppsApi
+from airflow_provider_databrain.emulator.databrain.datamarts import DatamartsApi
+from airflow_provider_databrain.emulator.databrain.datasources import DatasourcesApi
+from airflow_provider_databrain.emulator.databrain.embeds import EmbedsApi
+from airflow_provider_databrain.emulator.databrain.metrics import DataApi
+from airflow_provider_databrain.emulator.databrain.state import State
+from airflow_provider_databrain.emulator.databrain.tokens import TokensApi
+from airflow_provider_databrain.emulator.databrain.workspaces import WorkspacesApi
 from airflow_provider_databrain.emulator.faults import Control
-from airflow_provider_databrain.emulator.posthog import PostHogApi
-from airflow_provider_databrain.emulator.posthog_checks import Key
-from airflow_provider_databrain.emulator.posthog_state import PostHogState
-from airflow_provider_databrain.emulator.state import State
+from airflow_provider_databrain.emulator.posthog.checks import Key
+from airflow_provider_databrain.emulator.posthog.routes import PostHogApi
+from airflow_provider_databrain.emulator.posthog.state import PostHogState
 
 POSTHOG_SCOPES = ("dashboard:write", "sharing_configuration:write", "insight:write")
 """What the emulator's own PostHog key may do: as much as provisioning takes, no more."""

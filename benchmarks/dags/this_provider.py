@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.operators.provisioning import (
+from airflow_provider_databrain.databrain.operators.tenants import (
     PlanTenantBatchesOperator,
     ProvisionTenantDashboardsOperator,
 )

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.operators.provisioning import (
+from airflow_provider_databrain.databrain.operators.tenants import (
     PlanTenantBatchesOperator,
     ProvisionTenantDashboardsOperator,
 )

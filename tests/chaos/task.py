@@ -13,27 +13,27 @@ import traceback
 from pathlib import Path
 from typing import Any, TypedDict
 
-from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator
-from airflow_provider_databrain.api import retry
-from airflow_provider_databrain.operators import conduit, posthog, provisioning
-
 # What operators import late, imported before the first fork.
-from airflow_provider_databrain.provisioning import (  # noqa: F401
-    crew,
-    intake,
+from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator
+from airflow_provider_databrain.client import retry
+from airflow_provider_databrain.client.transport import aio  # noqa: F401
+from airflow_provider_databrain.conduit import operators as conduit
+from airflow_provider_databrain.conduit import target as _conduit  # noqa: F401
+from airflow_provider_databrain.databrain import target as _databrain  # noqa: F401
+from airflow_provider_databrain.databrain.operators import tenants as databrain
+from airflow_provider_databrain.posthog import operators as posthog
+from airflow_provider_databrain.posthog import target as _posthog  # noqa: F401
+from airflow_provider_databrain.tenants.engine import (  # noqa: F401
+    apply,
+    check,
     journal,
     ledger,
-    meter,
+    progress,
     removal,
-    runner,
-    targets,
+    workers,
 )
-from airflow_provider_databrain.provisioning.targets import conduit as _conduit  # noqa: F401
-from airflow_provider_databrain.provisioning.targets import databrain as _databrain  # noqa: F401
-from airflow_provider_databrain.provisioning.targets import posthog as _posthog  # noqa: F401
-from airflow_provider_databrain.transport import aio  # noqa: F401
 
-OPERATORS = {"conduit": conduit, "posthog": posthog, "provisioning": provisioning}
+OPERATORS = {"conduit": conduit, "posthog": posthog, "databrain": databrain}
 
 
 class Job(TypedDict):

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.provisioning.journal import LINGER_SECONDS
+from airflow_provider_databrain.tenants.engine.journal import LINGER_SECONDS
 from tests.chaos.killer import Tasks, Tripwire
 from tests.chaos.task import Job
 from tests.chaos.vendor import DatabrainVendor, Vendor

@@ -7,12 +7,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from airflow_provider_databrain.api.databrain import CreateDashboardEmbed
-from airflow_provider_databrain.api.models import wire
+from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed
+from airflow_provider_databrain.databrain.target import STAMP, DatabrainTarget
+from airflow_provider_databrain.emulator.databrain.state import EmbedRow
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.emulator.state import EmbedRow
-from airflow_provider_databrain.provisioning.targets.databrain import STAMP, DatabrainTarget
 from tests.chaos.killer import Tripwire
 from tests.support import ACCESS, SPEC, WORKSPACE
 
@@ -70,8 +70,8 @@ def filled(spec: Mapping[str, Any], tenant: str) -> dict[str, Any]:
 class DatabrainVendor:
     """Databrain."""
 
-    provision = "provisioning.ProvisionTenantDashboardsOperator"
-    remove = "provisioning.RemoveTenantDashboardsOperator"
+    provision = "databrain.ProvisionTenantDashboardsOperator"
+    remove = "databrain.RemoveTenantDashboardsOperator"
     removal: Mapping[str, Any] = {"delete": "dashboard"}
     changes_per_creation = 1
     specs: tuple[Mapping[str, Any], Mapping[str, Any]] = (

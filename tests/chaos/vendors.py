@@ -7,12 +7,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_databrain.api.posthog_calls import mark_of
+from airflow_provider_databrain.conduit.target import ConduitTarget
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
-from airflow_provider_databrain.emulator.posthog_state import DashboardRow
+from airflow_provider_databrain.emulator.posthog.state import DashboardRow
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.provisioning.targets.conduit import ConduitTarget
-from airflow_provider_databrain.provisioning.targets.posthog import PostHogTarget
+from airflow_provider_databrain.posthog.api.calls import mark_of
+from airflow_provider_databrain.posthog.target import PostHogTarget
 from tests.chaos.killer import Tripwire
 from tests.chaos.vendor import Found, filled
 

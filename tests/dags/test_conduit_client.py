@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.conduit import Conduit
+from tests.conduit.support import Conduit
 from tests.dags.conftest import Ran
 
 MAKE, END = "conduit_client", "end_conduit_client"

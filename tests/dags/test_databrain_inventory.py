@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_databrain.databrain.hook import DatabrainHook
+from airflow_provider_databrain.emulator.databrain.state import DATA_APP
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.emulator.state import DATA_APP
-from airflow_provider_databrain.hooks.databrain import DatabrainHook
 from tests.dags.conftest import Ran
 from tests.support import METRICS, WORKSPACE, embed, set_connection
 

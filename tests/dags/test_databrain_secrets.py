@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, TriggerRule, task
 
-from airflow_provider_databrain.api.databrain_tokens import CreateGuestToken
+from airflow_provider_databrain.databrain.api.tokens import CreateGuestToken
+from airflow_provider_databrain.databrain.hook import DatabrainHook
+from airflow_provider_databrain.emulator.databrain.state import DATA_APP
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.emulator.state import DATA_APP
-from airflow_provider_databrain.hooks.databrain import DatabrainHook
-from tests.databrain_keys import OPERATORS, SOURCE_SECRETS, STORING, drop, keep, prepare, stored
+from tests.databrain.secret_cases import OPERATORS, SOURCE_SECRETS, STORING, drop, keep, prepare, stored
+from tests.exposure import Told, given_by, pieces
 from tests.support import set_connection
-from tests.told import Told, given_by, pieces
 
 DAG_ID = "credentials"
 GUEST = ["use_guest_token", "return_guest_token"]

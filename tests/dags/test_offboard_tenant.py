@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.hooks.databrain import DatabrainHook
 from tests.dags.conftest import Ran
 from tests.support import WORKSPACE, embed
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from airflow_provider_databrain.emulator.databrain.state import DATA_APP
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.emulator.state import DATA_APP
 from tests.dags.conftest import Ran
 from tests.support import WORKSPACE, set_connection
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_databrain.emulator import posthog_state
 from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.posthog import state as posthog_state
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.dags.conftest import Ran
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from airflow_provider_databrain.emulator.conduit import ConduitBehaviour
 from airflow_provider_databrain.emulator.faults import Fault
 from demo import warehouse
-from tests.conduit import Conduit
+from tests.conduit.support import Conduit
 from tests.dags.conftest import TENANTS, Ran, in_ledger, rename_one_and_deactivate_one
 
 DAG_ID = "provision_conduit_dashboards"

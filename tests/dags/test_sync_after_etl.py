@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.hooks.databrain import DatabrainHook
 from tests.dags.conftest import Ran
 from tests.support import embed
 

@@ -13,28 +13,26 @@ from typing import Any, NamedTuple
 import pytest
 from starlette.routing import Route
 
-from airflow_provider_databrain.api import (
-    conduit,
-    databrain,
-    databrain_data,
-    databrain_data_apps,
-    databrain_datamarts,
-    databrain_datasources,
-    databrain_embeds,
-    databrain_semantic,
-    databrain_tokens,
-    databrain_transfer,
-    databrain_workspaces,
-    posthog,
-)
-from airflow_provider_databrain.api.core import Endpoint
+from airflow_provider_databrain.base.operator import ApiOperator
+from airflow_provider_databrain.client.call import Endpoint
+from airflow_provider_databrain.conduit import api as conduit
+from airflow_provider_databrain.conduit.hook import ConduitHook
+from airflow_provider_databrain.databrain.api import dashboards as databrain_transfer
+from airflow_provider_databrain.databrain.api import data_apps as databrain_data_apps
+from airflow_provider_databrain.databrain.api import datamarts as databrain_datamarts
+from airflow_provider_databrain.databrain.api import datasources as databrain_datasources
+from airflow_provider_databrain.databrain.api import embeds as databrain
+from airflow_provider_databrain.databrain.api import metrics as databrain_data
+from airflow_provider_databrain.databrain.api import more_embeds as databrain_embeds
+from airflow_provider_databrain.databrain.api import semantic_layers as databrain_semantic
+from airflow_provider_databrain.databrain.api import tokens as databrain_tokens
+from airflow_provider_databrain.databrain.api import workspaces as databrain_workspaces
+from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.get_provider_info import get_provider_info
-from airflow_provider_databrain.hooks.conduit import ConduitHook
-from airflow_provider_databrain.hooks.databrain import DatabrainHook
-from airflow_provider_databrain.hooks.posthog import PostHogHook
-from airflow_provider_databrain.operators.base import ApiOperator
-from airflow_provider_databrain.operators.engine import EngineOperator
+from airflow_provider_databrain.posthog.api import endpoints as posthog
+from airflow_provider_databrain.posthog.hook import PostHogHook
+from airflow_provider_databrain.tenants.operators.task import EngineOperator
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "endpoints.md"

@@ -16,7 +16,7 @@ import requests
 
 from airflow_provider_databrain.emulator.__main__ import main, parser
 from tests.emulator.client import CREATE, EMBEDS, WORKSPACES, body
-from tests.emulator.posthog_client import DASHBOARDS
+from tests.emulator.posthog.client import DASHBOARDS
 
 ROOT = Path(__file__).parents[2]
 KEY, SERVICE, POSTHOG = "key-of-the-environment", "service-token-of-the-environment", "phx_of_the_environment"

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from airflow_provider_databrain.emulator.conduit import ConduitBehaviour, ConduitState
-from tests.conduit import TOKEN, Conduit
+from tests.conduit.support import TOKEN, Conduit
 from tests.support import ODD_IDS
 
 CALLS = [

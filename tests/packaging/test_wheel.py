@@ -66,16 +66,17 @@ def test_parsing_a_dag_file_loads_no_http_library_no_model_and_no_database() -> 
     """Beyond what Airflow's SDK has loaded by itself."""
     script = (
         "import sys; import airflow.sdk; before = set(sys.modules);"
-        "import airflow_provider_databrain.operators.databrain, airflow_provider_databrain.operators.provisioning,"
-        "airflow_provider_databrain.operators.databrain_data,"
-        "airflow_provider_databrain.sensors.databrain; print('\\n'.join(set(sys.modules) - before))"
+        "import airflow_provider_databrain.databrain.operators.client_dashboards,"
+        "airflow_provider_databrain.databrain.operators.tenants,"
+        "airflow_provider_databrain.databrain.operators.metrics,"
+        "airflow_provider_databrain.databrain.sensors; print('\\n'.join(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     heavy = {"aiohttp", "requests", "sqlalchemy", "fastapi", "airflow.models", "airflow.triggers.base"}
     own = {f"airflow_provider_databrain.{room}" for room in ("api", "transport", "hooks", "provisioning", "triggers")}
     assert loaded & (heavy | own) == set()
-    assert "airflow_provider_databrain.operators.databrain" in loaded
+    assert "airflow_provider_databrain.databrain.operators.client_dashboards" in loaded
 
 
 def test_constraints_pin_the_airflow_they_are_named_for_and_hold_no_url() -> None:

@@ -15,8 +15,8 @@ from airflow_provider_databrain.emulator.compare.ids import Ids, shown
 from airflow_provider_databrain.emulator.compare.recordings import Answer, Recording, load
 from airflow_provider_databrain.emulator.compare.shapes import differences
 from airflow_provider_databrain.emulator.faults import Behaviour
-from airflow_provider_databrain.emulator.posthog_checks import Key
-from airflow_provider_databrain.emulator.posthog_state import MEMBER
+from airflow_provider_databrain.emulator.posthog.checks import Key
+from airflow_provider_databrain.emulator.posthog.state import MEMBER
 from airflow_provider_databrain.emulator.server import Emulator
 
 OTHER_PROJECT = 99_999

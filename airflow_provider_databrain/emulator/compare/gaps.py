@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_databrain.emulator.compare.ids import Ids, named
 from airflow_provider_databrain.emulator.compare.recordings import Recording
-from airflow_provider_databrain.emulator.posthog_state import MEMBER, OWNER, DashboardRow, PostHogState
+from airflow_provider_databrain.emulator.posthog.state import MEMBER, OWNER, DashboardRow, PostHogState
 
 
 class Gaps:

@@ -1,0 +1,1 @@
+"""What the hooks, operators, sensors and triggers of all vendors share."""

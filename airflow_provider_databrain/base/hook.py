@@ -1,0 +1,291 @@
+"""What the hooks of all systems share: reading a connection, running calls, sync or async."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
+from importlib.metadata import version
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from airflow_provider_databrain.airflow_compat import BaseHook, Connection, amask_secret, mask_secret
+from airflow_provider_databrain.client.call import Call, ConfigurationError, Server, Token, explain
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from airflow_provider_databrain.client.transport.aio import AsyncTransport, Watch
+    from airflow_provider_databrain.client.transport.pace import Pace
+    from airflow_provider_databrain.client.transport.sync import SyncTransport
+
+P = ParamSpec("P")
+T = TypeVar("T")
+HookT = TypeVar("HookT", bound="ApiHook[Any]")
+ExtrasT = TypeVar("ExtrasT", bound="ConnectionExtras")
+DISTRIBUTION = "airflow-provider-databrain"
+
+
+class ConnectionExtras(BaseModel):
+    """The extras every connection type takes; an unknown one is refused.
+
+    :param connect_timeout: seconds to establish a connection.
+    :param read_timeout: seconds without a byte from the server.
+    :param max_retry_seconds: seconds from a call's first try after which no further one starts.
+    :param max_answer_mib: largest answer that is read, in MiB.
+    :param verify_tls: whether the server's certificate is checked.
+    :param ca_path: file of CA certificates to trust instead of the built-in ones.
+    """
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True, allow_inf_nan=False)
+
+    connect_timeout: float = Field(default=10, gt=0)
+    read_timeout: float = Field(default=60, gt=0)
+    max_retry_seconds: float = Field(default=300, ge=0)
+    max_answer_mib: float = Field(default=64, gt=0)
+    verify_tls: bool = True
+    ca_path: str | None = None
+
+
+class ApiHook(BaseHook, Generic[ExtrasT]):
+    """A client of one dashboard API, made from an Airflow connection.
+
+    Nothing is read or opened before the first call. Async methods need ``async with hook:``.
+
+    :param conn_id: the Airflow connection.
+    :param connect_timeout: seconds, instead of the connection's.
+    :param read_timeout: seconds, instead of the connection's.
+    :param max_retry_seconds: seconds, instead of the connection's.
+    """
+
+    extras_model: type[ExtrasT]
+    hook_name: str
+    default_url: str | None = None
+
+    def __init__(
+        self,
+        conn_id: str,
+        *,
+        connect_timeout: float | None = None,
+        read_timeout: float | None = None,
+        max_retry_seconds: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.conn_id = conn_id
+        overrides = {
+            "connect_timeout": connect_timeout,
+            "read_timeout": read_timeout,
+            "max_retry_seconds": max_retry_seconds,
+        }
+        self._overrides: dict[str, Any] = {name: float(value) for name, value in overrides.items() if value is not None}
+        self._settings: tuple[Server, ExtrasT] | None = None
+        self._sync: SyncTransport | None = None
+        self._async: AsyncTransport | None = None
+
+    @abstractmethod
+    def tokens(self, connection: Connection, extras: ExtrasT) -> Mapping[Token, str | None]:
+        """The credentials in a connection."""
+
+    def options(self, extras: ExtrasT) -> Mapping[str, Any]:
+        """Further fields of ``Server`` that this system's extras decide."""
+        return {}
+
+    def usual_url(self, extras: ExtrasT) -> str | None:
+        """Where calls go if the connection names no host."""
+        return self.default_url
+
+    def check_url(self, url: str) -> None:
+        """Raise ``ConfigurationError`` for a host that cannot be right."""
+
+    @property
+    def server(self) -> Server:
+        """Where calls go, read from the connection once.
+
+        :raises ConfigurationError: the connection cannot be used; says which field to mend.
+        """
+        return self._configured()[0]
+
+    @property
+    def extras(self) -> ExtrasT:
+        """The connection's extras, checked; raises as ``server`` does."""
+        return self._configured()[1]
+
+    def _configured(self) -> tuple[Server, ExtrasT]:
+        if self._settings is None:
+            connection = self.get_connection(self.conn_id)
+            self._settings = self._read(connection, connection.extra_dejson)
+            for secret in self._settings[0].secrets():
+                mask_secret(secret)
+        return self._settings
+
+    async def aconfigure(self) -> None:
+        """Read the connection without blocking the event loop."""
+        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+        connection = await get_async_connection(self.conn_id, hook=self)
+        self._settings = self._read(connection, await get_async_extra_dejson(connection))
+        for secret in self._settings[0].secrets():
+            await amask_secret(secret)
+
+    def _read(self, connection: Connection, raw: Mapping[str, Any]) -> tuple[Server, ExtrasT]:
+        extras = self._checked(raw)
+        tokens = self.tokens(connection, extras)
+        url = base_url(connection, self.usual_url(extras))
+        self.check_url(url)
+        parts = urlsplit(url)
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            self.log.warning("Connection %r sends its tokens unencrypted to %s", self.conn_id, parts.netloc)
+        proxy, proxy_auth = proxy_for(url)
+        server = Server(
+            base_url=url,
+            tokens={token: value.strip() for token, value in tokens.items() if value and value.strip()},
+            conn_id=self.conn_id,
+            user_agent=f"{DISTRIBUTION}/{version(DISTRIBUTION)}",
+            connect_timeout=extras.connect_timeout,
+            read_timeout=extras.read_timeout,
+            max_retry_seconds=extras.max_retry_seconds,
+            max_answer_bytes=int(extras.max_answer_mib * 1024 * 1024),
+            verify_tls=(extras.ca_path or True) if extras.verify_tls else False,
+            proxy=proxy,
+            proxy_auth=proxy_auth,
+            **self.options(extras),
+        )
+        return server, extras
+
+    def _checked(self, raw: Mapping[str, Any]) -> ExtrasT:
+        given = {name: value for name, value in raw.items() if value is not None and value != ""} | self._overrides
+        try:
+            return self.extras_model.model_validate(given)
+        except ValidationError as invalid:
+            known = ", ".join(sorted(self.extras_model.model_fields))
+            raise ConfigurationError(
+                f"Connection {self.conn_id!r} has extras that cannot be used: {'; '.join(explain(invalid))}. "
+                f"Known extras: {known}."
+            ) from None
+
+    def run(self, call: Call[T]) -> T:
+        """Run one call of ``api`` and return its result."""
+        return self.transport().run(call)
+
+    async def arun(self, call: Call[T]) -> T:
+        """Run one call of ``api`` on the event loop; needs ``async with hook:`` around it."""
+        return await self.atransport().run(call)
+
+    def transport(self) -> SyncTransport:
+        """The transport of the sync methods, made when first used."""
+        if self._sync is None:
+            from airflow_provider_databrain.client.transport.sync import SyncTransport
+
+            self._sync = SyncTransport(self.server)
+        return self._sync
+
+    def atransport(self) -> AsyncTransport:
+        """The transport of the async methods; needs ``async with hook:``."""
+        if self._async is None:
+            raise RuntimeError("open the hook first: async with hook: ...")
+        return self._async
+
+    def concurrent(self, limit: int, *, pace: Pace | None = None, watch: Watch | None = None) -> AsyncTransport:
+        """A transport of its own for up to ``limit`` calls at a time; the caller opens it.
+
+        :param pace: lets each try start.
+        :param watch: told of each try.
+        """
+        from airflow_provider_databrain.client.transport.aio import AsyncTransport
+
+        return AsyncTransport(self.server, limit=limit, pace=pace, watch=watch)
+
+    def close(self) -> None:
+        """Close the connections of the sync methods."""
+        if self._sync is not None:
+            self._sync.close()
+            self._sync = None
+
+    async def __aenter__(self) -> Self:
+        if self._settings is None:
+            await self.aconfigure()
+        self._async = await self.concurrent(limit=32).__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._async is not None:
+            await self._async.__aexit__(kind, error, trace)
+            self._async = None
+
+
+def sync_method(function: Callable[P, Call[T]]) -> Callable[Concatenate[HookT, P], T]:
+    """A hook method that runs an ``api`` function's call."""
+
+    @wraps(function)
+    def method(self: HookT, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.run(function(*args, **kwargs))
+
+    return method
+
+
+def async_method(function: Callable[P, Call[T]]) -> Callable[Concatenate[HookT, P], Awaitable[T]]:
+    """An async hook method that runs an ``api`` function's call."""
+
+    @wraps(function)
+    async def method(self: HookT, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.arun(function(*args, **kwargs))
+
+    return method
+
+
+def base_url(connection: Connection, default: str | None) -> str:
+    """The URL that a connection's host, port and schema mean; https unless they say otherwise.
+
+    :raises ConfigurationError: no host and no default, or a host that is not one.
+    """
+    host = (connection.host or "").strip()
+    if not host:
+        if default is None:
+            raise ConfigurationError(f"Connection {connection.conn_id!r} has no host: fill Host.")
+        host = default
+    if "://" not in host:
+        scheme = connection.schema if connection.schema in ("http", "https") else "https"
+        host = f"{scheme}://{host}"
+    try:
+        parts = urlsplit(host)
+        port = parts.port or connection.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    odd = parts.scheme not in ("http", "https") or parts.username or parts.query or parts.fragment
+    if odd or not parts.hostname or " " in parts.netloc:
+        raise ConfigurationError(
+            f"Connection {connection.conn_id!r} has a host that is no server address: give a name such as "
+            "'api.example.com', or a URL such as 'https://api.example.com:8443', without user or query."
+        )
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def proxy_for(url: str) -> tuple[str | None, tuple[str, str] | None]:
+    """The proxy that the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) names for a URL: its URL, its credentials.
+
+    :raises ConfigurationError: it cannot be read; says so without repeating it.
+    """
+    parts = urlsplit(url)
+    named = None if proxy_bypass_environment(parts.netloc) else getproxies_environment().get(parts.scheme)
+    if not named:
+        return None, None
+    try:
+        proxy = urlsplit(named if "://" in named else f"http://{named}")
+        host, port = proxy.hostname, proxy.port
+    except ValueError:
+        host = port = None
+    if not host or proxy.path.strip("/") or proxy.query or proxy.fragment:
+        raise ConfigurationError(
+            f"The proxy in the environment for {parts.scheme} is no URL such as 'http://user:password@host:3128'; "
+            "in its user and password, write special characters percent-encoded."
+        )
+    name = f"[{host}]" if ":" in host else host
+    auth = (unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None
+    return f"{proxy.scheme}://{name}{f':{port}' if port else ''}", auth

@@ -1,0 +1,133 @@
+"""What the sensors of all systems share: poke, reschedule or deferrable, with one meaning."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_databrain.airflow_compat import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    Context,
+    conf,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_databrain.base.trigger import PollTrigger
+
+GRACE = timedelta(seconds=60)
+"""How much later than the trigger Airflow itself gives up, so that the trigger's own words are heard."""
+
+
+class PollSensor(BaseSensorOperator):
+    """Base of the sensors that ask an API again and again.
+
+    A poll that fails for a passing reason (network, rate limit, 5xx) counts as "not yet", up to
+    ``max_transient_failures`` in a row; in reschedule mode, where a sensor remembers nothing from poke to
+    poke, until the timeout. Any other error fails the task at once. ``soft_fail``, ``silent_fail`` and
+    ``never_fail`` mean the same in all modes; ``exponential_backoff`` has no effect where the sensor is deferred.
+
+    :param max_transient_failures: polls in a row that may fail for a passing reason.
+    :param deferrable: wait on the triggerer, without a worker.
+    :param connect_timeout: seconds, instead of the connection's.
+    :param read_timeout: seconds, instead of the connection's.
+    :param max_retry_seconds: seconds within one poll in which further tries may start, instead of the connection's.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_transient_failures: int = 5,
+        connect_timeout: float | None = None,
+        read_timeout: float | None = None,
+        max_retry_seconds: float | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.max_transient_failures = max_transient_failures
+        self.connect_timeout = connect_timeout
+        self.read_timeout = read_timeout
+        self.max_retry_seconds = max_retry_seconds
+        self.deferrable = deferrable
+        self._failures = 0
+
+    @abstractmethod
+    def trigger(self, **polling: Any) -> PollTrigger:
+        """What waits, on the triggerer or here.
+
+        :param polling: the arguments of ``PollTrigger``.
+        """
+
+    def poke(self, context: Context) -> bool:
+        """Ask once; True where the wait is over."""
+        from airflow_provider_databrain.client.errors import ApiError
+
+        trigger = self._trigger()
+        hook = trigger.hook()
+        try:
+            answer = hook.run(trigger.call(hook))
+        except ApiError as error:
+            self._failures += 1
+            if not error.transient or self._failures > self.max_transient_failures:
+                raise
+            self.log.warning("Poll failed (%d in a row): %s", self._failures, error)
+            return False
+        finally:
+            hook.close()
+        self._failures = 0
+        missing = trigger.unmet(answer)
+        self.log.info("%s: %s", trigger.subject(hook), missing or "the wait is over")
+        return missing is None
+
+    def execute(self, context: Context) -> None:
+        """Wait here or, where deferrable, on the triggerer."""
+        if not self.deferrable:
+            super().execute(context)
+        elif not self._is_met(context):
+            limit = timedelta(seconds=float(self.timeout))
+            self.defer(trigger=self._trigger(), method_name="execute_complete", timeout=limit + GRACE)
+
+    def _is_met(self, context: Context) -> bool:
+        try:
+            return self.poke(context)
+        except Exception as error:
+            if not self.silent_fail:
+                if self.never_fail:
+                    raise AirflowSkipException(f"The first poke failed: {error}") from error
+                raise
+            self.log.warning("The first poke failed: %s", error)
+            return False
+
+    def _trigger(self) -> PollTrigger:
+        return self.trigger(
+            poke_interval=float(self.poke_interval),
+            deadline=time.time() + float(self.timeout),
+            max_transient_failures=self.max_transient_failures,
+            silent_fail=self.silent_fail,
+            timeouts={
+                "connect_timeout": self.connect_timeout,
+                "read_timeout": self.read_timeout,
+                "max_retry_seconds": self.max_retry_seconds,
+            },
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
+        """End as the trigger's event says; an event that is none of the known ones is a failure."""
+        status = (event or {}).get("status")
+        message = (event or {}).get("message", "the trigger sent no message")
+        if status == "success":
+            self.log.info("%s", message)
+        elif self.never_fail or (status == "timeout" and self.soft_fail):
+            raise AirflowSkipException(f"Timed out: {message}" if status == "timeout" else f"Failed: {message}")
+        elif status == "timeout":
+            raise AirflowSensorTimeout(f"Timed out: {message}")
+        else:
+            raise WaitError(f"The wait ended without a result: {message} (event {status!r})")
+
+
+class WaitError(Exception):
+    """A deferred wait that ended in an error on the triggerer; the message carries it."""

@@ -1,0 +1,1 @@
+"""An API call as a value, and the two ways to send it. No Airflow, no vendor."""

@@ -1,0 +1,221 @@
+"""Calls over aiohttp, for triggers and for batches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import aiohttp
+from tenacity import AsyncRetrying
+from yarl import URL
+
+from airflow_provider_databrain.client.call import Call, Reply, Request, Server, annotate, interpret, is_event_stream
+from airflow_provider_databrain.client.errors import (
+    ApiError,
+    MalformedAnswerError,
+    RateLimitedError,
+    TransportError,
+    too_large,
+)
+from airflow_provider_databrain.client.retry import repeat, retry_options
+from airflow_provider_databrain.client.transport.pace import Pace
+from airflow_provider_databrain.client.transport.tls import trust
+
+if TYPE_CHECKING:
+    from aiohttp.client import _RequestContextManager as _Opening
+
+T = TypeVar("T")
+R = TypeVar("R")
+Watch = Callable[[Request[Any], float, ApiError | None], None]
+"""Told of each try: the request, how long it took in seconds, and its error."""
+CHUNK = 64 * 1024
+NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+NEVER_RIGHT = (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL, UnicodeError)
+
+
+class AsyncTransport:
+    """Runs calls on one event loop, any number at a time. Use it as an async context manager.
+
+    :param limit: open connections at most.
+    :param pace: lets each try start; one for all calls that share a rate limit.
+    :param watch: told of each try.
+    """
+
+    def __init__(
+        self, server: Server, *, limit: int = 32, pace: Pace | None = None, watch: Watch | None = None
+    ) -> None:
+        self._server = server
+        self._limit = limit
+        self._pace = pace
+        self._watch = watch
+        # Apart from the proxy's URL, which aiohttp's errors repeat.
+        self._proxy_auth = aiohttp.BasicAuth(*server.proxy_auth, "utf-8") if server.proxy_auth else None
+        self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[str, URL] = {}
+
+    async def __aenter__(self) -> AsyncTransport:
+        server = self._server
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=server.connect_timeout, sock_read=server.read_timeout)
+        connector = aiohttp.TCPConnector(limit=self._limit, ssl=trust(server))
+        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
+        # It would send a GET, PUT or DELETE a second time by itself, without telling that the first may have acted.
+        self._session._retry_connection = False  # noqa: SLF001
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def run(self, call: Call[T]) -> T:
+        """Run a call to its end.
+
+        :raises ApiError: the last try's error, where no further try is allowed.
+        """
+        if isinstance(call, Request):
+            return await self._send(call, self._answer)
+        answer: Any = None
+        error: ApiError | None = None
+        while True:
+            try:
+                request = call.send(answer) if error is None else call.throw(error)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            try:
+                answer, error = await self._send(request, self._answer), None
+            except ApiError as failed:
+                error = failed
+
+    async def stream(self, request: Request[Any]) -> AsyncGenerator[bytes, None]:
+        """The body of an event stream, as it arrives. What is retried is its beginning.
+
+        :raises ApiError: it did not begin, or broke off.
+        """
+        response = await self._send(request, self._begin)
+        try:
+            async for chunk in response.content.iter_any():
+                yield chunk
+        except (TimeoutError, aiohttp.ClientError) as failed:
+            error = _transport_error(failed)
+            annotate(self._server, request, error)
+            raise error from None
+        finally:
+            response.close()
+
+    async def _send(self, request: Request[T], exchange: Callable[[Request[T]], Awaitable[R]]) -> R:
+        once = partial(self._once, exchange)
+        started = await self._turn()
+        try:
+            return await once(request, started)
+        except ApiError as first:
+            options = retry_options(self._server, request, spent=time.monotonic() - started)
+            # A rest of the pace's ends where the task is stopped.
+            retrying = AsyncRetrying(**options, sleep=self._pace.rest if self._pace else asyncio.sleep)
+
+            async def anew(request: Request[T]) -> R:
+                return await once(request, await self._turn())
+
+            again = repeat(first, anew)
+
+            async def following() -> R:
+                return await again(request)
+
+            return await retrying(following)
+
+    async def _turn(self) -> float:
+        return time.monotonic() if self._pace is None else await self._pace.turn()
+
+    async def _once(self, exchange: Callable[[Request[T]], Awaitable[R]], request: Request[T], started: float) -> R:
+        error: ApiError | None = None
+        try:
+            return await exchange(request)
+        except (TimeoutError, aiohttp.ClientError, UnicodeError) as failed:
+            error = _transport_error(failed)
+            annotate(self._server, request, error)
+            raise error from None
+        except ApiError as failed:
+            error = failed
+            annotate(self._server, request, failed)
+            raise
+        finally:
+            self._note(started, error)
+            if self._watch is not None:
+                self._watch(request, time.monotonic() - started, error)
+
+    def _note(self, started: float, error: ApiError | None) -> None:
+        if self._pace is None:
+            return
+        if isinstance(error, RateLimitedError):
+            self._pace.throttled(started, error.retry_after)
+        else:
+            self._pace.granted()
+
+    def _url(self, request: Request[Any]) -> URL:
+        """The request's URL; of those that are always the same, each is parsed once."""
+        if request.query or request.path:
+            return URL(self._server.url(request), encoded=True)
+        name = request.endpoint.name
+        if name not in self._urls:
+            self._urls[name] = URL(self._server.url(request), encoded=True)
+        return self._urls[name]
+
+    async def _answer(self, request: Request[T]) -> T:
+        async with self._open(request) as response:
+            reply = await self._reply(response)
+        return interpret(self._server, request, reply)
+
+    async def _begin(self, request: Request[Any]) -> aiohttp.ClientResponse:
+        response = await self._open(request)
+        if is_event_stream(response.status, response.headers.get("Content-Type")):
+            return response
+        async with response:
+            reply = await self._reply(response)
+        interpret(self._server, request, reply)
+        raise MalformedAnswerError("the answer is no event stream", status=reply.status, transient=False)
+
+    def _open(self, request: Request[Any]) -> _Opening:
+        server = self._server
+        if self._session is None:
+            raise RuntimeError("the transport is not open: use it as an async context manager")
+        headers = server.headers(request)
+        headers["Authorization"] = server.authorization(request)
+        return self._session.request(
+            request.endpoint.method,
+            self._url(request),
+            data=request.body,
+            headers=headers,
+            proxy=server.proxy,
+            proxy_auth=self._proxy_auth,
+            allow_redirects=False,
+        )
+
+    async def _reply(self, response: aiohttp.ClientResponse) -> Reply:
+        body = await _body(response, self._server.max_answer_bytes)
+        return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
+
+
+async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The whole answer, as long as it is no larger than ``limit``."""
+    told = response.content_length
+    if told is not None and told <= limit and "Content-Encoding" not in response.headers:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK):
+        body += chunk
+        if len(body) > limit:
+            raise too_large(limit)
+    return bytes(body)
+
+
+def _transport_error(error: Exception) -> TransportError:
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, NEVER_RIGHT):
+        return TransportError(f"{text}; check host, TLS and 'ca_path' in the connection", sent=False, transient=False)
+    return TransportError(text, sent=not isinstance(error, NEVER_SENT))

@@ -1,0 +1,200 @@
+"""Calls over requests, for hooks, single operators and sensors."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Generator
+from functools import partial
+from types import TracebackType
+from typing import Any, TypeVar
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from tenacity import Retrying
+from urllib3 import make_headers
+from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
+
+from airflow_provider_databrain.client.call import Call, Reply, Request, Server, annotate, interpret, is_event_stream
+from airflow_provider_databrain.client.errors import ApiError, MalformedAnswerError, TransportError, too_large
+from airflow_provider_databrain.client.retry import repeat, retry_options
+from airflow_provider_databrain.client.transport.tls import trust
+
+T = TypeVar("T")
+R = TypeVar("R")
+CHUNK = 64 * 1024
+
+
+class _Bearer(AuthBase):
+    """Sets the Authorization header itself, which keeps requests from taking one out of a netrc file."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        prepared.headers["Authorization"] = self._value
+        return prepared
+
+
+class _Session(requests.Session):
+    """Looks at no redirect: even an unfollowed one would be prepared, and its body read to the end."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Find none."""
+
+
+class _Adapter(HTTPAdapter):
+    """Sends the proxy's credentials apart from its URL, which errors repeat."""
+
+    def __init__(self, proxy_auth: tuple[str, str] | None) -> None:
+        self._proxy_headers = make_headers(proxy_basic_auth=":".join(proxy_auth)) if proxy_auth else {}
+        super().__init__()
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """The header that names user and password."""
+        return dict(self._proxy_headers)
+
+
+class SyncTransport:
+    """Runs calls one after the other on a kept-alive session. Close it, or use it as a context manager."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        trust(server)
+        self._session = _Session()
+        self._session.trust_env = False
+        self._session.verify = server.verify_tls
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter(server.proxy_auth))
+        if server.proxy:
+            self._session.proxies = {"http": server.proxy, "https": server.proxy}
+
+    def run(self, call: Call[T]) -> T:
+        """Run a call to its end.
+
+        :raises ApiError: the last try's error, where no further try is allowed.
+        """
+        if isinstance(call, Request):
+            return self._send(call, self._answer)
+        answer: Any = None
+        error: ApiError | None = None
+        while True:
+            try:
+                request = call.send(answer) if error is None else call.throw(error)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            try:
+                answer, error = self._send(request, self._answer), None
+            except ApiError as failed:
+                error = failed
+
+    def stream(self, request: Request[Any]) -> Generator[bytes, None, None]:
+        """The body of an event stream, as it arrives. What is retried is its beginning.
+
+        :raises ApiError: it did not begin, or broke off.
+        """
+        response = self._send(request, self._begin)
+        try:
+            yield from response.iter_content(None)
+        except (requests.RequestException, HTTPError) as failed:
+            error = _transport_error(failed)
+            annotate(self._server, request, error)
+            raise error from None
+        finally:
+            response.close()
+
+    def _send(self, request: Request[T], exchange: Callable[[Request[T]], R]) -> R:
+        once = partial(self._once, exchange)
+        started = time.monotonic()
+        try:
+            return once(request)
+        except ApiError as first:
+            retrying = Retrying(**retry_options(self._server, request, spent=time.monotonic() - started))
+            result: R = retrying(repeat(first, once), request)
+            return result
+
+    def _once(self, exchange: Callable[[Request[T]], R], request: Request[T]) -> R:
+        try:
+            return exchange(request)
+        except (requests.RequestException, HTTPError, UnicodeError) as failed:
+            error = _transport_error(failed)
+            annotate(self._server, request, error)
+            raise error from None
+        except ApiError as error:
+            annotate(self._server, request, error)
+            raise
+
+    def _answer(self, request: Request[T]) -> T:
+        with self._open(request) as response:
+            reply = self._reply(response)
+        return interpret(self._server, request, reply)
+
+    def _begin(self, request: Request[Any]) -> requests.Response:
+        response = self._open(request)
+        if is_event_stream(response.status_code, response.headers.get("Content-Type")):
+            return response
+        with response:
+            reply = self._reply(response)
+        interpret(self._server, request, reply)
+        raise MalformedAnswerError("the answer is no event stream", status=reply.status, transient=False)
+
+    def _open(self, request: Request[Any]) -> requests.Response:
+        server = self._server
+        return self._session.request(
+            request.endpoint.method,
+            server.url(request),
+            data=request.body,
+            headers=server.headers(request),
+            auth=_Bearer(server.authorization(request)),
+            timeout=(server.connect_timeout, server.read_timeout),
+            allow_redirects=False,
+            stream=True,
+        )
+
+    def _reply(self, response: requests.Response) -> Reply:
+        body = bytearray()
+        for chunk in response.iter_content(CHUNK):
+            body += chunk
+            if len(body) > self._server.max_answer_bytes:
+                raise too_large(self._server.max_answer_bytes)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, headers, bytes(body))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._session.close()
+
+    def __enter__(self) -> SyncTransport:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _transport_error(error: Exception) -> TransportError:
+    text = f"{type(error).__name__}: {error}"
+    if _caused_by(error, ssl.SSLCertVerificationError):
+        return TransportError(f"{text}; check host, TLS and 'ca_path' in the connection", sent=False, transient=False)
+    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ProxyError):
+        return TransportError(text, sent=False)
+    if _caused_by(error, NewConnectionError):
+        return TransportError(text, sent=False)
+    if isinstance(error, ValueError | LocationParseError):  # a URL or host that cannot be
+        return TransportError(f"{text}; check Host in the connection", sent=False, transient=False)
+    return TransportError(text)
+
+
+def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
+    """Whether ``kind`` is in the chain of causes, which requests and urllib3 keep in several places."""
+    seen: list[object] = [error]
+    for item in seen:
+        if isinstance(item, kind):
+            return True
+        if isinstance(item, BaseException):
+            inner = [*item.args, getattr(item, "reason", None), item.__cause__, item.__context__]
+            seen.extend(part for part in inner if isinstance(part, BaseException) and part not in seen)
+    return False

@@ -1,0 +1,22 @@
+"""Which certificates are trusted."""
+
+from __future__ import annotations
+
+import ssl
+
+from airflow_provider_databrain.client.call import ConfigurationError, Server
+
+
+def trust(server: Server) -> ssl.SSLContext | bool:
+    """True for the usual certificates, False for any, or a context of the connection's own CA file.
+
+    :raises ConfigurationError: the CA file cannot be read.
+    """
+    if not isinstance(server.verify_tls, str):
+        return server.verify_tls
+    try:
+        return ssl.create_default_context(cafile=server.verify_tls)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Connection {server.conn_id!r}: 'ca_path' ({server.verify_tls}) is no file of CA certificates: {error}"
+        ) from None

@@ -1,0 +1,1 @@
+"""Conduit: its API, hook and operators."""

@@ -1,0 +1,1 @@
+"""Databrain: its API, hook, operators, sensors and triggers."""

@@ -1,0 +1,1 @@
+"""Databrain's API as values, one module for each kind of resource."""

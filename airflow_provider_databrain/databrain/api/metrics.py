@@ -1,0 +1,263 @@
+"""What Databrain's data app shows: its dashboards and metrics, a metric's data, its scheduled reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import AliasChoices, Field, JsonValue
+
+from airflow_provider_databrain.client.call import Call, Received, Request, reader
+from airflow_provider_databrain.client.errors import NotFoundError
+from airflow_provider_databrain.client.models import Extensible, Name, filled, json_body, wire
+from airflow_provider_databrain.databrain.api.embeds import (
+    API_KEY,
+    Metric,
+    Page,
+    WorkspaceDashboard,
+    endpoint,
+    page_query,
+    pages,
+    read_id,
+    read_metrics,
+    rows_reader,
+    workspace_page,
+)
+
+_UNKNOWN = {
+    "EMBED_PARAM_ERROR": NotFoundError,
+    "INVALID_METRIC_ID": NotFoundError,
+    "DATASOURCE_NAME_ERROR": NotFoundError,
+    "DASHBOARD_PARAM_ERROR": NotFoundError,
+}
+
+# Page fetch-dashboards-by-datapp.
+FETCH_DATA_APP_DASHBOARDS = endpoint("fetch data app dashboards", "GET", "/data-app/dashboards", API_KEY)
+# Page fetch-metrics-by-embed-and-client.
+FETCH_EMBED_METRICS = endpoint("fetch embed metrics", "GET", "/data-app/metrics", API_KEY, codes=_UNKNOWN)
+# Possibly legacy: it is not in the present reference. What is known of it is from the vendor's own callers, which used
+# a data app key.
+FETCH_DASHBOARD_METRICS = endpoint(
+    "fetch dashboard metrics", "POST", "/workspace/dashboard/metrics", API_KEY, codes=_UNKNOWN
+)
+# Page publish-metric.
+PUBLISH_METRIC = endpoint("publish metric", "PUT", "/data-app/metrics/publish", API_KEY, codes=_UNKNOWN)
+# Page fetch-metric-data-by-dataapp. A POST that only reads.
+FETCH_METRIC_DATA = endpoint(
+    "fetch metric data", "POST", "/data-app/query", API_KEY, legacy_path="/api/v2/dataApp/query", codes=_UNKNOWN
+)
+# Page list-schedule-reports-by-embed.
+LIST_SCHEDULED_REPORTS = endpoint("list scheduled reports", "GET", "/data-app/embeds/reports", API_KEY, codes=_UNKNOWN)
+
+
+class DataAppDashboard(WorkspaceDashboard):
+    """A dashboard of the data app. Older servers answer no ``embed_id``."""
+
+    embed_id: str | None = None
+
+
+class EmbedMetric(Metric):
+    """A metric that a client sees.
+
+    :param created_by_user: who of the client's made it; None for one that the dashboard came with.
+    """
+
+    is_published: bool | None = None
+    created_by_user: JsonValue = None
+
+
+class MetricQuery(Extensible):
+    """What is asked of a metric.
+
+    A further filter, for embeds with several datamarts, goes into ``extra``: its name is not known.
+
+    :param client_id: whose data are read.
+    :param dashboard_filter: values of the dashboard's filters.
+    :param metric_filter: values of the metric's own filters.
+    :param datasource_name: for an embed with several datasources.
+    """
+
+    embed_id: Name
+    metric_id: Name
+    client_id: Name
+    dashboard_filter: dict[str, JsonValue] | None = None
+    metric_filter: dict[str, JsonValue] | None = None
+    datasource_name: Name | None = None
+
+
+class DataColumn(Received):
+    """A column of a metric's data."""
+
+    name: str
+    data_type: str | None = None
+
+
+class MetricMetaData(Received):
+    """What a metric's data are made of."""
+
+    columns: list[DataColumn] = Field(default_factory=list)
+    groupby_column_list: list[str] = Field(default_factory=list)
+
+
+class MetricData(Received):
+    """A metric's data.
+
+    :param data: rows, each by column.
+    :param time_taken: milliseconds.
+    :param metric_id: servers call it ``metricid``; ``metricId`` is read too.
+    """
+
+    data: list[dict[str, JsonValue]]
+    time_taken: float | None = None
+    comparison_value: JsonValue = None
+    total_records: int | None = None
+    meta_data: MetricMetaData | None = None
+    metric_id: str | None = Field(
+        default=None, validation_alias=AliasChoices("metricid", "metricId"), serialization_alias="metricid"
+    )
+
+
+class ReportMetric(Received):
+    """A metric in a report."""
+
+    metric_id: str | None = None
+
+
+class ReportChart(Received):
+    """A chart in a report."""
+
+    external_metric: ReportMetric | None = None
+
+
+class ScheduledReport(Received):
+    """A report that is sent by email, in times that ``time_configurations`` tells (frequency, time, timezone, day)."""
+
+    id: str
+    subject: str | None = None
+    schedule_email_report_charts: list[ReportChart] = Field(default_factory=list)
+    time_configurations: JsonValue = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    client_id: str | None = None
+    embed_id: str | None = None
+    created_by_identifier: str | None = None
+
+    @property
+    def metric_ids(self) -> list[str]:
+        """Of the metrics that it shows."""
+        shown = (chart.external_metric for chart in self.schedule_email_report_charts)
+        return [metric.metric_id for metric in shown if metric and metric.metric_id]
+
+
+_read_dashboards = rows_reader(DataAppDashboard)
+_read_embed_metrics = rows_reader(EmbedMetric)
+_read_reports = rows_reader(ScheduledReport)
+_read_data = reader(MetricData)
+
+
+def fetch_data_app_dashboards(
+    *, page: Page = None, extra: Mapping[str, str] | None = None
+) -> Call[list[DataAppDashboard]]:
+    """The dashboards of the data app.
+
+    :param extra: further fields of the query, such as the filter by dashboard names, whose name is not known.
+    :raises ValueError: ``extra`` repeats a known field.
+    """
+    return pages(
+        lambda number: Request(FETCH_DATA_APP_DASHBOARDS, _read_dashboards, query=_query(page_query(number), extra)),
+        page,
+    )
+
+
+def fetch_embed_metrics(
+    embed_id: str, client_id: str, *, is_metric: bool | None = None, page: Page = None
+) -> Call[list[EmbedMetric]]:
+    """The metrics that a client sees in an embed. Those that a client made are seen by that client only.
+
+    :param is_metric: True asks for metrics only.
+    :raises ValueError: an id is blank.
+    """
+    query = {"embedId": filled(embed_id, "embed_id"), "clientId": filled(client_id, "client_id")}
+    if is_metric is not None:
+        query["isMetric"] = "true" if is_metric else "false"
+    return pages(
+        lambda number: Request(
+            FETCH_EMBED_METRICS,
+            _read_embed_metrics,
+            query=query | page_query(number),
+            tenant=client_id,
+            dashboard=embed_id,
+        ),
+        page,
+    )
+
+
+def fetch_dashboard_metrics(workspace_name: str, dashboard_id: str, *, page: Page = None) -> Call[list[Metric]]:
+    """The metrics of a dashboard in a workspace. Possibly legacy: newer servers may not have it.
+
+    :raises ValueError: an argument is blank.
+    """
+    filled(dashboard_id, "dashboard_id")
+    return pages(
+        lambda number: Request(
+            FETCH_DASHBOARD_METRICS,
+            read_metrics,
+            body=workspace_page(workspace_name, number, dashboardId=dashboard_id),
+            dashboard=dashboard_id,
+        ),
+        page,
+    )
+
+
+def publish_metric(embed_id: str, metric_id: str, *, is_published: bool = True) -> Request[str]:
+    """Publish a metric of an embed, or take it back. The result is the metric's id.
+
+    Unclear failures are tried again: the same state twice changes nothing more.
+
+    :raises ValueError: an id is blank.
+    """
+    body = {
+        "embedId": filled(embed_id, "embed_id"),
+        "metricId": filled(metric_id, "metric_id"),
+        "isPublished": is_published,
+    }
+    return Request(PUBLISH_METRIC, read_id, body=json_body(body), dashboard=embed_id)
+
+
+def fetch_metric_data(query: MetricQuery) -> Request[MetricData]:
+    """The data that a metric shows to a client."""
+    return Request(
+        FETCH_METRIC_DATA,
+        _read_data,
+        body=json_body(wire(query)),
+        tenant=query.client_id,
+        dashboard=query.embed_id,
+    )
+
+
+def list_scheduled_reports(
+    embed_id: str, *, client_id: str | None = None, page: Page = None, extra: Mapping[str, str] | None = None
+) -> Call[list[ScheduledReport]]:
+    """The scheduled reports of an embed.
+
+    :param client_id: only this client's.
+    :param extra: further fields of the query, such as the filter by user, whose name is not known.
+    :raises ValueError: ``embed_id`` is blank, or ``extra`` repeats a known field.
+    """
+    query = {"embedId": filled(embed_id, "embed_id")} | ({} if client_id is None else {"clientId": client_id})
+    return pages(
+        lambda number: Request(
+            LIST_SCHEDULED_REPORTS,
+            _read_reports,
+            query=_query(query | page_query(number), extra),
+            tenant=client_id,
+            dashboard=embed_id,
+        ),
+        page,
+    )
+
+
+def _query(known: Mapping[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
+    names = {"embedId", "clientId", "isPagination", "pageNumber"}
+    if repeated := sorted(names & set(extra or {})):
+        raise ValueError(f"extra repeats known fields: {', '.join(repeated)}; give them as what they are")
+    return {**known, **(extra or {})}

@@ -1,0 +1,157 @@
+"""The hook of Databrain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_databrain.airflow_compat import Connection
+from airflow_provider_databrain.base.hook import ConnectionExtras, async_method, sync_method
+from airflow_provider_databrain.client.call import Call, ConfigurationError, Token
+from airflow_provider_databrain.client.errors import ApiError
+from airflow_provider_databrain.databrain.api import data_apps, workspaces
+from airflow_provider_databrain.databrain.api import embeds as api
+from airflow_provider_databrain.databrain.hook_data import DataMethods
+from airflow_provider_databrain.databrain.keys import TokenMethods
+
+
+class DatabrainExtras(ConnectionExtras):
+    """The extras of a ``databrain`` connection.
+
+    :param service_token: organization-wide token, for workspaces; the data app's own key is the password.
+    :param workspace_name: workspace for operators that name none.
+    :param data_app_name: the data app that the API key belongs to.
+    :param legacy_paths: use the older ``/api/v2/dataApp/...`` paths where there are such.
+    :param workspace_metrics_path: replaces the path of "fetch workspace metrics", which the vendor's
+        reference does not print.
+    """
+
+    service_token: str | None = None
+    workspace_name: str | None = None
+    data_app_name: str | None = None
+    legacy_paths: bool = False
+    workspace_metrics_path: str | None = None
+
+
+class DatabrainHook(TokenMethods[DatabrainExtras], DataMethods[DatabrainExtras]):
+    """Client of Databrain's API, sync and async.
+
+    The right token is chosen for each call: the data app API key (the connection's password) or the
+    service token (extra ``service_token``).
+
+    :param databrain_conn_id: an Airflow connection of type ``databrain``.
+    :param connect_timeout: seconds, instead of the connection's.
+    :param read_timeout: seconds, instead of the connection's.
+    :param max_retry_seconds: seconds, instead of the connection's.
+    """
+
+    conn_name_attr = "databrain_conn_id"
+    default_conn_name = "databrain_default"
+    conn_type = "databrain"
+    hook_name = "Databrain"
+    extras_model = DatabrainExtras
+    default_url = api.CLOUD_URL
+
+    def __init__(self, databrain_conn_id: str = default_conn_name, **timeouts: float | None) -> None:
+        super().__init__(databrain_conn_id, **timeouts)
+        self.databrain_conn_id = databrain_conn_id
+
+    def tokens(self, connection: Connection, extras: DatabrainExtras) -> Mapping[Token, str | None]:
+        """The API key and the service token."""
+        return {api.API_KEY: connection.password, api.SERVICE_TOKEN: extras.service_token}
+
+    def options(self, extras: DatabrainExtras) -> Mapping[str, Any]:
+        """Which paths the calls take."""
+        path = extras.workspace_metrics_path
+        return {
+            "legacy_paths": extras.legacy_paths,
+            "paths": {api.FETCH_WORKSPACE_METRICS.name: path} if path else {},
+        }
+
+    @property
+    def data_app_name(self) -> str | None:
+        """The connection's data app, None where it names none."""
+        return self.extras.data_app_name
+
+    def workspace(self, name: str | None = None) -> str:
+        """``name``, or else the connection's default workspace.
+
+        :raises ConfigurationError: neither is given.
+        """
+        return self._chosen(name, "workspace_name", "workspace", "Default workspace")
+
+    def data_app(self, name: str | None = None) -> str:
+        """``name``, or else the connection's data app.
+
+        :raises ConfigurationError: neither is given.
+        """
+        return self._chosen(name, "data_app_name", "data app", "Data app")
+
+    def _chosen(self, name: str | None, extra: str, what: str, title: str) -> str:
+        chosen: str | None = name or getattr(self.extras, extra)
+        if not chosen:
+            raise ConfigurationError(
+                f"No {what}: give {extra}, or fill {title!r} (extra {extra!r}) in connection {self.conn_id!r}."
+            )
+        return chosen
+
+    create_dashboard_embed = sync_method(api.create_dashboard_embed)
+    acreate_dashboard_embed = async_method(api.create_dashboard_embed)
+    list_embeds = sync_method(api.list_embeds)
+    alist_embeds = async_method(api.list_embeds)
+    update_embed = sync_method(api.update_embed)
+    aupdate_embed = async_method(api.update_embed)
+    rename_embed = sync_method(api.rename_embed)
+    arename_embed = async_method(api.rename_embed)
+    delete_embed = sync_method(api.delete_embed)
+    adelete_embed = async_method(api.delete_embed)
+    fetch_workspace_metrics = sync_method(api.fetch_workspace_metrics)
+    afetch_workspace_metrics = async_method(api.fetch_workspace_metrics)
+    fetch_workspace_dashboards = sync_method(api.fetch_workspace_dashboards)
+    afetch_workspace_dashboards = async_method(api.fetch_workspace_dashboards)
+    list_workspaces = sync_method(api.list_workspaces)
+    alist_workspaces = async_method(api.list_workspaces)
+    create_workspace = sync_method(workspaces.create_workspace)
+    acreate_workspace = async_method(workspaces.create_workspace)
+    update_workspace = sync_method(workspaces.update_workspace)
+    aupdate_workspace = async_method(workspaces.update_workspace)
+    delete_workspace = sync_method(workspaces.delete_workspace)
+    adelete_workspace = async_method(workspaces.delete_workspace)
+    create_data_app = sync_method(data_apps.create_data_app)
+    acreate_data_app = async_method(data_apps.create_data_app)
+    list_data_apps = sync_method(data_apps.list_data_apps)
+    alist_data_apps = async_method(data_apps.list_data_apps)
+    update_data_app = sync_method(data_apps.update_data_app)
+    aupdate_data_app = async_method(data_apps.update_data_app)
+    delete_data_app = sync_method(data_apps.delete_data_app)
+    adelete_data_app = async_method(data_apps.delete_data_app)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try each token with one small read; says of each whether it works.
+
+        :return: True where every token that the connection holds works and it holds one.
+        """
+        # A hook of its own, because this one may have settings and connections that retry.
+        hook = DatabrainHook(self.conn_id, **{**self._overrides, "max_retry_seconds": 0.0})
+        try:
+            tokens = hook.server.tokens
+        except ConfigurationError as error:
+            return False, str(error)
+        works = bool(tokens)
+        verdicts: list[str] = []
+        probes: tuple[tuple[Token, Call[Any]], ...] = (
+            (api.API_KEY, api.list_embeds(page=1)),
+            (api.SERVICE_TOKEN, api.list_workspaces(page=1)),
+        )
+        for token, probe in probes:
+            if token not in tokens:
+                verdicts.append(f"{token.name}: not given ({token.field})")
+                continue
+            try:
+                hook.run(probe)
+                verdicts.append(f"{token.name}: works")
+            except (ApiError, ConfigurationError) as error:
+                works = False
+                verdicts.append(f"{token.name}: {error}")
+        hook.close()
+        return works, "; ".join(verdicts)

@@ -1,0 +1,1 @@
+"""Databrain's operators, one module for each kind of resource."""

@@ -1,0 +1,226 @@
+"""Operators for single calls of the Databrain API."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_databrain.airflow_compat import Context
+from airflow_provider_databrain.databrain.operators.base import DatabrainOperator, ListOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_databrain.client.call import Received
+    from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed, Page
+
+INTENT_KEY = "databrain_create"
+
+
+class CreateDashboardEmbedOperator(DatabrainOperator):
+    """Create one client's dashboard and its embed; returns the embed id.
+
+    The parameters up to ``extra`` are the API's fields (see ``api.databrain.CreateDashboardEmbed``), all templated.
+
+    :param import_dashboard_data_file: path or object storage URL of a dashboard export to upload; used
+        instead of ``import_dashboard_data``.
+    :param if_exists: ``adopt`` returns the existing embed where the dashboard is proved to belong to
+        ``client_id``; ``fail`` fails. A create of the same task whose answer got lost is no conflict.
+    :param stamp: note the client id in the dashboard's metadata, as the proof that ``adopt`` looks for.
+    """
+
+    template_fields: Sequence[str] = (
+        *DatabrainOperator.template_fields,
+        "dashboard_id",
+        "client_id",
+        "access_settings",
+        "workspace_name",
+        "template_dashboard_id",
+        "metadata",
+        "is_allow_private_metrics_by_default",
+        "name",
+        "embed_description",
+        "is_import_metrics",
+        "import_dashboard_data",
+        "import_dashboard_data_file",
+        "is_rename_dashboard",
+        "metric_import_mode",
+        "schema_pairs",
+        "extra",
+        "if_exists",
+    )
+    template_fields_renderers = {"access_settings": "json", "metadata": "json", "import_dashboard_data": "json"}
+
+    def __init__(
+        self,
+        *,
+        dashboard_id: str,
+        client_id: str,
+        access_settings: Mapping[str, Any],
+        workspace_name: str | None = None,
+        template_dashboard_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        is_allow_private_metrics_by_default: bool | None = None,
+        name: str | None = None,
+        embed_description: str | None = None,
+        is_import_metrics: bool | None = None,
+        import_dashboard_data: Mapping[str, Any] | None = None,
+        import_dashboard_data_file: str | None = None,
+        is_rename_dashboard: bool | None = None,
+        metric_import_mode: str | None = None,
+        schema_pairs: Sequence[Mapping[str, str]] | None = None,
+        extra: Mapping[str, Any] | None = None,
+        if_exists: Literal["adopt", "fail"] = "adopt",
+        stamp: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dashboard_id = dashboard_id
+        self.client_id = client_id
+        self.access_settings = access_settings
+        self.workspace_name = workspace_name
+        self.template_dashboard_id = template_dashboard_id
+        self.metadata = metadata
+        self.is_allow_private_metrics_by_default = is_allow_private_metrics_by_default
+        self.name = name
+        self.embed_description = embed_description
+        self.is_import_metrics = is_import_metrics
+        self.import_dashboard_data = import_dashboard_data
+        self.import_dashboard_data_file = import_dashboard_data_file
+        self.is_rename_dashboard = is_rename_dashboard
+        self.metric_import_mode = metric_import_mode
+        self.schema_pairs = schema_pairs
+        self.extra = extra
+        self.if_exists = if_exists
+        self.stamp = stamp
+
+    def execute(self, context: Context) -> str:
+        """Create or adopt; returns the embed id."""
+        from airflow_provider_databrain.client.call import ConfigurationError
+        from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError
+        from airflow_provider_databrain.databrain.target import DatabrainTarget
+
+        target = DatabrainTarget(
+            workspace_name=self.workspace_name or self.hook.extras.workspace_name,
+            if_exists=self.if_exists,
+            stamp=self.stamp,
+        )
+        wanted = target.desire(self.client_id, self._fields()).wanted
+        file = self._import_file()
+        tried_before = self._note_intent(context, wanted)
+        try:
+            embed_id = self.hook.create_dashboard_embed(wanted, import_dashboard_data_file=file).id
+        except AlreadyExistsError as taken:
+            ours = tried_before or taken.after_ambiguous
+            if not ours:
+                self._forget_intent(context)
+            # All clients' embeds: a conflict is to be told with the name of the other client.
+            embed_id = target.decide(wanted, self.hook.list_embeds(), ours=ours)
+            self.log.info("Dashboard %r exists and belongs to %r", wanted.dashboard_id, wanted.client_id)
+        except (ApiError, ConfigurationError) as error:
+            unclear = isinstance(error, ApiError) and (error.ambiguous or error.after_ambiguous)
+            if not (tried_before or unclear):
+                self._forget_intent(context)
+            raise
+        return embed_id
+
+    def _fields(self) -> dict[str, Any]:
+        from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed
+
+        fields = {field: getattr(self, field) for field in CreateDashboardEmbed.model_fields}
+        return {
+            field: value
+            for field, value in fields.items()
+            if value is not None and (field, value) != ("workspace_name", "")
+        }
+
+    def _import_file(self) -> bytes | None:
+        if self.import_dashboard_data_file is None:
+            return None
+        from airflow.sdk import ObjectStoragePath
+
+        with ObjectStoragePath(self.import_dashboard_data_file).open("rb") as file:
+            content: bytes = file.read()
+        return content
+
+    def _note_intent(self, context: Context, wanted: CreateDashboardEmbed) -> bool:
+        """Note before sending what this task is about to create; True where an earlier try has noted the same.
+
+        The note outlives a killed worker (Airflow 3.3 and later), so that the retry knows its own work.
+        """
+        store = context.get("task_state_store")
+        if store is None:
+            return False
+        intent: dict[str, Any] = {"dashboard_id": wanted.dashboard_id, "client_id": wanted.client_id}
+        if store.get(INTENT_KEY) == intent:
+            return True
+        store.set(INTENT_KEY, intent)
+        return False
+
+    def _forget_intent(self, context: Context) -> None:
+        """Take the note back: the server has certainly created nothing for us."""
+        store = context.get("task_state_store")
+        if store is not None:
+            store.delete(INTENT_KEY)
+
+
+class FetchWorkspaceRowsOperator(ListOperator):
+    """Base of the operators that fetch a workspace's list; returns its rows under the API's own field names.
+
+    Further parameters: see ``RowsOperator``.
+
+    :param workspace_name: the workspace; the connection's default where it is not given (templated).
+    :param page: None for everything in one answer, a number (from 1) for one page of ten, ``"all"`` for
+        everything page by page (templated).
+    """
+
+    template_fields: Sequence[str] = (*ListOperator.template_fields, "workspace_name", "page")
+
+    def __init__(self, *, workspace_name: str | None = None, page: int | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workspace_name = workspace_name
+        self.page = page
+
+    @abstractmethod
+    def fetch_of(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Call the endpoint."""
+
+    def fetch(self) -> Sequence[Received]:
+        """Call the endpoint."""
+        return self.fetch_of(self.hook.workspace(self.workspace_name), _page(self.page))
+
+
+class FetchWorkspaceMetricsOperator(FetchWorkspaceRowsOperator):
+    """Fetch the metrics of a workspace: rows with ``metricId`` and ``name``. Needs the service token.
+
+    Parameters: see ``FetchWorkspaceRowsOperator``.
+    """
+
+    def fetch_of(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Call the endpoint."""
+        return self.hook.fetch_workspace_metrics(workspace_name, page=page)
+
+
+class FetchWorkspaceDashboardsOperator(FetchWorkspaceRowsOperator):
+    """Fetch the dashboards of a workspace: rows with ``externalDashboardId`` and ``name``. Needs the service token.
+
+    Parameters: see ``FetchWorkspaceRowsOperator``.
+    """
+
+    def fetch_of(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Call the endpoint."""
+        return self.hook.fetch_workspace_dashboards(workspace_name, page=page)
+
+
+def _page(value: int | str | None) -> Page:
+    """Read ``page`` after templating, where a number may have become text."""
+    if value in (None, "", "None"):
+        return None
+    if value == "all":
+        return "all"
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"page is {value!r}; it is a number from 1, 'all', or None for everything at once")
+    return number

@@ -1,0 +1,261 @@
+"""What the emulated PostHog makes of a request before it acts, and how it refuses one.
+
+Where its answers are not known, the choice is ours: codes and texts are those that its framework gives by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from starlette.responses import JSONResponse, Response
+
+from airflow_provider_databrain.emulator.posthog.state import COLLABORATORS, EVERYONE, OWNER, Member
+
+Renderer = Literal["json", "sse"]
+MEDIA = {"json": "application/json", "sse": "text/event-stream"}
+NO_KEY_ACCESS = "This action does not support Personal API Key access"
+_FORM, _MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+_TRUE, _FALSE = (True, "true", "True", "1", 1), (False, "false", "False", "0", 0)
+_TYPES = {400: "validation_error", 401: "authentication_error", 403: "authentication_error", 500: "server_error"}
+
+
+class PostHogRefusalError(Exception):
+    """An error answer."""
+
+    def __init__(self, status: int, body: dict[str, Any]) -> None:
+        super().__init__(str(body))
+        self.status = status
+        self.body = body
+
+
+def refusal(status: int, code: str, detail: str, attr: str | None = None) -> PostHogRefusalError:
+    """An error in the usual envelope."""
+    kind = "invalid_request" if code == "parse_error" else _TYPES.get(status, "invalid_request")
+    return PostHogRefusalError(status, {"type": kind, "code": code, "detail": detail, "attr": attr})
+
+
+def invalid(detail: str, attr: str | None = None, code: str = "invalid_input") -> PostHogRefusalError:
+    """400: a field, or the whole, is not as it must be."""
+    return refusal(400, code, detail, attr)
+
+
+def required(attr: str) -> PostHogRefusalError:
+    """400: a field is not there."""
+    return invalid("This field is required.", attr, "required")
+
+
+def forbidden(detail: str) -> PostHogRefusalError:
+    """403, which PostHog calls an authentication error."""
+    return refusal(403, "permission_denied", detail)
+
+
+def not_found(detail: str = "Not found.") -> PostHogRefusalError:
+    """404."""
+    return refusal(404, "not_found", detail)
+
+
+def server_error() -> PostHogRefusalError:
+    """500, with which PostHog also answers mistakes of the client."""
+    return refusal(500, "error", "A server error occurred.")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A personal API key.
+
+    :param scopes: such as ``dashboard:write``, or ``*``; None for an old key that has none and may do everything.
+    :param member: the name of the person whose key it is.
+    :param project: the only project it reaches; None for all.
+    """
+
+    scopes: tuple[str, ...] | None
+    member: str = OWNER
+    project: int | None = None
+
+    def check(self, scope: str | None) -> None:
+        """Refuse what the key may not do.
+
+        :param scope: what the action asks for; None for an action that no scope covers.
+        """
+        if self.scopes is None:
+            return
+        if scope is None:
+            raise forbidden(NO_KEY_ACCESS)
+        enough = {"*", scope, scope.replace(":read", ":write")}
+        if enough.isdisjoint(self.scopes):
+            raise forbidden(f"API key missing required scope '{scope}'")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that may act.
+
+    :param path: ids in the path, as text.
+    :param sent: the body's bytes, or the fields of a form.
+    """
+
+    request: Request
+    member: Member
+    project: int
+    path: Mapping[str, str]
+    sent: bytes | dict[str, Any]
+
+    def key(self, name: str = "key") -> int:
+        """An id in the path. One that is no number is a server error."""
+        try:
+            return int(self.path[name])
+        except ValueError:
+            raise server_error() from None
+
+    def data(self) -> dict[str, Any]:
+        """The fields that were sent."""
+        body = parsed(self.sent) if isinstance(self.sent, bytes) else self.sent
+        if not isinstance(body, dict):
+            raise invalid(f"Invalid data. Expected a dictionary, but got {type(body).__name__}.")
+        return body
+
+
+def parsed(raw: bytes) -> Any:
+    """What a JSON body says; nothing sent is an empty object."""
+    try:
+        return json.loads(raw) if raw else {}
+    except ValueError as error:
+        raise refusal(400, "parse_error", f"JSON parse error - {error}") from None
+
+
+async def sent(request: Request, *, json_only: bool) -> bytes | dict[str, Any]:
+    """A request's body: a form's fields, or bytes that should be JSON."""
+    raw = await request.body()
+    kind = request.headers.get("content-type", MEDIA["json"]).split(";")[0].strip()
+    if not raw or kind == MEDIA["json"]:
+        return raw
+    if json_only or kind not in (_FORM, _MULTIPART):
+        raise refusal(415, "unsupported_media_type", f'Unsupported media type "{kind}" in request.')
+    if kind == _FORM:
+        return dict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True))
+    async with request.form() as form:
+        return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+def negotiated(request: Request, offered: tuple[Renderer, ...]) -> Renderer:
+    """The renderer that an ``Accept`` and ``format`` ask for: the most specific type that is offered decides."""
+    wanted = request.query_params.get("format")
+    if wanted:
+        names: dict[str, Renderer] = {"json": "json", "txt": "sse"}
+        offered = tuple(name for name in offered if names.get(wanted) == name)
+        if not offered:
+            raise not_found()
+    accepted = [part.split(";")[0].strip() for part in request.headers.get("accept", "*/*").split(",")]
+    for stars in (0, 1, 2):
+        ranges = [part for part in accepted if part.count("*") == stars]
+        for renderer in offered:
+            if any(_matches(MEDIA[renderer], part) for part in ranges):
+                return renderer
+    raise refusal(406, "not_acceptable", "Could not satisfy the request Accept header.")
+
+
+def _matches(media: str, wanted: str) -> bool:
+    return wanted in (media, f"{media.split('/')[0]}/*", "*/*")
+
+
+def rendered(body: Any, status: int, renderer: Renderer) -> Response:
+    """An answer. The renderer of event streams spoils what is no stream: of an object it writes the keys only."""
+    if renderer == "json":
+        return JSONResponse(body, status)
+    kind = {"content-type": "text/event-stream; charset=utf-8"}
+    return Response("".join(str(part) for part in body), status, kind)
+
+
+def text(limit: int | None = None, *, null: bool = False) -> Callable[[str, Any], Any]:
+    """A check of a string.
+
+    :param limit: most characters.
+    """
+
+    def check(name: str, value: Any) -> Any:
+        if value is None:
+            return _null(name, null)
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise invalid("Not a valid string.", name)
+        stripped = str(value).strip()
+        if limit is not None and len(stripped) > limit:
+            raise invalid(f"Ensure this field has no more than {limit} characters.", name, "max_length")
+        return stripped
+
+    return check
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Check a boolean; the usual words for one do too."""
+    for answer, words in ((True, _TRUE), (False, _FALSE)):
+        if isinstance(value, bool | str | int) and value in words:
+            return answer
+    raise invalid("Must be a valid boolean.", name)
+
+
+def number(name: str, value: Any) -> Any:
+    """Check an integer or null."""
+    if value is None:
+        return None
+    try:
+        return int(str(value))
+    except ValueError:
+        raise invalid("A valid integer is required.", name) from None
+
+
+def level(name: str, value: Any) -> int:
+    """Check a restriction level."""
+    for choice in (EVERYONE, COLLABORATORS):
+        if str(value) == str(choice):
+            return choice
+    raise invalid(f'"{value}" is not a valid choice.', name, "invalid_choice")
+
+
+def strings(name: str, value: Any) -> list[str]:
+    """Check a list of strings."""
+    if not isinstance(value, list):
+        raise invalid(f'Expected a list of items but got type "{type(value).__name__}".', name, "not_a_list")
+    return [str(item) for item in value]
+
+
+def _null(name: str, allowed: bool) -> None:
+    if not allowed:
+        raise invalid("This field may not be null.", name, "null")
+
+
+def _anything(_name: str, value: Any) -> Any:
+    return value
+
+
+DASHBOARD_FIELDS: dict[str, Callable[[str, Any], Any]] = {
+    "name": text(400, null=True),
+    "description": text(),
+    "pinned": boolean,
+    "deleted": boolean,
+    "tags": strings,
+    "restriction_level": level,
+    "breakdown_colors": _anything,
+    "data_color_theme_id": number,
+    "last_refresh": text(null=True),
+    "last_accessed_at": text(null=True),
+}
+INSIGHT_FIELDS: dict[str, Callable[[str, Any], Any]] = {
+    "name": text(400, null=True),
+    "description": text(400, null=True),
+    "query": _anything,
+    "filters": _anything,
+    "tags": strings,
+    "favorited": boolean,
+    "saved": boolean,
+    "deleted": boolean,
+}
+
+
+def checked(data: Mapping[str, Any], fields: Mapping[str, Callable[[str, Any], Any]]) -> dict[str, Any]:
+    """The known fields of what was sent; others are passed over."""
+    return {name: check(name, data[name]) for name, check in fields.items() if name in data}

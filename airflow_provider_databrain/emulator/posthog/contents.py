@@ -1,0 +1,196 @@
+"""What is on the emulated PostHog's dashboards: insights, texts and the tiles that hold them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_databrain.emulator.posthog.store import Store, now
+
+NEW_INSIGHT: dict[str, Any] = {
+    "name": None,
+    "description": None,
+    "query": None,
+    "filters": {},
+    "tags": [],
+    "favorited": False,
+    "saved": False,
+    "is_sample": False,
+}
+_TILES = """
+SELECT t.id, t.dashboard_id, t.insight_id, t.layouts, t.color,
+    x.id, x.owner, x.last_modified_by, x.last_modified_at, x.body
+FROM posthog_tiles t LEFT JOIN posthog_texts x ON x.id = t.text_id
+"""
+_NOWHERE = 100
+"""Where a tile without layout stands, beyond all that have one."""
+
+
+@dataclass(frozen=True)
+class InsightRow:
+    """An insight.
+
+    :param owner: the member who made it; None for one that a template made.
+    """
+
+    id: int
+    project: int
+    owner: str | None
+    deleted: bool
+    created_at: str
+    updated_at: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TextRow:
+    """The text of a tile, Markdown."""
+
+    id: int
+    owner: str | None
+    last_modified_by: str | None
+    last_modified_at: str
+    body: str
+
+
+@dataclass(frozen=True)
+class TileRow:
+    """A place on a dashboard, with an insight or a text."""
+
+    id: int
+    dashboard_id: int
+    insight_id: int | None
+    text: TextRow | None
+    layouts: dict[str, Any]
+    color: str | None
+
+
+class Contents:
+    """Insights, texts and tiles in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add_insight(self, project: int, owner: str | None, **fields: Any) -> int:
+        """Add an insight; gives its id. ``fields`` are the API's own names."""
+        made = now()
+        return self._store.insert(
+            "INSERT INTO posthog_insights (project, owner, created_at, updated_at, fields) VALUES (?, ?, ?, ?, ?)",
+            project,
+            owner,
+            made,
+            made,
+            json.dumps(NEW_INSIGHT | {"short_id": secrets.token_hex(4)} | fields),
+        )
+
+    def insight(self, key: int) -> InsightRow | None:
+        """An insight, deleted or not."""
+        rows = self._store.rows(
+            "SELECT id, project, owner, deleted, created_at, updated_at, fields FROM posthog_insights WHERE id = ?", key
+        )
+        found = [
+            InsightRow(key, project, owner, bool(deleted), created, updated, json.loads(fields))
+            for key, project, owner, deleted, created, updated, fields in rows
+        ]
+        return found[0] if found else None
+
+    def change_insight(self, row: InsightRow, *, deleted: bool | None = None, **fields: Any) -> None:
+        """Set fields; with ``deleted``, delete it softly or restore it."""
+        self._store.change(
+            "UPDATE posthog_insights SET fields = ?, deleted = coalesce(?, deleted), updated_at = ? WHERE id = ?",
+            json.dumps(row.fields | fields),
+            deleted,
+            now(),
+            row.id,
+        )
+
+    def places(self, insight: int) -> list[tuple[int, int]]:
+        """Where an insight is: pairs of tile and dashboard."""
+        return self._store.rows(
+            "SELECT t.id, t.dashboard_id FROM posthog_tiles t JOIN posthog_dashboards d ON d.id = t.dashboard_id"
+            " WHERE t.insight_id = ? AND NOT t.deleted AND NOT d.deleted ORDER BY t.id",
+            insight,
+        )
+
+    def tiles(self, dashboard: int, size: str = "sm") -> list[TileRow]:
+        """A dashboard's tiles, from top left to bottom right on a screen of this size."""
+        found = self._tiles("t.dashboard_id = ? AND NOT t.deleted", dashboard)
+        return sorted(found, key=lambda tile: _position(tile.layouts.get(size)))
+
+    def tile(self, key: int, dashboard: int) -> TileRow | None:
+        """A dashboard's tile of this id."""
+        found = self._tiles("t.id = ? AND t.dashboard_id = ? AND NOT t.deleted", key, dashboard)
+        return found[0] if found else None
+
+    def add_tile(
+        self,
+        dashboard: int,
+        *,
+        insight: int | None = None,
+        text: int | None = None,
+        layouts: object = None,
+        color: str | None = None,
+    ) -> int:
+        """Put an insight or a text on a dashboard; gives the tile's id."""
+        return self._store.insert(
+            "INSERT INTO posthog_tiles (dashboard_id, insight_id, text_id, layouts, color) VALUES (?, ?, ?, ?, ?)",
+            dashboard,
+            insight,
+            text,
+            json.dumps(layouts if isinstance(layouts, dict) else {}),
+            color,
+        )
+
+    def arrange_tile(self, key: int, *, layouts: dict[str, Any], color: str | None) -> None:
+        """Set where a tile stands and its color."""
+        self._store.change(
+            "UPDATE posthog_tiles SET layouts = ?, color = ? WHERE id = ?", json.dumps(layouts), color, key
+        )
+
+    def remove_tile(self, key: int) -> None:
+        """Take a tile off its dashboard."""
+        self._store.change("UPDATE posthog_tiles SET deleted = 1 WHERE id = ?", key)
+
+    def move_tile(self, key: int, dashboard: int) -> None:
+        """Put a tile on another dashboard."""
+        self._store.change("UPDATE posthog_tiles SET dashboard_id = ? WHERE id = ?", dashboard, key)
+
+    def add_text(self, owner: str | None, body: str) -> int:
+        """Add a text; gives its id."""
+        return self._store.insert(
+            "INSERT INTO posthog_texts (owner, last_modified_at, body) VALUES (?, ?, ?)", owner, now(), body
+        )
+
+    def change_text(self, key: int, member: str, body: str) -> None:
+        """Replace a text."""
+        self._store.change(
+            "UPDATE posthog_texts SET body = ?, last_modified_by = ?, last_modified_at = ? WHERE id = ?",
+            body,
+            member,
+            now(),
+            key,
+        )
+
+    def _tiles(self, where: str, *values: object) -> list[TileRow]:
+        rows = self._store.rows(
+            f"{_TILES} WHERE {where} ORDER BY t.id",
+            *values,
+        )
+        return [
+            TileRow(
+                id=key,
+                dashboard_id=dashboard,
+                insight_id=insight,
+                text=None if text[0] is None else TextRow(*text),
+                layouts=json.loads(layouts),
+                color=color,
+            )
+            for key, dashboard, insight, layouts, color, *text in rows
+        ]
+
+
+def _position(layout: object) -> tuple[float, ...]:
+    places = [layout.get(axis) for axis in "yx"] if isinstance(layout, dict) else [None, None]
+    return tuple(place if isinstance(place, int | float) else _NOWHERE for place in places)

@@ -1,0 +1,252 @@
+"""The emulated PostHog's dashboards and their collaborators."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.posthog.checks import (
+    DASHBOARD_FIELDS,
+    Call,
+    checked,
+    forbidden,
+    invalid,
+    level,
+    not_found,
+    required,
+)
+from airflow_provider_databrain.emulator.posthog.edits import edit_tiles
+from airflow_provider_databrain.emulator.posthog.state import COLLABORATORS, EVERYONE, DashboardRow, PostHogState
+from airflow_provider_databrain.emulator.posthog.store import now
+from airflow_provider_databrain.emulator.posthog.templates import TEMPLATES, fill
+from airflow_provider_databrain.emulator.posthog.views import Views
+
+PAGE_SIZE = 100
+NO_EDIT = "You don't have edit permissions for this dashboard."
+_NO_RESTRICT = (
+    "Only the dashboard owner and project admins have the restriction rights required to change the dashboard's "
+    "restriction level."
+)
+
+
+class Dashboards:
+    """Listing, making, showing, changing, deleting."""
+
+    def __init__(self, state: PostHogState, control: Control, views: Views) -> None:
+        self._state = state
+        self._control = control
+        self._views = views
+
+    def list_page(self, call: Call) -> dict[str, Any]:
+        """One page of a project's dashboards, and where the pages beside it are."""
+        query = call.request.query_params
+        limit, offset = _natural(query.get("limit")) or PAGE_SIZE, _natural(query.get("offset"))
+        tags, mode = query.getlist("tags"), query.get("creation_mode")
+        total = self._state.count_dashboards(call.project, tags=tags, creation_mode=mode)
+        rows = self._state.dashboards(call.project, tags=tags, creation_mode=mode, limit=limit, offset=offset)
+        return {
+            "count": total,
+            "next": _page(call, limit, offset + limit) if offset + limit < total else None,
+            "previous": _page(call, limit, max(0, offset - limit)) if offset > 0 else None,
+            "results": [self._views.basic(row, call.member) for row in rows],
+        }
+
+    def create(self, call: Call) -> dict[str, Any]:
+        """Create a dashboard: empty, from a template or as a copy.
+
+        One whose template or source is not there is refused and stays behind all the same.
+        """
+        data = call.data()
+        fields = self._fields(data)
+        template, source = data.get("use_template"), data.get("use_dashboard")
+        if template and source:
+            raise invalid("`use_dashboard` and `use_template` cannot be used together")
+        mode = "template" if template else "duplicate" if source else "default"
+        deleted = fields.pop("deleted", None)
+        key = self._state.add_dashboard(project=call.project, owner=call.member.name, creation_mode=mode, **fields)
+        if template:
+            self._use_template(call, key, template)
+        elif source:
+            self._copy(call, key, source, deep=bool(data.get("duplicate_tiles")))
+        if deleted:
+            self._state.change_dashboard(key, deleted=True)
+        return self._shown(key, call)
+
+    def retrieve(self, call: Call) -> dict[str, Any]:
+        """Show a dashboard, and note that it was looked at."""
+        row = self.find(call)
+        self._state.change_dashboard(row.id, last_accessed_at=now())
+        return self._shown(row.id, call)
+
+    def update(self, call: Call) -> dict[str, Any]:
+        """Change some fields and tiles; what is not sent stays."""
+        data = call.data()
+        row = self._find_to_change(call, restore=data == {"deleted": False})
+        if not self._views.may_edit(row, call.member):
+            raise forbidden(NO_EDIT)
+        if "restriction_level" in data and not self._views.may_restrict(row, call.member):
+            raise forbidden(_NO_RESTRICT)
+        fields = self._fields(data)
+        edit_tiles(self._state.contents, row.id, call.member.name, data.get("tiles"))
+        if fields.get("deleted") and data.get("delete_insights"):
+            self._delete_insights(row.id)
+        self._state.change_dashboard(row.id, **fields)
+        return self._shown(row.id, call)
+
+    def delete(self, call: Call) -> Response:
+        """Refuse: dashboards are deleted by an update."""
+        return Response(None, 405, {"allow": "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"})
+
+    def find(self, call: Call) -> DashboardRow:
+        """The dashboard of the path; one that is deleted is not there."""
+        return found(self._state, call, "Not found.")
+
+    def _find_to_change(self, call: Call, *, restore: bool) -> DashboardRow:
+        return found(self._state, call, "Not found.", deleted=restore)
+
+    def _fields(self, data: dict[str, Any]) -> dict[str, Any]:
+        fields = checked(data, DASHBOARD_FIELDS)
+        if not self._control.behaviour.tagging:
+            fields.pop("tags", None)
+        for name in ("filters", "variables"):
+            if name in data and not isinstance(data[name], dict):
+                raise invalid(f"{name.title()} must be a dictionary")
+            if name in data:
+                fields[name] = data[name]
+        return fields
+
+    def _use_template(self, call: Call, key: int, name: object) -> None:
+        if name not in TEMPLATES:
+            raise invalid(f"Invalid template provided: {name}", "use_template")
+        description, tiles = TEMPLATES[str(name)]
+        if description:
+            self._state.change_dashboard(key, description=description)
+        fill(self._state.contents, key, tiles, call.project)
+
+    def _copy(self, call: Call, key: int, source: object, *, deep: bool) -> None:
+        rows = self._state.found(int(source)) if isinstance(source, int | str) and str(source).isdecimal() else []
+        if not rows or rows[0].project != call.project or rows[0].deleted:
+            raise invalid("Invalid value provided", "use_dashboard")
+        contents = self._state.contents
+        for tile in contents.tiles(rows[0].id):
+            insight = tile.insight_id
+            text = contents.add_text(tile.text.owner, tile.text.body) if tile.text else None
+            if deep and insight is not None and (original := contents.insight(insight)):
+                fields = {name: value for name, value in original.fields.items() if name != "short_id"}
+                insight = contents.add_insight(call.project, call.member.name, **fields)
+            contents.add_tile(key, insight=insight, text=text, layouts=tile.layouts, color=tile.color)
+
+    def _delete_insights(self, key: int) -> None:
+        contents = self._state.contents
+        for tile in contents.tiles(key):
+            insight = None if tile.insight_id is None else contents.insight(tile.insight_id)
+            if insight and all(dashboard == key for _, dashboard in contents.places(insight.id)):
+                contents.change_insight(insight, deleted=True)
+
+    def _shown(self, key: int, call: Call) -> dict[str, Any]:
+        [row] = self._state.found(key)
+        return self._views.full(row, call.member)
+
+
+class Collaborators:
+    """Who may edit a restricted dashboard."""
+
+    def __init__(self, state: PostHogState, views: Views) -> None:
+        self._state = state
+        self._views = views
+
+    def list_all(self, call: Call) -> list[dict[str, Any]]:
+        """All of them."""
+        row = found(self._state, call, "Dashboard not found.")
+        return [self._shown(row.id, *entry) for entry in self._state.collaborators(row.id)]
+
+    def add(self, call: Call) -> dict[str, Any]:
+        """Let one more edit."""
+        row = editable(self._state, self._views, call, "Dashboard not found.")
+        member = self._candidate(row, call.data())
+        self._state.add_collaborator(row.id, member)
+        return self._shown(row.id, *self._state.collaborators(row.id)[-1])
+
+    def remove(self, call: Call) -> Response:
+        """Let one less edit."""
+        row = editable(self._state, self._views, call, "Dashboard not found.")
+        names = [member.name for member in self._state.members() if member.uuid == call.path["user"]]
+        if not names or not self._state.remove_collaborator(row.id, names[0]):
+            raise not_found()
+        return Response(None, 204)
+
+    def _candidate(self, row: DashboardRow, data: dict[str, Any]) -> str:
+        """The name of the member to be added."""
+        for name in ("level", "user_uuid"):
+            if name not in data:
+                raise required(name)
+        wanted = level("level", data["level"])
+        key = _uuid(data["user_uuid"])
+        if self._views.effective_level(row) == EVERYONE:
+            raise invalid("Cannot add collaborators to a dashboard on the lowest restriction level.")
+        if wanted != COLLABORATORS:
+            raise invalid("Only edit access can be explicitly specified currently.")
+        members = [member for member in self._state.members() if member.uuid == key]
+        if not members:
+            raise invalid("User does not exist.")
+        [member] = members
+        if self._views.may_restrict(row, member):
+            raise invalid("Cannot add collaborators that already have inherent access (the dashboard owner or admins).")
+        if any(name == member.name for _, name, _ in self._state.collaborators(row.id)):
+            raise invalid("User already is a collaborator.")
+        if not member.access:
+            raise invalid("Cannot add collaborators that have no access to the project.")
+        return member.name
+
+    def _shown(self, dashboard: int, key: str, member: str, added_at: str) -> dict[str, Any]:
+        return {
+            "id": key,
+            "dashboard_id": dashboard,
+            "user": self._views.user(member),
+            "level": COLLABORATORS,
+            "added_at": added_at,
+            "updated_at": added_at,
+        }
+
+
+def editable(state: PostHogState, views: Views, call: Call, missing: str) -> DashboardRow:
+    """As ``found``, of what the member may edit."""
+    row = found(state, call, missing)
+    if not views.may_edit(row, call.member):
+        raise forbidden(NO_EDIT)
+    return row
+
+
+def found(state: PostHogState, call: Call, missing: str, *, deleted: bool = False) -> DashboardRow:
+    """The dashboard of the path.
+
+    :param missing: what the refusal says where there is none, or it is another project's.
+    :param deleted: whether it may also be one that is deleted.
+    """
+    rows = state.found(call.key())
+    if not rows or rows[0].project != call.project or (rows[0].deleted and not deleted):
+        raise not_found(missing)
+    return rows[0]
+
+
+def _natural(value: str | None) -> int:
+    return int(value) if value and value.isdecimal() else 0
+
+
+def _uuid(value: object) -> str:
+    try:
+        return str(uuid.UUID(str(value)))
+    except ValueError:
+        raise invalid("Must be a valid UUID.", "user_uuid") from None
+
+
+def _page(call: Call, limit: int, offset: int) -> str:
+    """A page's absolute URL, with whatever else was asked for."""
+    url = call.request.url
+    asked = [pair for pair in call.request.query_params.multi_items() if pair[0] not in ("limit", "offset")]
+    at = [("offset", offset)] if offset else []
+    return f"{url.scheme}://{url.netloc}{url.path}?{urlencode([*asked, ('limit', limit), *at])}"

@@ -1,0 +1,215 @@
+"""The emulated PostHog API: keys, projects and routes.
+
+Written from the vendor's reference and held against answers of a real PostHog of August 2025 with the methods that came
+later (``compare`` does that), apart from the client's models, so that each checks the other. The checks come in the
+order ``Accept``, key, project, scope, what the path names, right to edit, body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.posthog.account import Account
+from airflow_provider_databrain.emulator.posthog.checks import (
+    Call,
+    Key,
+    PostHogRefusalError,
+    Renderer,
+    forbidden,
+    negotiated,
+    not_found,
+    refusal,
+    rendered,
+    sent,
+)
+from airflow_provider_databrain.emulator.posthog.dashboards import Collaborators, Dashboards
+from airflow_provider_databrain.emulator.posthog.sharing import PublicPages, Sharing
+from airflow_provider_databrain.emulator.posthog.state import PROJECT, PostHogState
+from airflow_provider_databrain.emulator.posthog.templates import Templates
+from airflow_provider_databrain.emulator.posthog.tiles import Insights, Tiles
+from airflow_provider_databrain.emulator.posthog.views import Views
+from airflow_provider_databrain.emulator.routes import Routes
+
+READ, WRITE = "dashboard:read", "dashboard:write"
+SHARE_READ, SHARE_WRITE = "sharing_configuration:read", "sharing_configuration:write"
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a method does at a path.
+
+    :param scope: what it asks of a key; None where no scope covers it, so that only keys without scopes may.
+    :param act: gives the answer's JSON, or an answer that is none.
+    :param status: of the JSON.
+    """
+
+    scope: str | None
+    act: Callable[[Call], Any]
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class View:
+    """A path's actions by method.
+
+    :param streams: whether its renderers include the one for event streams.
+    :param json_only: whether it takes no form.
+    """
+
+    actions: Mapping[str, Action]
+    streams: bool = False
+    json_only: bool = False
+
+
+class PostHogApi:
+    """The API's routes over a state, and the public pages.
+
+    :param keys: each accepted key; may change while the server runs.
+    """
+
+    def __init__(self, state: PostHogState, control: Control, keys: Mapping[str, Key]) -> None:
+        self._state = state
+        self._control = control
+        self._keys = keys
+        self._account = Account(state, control)
+        views = Views(state, control)
+        self.router = Routes()
+        self._add("/api/projects", self._projects)
+        self._add("/api/users/@me", self._me)
+        for prefix in ("/api/projects/{project}", "/api/environments/{project}"):
+            for path, view in self._views(views).items():
+                self._add(prefix + path, self._route(view))
+            self._add(prefix + "/{rest:path}", self._nowhere)
+        pages = PublicPages(state, views)
+        for kind in ("shared", "embedded"):
+            self.router.add("GET", f"/{kind}/{{token}}", pages.answer)
+
+    def _views(self, views: Views) -> dict[str, View]:
+        """Each path below a project. Earlier ones go first."""
+        dashboards = Dashboards(self._state, self._control, views)
+        collaborators = Collaborators(self._state, views)
+        sharing = Sharing(self._state, self._control, views)
+        tiles = Tiles(self._state, self._control, views)
+        insights = Insights(self._state, views)
+        template = Action(None, Templates(self._state, views).create)
+        update = Action(WRITE, dashboards.update)
+        one, shared = "/dashboards/{key}", "/dashboards/{key}/sharing"
+        return {
+            "/dashboards": View(
+                {"GET": Action(READ, dashboards.list_page), "POST": Action(WRITE, dashboards.create, 201)}, streams=True
+            ),
+            "/dashboards/create_from_template_json": View({"POST": template}, streams=True, json_only=True),
+            one: View(
+                {
+                    "GET": Action(READ, dashboards.retrieve),
+                    "PATCH": update,
+                    "PUT": update,
+                    "DELETE": Action(WRITE, dashboards.delete),
+                },
+                streams=True,
+            ),
+            f"{one}/move_tile": View({"PATCH": Action(None, tiles.move)}, streams=True),
+            f"{one}/stream_tiles": View({"GET": Action(None, tiles.stream)}, streams=True),
+            f"{one}/collaborators": View(
+                {"GET": Action(READ, collaborators.list_all), "POST": Action(WRITE, collaborators.add, 201)}
+            ),
+            f"{one}/collaborators/{{user}}": View({"DELETE": Action(WRITE, collaborators.remove)}),
+            shared: View({"GET": Action(SHARE_READ, sharing.show), "PATCH": Action(SHARE_WRITE, sharing.change)}),
+            f"{shared}/refresh": View({"POST": Action(SHARE_WRITE, sharing.refresh)}),
+            f"{shared}/passwords": View({"POST": Action(SHARE_WRITE, sharing.add_password, 201)}),
+            f"{shared}/passwords/{{password}}": View({"DELETE": Action(SHARE_WRITE, sharing.remove_password)}),
+            "/insights": View({"POST": Action("insight:write", insights.create, 201)}),
+            "/insights/{key}": View({"PATCH": Action("insight:write", insights.update)}),
+        }
+
+    def _add(self, path: str, answer: Callable[[Request], Any]) -> None:
+        """Add a route that does not care whether the path ends with a slash."""
+        for ending in ("", "/"):
+            self.router.add(METHODS, path + ending, answer)
+
+    def _route(self, view: View) -> Callable[[Request], Any]:
+        async def answer(request: Request) -> Response:
+            renderer: Renderer = "json"
+            try:
+                renderer = negotiated(request, ("json", "sse") if view.streams else ("json",))
+                action = self._action(view, request)
+                call = await self._call(request, action, json_only=view.json_only)
+                found = action.act(call)
+            except PostHogRefusalError as error:
+                return rendered(error.body, error.status, renderer)
+            return found if isinstance(found, Response) else rendered(found, action.status, renderer)
+
+        return answer
+
+    def _action(self, view: View, request: Request) -> Action:
+        actions = view.actions
+        if request.url.path.rstrip("/").endswith("/move_tile") and self._control.behaviour.new_move_tile:
+            moved = Action(WRITE, actions["PATCH"].act)
+            actions = {"PATCH": moved, "POST": moved}
+        return actions.get(request.method) or Action(None, _not_allowed)
+
+    async def _call(self, request: Request, action: Action, *, json_only: bool) -> Call:
+        """Let a request in, or not."""
+        key = self._key(request)
+        project = self._project(request.path_params["project"], key)
+        key.check(action.scope)
+        body = await sent(request, json_only=json_only)
+        return Call(request, self._state.member(key.member), project, request.path_params, body)
+
+    def _key(self, request: Request) -> Key:
+        """The key of a request. One may stand in the query too, where it reaches logs."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        where = "Authorization header"
+        if scheme != "Bearer":
+            token, where = request.query_params.get("personal_api_key", ""), "query string"
+        if not token:
+            raise refusal(401, "not_authenticated", "Authentication credentials were not provided.")
+        if token not in self._keys:
+            raise refusal(401, "authentication_failed", f"Personal API key found in request {where} is invalid.")
+        return self._keys[token]
+
+    def _project(self, named: str, key: Key) -> int:
+        if named == "@current":
+            return PROJECT if key.project is None else key.project
+        if named not in {str(project) for project, _ in self._state.projects()}:
+            raise not_found("Project not found.")
+        if key.project not in (None, int(named)):
+            raise forbidden(f"API key does not have access to the requested project: ID {named}.")
+        return int(named)
+
+    async def _projects(self, request: Request) -> Response:
+        return self._outside(request, "project:read", self._account.projects)
+
+    async def _me(self, request: Request) -> Response:
+        return self._outside(request, "user:read", self._account.me)
+
+    def _outside(self, request: Request, scope: str, answer: Callable[[Key], Any]) -> Response:
+        """Answer a call that belongs to no project."""
+        try:
+            negotiated(request, ("json",))
+            key = self._key(request)
+            key.check(scope if request.method == "GET" else None)
+            if request.method != "GET":
+                raise _no_method(request.method)
+            return rendered(answer(key), 200, "json")
+        except PostHogRefusalError as error:
+            return rendered(error.body, error.status, "json")
+
+    async def _nowhere(self, request: Request) -> Response:
+        missing = not_found("Endpoint not found.")
+        return rendered(missing.body, missing.status, "json")
+
+
+def _not_allowed(call: Call) -> Response:
+    raise _no_method(call.request.method)
+
+
+def _no_method(method: str) -> PostHogRefusalError:
+    return refusal(405, "method_not_allowed", f'Method "{method}" not allowed.')

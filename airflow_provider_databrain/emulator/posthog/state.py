@@ -1,0 +1,242 @@
+"""What the emulated PostHog knows, in an SQLite file that may be another API's too."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_databrain.emulator.posthog.contents import Contents
+from airflow_provider_databrain.emulator.posthog.shares import Shares
+from airflow_provider_databrain.emulator.posthog.store import Store, now
+
+PROJECT = 1
+"""The project that is always there, and that ``@current`` names for a key without limits."""
+OWNER = "owner"
+"""The member who owns the organization."""
+MEMBER = "member"
+"""A member without rights beyond the project's."""
+EVERYONE, COLLABORATORS = 21, 37
+"""Who may edit a dashboard (its restriction level); also: may view, may edit (a person's privilege level)."""
+NEW_DASHBOARD: dict[str, Any] = {
+    "name": None,
+    "description": "",
+    "pinned": False,
+    "tags": [],
+    "creation_mode": "default",
+    "restriction_level": EVERYONE,
+    "filters": {},
+    "variables": {},
+    "breakdown_colors": [],
+    "data_color_theme_id": None,
+    "last_refresh": None,
+    "last_accessed_at": None,
+}
+_DASHBOARDS = """
+SELECT d.id, d.project, d.owner, d.deleted, d.created_at, d.fields, EXISTS (
+    SELECT 1 FROM posthog_shares s WHERE s.dashboard_id = d.id AND s.enabled
+    AND (s.expires_at IS NULL OR s.expires_at > ?))
+FROM posthog_dashboards d
+"""
+_IN_ORDER = """
+ORDER BY json_extract(d.fields, '$.pinned') DESC, json_extract(d.fields, '$.name') IS NULL,
+    json_extract(d.fields, '$.name') COLLATE NOCASE, d.id
+"""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A person in the organization.
+
+    :param admin: owns or administers it.
+    :param access: may see the project.
+    """
+
+    id: int
+    name: str
+    uuid: str
+    admin: bool
+    access: bool
+
+    @property
+    def email(self) -> str:
+        """An address that reaches nobody."""
+        return f"{self.name}@example.com"
+
+
+@dataclass(frozen=True)
+class DashboardRow:
+    """A dashboard.
+
+    :param owner: the member who made it; None for one that came with the project.
+    :param shared: whether a public link to it works.
+    """
+
+    id: int
+    project: int
+    owner: str | None
+    deleted: bool
+    created_at: str
+    fields: dict[str, Any]
+    shared: bool
+
+
+class PostHogState:
+    """The data of one emulated organization.
+
+    :param path: an SQLite file, made where it is not there; ``:memory:`` for none.
+    """
+
+    def __init__(self, path: str = ":memory:") -> None:
+        self._store = Store(path)
+        self.shares = Shares(self._store)
+        self.contents = Contents(self._store)
+        self.add_project(PROJECT, "Default project")
+        self.add_member(OWNER, admin=True)
+        self.add_member(MEMBER)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def clear(self) -> None:
+        """Forget all dashboards and what is on them; projects and members stay."""
+        for table in ("dashboards", "insights", "texts", "tiles", "collaborators", "shares", "passwords"):
+            self._store.change(f"DELETE FROM posthog_{table}")  # noqa: S608
+
+    def add_project(self, project: int, name: str) -> None:
+        """Add a project; one that is there stays as it is."""
+        self._store.insert("INSERT OR IGNORE INTO posthog_projects VALUES (?, ?)", project, name)
+
+    def projects(self) -> list[tuple[int, str]]:
+        """Pairs of id and name."""
+        return self._store.rows("SELECT id, name FROM posthog_projects ORDER BY id")
+
+    def add_member(self, name: str, *, admin: bool = False, access: bool = True) -> Member:
+        """Add a person; one of that name stays as they are."""
+        self._store.insert(
+            "INSERT OR IGNORE INTO posthog_members (name, uuid, admin, access) VALUES (?, ?, ?, ?)",
+            name,
+            str(uuid.uuid4()),
+            admin,
+            access,
+        )
+        return self.member(name)
+
+    def member(self, name: str) -> Member:
+        """The person of a name."""
+        [found] = self.members(name)
+        return found
+
+    def members(self, name: str | None = None) -> list[Member]:
+        """All persons, or those of a name."""
+        rows = self._store.rows(
+            "SELECT id, name, uuid, admin, access FROM posthog_members WHERE name = coalesce(?, name) ORDER BY id", name
+        )
+        return [Member(key, name, uid, bool(admin), bool(access)) for key, name, uid, admin, access in rows]
+
+    def add_dashboard(self, *, project: int = PROJECT, owner: str | None = OWNER, **fields: Any) -> int:
+        """Add a dashboard; gives its id. ``fields`` are the API's own names."""
+        return self._store.insert(
+            "INSERT INTO posthog_dashboards (project, owner, created_at, fields) VALUES (?, ?, ?, ?)",
+            project,
+            owner,
+            now(),
+            json.dumps(NEW_DASHBOARD | fields),
+        )
+
+    def found(self, key: int) -> list[DashboardRow]:
+        """The dashboard of an id, deleted or not; empty where there is none."""
+        return self._dashboards("d.id = ?", key)
+
+    def dashboards(
+        self,
+        project: int = PROJECT,
+        *,
+        tags: Iterable[str] = (),
+        creation_mode: str | None = None,
+        limit: int = -1,
+        offset: int = 0,
+    ) -> list[DashboardRow]:
+        """A project's dashboards that are not deleted: pinned ones first, then by name.
+
+        :param tags: only those that have one of these.
+        """
+        where, values = _listed(project, tags, creation_mode)
+        return self._dashboards(where, *values, limit, offset, tail=" LIMIT ? OFFSET ?")
+
+    def newest(self, limit: int) -> list[DashboardRow]:
+        """The dashboards of all projects that are not deleted, newest first."""
+        rows = self._store.rows("SELECT id FROM posthog_dashboards WHERE NOT deleted ORDER BY id DESC LIMIT ?", limit)
+        return [row for (key,) in rows for row in self.found(key)]
+
+    def count_dashboards(
+        self, project: int | None = PROJECT, *, tags: Iterable[str] = (), creation_mode: str | None = None
+    ) -> int:
+        """How many a list without limit would hold; of all projects where none is named."""
+        where, values = _listed(project, tags, creation_mode)
+        [(count,)] = self._store.rows(f"SELECT count(*) FROM posthog_dashboards d WHERE {where}", *values)  # noqa: S608
+        return int(count)
+
+    def change_dashboard(self, key: int, *, deleted: bool | None = None, **fields: Any) -> None:
+        """Set fields; with ``deleted``, delete it softly or restore it."""
+        [row] = self.found(key)
+        self._store.change(
+            "UPDATE posthog_dashboards SET fields = ?, deleted = coalesce(?, deleted) WHERE id = ?",
+            json.dumps(row.fields | fields),
+            deleted,
+            key,
+        )
+
+    def remove_dashboard(self, key: int) -> None:
+        """Take a dashboard away for good."""
+        self._store.change("DELETE FROM posthog_dashboards WHERE id = ?", key)
+
+    def collaborators(self, dashboard: int) -> list[tuple[str, str, str]]:
+        """Each one's id, member and time of arrival."""
+        return self._store.rows(
+            "SELECT id, member, added_at FROM posthog_collaborators WHERE dashboard_id = ? ORDER BY rowid", dashboard
+        )
+
+    def add_collaborator(self, dashboard: int, member: str) -> None:
+        """Let a member edit a restricted dashboard."""
+        self._store.insert(
+            "INSERT INTO posthog_collaborators VALUES (?, ?, ?, ?)", str(uuid.uuid4()), dashboard, member, now()
+        )
+
+    def remove_collaborator(self, dashboard: int, member: str) -> bool:
+        """Take that right away; False where there was none."""
+        return bool(
+            self._store.change(
+                "DELETE FROM posthog_collaborators WHERE dashboard_id = ? AND member = ?", dashboard, member
+            )
+        )
+
+    def _dashboards(self, where: str, *values: object, tail: str = "") -> list[DashboardRow]:
+        rows = self._store.rows(
+            f"{_DASHBOARDS} WHERE {where} {_IN_ORDER}{tail}",
+            time.time(),
+            *values,
+        )
+        return [
+            DashboardRow(key, project, owner, bool(deleted), created, json.loads(fields), bool(shared))
+            for key, project, owner, deleted, created, fields, shared in rows
+        ]
+
+
+def _listed(project: int | None, tags: Iterable[str], creation_mode: str | None) -> tuple[str, list[object]]:
+    """Condition of a list, and its values."""
+    where = "d.project = coalesce(?, d.project) AND NOT d.deleted"
+    values: list[object] = [project]
+    wanted = list(tags)
+    if wanted:
+        marks = ", ".join("?" for _ in wanted)
+        where += f" AND EXISTS (SELECT 1 FROM json_each(d.fields, '$.tags') t WHERE t.value IN ({marks}))"  # noqa: S608
+        values += wanted
+    if creation_mode is not None:
+        where += " AND json_extract(d.fields, '$.creation_mode') = ?"
+        values.append(creation_mode)
+    return where, values

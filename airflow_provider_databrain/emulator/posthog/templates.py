@@ -1,0 +1,114 @@
+"""Dashboards from templates: those that the emulated PostHog has, and those that a request brings along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+
+from airflow_provider_databrain.emulator.posthog.checks import Call, invalid, parsed, server_error
+from airflow_provider_databrain.emulator.posthog.contents import Contents
+from airflow_provider_databrain.emulator.posthog.state import PROJECT, PostHogState
+from airflow_provider_databrain.emulator.posthog.views import Views
+
+_VARIABLE = {
+    "type": "object",
+    "required": ["id", "name", "type", "default", "description", "required"],
+    "properties": {"type": {"enum": ["event"]}},
+}
+SCHEMA = {
+    "type": "object",
+    "required": ["template_name", "dashboard_description", "dashboard_filters", "tiles"],
+    "properties": {
+        "id": {"type": "string"},
+        "team_id": {"type": ["integer", "null"]},
+        "created_at": {"type": "string"},
+        "image_url": {"type": ["string", "null"]},
+        "template_name": {"type": "string"},
+        "dashboard_description": {"type": "string"},
+        "dashboard_filters": {"type": "object"},
+        "tiles": {
+            "description": "The tiles of the dashboard template",
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "object"},
+        },
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "variables": {"anyOf": [{"type": "array", "items": _VARIABLE}, {"type": "null"}]},
+    },
+}
+"""What a template that is sent must be. The refusal repeats the failing part, so that the wording counts."""
+
+
+def _insight(name: str, kind: str, x: int, y: int) -> dict[str, Any]:
+    source = {"kind": kind, "series": [{"kind": "EventsNode", "event": "$pageview"}]}
+    return {
+        "type": "INSIGHT",
+        "name": name,
+        "description": f"{name} of your app",
+        "query": {"kind": "InsightVizNode", "source": source},
+        "layouts": {"sm": {"x": x, "y": y, "w": 6, "h": 5}, "xs": {"x": 0, "y": 2 * y + 5 * (x > 0), "w": 1, "h": 5}},
+        "color": "blue",
+    }
+
+
+_PRODUCT = [
+    _insight("Daily users", "TrendsQuery", 0, 0),
+    _insight("Weekly users", "TrendsQuery", 6, 0),
+    _insight("Growth", "LifecycleQuery", 0, 5),
+    _insight("Retention", "RetentionQuery", 6, 5),
+    _insight("Referrers", "TrendsQuery", 0, 10),
+    _insight("Funnel", "FunnelsQuery", 6, 10),
+]
+TEMPLATES: dict[str, tuple[str, list[dict[str, Any]]]] = {
+    "DEFAULT_APP": ("", _PRODUCT),
+    "WEBSITE_TRAFFIC": ("", _PRODUCT[:2]),
+    "Product analytics": ("An overview of your product.", _PRODUCT),
+    "Flagged Feature Usage": ("How a feature flag is used.", _PRODUCT[:1]),
+}
+"""Description and tiles of each template, by the name that ``use_template`` takes."""
+
+
+def fill(contents: Contents, dashboard: int, tiles: Iterable[dict[str, Any]], project: int = PROJECT) -> None:
+    """Put a template's tiles on a dashboard; those of an unknown type are left out, as the real server does."""
+    for tile in tiles:
+        place: dict[str, Any] = {"layouts": tile.get("layouts"), "color": tile.get("color")}
+        if tile.get("type") == "TEXT":
+            contents.add_tile(dashboard, text=contents.add_text(None, str(tile.get("body", ""))), **place)
+        elif tile.get("type") == "INSIGHT":
+            named = {name: tile.get(name) for name in ("name", "description", "query")}
+            key = contents.add_insight(project, None, is_sample=True, **named)
+            contents.add_tile(dashboard, insight=key, **place)
+
+
+class Templates:
+    """Dashboards from a template in the request's body."""
+
+    def __init__(self, state: PostHogState, views: Views) -> None:
+        self._state = state
+        self._views = views
+
+    def create(self, call: Call) -> dict[str, Any]:
+        """Create a dashboard, for any key without scopes."""
+        body = parsed(call.sent) if isinstance(call.sent, bytes) else call.sent
+        if not isinstance(body, dict) or "template" not in body:
+            raise server_error()
+        template = body["template"]
+        try:
+            jsonschema.validate(template, SCHEMA)
+        except jsonschema.ValidationError as error:
+            raise invalid(str(error)) from None
+        if not set(template) <= set(SCHEMA["properties"]):
+            raise server_error()
+        key = self._state.add_dashboard(
+            project=call.project,
+            owner=call.member.name,
+            name=template["template_name"],
+            description=template["dashboard_description"],
+            filters=template["dashboard_filters"],
+            tags=template.get("tags", []),
+        )
+        fill(self._state.contents, key, template["tiles"], call.project)
+        [row] = self._state.found(key)
+        return self._views.full(row, call.member)

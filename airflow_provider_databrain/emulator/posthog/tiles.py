@@ -1,0 +1,181 @@
+"""The emulated PostHog's tiles: moving them, streaming them, and the insights on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+
+from airflow_provider_databrain.emulator.faults import STREAM_FAULT, Control
+from airflow_provider_databrain.emulator.posthog.checks import (
+    INSIGHT_FIELDS,
+    Call,
+    checked,
+    forbidden,
+    invalid,
+    not_found,
+    number,
+    required,
+    server_error,
+)
+from airflow_provider_databrain.emulator.posthog.contents import InsightRow, TileRow
+from airflow_provider_databrain.emulator.posthog.dashboards import NO_EDIT, editable, found
+from airflow_provider_databrain.emulator.posthog.state import DashboardRow, PostHogState
+from airflow_provider_databrain.emulator.posthog.store import now
+from airflow_provider_databrain.emulator.posthog.views import Views
+
+FIRST_TILES = 2
+"""Tiles that a stream's first event holds."""
+
+
+class Tiles:
+    """Moving and streaming."""
+
+    def __init__(self, state: PostHogState, control: Control, views: Views) -> None:
+        self._state = state
+        self._control = control
+        self._views = views
+
+    def move(self, call: Call) -> dict[str, Any]:
+        """Move a tile to another dashboard; shows the one it was on."""
+        row = editable(self._state, self._views, call, "Not found.")
+        key, target = (_named if self._control.behaviour.new_move_tile else _assumed)(call.data())
+        tile = self._state.contents.tile(key, row.id)
+        rows = self._state.found(target)
+        if tile is None or not rows or rows[0].project != call.project or rows[0].deleted:
+            raise not_found()
+        if not self._views.may_edit(rows[0], call.member):
+            raise forbidden(NO_EDIT)
+        if self._doubles(tile, target):
+            raise server_error()
+        self._state.contents.move_tile(tile.id, target)
+        return self._views.full(row, call.member)
+
+    def stream(self, call: Call) -> Response:
+        """Stream a dashboard's tiles as server-sent events."""
+        row = found(self._state, call, "Not found.")
+        self._state.change_dashboard(row.id, last_accessed_at=now())
+        query = call.request.query_params
+        size = "xs" if "xs" in (query.get("layoutSize"), query.get("layout_size")) else "sm"
+        [row] = self._state.found(row.id)
+        events = self._events(row, call, size)
+        fault = call.request.scope.get(STREAM_FAULT)
+        # Named outright, because Starlette would add a charset.
+        return StreamingResponse(_frames(_spoiled(events, fault)), headers={"content-type": "text/event-stream"})
+
+    def _events(self, row: DashboardRow, call: Call, size: str) -> list[dict[str, Any]]:
+        first = self._views.full(row, call.member, size, FIRST_TILES)
+        rest = self._views.tiles(row, call.member, size)[FIRST_TILES:]
+        return [
+            {"type": "metadata", "dashboard": first},
+            *({"type": "tile", "order": tile["order"], "tile": tile} for tile in rest),
+            {"type": "complete"},
+        ]
+
+    def _doubles(self, tile: TileRow, dashboard: int) -> bool:
+        """Whether the tile's insight is on that dashboard already."""
+        if tile.insight_id is None:
+            return False
+        return any(place == dashboard for _, place in self._state.contents.places(tile.insight_id))
+
+
+class Insights:
+    """Making insights and saying which dashboards they are on."""
+
+    def __init__(self, state: PostHogState, views: Views) -> None:
+        self._state = state
+        self._views = views
+
+    def create(self, call: Call) -> dict[str, Any]:
+        """Create an insight, on dashboards where some are named."""
+        data = call.data()
+        fields = checked(data, INSIGHT_FIELDS)
+        fields.pop("deleted", None)
+        targets = self._targets(call, data.get("dashboards", []))
+        key = self._state.contents.add_insight(call.project, call.member.name, **fields)
+        self._place(key, targets)
+        return self._shown(key, call)
+
+    def update(self, call: Call) -> dict[str, Any]:
+        """Change some fields; ``dashboards`` replaces the whole set."""
+        row = self._state.contents.insight(call.key())
+        data = call.data()
+        if row is None or row.project != call.project or (row.deleted and data != {"deleted": False}):
+            raise not_found()
+        fields = checked(data, INSIGHT_FIELDS)
+        if "dashboards" in data:
+            self._place(row.id, self._targets(call, data["dashboards"]))
+        self._state.contents.change_insight(row, **fields)
+        return self._shown(row.id, call)
+
+    def _targets(self, call: Call, wanted: object) -> list[int]:
+        """The dashboards that were named, all of which must be there and the member's to edit."""
+        if not isinstance(wanted, list):
+            raise invalid(
+                f'Expected a list of items but got type "{type(wanted).__name__}".', "dashboards", "not_a_list"
+            )
+        targets = []
+        for item in wanted:
+            rows = self._state.found(item) if isinstance(item, int) else []
+            if not rows or rows[0].project != call.project or rows[0].deleted:
+                raise invalid(f'Invalid pk "{item}" - object does not exist.', "dashboards", "does_not_exist")
+            if not self._views.may_edit(rows[0], call.member):
+                raise forbidden(f"You don't have permission to add insights to dashboard: {item}")
+            targets.append(rows[0].id)
+        return targets
+
+    def _place(self, insight: int, targets: list[int]) -> None:
+        contents = self._state.contents
+        places = {dashboard: tile for tile, dashboard in contents.places(insight)}
+        for dashboard, tile in places.items():
+            if dashboard not in targets:
+                contents.remove_tile(tile)
+        for dashboard in dict.fromkeys(targets):
+            if dashboard not in places:
+                contents.add_tile(dashboard, insight=insight)
+
+    def _shown(self, key: int, call: Call) -> dict[str, Any]:
+        row = self._state.contents.insight(key)
+        if not isinstance(row, InsightRow):
+            raise not_found()
+        return self._views.insight(row, call.member)
+
+
+def _assumed(data: dict[str, Any]) -> tuple[int, int]:
+    """Tile and target, of which the method of 2025 takes for granted that they are there."""
+    try:
+        return int(data["tile"]["id"]), int(data["toDashboard"])
+    except (KeyError, TypeError, ValueError):
+        raise server_error() from None
+
+
+def _named(data: dict[str, Any]) -> tuple[int, int]:
+    """Tile and target, as the newest method checks them."""
+    for name in ("tile", "to_dashboard"):
+        if name not in data:
+            raise required(name)
+    if not isinstance(data["tile"], dict) or "id" not in data["tile"]:
+        raise required("tile__id")
+    tile, target = number("tile__id", data["tile"]["id"]), number("to_dashboard", data["to_dashboard"])
+    if tile is None or target is None:
+        raise invalid("This field may not be null.", "tile__id" if tile is None else "to_dashboard", "null")
+    return int(tile), int(target)
+
+
+def _spoiled(events: list[dict[str, Any]], fault: str | None) -> list[dict[str, Any]]:
+    """A stream's events after a fault: ended too soon, with one tile's error, or with an error at the end."""
+    if fault == "stream_cut":
+        return events[:1]
+    if fault == "stream_error":
+        return [*events[:-1], {"type": "error", "error": "A server error occurred."}]
+    if fault == "stream_tile_error" and len(events) > FIRST_TILES:
+        failed = {"type": "error", "tile_id": events[1]["tile"]["id"], "error": "The tile could not be calculated."}
+        return [events[0], failed, *events[2:]]
+    return events
+
+
+async def _frames(events: list[dict[str, Any]]) -> AsyncIterator[str]:
+    for event in events:
+        yield f"data: {json.dumps(event, separators=(',', ':'))}\n\n"

@@ -1,0 +1,202 @@
+"""How the emulated PostHog shows dashboards, tiles and insights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.posthog.contents import InsightRow, TextRow, TileRow
+from airflow_provider_databrain.emulator.posthog.state import (
+    COLLABORATORS,
+    EVERYONE,
+    DashboardRow,
+    Member,
+    PostHogState,
+)
+
+_UNKNOWN_YET = (
+    "last_refresh",
+    "cache_target_age",
+    "next_allowed_client_refresh",
+    "result",
+    "hasMore",
+    "columns",
+    "timezone",
+    "query_status",
+    "hogql",
+    "types",
+    "derived_name",
+    "order",
+)
+"""What an insight has no value for: nothing here calculates one."""
+
+
+class Views:
+    """Rows as the API answers them. A viewer is a member, or None for whoever has a public link."""
+
+    def __init__(self, state: PostHogState, control: Control) -> None:
+        self._state = state
+        self._control = control
+
+    def may_edit(self, row: DashboardRow, member: Member) -> bool:
+        """Whether a member may edit a dashboard."""
+        return (
+            self.effective_level(row) == EVERYONE
+            or self.may_restrict(row, member)
+            or any(name == member.name for _, name, _ in self._state.collaborators(row.id))
+        )
+
+    def may_restrict(self, row: DashboardRow, member: Member) -> bool:
+        """Whether a member may say who edits a dashboard, and so edit it without being a collaborator."""
+        return member.admin or member.name == row.owner
+
+    def effective_level(self, row: DashboardRow) -> int:
+        """A dashboard's restriction level, as far as the organization has the feature."""
+        return int(row.fields["restriction_level"]) if self._control.behaviour.advanced_permissions else EVERYONE
+
+    def user(self, name: str | None) -> dict[str, Any] | None:
+        """A member in short."""
+        if name is None:
+            return None
+        member = self._state.member(name)
+        return {
+            "id": member.id,
+            "uuid": member.uuid,
+            "distinct_id": member.uuid.replace("-", ""),
+            "first_name": member.name.title(),
+            "last_name": "",
+            "email": member.email,
+            "is_email_verified": True,
+            "hedgehog_config": None,
+            "role_at_organization": None,
+        }
+
+    def basic(self, row: DashboardRow, viewer: Member | None) -> dict[str, Any]:
+        """A dashboard as lists have it."""
+        fields = row.fields
+        named = ("name", "description", "pinned", "creation_mode", "last_accessed_at", "last_refresh")
+        return {
+            "id": row.id,
+            **{name: fields[name] for name in named},
+            "created_at": row.created_at,
+            "created_by": self.user(row.owner),
+            "last_viewed_at": None,
+            "is_shared": row.shared,
+            "deleted": row.deleted,
+            "restriction_level": fields["restriction_level"],
+            "access_control_version": "v1" if fields["restriction_level"] > EVERYONE else "v2",
+            "team_id": row.project,
+            "tags": fields["tags"] if viewer else [],
+            **self._access(row, viewer),
+        }
+
+    def full(
+        self, row: DashboardRow, viewer: Member | None, size: str = "sm", most_tiles: int | None = None
+    ) -> dict[str, Any]:
+        """A dashboard with its tiles.
+
+        :param size: the screen, ``sm`` or ``xs``, whose layout orders the tiles.
+        :param most_tiles: only so many.
+        """
+        fields = row.fields
+        return {
+            **self.basic(row, viewer),
+            "filters": fields["filters"],
+            "variables": fields["variables"],
+            "persisted_filters": fields["filters"] or None,
+            "persisted_variables": fields["variables"] or None,
+            "breakdown_colors": fields["breakdown_colors"],
+            "data_color_theme_id": fields["data_color_theme_id"],
+            "tiles": self.tiles(row, viewer, size)[:most_tiles],
+        }
+
+    def tiles(self, row: DashboardRow, viewer: Member | None, size: str = "sm") -> list[dict[str, Any]]:
+        """A dashboard's tiles in order; one that is deleted shows none."""
+        if row.deleted:
+            return []
+        rows = self._state.contents.tiles(row.id, size)
+        return [self._tile(row, tile, order, viewer) for order, tile in enumerate(rows)]
+
+    def insight(self, row: InsightRow, viewer: Member | None, on: DashboardRow | None = None) -> dict[str, Any]:
+        """An insight.
+
+        :param on: the dashboard that it is shown on.
+        """
+        places = self._state.contents.places(row.id)
+        filters_hash = "cache_" + hashlib.sha256(json.dumps(row.fields["query"]).encode()).hexdigest()[:32]
+        level = {"effective_restriction_level": EVERYONE, "effective_privilege_level": COLLABORATORS}
+        shown = {
+            **dict.fromkeys(_UNKNOWN_YET),
+            **row.fields,
+            "id": row.id,
+            "deleted": row.deleted,
+            "dashboards": [dashboard for _, dashboard in places],
+            "dashboard_tiles": [{"id": tile, "dashboard_id": dashboard, "deleted": None} for tile, dashboard in places],
+            "created_at": row.created_at,
+            "created_by": self.user(row.owner),
+            "updated_at": row.updated_at,
+            "last_modified_at": row.updated_at,
+            "last_modified_by": self.user(row.owner),
+            **(self._access(on, viewer) if on else level | {"user_access_level": "manager"}),
+            "is_cached": False,
+            "filters_hash": filters_hash,
+        }
+        # Whoever has only the public link cannot ask for a calculation; the page starts one.
+        return shown if viewer or on is None else shown | {"query_status": _asked(row, on, filters_hash)}
+
+    def _access(self, row: DashboardRow, viewer: Member | None) -> dict[str, Any]:
+        if viewer is None:
+            return {
+                "effective_restriction_level": COLLABORATORS,
+                "effective_privilege_level": EVERYONE,
+                "user_access_level": None,
+            }
+        return {
+            "effective_restriction_level": self.effective_level(row),
+            "effective_privilege_level": COLLABORATORS if self.may_edit(row, viewer) else EVERYONE,
+            "user_access_level": "manager" if self.may_restrict(row, viewer) else "editor",
+        }
+
+    def _tile(self, dashboard: DashboardRow, tile: TileRow, order: int, viewer: Member | None) -> dict[str, Any]:
+        insight = None if tile.insight_id is None else self._state.contents.insight(tile.insight_id)
+        return {
+            "id": tile.id,
+            "insight": insight and self.insight(insight, viewer, dashboard),
+            "text": tile.text and self._text(tile.text, dashboard.project),
+            "layouts": tile.layouts,
+            "color": tile.color,
+            "order": order,
+            "last_refresh": None,
+            "is_cached": False,
+        }
+
+    def _text(self, text: TextRow, project: int) -> dict[str, Any]:
+        return {
+            "id": text.id,
+            "created_by": self.user(text.owner),
+            "last_modified_by": self.user(text.last_modified_by),
+            "body": text.body,
+            "last_modified_at": text.last_modified_at,
+            "team": project,
+        }
+
+
+def _asked(insight: InsightRow, dashboard: DashboardRow, key: str) -> dict[str, Any]:
+    """A calculation that was asked for and has not begun."""
+    started = datetime.now(UTC)
+    unknown = ("end_time", "error_message", "labels", "pickup_time", "query_progress", "results", "task_id")
+    return {
+        **dict.fromkeys(unknown),
+        "id": key,
+        "team_id": insight.project,
+        "insight_id": insight.id,
+        "dashboard_id": dashboard.id,
+        "query_async": True,
+        "complete": False,
+        "error": False,
+        "start_time": started.isoformat(),
+        "expiration_time": (started + timedelta(minutes=20)).isoformat(),
+    }

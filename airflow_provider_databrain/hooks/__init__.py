@@ -1,1 +1,0 @@
-"""An Airflow connection becomes a client."""

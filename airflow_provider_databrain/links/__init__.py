@@ -1,1 +1,0 @@
-"""Links from a task in the UI to what it made."""

@@ -1,1 +1,0 @@
-"""Operators: thin. Arguments in, hook or provisioning called, ids out."""

@@ -1,0 +1,1 @@
+"""PostHog: its API, hook, operators, sensor and trigger."""

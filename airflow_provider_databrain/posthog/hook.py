@@ -1,0 +1,179 @@
+"""The hook of PostHog."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import aclosing, closing
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from airflow_provider_databrain.airflow_compat import Connection
+from airflow_provider_databrain.base.hook import ApiHook, ConnectionExtras, async_method, sync_method
+from airflow_provider_databrain.client.call import ConfigurationError, Token
+from airflow_provider_databrain.client.errors import ApiError
+from airflow_provider_databrain.posthog.api import calls
+from airflow_provider_databrain.posthog.api import endpoints as api
+from airflow_provider_databrain.posthog.api.stream import Event, TileStream
+
+CURRENT = "@current"
+"""The project that the key's owner has open, or the only one that the key is for."""
+CAPTURE_HOSTS = ("us.i.posthog.com", "eu.i.posthog.com", "app.i.posthog.com")
+
+
+class PostHogExtras(ConnectionExtras):
+    """The extras of a ``posthog`` connection.
+
+    :param region: ``us`` or ``eu``, for a connection without host.
+    :param project_id: number of the project, or ``@current``.
+    """
+
+    region: Literal["us", "eu"] = "us"
+    project_id: Annotated[str, Field(pattern=r"^([1-9][0-9]*|@current)$", coerce_numbers_to_str=True)] = CURRENT
+
+
+class PostHogHook(ApiHook[PostHogExtras]):
+    """Client of PostHog's dashboards API, sync and async. The connection's password is a personal API key.
+
+    Some actions are refused to every key that has scopes, which are all keys of today; their errors name the method
+    that does the same otherwise: ``build_dashboard`` for ``create_from_template_json``, ``transfer_tile`` for
+    ``move_tile``, ``retrieve_dashboard`` for ``stream_tiles``.
+
+    :param posthog_conn_id: an Airflow connection of type ``posthog``.
+    :param project_id: instead of the connection's.
+    :param connect_timeout: seconds, instead of the connection's.
+    :param read_timeout: seconds, instead of the connection's.
+    :param max_retry_seconds: seconds, instead of the connection's.
+    """
+
+    conn_name_attr = "posthog_conn_id"
+    default_conn_name = "posthog_default"
+    conn_type = "posthog"
+    hook_name = "PostHog"
+    extras_model = PostHogExtras
+    default_url = api.US_URL
+
+    def __init__(
+        self,
+        posthog_conn_id: str = default_conn_name,
+        project_id: str | int | None = None,
+        **timeouts: float | None,
+    ) -> None:
+        super().__init__(posthog_conn_id, **timeouts)
+        self.posthog_conn_id = posthog_conn_id
+        if project_id not in (None, ""):
+            self._overrides["project_id"] = str(project_id)
+
+    def tokens(self, connection: Connection, extras: PostHogExtras) -> Mapping[Token, str | None]:
+        """The personal API key."""
+        return {api.API_KEY: connection.password}
+
+    def usual_url(self, extras: PostHogExtras) -> str:
+        """PostHog Cloud's host in the region."""
+        return api.EU_URL if extras.region == "eu" else self.default_url
+
+    def options(self, extras: PostHogExtras) -> Mapping[str, Any]:
+        """The project."""
+        return {"parameters": {"project_id": extras.project_id}}
+
+    def check_url(self, url: str) -> None:
+        """Refuse the hosts that take events and know no dashboards."""
+        if urlsplit(url).hostname in CAPTURE_HOSTS:
+            raise ConfigurationError(
+                f"Connection {self.conn_id!r} names a host that takes events and has no such API: "
+                f"fill Host with {api.US_URL} or {api.EU_URL}."
+            )
+
+    @property
+    def project_id(self) -> str:
+        """Number of the project, or ``@current``."""
+        return self.extras.project_id
+
+    list_dashboards = sync_method(api.list_dashboards)
+    alist_dashboards = async_method(api.list_dashboards)
+    create_dashboard = sync_method(api.create_dashboard)
+    acreate_dashboard = async_method(api.create_dashboard)
+    find_or_create_dashboard = sync_method(calls.find_or_create_dashboard)
+    afind_or_create_dashboard = async_method(calls.find_or_create_dashboard)
+    retrieve_dashboard = sync_method(api.retrieve_dashboard)
+    aretrieve_dashboard = async_method(api.retrieve_dashboard)
+    update_dashboard = sync_method(api.update_dashboard)
+    aupdate_dashboard = async_method(api.update_dashboard)
+    delete_dashboard = sync_method(api.delete_dashboard)
+    adelete_dashboard = async_method(api.delete_dashboard)
+    restore_dashboard = sync_method(api.restore_dashboard)
+    arestore_dashboard = async_method(api.restore_dashboard)
+    list_collaborators = sync_method(api.list_collaborators)
+    alist_collaborators = async_method(api.list_collaborators)
+    add_collaborator = sync_method(api.add_collaborator)
+    aadd_collaborator = async_method(api.add_collaborator)
+    remove_collaborator = sync_method(api.remove_collaborator)
+    aremove_collaborator = async_method(api.remove_collaborator)
+    get_sharing = sync_method(api.get_sharing)
+    aget_sharing = async_method(api.get_sharing)
+    update_sharing = sync_method(api.update_sharing)
+    aupdate_sharing = async_method(api.update_sharing)
+    refresh_sharing = sync_method(api.refresh_sharing)
+    arefresh_sharing = async_method(api.refresh_sharing)
+    create_share_password = sync_method(api.create_share_password)
+    acreate_share_password = async_method(api.create_share_password)
+    delete_share_password = sync_method(api.delete_share_password)
+    adelete_share_password = async_method(api.delete_share_password)
+    move_tile = sync_method(api.move_tile)
+    amove_tile = async_method(api.move_tile)
+    transfer_tile = sync_method(calls.transfer_tile)
+    atransfer_tile = async_method(calls.transfer_tile)
+    create_from_template_json = sync_method(api.create_from_template_json)
+    acreate_from_template_json = async_method(api.create_from_template_json)
+    build_dashboard = sync_method(calls.build_dashboard)
+    abuild_dashboard = async_method(calls.build_dashboard)
+    create_insight = sync_method(api.create_insight)
+    acreate_insight = async_method(api.create_insight)
+    update_insight = sync_method(api.update_insight)
+    aupdate_insight = async_method(api.update_insight)
+
+    def stream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> Generator[Event, None, None]:
+        """A dashboard and its tiles, as PostHog calculates them; see ``api.posthog_stream``.
+
+        :raises StreamCutError: the stream ended before it was complete.
+        :raises StreamFailedError: PostHog gave it up.
+        """
+        request = api.stream_tiles(dashboard_id, layout_size=layout_size)
+        stream = TileStream(request, self.server.redact)
+        with closing(self.transport().stream(request)) as chunks:
+            for chunk in chunks:
+                yield from stream.feed(chunk)
+        stream.close()
+
+    async def astream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> AsyncGenerator[Event, None]:
+        """As ``stream_tiles``."""
+        request = api.stream_tiles(dashboard_id, layout_size=layout_size)
+        stream = TileStream(request, self.server.redact)
+        async with aclosing(self.atransport().stream(request)) as chunks:
+            async for chunk in chunks:
+                for event in stream.feed(chunk):
+                    yield event
+        stream.close()
+
+    def public_url(self, dashboard_id: int, *, embedded: bool = False) -> str | None:
+        """The address under which anybody sees the dashboard; None while it is not shared. It is a secret.
+
+        :param embedded: the form for an iframe.
+        """
+        return api.public_url(self.server.base_url, self.get_sharing(dashboard_id), embedded=embedded)
+
+    async def apublic_url(self, dashboard_id: int, *, embedded: bool = False) -> str | None:
+        """As ``public_url``."""
+        return api.public_url(self.server.base_url, await self.aget_sharing(dashboard_id), embedded=embedded)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """List one dashboard, which needs nothing but the scope dashboard:read."""
+        hook = PostHogHook(self.conn_id, **{**self._overrides, "max_retry_seconds": 0.0})
+        try:
+            page = hook.run(api.list_page(limit=1))
+        except (ApiError, ConfigurationError) as error:
+            return False, str(error)
+        finally:
+            hook.close()
+        return True, f"project {hook.project_id}: {page.count if page.count is not None else 'some'} dashboards"

@@ -1,1 +1,0 @@
-"""From a tenant table to dashboards. Knows no vendor except through ``targets``."""

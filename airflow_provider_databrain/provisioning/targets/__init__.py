@@ -1,1 +1,0 @@
-"""The vendors, each behind the same small seam."""

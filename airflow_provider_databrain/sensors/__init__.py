@@ -1,1 +1,0 @@
-"""Sensors: poke, reschedule and deferrable, with one predicate for all three."""

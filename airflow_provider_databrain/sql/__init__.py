@@ -1,0 +1,1 @@
+"""Airflow's SQL connections: engines made of them, and rows written through them."""

@@ -1,0 +1,1 @@
+"""From a tenant table to dashboards. Knows no vendor."""

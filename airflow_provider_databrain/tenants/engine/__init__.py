@@ -1,0 +1,1 @@
+"""Reads a tenant table, compares it with the ledger, and makes the dashboards match."""

@@ -1,0 +1,337 @@
+"""Applying a batch: make, adopt or change what its first pass has set aside."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, NotFoundError
+from airflow_provider_databrain.client.transport.aio import AsyncTransport
+from airflow_provider_databrain.client.transport.pace import StoppedError
+from airflow_provider_databrain.tenants.engine.check import Intake, Spool, Work
+from airflow_provider_databrain.tenants.engine.journal import Journal
+from airflow_provider_databrain.tenants.engine.ledger import Ledger, LedgerError
+from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.report import SHOWN, Action, Planned, Report
+from airflow_provider_databrain.tenants.engine.stop import Stop
+from airflow_provider_databrain.tenants.engine.target import Existing, Target
+from airflow_provider_databrain.tenants.engine.workers import Crew, Rules
+
+log = logging.getLogger(__name__)
+WantedT = TypeVar("WantedT")
+ROUNDS = 3
+"""How often it is decided about a create that ended unclearly; in all but the last it is sent again where nothing is
+there."""
+
+
+class Look(Generic[WantedT]):
+    """Surveys for many tenants at once: whoever asks for a look that was had already gets that one."""
+
+    def __init__(self, target: Target[WantedT], api: AsyncTransport) -> None:
+        self._target = target
+        self._api = api
+        self._lock = asyncio.Lock()
+        self._began = float("-inf")
+        self._done = False
+        self._error: Exception | None = None
+
+    async def since(self, moment: float) -> None:
+        """Survey, unless the last one began at or after ``moment``.
+
+        :raises Exception: it failed, now or then.
+        """
+        if self._done and self._began >= moment and self._error is None:
+            return
+        async with self._lock:
+            if self._began < moment:
+                self._began, self._done, self._error = time.monotonic(), False, None
+                try:
+                    await self._target.survey(self._api)
+                    self._done = True
+                except Exception as error:
+                    # Any: whoever comes next must not take half a look, or none, for "nothing is there".
+                    self._error = error
+            if self._error is not None:
+                # Without the traceback, which would grow with each tenant.
+                raise self._error.with_traceback(None)
+
+
+@dataclass(frozen=True)
+class _Open(Generic[WantedT]):
+    """A tenant about which only a new survey can decide.
+
+    :param error: what its create ended with.
+    """
+
+    work: Work[WantedT]
+    error: ApiError
+
+
+class _Applying(Generic[WantedT]):
+    """One batch being applied."""
+
+    def __init__(self, target: Target[WantedT], api: AsyncTransport, crew: Crew) -> None:
+        self._target = target
+        self._api = api
+        self._crew = crew
+        self._look = Look(target, api)
+        self._look_first = target.look_first
+        self._started = time.monotonic()
+        self._open: list[_Open[WantedT]] = []
+        self._made = Spool[tuple[Work[WantedT], Existing]]()
+
+    async def one(self, work: Work[WantedT]) -> None:
+        """Bring one tenant to an end, or leave it open."""
+        try:
+            if work.entry is not None and work.entry.existing is not None:
+                if await self._changed(work):
+                    return
+                # Gone: from here on, the tenant has none.
+                work = work._replace(entry=replace(work.entry, spec_hash=None))
+            if not await self._found(work):
+                await self._create(work)
+        except StoppedError:
+            return
+        except Exception as error:
+            await self._fail(work, error)
+
+    async def settle(self) -> None:
+        """Decide about those that were left open: their create found the id taken, or ended unclearly."""
+        rounds = ROUNDS if self._target.once else 1
+        while self._open and not self._crew.stop.reason:
+            rounds -= 1
+            left, self._open = self._open, []
+            await self._settle(left, again=rounds > 0)
+
+    async def _settle(self, all_left: Sequence[_Open[WantedT]], *, again: bool) -> None:
+        asked = time.monotonic()
+
+        async def decide(left: _Open[WantedT]) -> None:
+            ours = left.error.ambiguous or left.error.after_ambiguous
+            try:
+                await self._look.since(asked)
+                found = await self._own(left.work, ours=ours)
+                if found is not None:
+                    await self._adopt(left.work, found, Action.CREATED if ours else Action.ADOPTED)
+                elif again and ours:
+                    await self._create(left.work)
+                else:
+                    await self._fail(left.work, left.error)
+            except StoppedError:
+                return
+            except Exception as error:
+                await self._fail(left.work, error)
+
+        await self._crew.share(all_left, decide)
+
+    async def confirm(self) -> None:
+        """Where a vendor makes a second dashboard for whoever asks: see that each new one is the tenant's only one."""
+        asked = time.monotonic()
+
+        async def one(made: tuple[Work[WantedT], Existing]) -> None:
+            work, existing = made
+            try:
+                await self._look.since(asked)
+                kept = await self._own(work, ours=True, known=existing)
+                if kept is not None and kept.dashboard_id != existing.dashboard_id:
+                    kept = await self._target.update(self._api, work.desired, kept)
+                    await self._crew.amend(work.desired.tenant, work.entry, kept, input_hash=work.input_hash)
+            except StoppedError:
+                return
+            except Exception as error:
+                await self._crew.amend(work.desired.tenant, work.entry, existing, error=error)
+
+        try:
+            if len(self._made) and not self._crew.stop.reason:
+                await self._crew.share(self._made, one)
+        finally:
+            self._made.close()
+
+    async def _changed(self, work: Work[WantedT]) -> bool:
+        """Update the dashboard that the ledger knows; False where it is gone."""
+        entry = work.entry
+        existing = entry.existing if entry else None
+        if entry is not None and existing is not None and entry.status == Action.FAILED:
+            # The call that failed may have been done nevertheless: only a look shows what is there now, and whose.
+            await self._look.since(self._started)
+            existing = await self._own(work, ours=True, known=existing)
+        if existing is None:
+            return False
+        try:
+            updated = await self._target.update(self._api, work.desired, existing)
+        except NotFoundError:
+            log.warning("Tenant %r: dashboard %r is gone, and made anew", work.desired.tenant, existing.dashboard_id)
+            return False
+        await self._end(work, Action.UPDATED, updated)
+        return True
+
+    async def _found(self, work: Work[WantedT]) -> bool:
+        """Adopt what a survey shows, where there is reason to look."""
+        if not self._look_first:
+            return False
+        await self._look.since(self._started)
+        found = await self._own(work, ours=False)
+        if found is None:
+            return False
+        await self._adopt(work, found, Action.ADOPTED)
+        return True
+
+    async def _create(self, work: Work[WantedT]) -> None:
+        try:
+            created = await self._target.create(self._api, work.desired)
+        except ApiError as error:
+            if not (isinstance(error, AlreadyExistsError) or error.ambiguous):
+                raise
+            # Where one is taken others may be: from here on, look first.
+            self._look_first = True
+            self._open.append(_Open(work, error))
+        else:
+            await self._end(work, Action.CREATED, created)
+            if self._target.may_double:
+                self._made.append((work, created))
+
+    async def _own(self, work: Work[WantedT], *, ours: bool, known: Existing | None = None) -> Existing | None:
+        """What the last survey shows to be the tenant's; removes what it shows beside it.
+
+        :param known: what is its own for sure.
+        :raises AlreadyExistsError: something of that is another tenant's by the ledger.
+        """
+        kept = await self._target.find(self._api, work.desired, ours=ours)
+        doubles = self._target.doubles(work.desired)
+        found = {one.dashboard_id for one in (kept, *doubles) if one is not None}
+        await self._check_holders(work, found - ({known.dashboard_id} if known else set()))
+        for double in doubles:
+            log.warning(
+                "Tenant %r: dashboard %r is a second one; it is removed", work.desired.tenant, double.dashboard_id
+            )
+            await self._target.delete(self._api, work.desired.tenant, double)
+        return kept
+
+    async def _adopt(self, work: Work[WantedT], found: Existing, action: Action) -> None:
+        """Take over a dashboard. With a ledger, which notes what it is like, it is also made as the table says."""
+        if (self._crew.ledger is not None or found.unfinished) and self._target.differs(work.desired, found):
+            found = await self._target.update(self._api, work.desired, found)
+        await self._end(work, action, found)
+
+    async def _check_holders(self, work: Work[WantedT], dashboard_ids: Collection[str]) -> None:
+        """Where the vendor chose the ids: raise where the ledger has one of them as another tenant's."""
+        ledger = self._crew.ledger
+        if ledger is None or work.desired.dashboard_id is not None or not dashboard_ids:
+            return
+        for dashboard_id, holder in (await asyncio.to_thread(ledger.holders, list(dashboard_ids))).items():
+            if holder != work.desired.tenant:
+                raise AlreadyExistsError(
+                    f"by the ledger it belongs to tenant {holder!r}; it was neither handed over nor removed",
+                    endpoint="adoption",
+                    tenant=work.desired.tenant,
+                    dashboard=dashboard_id,
+                )
+
+    async def _end(self, work: Work[WantedT], action: Action, existing: Existing) -> None:
+        await self._crew.end(work.desired.tenant, action, work.entry, existing, input_hash=work.input_hash)
+
+    async def _fail(self, work: Work[WantedT], error: Exception) -> None:
+        await self._crew.fail(work.desired.tenant, work.entry, work.desired.dashboard_id, error)
+
+
+async def provision(
+    target: Target[WantedT],
+    api: AsyncTransport,
+    intake: Intake[WantedT],
+    *,
+    meter: Meter,
+    rules: Rules,
+    stop: Stop,
+    ledger: Ledger | None = None,
+) -> Report:
+    """Do what a batch's first pass has set aside; one tenant's failure stops no other.
+
+    :param stop: asked to stop, it begins no further tenant; calls under way have the rules' grace.
+    :return: the report; where ``why`` is set, not all was done: stopped, or the ledger went on failing.
+    """
+    report = intake.report
+    stop.bind()
+    if ledger is None:
+        await _apply(target, api, Crew(rules, stop, meter, report), intake)
+    else:
+        async with Journal(ledger, on_error=lambda error: stop.request(str(error))) as journal:
+            for entry in intake.renewed:
+                await journal.record(entry)
+            await _apply(target, api, Crew(rules, stop, meter, report, ledger, journal), intake)
+        if target.places and not stop.reason:
+            try:
+                await _refuse_shared(ledger, report)
+            except LedgerError as error:
+                stop.request(str(error))
+    meter.flush()
+    report.close(stop.reason, stop.wait, left=len(intake.work) - meter.finished)
+    return report
+
+
+async def _refuse_shared(ledger: Ledger, report: Report) -> None:
+    """Hand on no dashboard from a place that another tenant has too, be that one in this batch or in another.
+
+    Asked at the end, when the ledger has what other batches have done meanwhile. Where two batches end in the same
+    moment, the next run sees it.
+    """
+    for embed_id, tenants in (await asyncio.to_thread(ledger.shared)).items():
+        for tenant in sorted(tenants & report.ids.keys()):
+            others = ", ".join(repr(other) for other in sorted(tenants - {tenant})[:SHOWN])
+            error = AlreadyExistsError(
+                f"by the ledger it is in {embed_id!r}, which is also that of {others}, and no two tenants may share "
+                "one: mend the tenant table or the spec, and delete the line of the wrong one in the ledger",
+                endpoint="provisioning",
+                tenant=tenant,
+                dashboard=report.ids[tenant],
+            )
+            log.error("Tenant %r: %s", tenant, error)
+            report.refuse(tenant, error)
+
+
+async def _apply(target: Target[WantedT], api: AsyncTransport, crew: Crew, intake: Intake[WantedT]) -> None:
+    applying = _Applying(target, api, crew)
+    await crew.share(intake.work, applying.one)
+    await applying.settle()
+    await applying.confirm()
+
+
+async def preview(
+    target: Target[WantedT], api: AsyncTransport, intake: Intake[WantedT], *, rules: Rules, stop: Stop
+) -> Report:
+    """What ``provision`` would do. Surveys where a tenant is unknown; sends nothing that changes anything.
+
+    :return: the report; where ``why`` is set, it was stopped before the survey's end.
+    :raises ApiError: the survey failed.
+    """
+    report = intake.report
+    surveyed = False
+    stop.bind()
+    for work in intake.work:
+        desired = work.desired
+        existing = work.entry.existing if work.entry else None
+        action = "update"
+        if existing is None:
+            if not surveyed:
+                with suppress(StoppedError):
+                    await stop.watch([asyncio.create_task(target.survey(api))], rules.grace_seconds)
+                surveyed = True
+            if stop.reason:
+                break
+            try:
+                existing = await target.find(api, desired, ours=False)
+            except StoppedError:
+                break
+            except ApiError as error:
+                report.fail(desired.tenant, desired.dashboard_id, error)
+                continue
+            action = "create" if existing is None else "adopt"
+        dashboard_id = existing.dashboard_id if existing else desired.dashboard_id
+        report.planned.append(Planned(tenant=desired.tenant, dashboard_id=dashboard_id, action=action))
+    planned = len(report.planned) + report.counted[Action.FAILED]
+    report.close(stop.reason, stop.wait, left=len(intake.work) - planned)
+    return report

@@ -1,0 +1,252 @@
+"""The first pass over a batch: each row is checked and held against the ledger; what needs work is set aside.
+
+Nothing is sent before the pass is over. What it sets aside goes through a temporary file, so memory does not grow with
+the batch, and what is sent later is what was checked.
+"""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import islice
+from types import TracebackType
+from typing import IO, Any, Generic, NamedTuple, TypeVar
+
+from airflow_provider_databrain.tenants.engine.ledger import ID_LIMIT, Entry, Ledger
+from airflow_provider_databrain.tenants.engine.report import Action, Report
+from airflow_provider_databrain.tenants.engine.spec import InputHash, Spec, SpecError, fill
+from airflow_provider_databrain.tenants.engine.table import TenantRow
+from airflow_provider_databrain.tenants.engine.target import Desired, Target
+
+T = TypeVar("T")
+WantedT = TypeVar("WantedT")
+
+CHUNK = 500
+"""Rows that are held against the ledger at a time."""
+SHOWN = 10
+"""Bad rows that an error names at most."""
+HEAD = 1000
+"""Items of a list that are held as they are; most batches have no more."""
+PACKET = 100
+"""Items that go to the file together, so that what they share is written once."""
+IN_MEMORY_BYTES = 1024 * 1024
+"""What of the rest is held in memory before it goes to a file."""
+DONE_HERE = (Action.CREATED, Action.ADOPTED, Action.UPDATED)
+
+
+class Work(NamedTuple, Generic[WantedT]):
+    """A tenant whose dashboard is not, or may not be, as the table says.
+
+    :param entry: what the ledger knows of it.
+    :param input_hash: of the row and spec it shall be made from.
+    """
+
+    desired: Desired[WantedT]
+    entry: Entry | None
+    input_hash: str
+
+
+class Spool(Generic[T]):
+    """A list that goes on in a temporary file once it is long. Write all, then read all, once."""
+
+    def __init__(self) -> None:
+        self._head: list[T] = []
+        self._tail: list[T] = []
+        # Closed by ``close``; unlinked from the start, or held in memory while small.
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115
+        self._packets = 0
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, item: T) -> None:
+        """Add one."""
+        self._length += 1
+        if self._length <= HEAD:
+            self._head.append(item)
+            return
+        self._tail.append(item)
+        if len(self._tail) == PACKET:
+            pickle.dump(self._tail, self._file, protocol=pickle.HIGHEST_PROTOCOL)
+            self._packets += 1
+            self._tail = []
+
+    def __iter__(self) -> Iterator[T]:
+        """Each one, in order."""
+        yield from self._head
+        self._file.seek(0)
+        for _ in range(self._packets):
+            # Our own file, which nobody else can open.
+            packet: list[T] = pickle.load(self._file)  # noqa: S301
+            yield from packet
+        yield from self._tail
+
+    def close(self) -> None:
+        """Let it go."""
+        self._head.clear()
+        self._tail.clear()
+        self._file.close()
+
+
+@dataclass
+class Intake(Generic[WantedT]):
+    """A batch after its first pass.
+
+    :param report: has the unchanged and inactive tenants; ``ids`` names every active tenant in the table's order, the
+        ones that need work with an empty id.
+    :param work: the tenants that need work.
+    :param renewed: entries to be written though nothing is to be sent: the row changed, but nothing that can be changed
+        at the vendor's.
+    """
+
+    report: Report
+    work: Spool[Work[WantedT]]
+    renewed: Spool[Entry]
+
+    def __enter__(self) -> Intake[WantedT]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.work.close()
+        self.renewed.close()
+
+
+class _Checker(Generic[WantedT]):
+    def __init__(self, target: Target[WantedT], spec: Spec, ledger: Ledger | None, intake: Intake[WantedT]) -> None:
+        self._target = target
+        self._spec = spec
+        self._ledger = ledger
+        self._intake = intake
+        self._hash = InputHash(spec, target.options)
+        self._holders: dict[str, str] = {}
+        self._places: dict[str, str] = {}
+        self._pairs: set[frozenset[str]] = set()
+        self._problems: list[str] = []
+        self._bad = 0
+
+    def check(self, rows: list[TenantRow]) -> None:
+        """Sort one chunk of rows into unchanged ones and work."""
+        report = self._intake.report
+        entries = self._ledger.entries([row.tenant for row in rows if row.active]) if self._ledger else {}
+        fresh: dict[str, str] = {}
+        for tenant, row, active in rows:
+            report.total += 1
+            if not active:
+                report.count(Action.INACTIVE)
+                continue
+            if tenant in report.ids:
+                self._problem(f"tenant {tenant!r} has more than one row")
+                continue
+            report.ids[tenant] = ""
+            entry = entries.get(tenant)
+            input_hash = self._hash.of_row(row)
+            # A shortcut: the same row and spec gave the same request the last time.
+            same = entry is not None and entry.input_hash == input_hash and not self._target.places
+            if same and entry and entry.status in _SETTLED and entry.dashboard_id:
+                self._claim(self._holders, entry.dashboard_id, tenant)
+                self._unchanged(entry)
+                continue
+            try:
+                self._consider(tenant, row, entry, input_hash, fresh)
+            except SpecError as error:
+                self._problem(str(error))
+        if fresh and self._ledger:
+            for dashboard_id, holder in self._ledger.holders(list(fresh)).items():
+                if holder != fresh[dashboard_id]:
+                    self._shared(holder, fresh[dashboard_id], f"dashboard id {dashboard_id!r}")
+
+    def _consider(
+        self, tenant: str, row: Mapping[str, Any], entry: Entry | None, input_hash: str | None, fresh: dict[str, str]
+    ) -> None:
+        fields = fill(self._spec, row, tenant)
+        desired = self._target.desire(tenant, fields)
+        if input_hash is None:
+            input_hash = self._hash.of_fields(fields)
+        if self._ledger and max(len(tenant), len(desired.dashboard_id or "")) > ID_LIMIT:
+            raise SpecError(f"tenant {tenant!r}: key or dashboard id has more than {ID_LIMIT} characters")
+        existing = entry.existing if entry else None
+        if desired.place is not None:
+            self._claim(self._places, desired.place, tenant, desired.place)
+        if desired.dashboard_id is not None:
+            self._claim(self._holders, desired.dashboard_id, tenant)
+            if existing is None:
+                fresh[desired.dashboard_id] = tenant
+        # After a failure the dashboard may be other than the ledger says: what failed may have been done.
+        if entry and existing and not self._target.differs(desired, existing) and entry.status in _SETTLED:
+            self._unchanged(entry)
+            if entry.input_hash != input_hash:
+                self._intake.renewed.append(replace(entry, input_hash=input_hash, last_error=None))
+            return
+        self._intake.work.append(Work(desired, entry, input_hash))
+
+    def _unchanged(self, entry: Entry) -> None:
+        ledger = self._ledger
+        report = self._intake.report
+        report.has(entry.tenant, str(entry.dashboard_id), entry.embed_id)
+        mine = ledger is not None and entry.run_id and (entry.dag_id, entry.run_id) == (ledger.dag_id, ledger.run_id)
+        # What an earlier try in the same Dag run did counts as what it was.
+        report.count(Action(entry.status) if mine and entry.status in DONE_HERE else Action.UNCHANGED)
+
+    def _claim(self, holders: dict[str, str], key: str, tenant: str, words: str | None = None) -> None:
+        first = holders.setdefault(key, tenant)
+        if first != tenant:
+            self._shared(first, tenant, words or f"dashboard id {key!r}")
+
+    def _shared(self, first: str, second: str, place: str) -> None:
+        pair = frozenset((first, second))
+        # The batch and the ledger may both show it.
+        if pair not in self._pairs:
+            self._pairs.add(pair)
+            self._problem(f"tenants {first!r} and {second!r} would share {place}")
+
+    def _problem(self, text: str) -> None:
+        self._bad += 1
+        if len(self._problems) < SHOWN:
+            self._problems.append(text)
+
+    def raise_if_any(self) -> None:
+        """Raise ``SpecError`` where a row or the spec cannot be used."""
+        if self._bad:
+            more = f"\nand {self._bad - SHOWN} more" if self._bad > SHOWN else ""
+            listed = "\n".join(f"- {problem}" for problem in self._problems)
+            raise SpecError(
+                f"{self._bad} of {self._intake.report.total} tenants cannot be provisioned; nothing was sent.\n"
+                f"{listed}{more}"
+            )
+
+
+_SETTLED = frozenset({Action.CREATED, Action.ADOPTED, Action.UPDATED, Action.UNCHANGED})
+
+
+def take_in(
+    rows: Iterable[TenantRow],
+    spec: Spec,
+    target: Target[WantedT],
+    ledger: Ledger | None = None,
+    *,
+    keeps_embed_ids: bool = False,
+) -> Intake[WantedT]:
+    """Check every row of a batch and set aside what needs work. Sends nothing, writes nothing.
+
+    :param keeps_embed_ids: see ``Report``.
+
+    :raises SpecError: names every tenant (up to ten) whose row or spec cannot be used, or two that would share a
+        dashboard id, in this batch or with another tenant of the ledger's.
+    :raises LedgerError: the ledger cannot be read.
+    """
+    intake = Intake[WantedT](Report(keeps_embed_ids=keeps_embed_ids), Spool(), Spool())
+    with ExitStack() as undo:
+        undo.push(intake)
+        checker = _Checker(target, spec, ledger, intake)
+        stream = iter(rows)
+        while chunk := list(islice(stream, CHUNK)):
+            checker.check(chunk)
+        checker.raise_if_any()
+        undo.pop_all()
+    return intake

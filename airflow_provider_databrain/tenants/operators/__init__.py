@@ -1,0 +1,1 @@
+"""The engine as Airflow tasks: plan, provision, remove."""

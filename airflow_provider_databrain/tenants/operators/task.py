@@ -1,0 +1,188 @@
+"""What provisioning and removing share: the run of the engine within one task."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_databrain.airflow_compat import Context, conf
+from airflow_provider_databrain.base.operator import ApiOperator
+from airflow_provider_databrain.tenants.operators.plan import TenantTableMixin, sql_engine
+
+if TYPE_CHECKING:
+    from airflow_provider_databrain.client.transport.aio import AsyncTransport
+    from airflow_provider_databrain.tenants.engine.ledger import Ledger
+    from airflow_provider_databrain.tenants.engine.progress import Meter
+    from airflow_provider_databrain.tenants.engine.report import Report
+    from airflow_provider_databrain.tenants.engine.stop import Stop
+    from airflow_provider_databrain.tenants.engine.target import Target
+    from airflow_provider_databrain.tenants.engine.workers import Rules
+
+
+class EngineOperator(TenantTableMixin, ApiOperator):
+    """What provisioning and removing share: the tenant table, the ledger, the engine's bounds, and the result."""
+
+    _stop: Stop | None = None
+
+    def __init__(
+        self,
+        *,
+        sql_conn_id: str,
+        key_column: str,
+        table: str | None = None,
+        query: str | None = None,
+        active_column: str | None = None,
+        ledger_conn_id: str | None = None,
+        ledger_table: str = "tenant_dashboards",
+        concurrency: int = 16,
+        requests_per_second: float | None = None,
+        max_failures: int | None = None,
+        grace_seconds: float = 3.0,
+        dry_run: bool | str = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        defer_above: float = 60.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sql_conn_id = sql_conn_id
+        self.table = table
+        self.query = query
+        self.key_column = key_column
+        self.active_column = active_column
+        self.ledger_conn_id = ledger_conn_id
+        self.ledger_table = ledger_table
+        self.concurrency = concurrency
+        self.requests_per_second = requests_per_second
+        self.max_failures = max_failures
+        self.grace_seconds = grace_seconds
+        # Not ``self.dry_run``, which is a method of Airflow's.
+        self.only_plan = dry_run
+        self.deferrable = deferrable
+        self.defer_above = defer_above
+
+    def on_kill(self) -> None:
+        """Begin no further tenant; those under way have ``grace_seconds``."""
+        if self._stop is not None:
+            self._stop.request("stopped, because the task was killed")
+
+    def resume(self, context: Context, event: Any = None) -> Any:
+        """Go on after a wait that the server has asked for."""
+        return self.execute(context)
+
+    def execute(self, context: Context) -> Any:
+        """Run, push the outcome, and raise ``ProvisioningError`` where a tenant failed or was not reached."""
+        from airflow_provider_databrain.tenants.engine.stop import Stop, in_background
+
+        self._stop = stop = Stop()
+        # Read here, where Airflow answers, and not in the thread.
+        server = self.hook.server
+        self.log.info("%s is at %s", self.hook.hook_name, server.base_url)
+        engines = Engines(self)
+        try:
+            report, interrupt = in_background(lambda: self.run(engines, context, stop), stop, self.grace_seconds + 1)
+        finally:
+            engines.dispose()
+        self.log.info("Tenants: %s", ", ".join(f"{count} {action}" for action, count in report.counts().items()))
+        value = list(report.planned) if self.planning else report.ids
+        self._push(context, report, value)
+        if interrupt is not None:
+            raise interrupt
+        if report.wait is not None:
+            self._wait(report.wait)
+        report.raise_for_failures()
+        return value
+
+    @abstractmethod
+    def run(self, engines: Engines, context: Context, stop: Stop) -> Report:
+        """The work itself."""
+
+    @property
+    def planning(self) -> bool:
+        """Whether only a plan is asked for."""
+        from airflow_provider_databrain.tenants.engine.table import truth
+
+        only = truth(self.only_plan)
+        if only is None:
+            raise ValueError(f"dry_run is {self.only_plan!r}; it is true or false. Nothing was sent.")
+        return only
+
+    @abstractmethod
+    def target(self, *, repeated: bool = False) -> Target[Any]:
+        """The vendor's side of the engine.
+
+        :param repeated: an earlier try of this task may have created some of the dashboards.
+        """
+
+    def rules(self) -> Rules:
+        """The engine's bounds, checked."""
+        from airflow_provider_databrain.tenants.engine.workers import Rules
+
+        return Rules(self.concurrency, self.max_failures, self.grace_seconds)
+
+    def ledger(self, engines: Engines, context: Context, target: Target[Any]) -> Ledger | None:
+        """The ledger, open; None where there is none."""
+        from airflow_provider_databrain.tenants.engine.ledger import Ledger
+
+        if engines.ledger is None:
+            return None
+        task_instance = context.get("ti")
+        ledger = Ledger(
+            engines.ledger,
+            self.ledger_table,
+            system=target.system,
+            scope=target.scope,
+            dag_id=getattr(task_instance, "dag_id", ""),
+            run_id=getattr(task_instance, "run_id", ""),
+        )
+        ledger.open(create=not self.planning)
+        return ledger
+
+    def transport(self, stop: Stop, meter: Meter) -> AsyncTransport:
+        """A transport at one pace for all workers; the caller opens it."""
+        from airflow_provider_databrain.client.transport.pace import Pace
+
+        def held(seconds: float) -> None:
+            if self.deferrable and seconds > self.defer_above:
+                stop.request(f"the server asks to wait {seconds:.0f} s", wait=seconds)
+
+        pace = Pace(self.requests_per_second, on_hold=held)
+        stop.on_stop = pace.stop
+        return self.hook.concurrent(self.concurrency, pace=pace, watch=meter.tried)
+
+    def _push(self, context: Context, report: Report, value: Any) -> None:
+        task_instance = context.get("ti")
+        if task_instance is None or not self.do_xcom_push:
+            return
+        task_instance.xcom_push(key="counts", value=report.counts())
+        task_instance.xcom_push(key="failures", value=report.failures)
+        for key, handed in self.further(report).items():
+            task_instance.xcom_push(key=key, value=handed)
+        if report.failures or report.why:
+            # A task that raises returns nothing, and the ids must not be lost with it.
+            task_instance.xcom_push(key="return_value", value=value)
+
+    def further(self, report: Report) -> dict[str, Any]:
+        """What else goes to XCom: key to value."""
+        return {}
+
+    def _wait(self, seconds: float) -> None:
+        from datetime import timedelta
+
+        from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+
+        self.log.info("The server asks to wait %.0f s; giving the slot back until then", seconds)
+        self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=seconds)), method_name="resume")
+
+
+class Engines:
+    """The database engines of one task, made in the main thread."""
+
+    def __init__(self, operator: EngineOperator) -> None:
+        self.tenants = sql_engine(operator.sql_conn_id, "sql_conn_id")
+        self.ledger = sql_engine(operator.ledger_conn_id, "ledger_conn_id") if operator.ledger_conn_id else None
+
+    def dispose(self) -> None:
+        """Close their connections."""
+        self.tenants.dispose()
+        if self.ledger is not None:
+            self.ledger.dispose()

@@ -1,1 +1,0 @@
-"""The only rooms that touch the network. Both follow the rules of ``api``; each adds one HTTP library."""

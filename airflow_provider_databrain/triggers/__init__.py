@@ -1,1 +1,0 @@
-"""Triggers: what deferred tasks wait for. They only read, and their arguments hold no secret."""

@@ -1,0 +1,253 @@
+"""What an Airflow connection means: address, tokens, extras, proxy."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from airflow.providers.common.compat.sdk import redact
+
+from airflow_provider_databrain.client.call import ConfigurationError, Request
+from airflow_provider_databrain.databrain.api.embeds import API_KEY, SERVICE_TOKEN, fetch_workspace_metrics, list_embeds
+from airflow_provider_databrain.databrain.hook import DatabrainExtras, DatabrainHook
+from tests.databrain.connections import KEY, SERVICE, hook_for
+
+
+@pytest.mark.parametrize(
+    ("fields", "url"),
+    [
+        ({}, "https://api.usedatabrain.com"),
+        ({"host": "  "}, "https://api.usedatabrain.com"),
+        ({"host": "data.example"}, "https://data.example"),
+        ({"host": "data.example:8443"}, "https://data.example:8443"),
+        ({"host": "data.example", "port": 8443}, "https://data.example:8443"),
+        ({"host": "data.example", "schema": "http", "port": 80}, "http://data.example:80"),
+        ({"host": "data.example", "schema": "https"}, "https://data.example"),
+        ({"host": "data.example", "schema": "public"}, "https://data.example"),
+        ({"host": "http://127.0.0.1:8095"}, "http://127.0.0.1:8095"),
+        ({"host": "https://data.example", "port": 8443}, "https://data.example:8443"),
+        ({"host": "https://data.example:1", "port": 2}, "https://data.example:1"),
+        ({"host": "https://data.example", "schema": "http"}, "https://data.example"),
+        ({"host": " HTTPS://Data.Example/ "}, "https://data.example"),
+        ({"host": "https://data.example/databrain/"}, "https://data.example/databrain"),
+        ({"host": "data.example/databrain"}, "https://data.example/databrain"),
+        ({"host": "[::1]"}, "https://[::1]"),
+        ({"host": "http://[::1]:8095"}, "http://[::1]:8095"),
+        ({"host": "[::1]", "schema": "http", "port": 8095}, "http://[::1]:8095"),
+    ],
+)
+def test_every_form_of_host_gives_the_address(monkeypatch: pytest.MonkeyPatch, fields: Any, url: str) -> None:
+    hook = hook_for(monkeypatch, **fields)
+    assert hook.server.base_url == url
+    request = list_embeds()
+    assert isinstance(request, Request)
+    assert hook.server.url(request) == f"{url}/api/v2/data-app/embeds"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "data example",
+        "https://data example",
+        "s3cr3t@data.example",
+        "https://me:s3cr3t@data.example",
+        "https://data.example?key=s3cr3t",
+        "data.example#s3cr3t",
+        "ftp://data.example",
+        "https://",
+        "https://data.example:s3cr3t",
+        "https://data.example:99999",
+        "https://[::1",
+        "::1",
+    ],
+)
+def test_a_host_that_is_no_address_is_an_error_that_does_not_repeat_it(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"'my_conn' has a host that is no server address") as caught:
+        _ = hook_for(monkeypatch, host=host).server
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ({}, {"connect_timeout": 10.0, "read_timeout": 60.0, "max_retry_seconds": 300.0, "verify_tls": True}),
+        ({"connect_timeout": "12.5", "read_timeout": 7}, {"connect_timeout": 12.5, "read_timeout": 7.0}),
+        ({"max_retry_seconds": "0", "max_answer_mib": "0.5"}, {"max_retry_seconds": 0.0, "max_answer_bytes": 524288}),
+        ({"connect_timeout": "", "read_timeout": None}, {"connect_timeout": 10.0, "read_timeout": 60.0}),
+        ({"verify_tls": "false"}, {"verify_tls": False}),
+        ({"verify_tls": "true", "ca_path": ""}, {"verify_tls": True}),
+        ({"verify_tls": None, "ca_path": " /etc/ca.pem "}, {"verify_tls": "/etc/ca.pem"}),
+        ({"verify_tls": False, "ca_path": "/etc/ca.pem"}, {"verify_tls": False}),
+        ({"legacy_paths": "true"}, {"legacy_paths": True}),
+        ({"legacy_paths": ""}, {"legacy_paths": False}),
+        ({"workspace_metrics_path": "/v3/m"}, {"paths": {"fetch workspace metrics": "/v3/m"}}),
+        ({"workspace_metrics_path": ""}, {"paths": {}}),
+    ],
+)
+def test_extras_are_read_whether_typed_or_text(
+    monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    server = hook_for(monkeypatch, extra=extra).server
+    assert {name: getattr(server, name) for name in expected} == expected
+
+
+def test_an_unknown_extra_is_named_and_so_are_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="servce_token: Extra inputs are not permitted") as caught:
+        _ = hook_for(monkeypatch, extra={"servce_token": "s3cr3t"}).server
+    assert "s3cr3t" not in str(caught.value)
+    assert "'my_conn'" in str(caught.value)
+    assert all(name in str(caught.value) for name in DatabrainExtras.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("connect_timeout", "s3cr3t"),
+        ("connect_timeout", 0),
+        ("read_timeout", "-1"),
+        ("read_timeout", "nan"),
+        ("read_timeout", "inf"),
+        ("max_retry_seconds", -1),
+        ("max_answer_mib", "0"),
+        ("max_answer_mib", "inf"),
+        ("verify_tls", "s3cr3t"),
+        ("legacy_paths", ["s3cr3t"]),
+        ("service_token", {"s3cr3t": 1}),
+    ],
+)
+def test_an_extra_that_cannot_be_used_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: Any
+) -> None:
+    with pytest.raises(ConfigurationError, match=rf"extras that cannot be used: {name}: ") as caught:
+        _ = hook_for(monkeypatch, extra={name: value}).server
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["v3/metrics", ".evil.example/v3", "@evil.example/v3", ":99@evil.example/"])
+def test_no_path_in_the_connection_sends_the_token_to_another_host(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    hook = hook_for(monkeypatch, host="data.example", extra={"workspace_metrics_path": path})
+    request = fetch_workspace_metrics("w")
+    assert isinstance(request, Request)
+    with contextlib.suppress(ConfigurationError):
+        assert urlsplit(hook.server.url(request)).netloc == "data.example"
+
+
+def test_the_constructor_overrides_the_timeouts_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    hook_for(monkeypatch, extra={"connect_timeout": 1, "read_timeout": 2, "max_retry_seconds": 3})
+    server = DatabrainHook("my_conn", read_timeout=20, max_retry_seconds=0).server
+    assert (server.connect_timeout, server.read_timeout, server.max_retry_seconds) == (1.0, 20.0, 0.0)
+
+
+def test_a_misspelled_timeout_is_refused() -> None:
+    with pytest.raises(TypeError, match="timeout"):
+        DatabrainHook("my_conn", timeout=3.0)
+
+
+def test_making_a_hook_reads_nothing() -> None:
+    hook = DatabrainHook("there_is_no_such_connection", read_timeout=3)
+    assert (hook.conn_id, hook.databrain_conn_id) == ("there_is_no_such_connection",) * 2
+    assert DatabrainHook().databrain_conn_id == "databrain_default"
+
+
+def test_tokens_are_taken_without_the_blanks_around_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = hook_for(monkeypatch, password=f" {KEY}\n", extra={"service_token": f"\t{SERVICE} "}).server
+    assert server.tokens == {API_KEY: KEY, SERVICE_TOKEN: SERVICE}
+
+
+@pytest.mark.parametrize(
+    ("fields", "call", "words"),
+    [
+        ({"password": "  "}, list_embeds(), "has no data app API key, which 'list embeds' needs: fill Password"),
+        ({"password": None}, list_embeds(), "has no data app API key, which 'list embeds' needs: fill Password"),
+        ({"extra": {}}, fetch_workspace_metrics("w"), "has no service token, which 'fetch workspace metrics' needs"),
+        ({"extra": {}}, fetch_workspace_metrics("w"), "Service token (extra 'service_token')"),
+        ({"extra": {"service_token": " "}}, fetch_workspace_metrics("w"), "has no service token"),
+    ],
+)
+def test_a_missing_token_names_the_field(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], call: Any, words: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        hook_for(monkeypatch, host="http://127.0.0.1:1", **fields).run(call)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+async def test_the_tokens_are_masked_in_what_airflow_logs(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    key, service = f"key-{way}-0123456789", f"service-{way}-0123456789"
+    hook = hook_for(monkeypatch, password=key, extra={"service_token": service})
+    if way == "sync":
+        assert hook.server.tokens
+    else:
+        await hook.aconfigure()
+    assert redact(f"one {key}, two {service}.") == "one ***, two ***."
+
+
+@pytest.mark.parametrize(
+    ("host", "warned"),
+    [
+        ("http://data.example:8080", True),
+        ("https://data.example", False),
+        ("http://127.0.0.1:8095", False),
+        ("http://localhost:8095", False),
+        ("http://[::1]:8095", False),
+    ],
+)
+def test_tokens_over_plain_http_to_another_machine_are_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    host: str,
+    warned: bool,
+) -> None:
+    with caplog.at_level("WARNING"):
+        _ = hook_for(monkeypatch, host=host).server
+    logged = caplog.text + capsys.readouterr().out
+    assert ("sends its tokens unencrypted to" in logged) is warned
+    assert ("data.example:8080" in logged) is warned
+
+
+@pytest.mark.parametrize(
+    ("host", "environment", "proxy"),
+    [
+        ("https://data.example", {}, None),
+        ("https://data.example", {"HTTPS_PROXY": "proxy.example:3128"}, "http://proxy.example:3128"),
+        ("https://data.example", {"HTTPS_PROXY": "http://proxy.example:3128"}, "http://proxy.example:3128"),
+        ("http://data.example", {"HTTPS_PROXY": "http://proxy.example:3128"}, None),
+        ("http://data.example", {"http_proxy": "http://proxy.example:1"}, "http://proxy.example:1"),
+        ("https://data.example", {"HTTPS_PROXY": "http://p.example", "NO_PROXY": "other.example"}, "http://p.example"),
+        ("https://data.example", {"HTTPS_PROXY": "http://p.example", "NO_PROXY": "x, data.example"}, None),
+        ("https://data.example:8443", {"HTTPS_PROXY": "http://p.example", "NO_PROXY": ".example"}, None),
+        ("https://data.example:8443", {"HTTPS_PROXY": "http://p.example", "NO_PROXY": "data.example:8443"}, None),
+        ("https://data.example", {"HTTPS_PROXY": "http://p.example", "no_proxy": "*"}, None),
+    ],
+)
+def test_the_proxy_of_the_environment_is_used_but_for_its_exceptions(
+    monkeypatch: pytest.MonkeyPatch, host: str, environment: dict[str, str], proxy: str | None
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert hook_for(monkeypatch, host=host).server.proxy == proxy
+
+
+def test_the_proxys_credentials_are_kept_apart_from_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://someone:s3%2Fcr%40t@proxy.example:3128")
+    server = hook_for(monkeypatch, host="https://data.example").server
+    assert (server.proxy, server.proxy_auth) == ("http://proxy.example:3128", ("someone", "s3/cr@t"))
+    assert "s3/cr@t" not in repr(server)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://user:s3cr/et@h:3128", "http://user:s3[cret@h:3128", "http://h:port", "http://"]
+)
+def test_a_proxy_that_cannot_be_read_is_refused_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(ConfigurationError, match="percent-encoded") as caught:
+        _ = hook_for(monkeypatch, host="https://data.example").server
+    assert "s3" not in str(caught.value)

@@ -1,0 +1,185 @@
+"""What is sent again, after which wait, and when it ends."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from tenacity import Retrying
+
+from airflow_provider_databrain.client import retry
+from airflow_provider_databrain.client.call import Request, Resend, Server
+from airflow_provider_databrain.client.errors import (
+    AlreadyExistsError,
+    ApiError,
+    AuthenticationError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NotFoundError,
+    RateLimitedError,
+    ServerError,
+    TransportError,
+    too_large,
+)
+from airflow_provider_databrain.client.retry import MAX_BACKOFF_SECONDS, MAX_FAILURES, may_resend, retry_options
+from airflow_provider_databrain.databrain.api.embeds import CreatedEmbed, create_dashboard_embed
+from tests.support import embed
+
+SERVER = Server("https://api.example", {}, max_retry_seconds=100_000)
+CREATE = create_dashboard_embed(embed())
+
+
+class Script:
+    """A call that fails with one error after the other, then succeeds; the last one repeats if told so."""
+
+    def __init__(self, *errors: Exception, forever: bool = False) -> None:
+        self.errors = list(errors)
+        self.forever = forever
+        self.raised: list[Exception] = []
+        self.waits: list[float] = []
+
+    def __call__(self) -> str:
+        if self.forever:
+            error: Exception = self._copy()
+        elif self.errors:
+            error = self.errors.pop(0)
+        else:
+            return "done"
+        self.raised.append(error)
+        raise error
+
+    def run(self, server: Server = SERVER, request: Request[CreatedEmbed] = CREATE, *, real: bool = False) -> str:
+        """Run under the retry rule; waits are noted, and waited only where ``real``."""
+
+        def sleep(seconds: float) -> None:
+            self.waits.append(seconds)
+            if real:
+                time.sleep(seconds)
+            if len(self.waits) > 200:
+                raise OverflowError("this never ends")
+
+        return str(Retrying(**retry_options(server, request), sleep=sleep)(self))
+
+    def _copy(self) -> Exception:
+        [error] = self.errors
+        copy = type(error)(*error.args)
+        vars(copy).update(vars(error))
+        return copy
+
+
+def with_resend(resend: Resend) -> Request[CreatedEmbed]:
+    return replace(CREATE, endpoint=replace(CREATE.endpoint, resend=resend))
+
+
+@pytest.mark.parametrize("resend", list(Resend), ids=lambda resend: resend.name)
+@pytest.mark.parametrize(
+    ("error", "again", "unclear"),
+    [
+        (RateLimitedError("x"), True, False),
+        (TransportError("x", sent=False), True, False),
+        (TransportError("x"), True, True),
+        (ServerError("x"), True, True),
+        (MalformedAnswerError("x"), True, True),
+        (TransportError("x", sent=False, transient=False), False, False),
+        (too_large(1), False, True),
+        (AuthenticationError("x"), False, False),
+        (NotFoundError("x"), False, False),
+        (InvalidRequestError("x"), False, False),
+        (AlreadyExistsError("x"), False, False),
+        (RuntimeError("x"), False, False),
+        (None, False, False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_only_what_may_help_and_cannot_harm_is_sent_again(
+    resend: Resend, error: Exception | None, again: bool, unclear: bool
+) -> None:
+    expected = again and not (unclear and resend is Resend.IF_UNPROCESSED)
+    assert may_resend(with_resend(resend), error) is expected
+
+
+@pytest.mark.parametrize(("asked", "jitter"), [(30.0, 1.0), (1.0, 1.0), (0.2, 0.2)])
+def test_the_wait_a_server_asks_for_is_kept_in_full_with_a_little_jitter(asked: float, jitter: float) -> None:
+    script = Script(*(RateLimitedError("x", retry_after=asked) for _ in range(30)))
+    assert script.run() == "done"
+    assert len(script.waits) == 30
+    assert all(asked <= wait <= asked + jitter for wait in script.waits)
+    assert len(set(script.waits)) > 1
+
+
+def test_a_rate_limit_that_asks_for_no_wait_is_not_hammered() -> None:
+    script = Script(*(RateLimitedError("x", retry_after=0.0) for _ in range(30)))
+    assert script.run() == "done"
+    assert sum(script.waits) > 1
+
+
+def test_the_backoff_grows_up_to_its_bound() -> None:
+    script = Script(*(RateLimitedError("x") for _ in range(60)))
+    assert script.run() == "done"
+    bounds = [min(MAX_BACKOFF_SECONDS, retry.BACKOFF_SECONDS * 2**tried) for tried in range(60)]
+    assert all(0 <= wait <= bound for wait, bound in zip(script.waits, bounds, strict=True))
+    assert max(script.waits) > MAX_BACKOFF_SECONDS / 2
+
+
+def test_failures_end_after_a_number_of_tries() -> None:
+    script = Script(ServerError("x"), forever=True)
+    with pytest.raises(ServerError) as caught:
+        script.run()
+    assert len(script.raised) == MAX_FAILURES
+    assert caught.value is script.raised[-1]
+
+
+def test_rate_limits_do_not_count_as_failures() -> None:
+    failures = [ServerError("x"), RateLimitedError("x", retry_after=1)] * (MAX_FAILURES - 1)
+    script = Script(*[RateLimitedError("x", retry_after=1)] * 20, *failures)
+    assert script.run() == "done"
+
+
+@pytest.mark.parametrize(("allowed", "asked"), [(0.0, None), (0.0, 0.0), (20.0, 21.0)])
+def test_no_try_starts_after_the_time_allowed(allowed: float, asked: float | None) -> None:
+    script = Script(RateLimitedError("x", retry_after=asked), forever=True)
+    with pytest.raises(RateLimitedError):
+        script.run(replace(SERVER, max_retry_seconds=allowed))
+    assert (len(script.raised), script.waits) == (1, [])
+
+
+def test_tries_end_when_the_time_allowed_is_over() -> None:
+    script = Script(RateLimitedError("x", retry_after=0.02), forever=True)
+    started = time.monotonic()
+    with pytest.raises(RateLimitedError):
+        script.run(replace(SERVER, max_retry_seconds=0.1), real=True)
+    assert time.monotonic() - started < 1
+    assert 2 <= len(script.raised) <= 6
+
+
+def test_an_error_tells_whether_an_earlier_try_may_have_acted() -> None:
+    errors: list[ApiError] = [
+        RateLimitedError("x"),
+        TransportError("x", sent=False),
+        ServerError("x"),
+        RateLimitedError("x"),
+        AlreadyExistsError("x"),
+    ]
+    with pytest.raises(AlreadyExistsError):
+        Script(*errors).run()
+    assert [error.after_ambiguous for error in errors] == [False, False, False, True, True]
+
+
+def test_each_call_starts_with_a_clean_slate() -> None:
+    with pytest.raises(AlreadyExistsError):
+        Script(ServerError("x"), AlreadyExistsError("x")).run()
+    with pytest.raises(AlreadyExistsError) as caught:
+        Script(AlreadyExistsError("x")).run()
+    assert not caught.value.after_ambiguous
+
+
+def test_each_wait_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    script = Script(RateLimitedError("slow down", endpoint="list embeds"), TransportError("reset"))
+    with caplog.at_level("WARNING"):
+        assert script.run() == "done"
+    texts = [record.getMessage() for record in caplog.records]
+    assert "list embeds failed: slow down; next try in" in texts[0]
+    assert "reset" in texts[1]
+    assert all(first != second for first, second in pairwise(texts))

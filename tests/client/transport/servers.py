@@ -1,0 +1,106 @@
+"""Server values and small servers that the transport tests share."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from airflow_provider_databrain.client.call import Server
+from airflow_provider_databrain.databrain.api.embeds import API_KEY, SERVICE_TOKEN
+from airflow_provider_databrain.emulator.server import Emulator
+
+KEY = "data-app-key-0123456789"
+CREATED = b'{"id": "client-acme", "name": "client-acme", "error": null}'
+
+
+def server_at(url: str, **changes: Any) -> Server:
+    """A server value for a URL, with tokens."""
+    return Server(url, {API_KEY: KEY, SERVICE_TOKEN: "service-0123456789"}, conn_id="my_conn", **changes)
+
+
+def server_of(emulator: Emulator, **changes: Any) -> Server:
+    """A server value for an emulator, with its tokens."""
+    tokens = {API_KEY: emulator.api_key, SERVICE_TOKEN: emulator.service_token}
+    return Server(emulator.url, tokens, **changes)
+
+
+def statuses(emulator: Emulator) -> list[int | None]:
+    """The status of each API request so far; asked over HTTP, so that the last one is in it."""
+    log = requests.get(f"{emulator.url}/_emulator/requests", timeout=5).json()
+    return [entry["status"] for entry in log]
+
+
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
+    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return certificate_file, key_file
+
+
+class _Creates(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(CREATED)))
+        self.end_headers()
+        self.wfile.write(CREATED)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Keep quiet."""
+
+
+@contextmanager
+def tls_server(certificate: Path, key: Path) -> Iterator[str]:
+    """A server behind TLS that answers each request with a created embed; gives its URL."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = HTTPServer(("127.0.0.1", 0), _Creates)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

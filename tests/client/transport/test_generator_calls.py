@@ -1,0 +1,125 @@
+"""Calls of several requests: what a transport gives them, errors included."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.client.call import ConfigurationError, Request, Server
+from airflow_provider_databrain.client.errors import ApiError, NotFoundError, ServerError
+from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.posthog.api import endpoints as api
+from airflow_provider_databrain.posthog.api.models import Dashboard
+from tests.client.conftest import Run
+from tests.posthog.support import posthog_server, sent
+
+pytestmark = pytest.mark.usefixtures("fast_retries")
+Call = Generator[Request[Any], Any, Any]
+
+
+def test_an_error_comes_where_the_request_was_yielded_and_the_call_goes_on(posthog: Emulator, run: Run) -> None:
+    there = posthog.posthog.add_dashboard(name="there")
+
+    def call() -> Call:
+        found = []
+        for number in (99998, there, 99999):
+            try:
+                found.append((yield api.retrieve_dashboard(number)).name)
+            except NotFoundError as error:
+                found.append(error.dashboard)
+        return found
+
+    assert run(posthog_server(posthog), call()) == ["99998", "there", "99999"]
+
+
+def test_an_error_that_the_call_does_not_catch_ends_it(posthog: Emulator, run: Run) -> None:
+    ended: list[str] = []
+
+    def call() -> Call:
+        try:
+            yield api.retrieve_dashboard(99999)
+            ended.append("went on")
+        finally:
+            ended.append("cleaned up")
+
+    with pytest.raises(NotFoundError, match=r"retrieve dashboard \(dashboard '99999'\) failed"):
+        run(posthog_server(posthog), call())
+    assert ended == ["cleaned up"]
+    assert len(sent(posthog)) == 1
+
+
+def test_an_error_may_be_answered_with_another_request_and_raised_again(posthog: Emulator, run: Run) -> None:
+    def call() -> Call:
+        try:
+            yield api.retrieve_dashboard(99999)
+        except NotFoundError:
+            yield api.create_dashboard({"name": "instead"})
+            raise
+
+    with pytest.raises(NotFoundError, match="'99999'"):
+        run(posthog_server(posthog), call())
+    assert [row.fields["name"] for row in posthog.posthog.dashboards()] == ["instead"]
+
+
+def test_an_error_reaches_the_innermost_call_first(posthog: Emulator, run: Run) -> None:
+    def inner() -> Generator[Request[Any], Any, str]:
+        try:
+            yield api.retrieve_dashboard(99999)
+        except NotFoundError:
+            return "caught"
+        return "found"
+
+    def outer() -> Call:
+        return (yield from inner())
+
+    assert run(posthog_server(posthog), outer()) == "caught"
+
+
+def test_only_what_could_not_be_mended_by_trying_again_is_an_error(posthog: Emulator, run: Run) -> None:
+    met: list[ApiError] = []
+
+    def call() -> Call:
+        listed = yield api.list_page()
+        try:
+            yield api.create_dashboard({})
+        except ServerError as error:
+            met.append(error)
+        return listed.results
+
+    posthog.control.set_faults(
+        [Fault(kind="error_before", method="GET", times=2), Fault(kind="error_before", method="POST", times=1)]
+    )
+    assert run(posthog_server(posthog), call()) == []
+    assert [error.endpoint for error in met] == ["create dashboard"]
+    assert sent(posthog) == ["GET dashboards/"] * 3 + ["POST dashboards/"]
+
+
+def test_a_call_that_asks_for_nothing_gives_its_result(run: Run) -> None:
+    def call() -> Call:
+        yield from ()
+        return "nothing to do"
+
+    assert run(Server("http://127.0.0.1:9", {}), call()) == "nothing to do"
+
+
+def test_a_connection_that_cannot_be_used_is_no_error_of_the_request(run: Run) -> None:
+    def call() -> Call:
+        try:
+            yield api.retrieve_dashboard(1)
+        except ApiError:
+            return "caught"
+
+    with pytest.raises(ConfigurationError, match="no personal API key"):
+        run(Server("http://127.0.0.1:9", {}, parameters={"project_id": "1"}), call())
+
+
+def test_the_answers_are_those_of_the_requests(posthog: Emulator, run: Run) -> None:
+    def call() -> Call:
+        created: Dashboard = yield api.create_dashboard({"name": "one"})
+        yield api.update_dashboard(created.id, {"name": "two"})
+        return (yield api.retrieve_dashboard(created.id))
+
+    assert run(posthog_server(posthog), call()).name == "two"

@@ -1,0 +1,275 @@
+"""Both transports against a server that fails in every way it can."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import tracemalloc
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+from airflow_provider_databrain.client.call import ConfigurationError, Request, Resend
+from airflow_provider_databrain.client.errors import (
+    AlreadyExistsError,
+    AuthenticationError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    RateLimitedError,
+    ServerError,
+    TransportError,
+)
+from airflow_provider_databrain.client.retry import MAX_FAILURES
+from airflow_provider_databrain.client.transport.aio import AsyncTransport
+from airflow_provider_databrain.databrain.api.embeds import (
+    API_KEY,
+    CreatedEmbed,
+    create_dashboard_embed,
+    fetch_workspace_metrics,
+    list_embeds,
+)
+from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from tests.client.conftest import Run
+from tests.client.transport.servers import CREATED, KEY, free_port, server_at, server_of, statuses
+from tests.support import METRICS, ODD_IDS, WORKSPACE, embed, http_answer, raw_server
+
+pytestmark = pytest.mark.usefixtures("fast_retries")
+
+
+def create(tenant: str = "acme", resend: Resend | None = None) -> Request[CreatedEmbed]:
+    request = create_dashboard_embed(embed(tenant))
+    return replace(request, endpoint=replace(request.endpoint, resend=resend)) if resend else request
+
+
+def test_a_call_gives_its_result(run: Run, emulator: Emulator) -> None:
+    created = run(server_of(emulator), create())
+    assert (created.id, created.name) == ("client-acme", "client-acme")
+    assert [row.client_id for row in emulator.state.embeds()] == ["acme"]
+
+
+def test_odd_ids_arrive_as_they_are(run: Run, emulator: Emulator) -> None:
+    server = server_of(emulator)
+    run(server, *(create(tenant) for tenant in ODD_IDS))
+    assert [row.client_id for row in emulator.state.embeds()] == ODD_IDS
+    for tenant in ODD_IDS:
+        [found] = run(server, list_embeds(client_id=tenant))
+        assert found.dashboard_id == f"client-{tenant}"
+
+
+def test_a_list_is_fetched_page_by_page_with_the_other_token(run: Run, emulator: Emulator) -> None:
+    emulator.state.add_workspace("big", metrics=[f"m-{number:02}" for number in range(23)])
+    rows = run(server_of(emulator), fetch_workspace_metrics("big", page="all"))
+    assert [row.metric_id for row in rows] == [f"m-{number:02}" for number in range(23)]
+    assert statuses(emulator) == [200, 200, 200]
+    assert len(run(server_of(emulator), fetch_workspace_metrics(WORKSPACE))) == len(METRICS)
+
+
+@pytest.mark.parametrize("kind", ["error_before", "reset_before", "too_many"])
+def test_a_create_that_the_server_did_not_act_on_is_sent_again(run: Run, emulator: Emulator, kind: Any) -> None:
+    emulator.control.set_faults([Fault(kind=kind, times=1, seconds=0.01)])
+    assert run(server_of(emulator), create()).id == "client-acme"
+    assert emulator.state.count_embeds() == 1
+    assert len(statuses(emulator)) == 2
+
+
+@pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut", "wrong", "slow"])
+def test_a_create_whose_answer_is_lost_is_found_again(run: Run, emulator: Emulator, kind: Any) -> None:
+    emulator.control.set_faults([Fault(kind=kind, times=1, seconds=0.8)])
+    with pytest.raises(AlreadyExistsError, match="Dashboard already exists") as caught:
+        run(server_of(emulator, read_timeout=0.3), create())
+    assert caught.value.after_ambiguous
+    assert (caught.value.tenant, caught.value.dashboard) == ("acme", "client-acme")
+    assert emulator.state.count_embeds() == 1
+
+
+def test_a_dashboard_that_was_there_before_is_not_taken_for_ours(run: Run, emulator: Emulator) -> None:
+    with pytest.raises(AlreadyExistsError) as caught:
+        run(server_of(emulator), create(), create())
+    assert not caught.value.after_ambiguous
+    assert statuses(emulator) == [200, 400]
+
+
+def test_a_slow_answer_within_the_timeout_is_waited_for(run: Run, emulator: Emulator) -> None:
+    emulator.control.set_faults([Fault(kind="slow", times=1, seconds=0.05)])
+    assert run(server_of(emulator), create()).id == "client-acme"
+    assert statuses(emulator) == [200]
+
+
+def test_a_server_that_keeps_failing_is_given_up(run: Run, emulator: Emulator) -> None:
+    emulator.control.set_faults([Fault(kind="error_before")])
+    with pytest.raises(ServerError, match=r"create dashboard embed for tenant 'acme' .* \[HTTP 500, INTERNAL"):
+        run(server_of(emulator), create())
+    assert statuses(emulator) == [500] * MAX_FAILURES
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "met"), [("error_before", ServerError, [500]), ("reset_before", TransportError, [None])]
+)
+def test_what_may_be_sent_only_once_is_not_sent_again_after_an_unclear_end(
+    run: Run, emulator: Emulator, kind: Any, error: type[Exception], met: list[int | None]
+) -> None:
+    emulator.control.set_faults([Fault(kind=kind, times=1)])
+    with pytest.raises(error):
+        run(server_of(emulator), create(resend=Resend.IF_UNPROCESSED))
+    assert statuses(emulator) == met
+
+
+def test_what_may_be_sent_only_once_is_sent_again_after_a_rate_limit(run: Run, emulator: Emulator) -> None:
+    emulator.control.set_faults([Fault(kind="too_many", times=2, seconds=0.01)])
+    assert run(server_of(emulator), create(resend=Resend.IF_UNPROCESSED)).id == "client-acme"
+    assert statuses(emulator) == [429, 429, 200]
+
+
+def test_a_wait_longer_than_the_time_allowed_is_an_error_at_once(run: Run, emulator: Emulator) -> None:
+    emulator.control.set_faults([Fault(kind="too_many", seconds=3600)])
+    with pytest.raises(RateLimitedError, match="Too many requests") as caught:
+        run(server_of(emulator, max_retry_seconds=60), create())
+    assert caught.value.retry_after == 3600
+    assert statuses(emulator) == [429]
+
+
+def test_a_refusal_is_not_sent_again(run: Run, emulator: Emulator) -> None:
+    server = replace(server_of(emulator), tokens={API_KEY: "wrong"})
+    with pytest.raises(AuthenticationError, match="API key is invalid or expired"):
+        run(server, create())
+    assert statuses(emulator) == [401]
+
+
+def test_a_missing_token_is_told_before_anything_is_sent(run: Run, emulator: Emulator) -> None:
+    with pytest.raises(ConfigurationError, match=r"Connection 'my_conn' has no data app API key.*fill Password"):
+        run(replace(server_at(emulator.url), tokens={}), create())
+    assert statuses(emulator) == []
+
+
+def test_a_refused_connection_never_reached_the_server(run: Run) -> None:
+    with pytest.raises(TransportError) as caught:
+        run(server_at(f"http://127.0.0.1:{free_port()}", max_retry_seconds=0), create())
+    assert (caught.value.transient, caught.value.ambiguous, caught.value.status) == (True, False, None)
+    assert caught.value.tenant == "acme"
+
+
+def test_an_unknown_host_never_reached_the_server(run: Run) -> None:
+    with pytest.raises(TransportError, match=r"nowhere\.invalid") as caught:
+        run(server_at("http://nowhere.invalid", max_retry_seconds=0), create())
+    assert not caught.value.ambiguous
+
+
+@pytest.mark.parametrize("host", ["data..example", ".example", "a" * 64 + ".example"], ids=["dots", "dot", "long"])
+def test_a_host_that_cannot_be_is_an_api_error(run: Run, host: str) -> None:
+    with pytest.raises(TransportError) as caught:
+        run(server_at(f"http://{host}", max_retry_seconds=0), create())
+    assert not caught.value.ambiguous
+
+
+def test_a_read_timeout_leaves_the_outcome_open(run: Run, emulator: Emulator) -> None:
+    emulator.control.set_faults([Fault(kind="slow", seconds=0.3)])
+    with pytest.raises(TransportError) as caught:
+        run(server_of(emulator, read_timeout=0.05, max_retry_seconds=0), create())
+    assert (caught.value.transient, caught.value.ambiguous) == (True, True)
+
+
+def test_a_truncated_answer_leaves_the_outcome_open(run: Run) -> None:
+    cut = http_answer(200, CREATED).replace(b"Content-Length: ", b"Content-Length: 9")
+    with raw_server(cut, http_answer(200, CREATED)) as (url, met):
+        with pytest.raises(TransportError) as caught:
+            run(server_at(url, max_retry_seconds=0), create())
+        assert caught.value.ambiguous
+        assert run(server_at(url), create()).id == "client-acme"
+    assert len(met) == 2
+
+
+@pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Le"])
+def test_an_answer_that_is_no_http_is_tried_again(run: Run, answer: bytes) -> None:
+    with raw_server(answer, http_answer(200, CREATED)) as (url, met):
+        assert run(server_at(url), create()).id == "client-acme"
+    assert len(met) == 2
+
+
+def test_an_answer_beyond_the_cap_is_given_up_at_once(run: Run) -> None:
+    with raw_server(http_answer(200, b'{"data": "' + b"x" * 20_000 + b'"}')) as (url, met):
+        with pytest.raises(MalformedAnswerError, match="raise 'max_answer_mib' in the connection") as caught:
+            run(server_at(url, max_answer_bytes=10_000), list_embeds())
+        assert not caught.value.transient
+        assert len(met) == 1
+
+
+@pytest.mark.parametrize("status", [200, 302, 500])
+def test_the_cap_counts_bytes_after_decompression_and_no_more_are_held(run: Run, status: int) -> None:
+    bomb = gzip.compress(b" " * 40_000_000)
+    assert len(bomb) < 100_000
+    answer = http_answer(status, bomb, Content_Encoding="gzip", Location="http://127.0.0.1:1/")
+    with raw_server(answer) as (url, met):
+        tracemalloc.start()
+        try:
+            with pytest.raises(MalformedAnswerError, match=r"larger than 1 MiB"):
+                run(server_at(url, max_answer_bytes=1024 * 1024), list_embeds())
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert len(met) == 1
+    # Before urllib3 2.6 (and aiohttp of the same time), the libraries themselves inflate all they have received.
+    assert peak < (20_000_000 if Version(version("urllib3")) >= Version("2.6") else 100_000_000)
+
+
+def test_a_compressed_answer_is_read(run: Run) -> None:
+    with raw_server(http_answer(200, gzip.compress(CREATED), Content_Encoding="gzip")) as (url, _):
+        assert run(server_at(url), create()).id == "client-acme"
+
+
+def test_a_broken_compressed_answer_is_an_api_error(run: Run) -> None:
+    with raw_server(http_answer(200, b"not gzip at all", Content_Encoding="gzip")) as (url, _):
+        with pytest.raises(TransportError) as caught:
+            run(server_at(url, max_retry_seconds=0), create())
+        assert caught.value.ambiguous
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed_and_its_target_sees_no_token(run: Run, status: int) -> None:
+    with raw_server(http_answer(200, CREATED)) as (target, seen):
+        moved = http_answer(status, b"", Location=f"{target}/elsewhere?ticket=s3cr3t")
+        with raw_server(moved) as (url, met), pytest.raises(InvalidRequestError, match="redirected to") as caught:
+            run(server_at(url), create())
+    assert "http://127.0.0.1;" in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+    assert (len(met), seen) == (1, [])
+
+
+def test_a_broken_redirect_is_an_api_error(run: Run) -> None:
+    with raw_server(http_answer(302, b"", Location="http://[::1")) as (url, _), pytest.raises(InvalidRequestError):
+        run(server_at(url), create())
+
+
+def test_a_netrc_file_does_not_replace_the_token(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with raw_server(http_answer(200, CREATED)) as (url, met):
+        run(server_at(url, user_agent="agent/1.2.3"), create())
+    assert f"Authorization: Bearer {KEY}".encode() in met[0]
+    assert b"User-Agent: agent/1.2.3" in met[0]
+    assert met[0].count(b"uthorization") == 1
+
+
+async def test_an_async_transport_that_is_not_open_says_so(emulator: Emulator) -> None:
+    transport = AsyncTransport(server_of(emulator))
+    with pytest.raises(RuntimeError, match="async context manager"):
+        await transport.run(create())
+    async with transport:
+        assert (await transport.run(create())).id == "client-acme"
+    with pytest.raises(RuntimeError, match="async context manager"):
+        await transport.run(list_embeds())
+
+
+async def test_an_async_transport_runs_many_calls_at_once_through_faults(emulator: Emulator) -> None:
+    emulator.control.set_faults([Fault(kind="error_before", every=3), Fault(kind="reset_before", every=7)])
+    tenants = [f"t-{number}" for number in range(40)]
+    async with AsyncTransport(server_of(emulator), limit=4) as transport:
+        created = await asyncio.gather(*(transport.run(create(tenant)) for tenant in tenants))
+    assert [item.id for item in created] == [f"client-{tenant}" for tenant in tenants]
+    assert sorted(row.client_id for row in emulator.state.embeds()) == sorted(tenants)

@@ -1,0 +1,86 @@
+"""The emulated Conduit, faults included, and connections to it."""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_databrain.client.call import Server
+from airflow_provider_databrain.conduit.api import ORGANIZATION_TOKEN
+from airflow_provider_databrain.emulator.conduit import ConduitBehaviour
+from airflow_provider_databrain.emulator.faults import Behaviour
+from airflow_provider_databrain.emulator.server import Emulator
+
+TOKEN = "organization-token-0123456789"
+BEHAVIOURS = pytest.mark.parametrize(
+    "behaviour",
+    [
+        ConduitBehaviour(),
+        ConduitBehaviour(created_status=200, disabled_status=200, unique_ext_id=True, needs_slash=True),
+    ],
+    ids=["201 and 204", "200, ext_id unique, slash needed"],
+)
+"""Both answers to each thing that the reference leaves open."""
+
+
+class Conduit:
+    """A running emulator, seen as Conduit alone. Use it as a context manager.
+
+    :param path: SQLite file of its state.
+    """
+
+    def __init__(self, path: str = ":memory:") -> None:
+        self._emulator = Emulator(path, conduit_token=TOKEN)
+        self.state = self._emulator.conduit
+        self.control = self._emulator.control
+        self.url = f"{self._emulator.url}/v2"
+
+    @property
+    def calls(self) -> list[str]:
+        """The calls so far, each as method and path, with the number of times that it came."""
+        found = [(method, path.removeprefix("/v2"), n) for (method, path), n in self.control.arrived.items()]
+        return [f"{n} {method} {path}" for method, path, n in found]
+
+    def clones(self) -> dict[str, tuple[str, str]]:
+        """``ext_id`` to the ids of clone and workspace; each workspace has one clone, each ``ext_id`` one workspace."""
+        found: dict[str, tuple[str, str]] = {}
+        for row in self.state.workspaces():
+            [clone] = self.state.dashboards(row.id)
+            assert (clone.name, clone.cloned_from) == ("Overview", 1)
+            assert row.ext_id not in found
+            found[str(row.ext_id)] = (str(clone.id), str(row.id))
+        return found
+
+    def renew(self) -> None:
+        """Make it as good as fresh."""
+        # Over HTTP, so that whatever the last test began has come to its end.
+        requests.get(f"{self._emulator.url}/_emulator/requests", timeout=5)
+        self.state.clear()
+        self.state.behaviour = ConduitBehaviour()
+        self.control.set_faults([])
+        self.control.behaviour = Behaviour()
+        self.control.log.clear()
+        self.control.arrived.clear()
+
+    def server(self, **changes: Any) -> Server:
+        """A server value with the organization's token."""
+        return Server(self.url, {ORGANIZATION_TOKEN: TOKEN}, conn_id="my_conn", **changes)
+
+    def __enter__(self) -> Conduit:
+        self._emulator.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._emulator.__exit__(kind, error, trace)
+
+
+def set_conduit_connection(monkeypatch: pytest.MonkeyPatch, name: str = "conduit_default", **fields: Any) -> None:
+    """Describe a connection; ``fields`` replace those of one with a token."""
+    connection = {"conn_type": "conduit", "password": TOKEN, **fields}
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))

@@ -1,0 +1,303 @@
+"""The operator that makes one client's dashboard, run against the emulator."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.client.call import ConfigurationError
+from airflow_provider_databrain.client.errors import (
+    AlreadyExistsError,
+    ApiError,
+    AuthenticationError,
+    InvalidRequestError,
+    NotFoundError,
+    TransportError,
+)
+from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.databrain.operators.client_dashboards import CreateDashboardEmbedOperator
+from airflow_provider_databrain.databrain.target import STAMP
+from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from tests.emulator.client import ACCESS as SENT_ACCESS
+from tests.support import ACCESS, ODD_IDS, WORKSPACE, embed, set_connection
+
+ACME: dict[str, Any] = {"dashboard_id": "client-acme", "client_id": "acme", "access_settings": ACCESS}
+
+
+class Store:
+    """What Airflow 3.3 keeps for a task from try to try."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.kept[key]) if key in self.kept else default
+
+    def set(self, key: str, value: Any, **_options: Any) -> None:
+        self.kept[key] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self.kept.pop(key, None)
+
+
+def operator(**changes: Any) -> CreateDashboardEmbedOperator:
+    return CreateDashboardEmbedOperator(task_id="t", **{**ACME, **changes})
+
+
+def run(context: Any = None, **changes: Any) -> str:
+    task = operator(**changes)
+    return task.execute({} if context is None else context)
+
+
+def put(emulator: Emulator, owner: str, title: str | None = None) -> None:
+    """Have the id ``client-acme`` taken."""
+    title = title or f"client-acme_{owner}"
+    emulator.state.create_embed(wire(embed(client_id=owner)), dashboard_name=title, name="x")
+
+
+def test_a_dashboard_is_made_and_its_embed_id_returned(connection: Emulator) -> None:
+    assert run() == "client-acme"
+    assert connection.state.created_with("client-acme") == {
+        "dashboardId": "client-acme",
+        "clientId": "acme",
+        "workspaceName": WORKSPACE,
+        "accessSettings": SENT_ACCESS,
+        "metadata": {STAMP: "acme"},
+    }
+    assert Counter(logged.method for logged in connection.control.log) == {"POST": 1}
+
+
+def test_every_field_reaches_the_server(connection: Emulator) -> None:
+    connection.state.add_workspace("other", dashboards=["template"])
+    run(
+        workspace_name="other",
+        template_dashboard_id="template",
+        metadata={"region": "EU"},
+        is_allow_private_metrics_by_default=True,
+        name="Acme",
+        embed_description="for Acme",
+        is_import_metrics=False,
+        import_dashboard_data={"metrics": []},
+        is_rename_dashboard=True,
+        metric_import_mode="GALLERY",
+        schema_pairs=[{"replace_schema": "a", "target_schema": "b"}],
+        access_settings={
+            **ACCESS,
+            "is_allow_ai_pilot": True,
+            "join_model": "multi",
+            "is_incremental_join": False,
+            "table_tenancy_settings": [{"name": "sales", "client_column": "customer_id"}],
+        },
+    )
+    assert connection.state.created_with("client-acme") == {
+        "dashboardId": "client-acme",
+        "clientId": "acme",
+        "workspaceName": "other",
+        "templateDashboardId": "template",
+        "metadata": {"region": "EU", STAMP: "acme"},
+        "isAllowPrivateMetricsByDefault": True,
+        "name": "Acme",
+        "embedDescription": "for Acme",
+        "isImportMetrics": False,
+        "importDashboardData": {"metrics": []},
+        "isRenameDashboard": True,
+        "metricImportMode": "GALLERY",
+        "schemaPairs": [{"replaceSchema": "a", "targetSchema": "b"}],
+        "accessSettings": SENT_ACCESS
+        | {
+            "isAllowAiPilot": True,
+            "joinModel": "multi",
+            "isIncrementalJoin": False,
+            "tableTenancySettings": [{"name": "sales", "clientColumn": "customer_id"}],
+        },
+    }
+
+
+def test_templates_are_rendered_and_text_passes_for_flags(connection: Emulator) -> None:
+    task = operator(
+        dashboard_id="client-{{ params.tenant }}",
+        client_id="{{ params.tenant }}",
+        workspace_name="{{ params.workspace }}",
+        access_settings={**ACCESS, "datamart_name": "{{ params.tenant }}-mart", "is_allow_email_reports": "{{ yes }}"},
+        metadata={"list": ["{{ params.tenant }}"]},
+        is_import_metrics="{{ yes }}",
+        template_dashboard_id="template-{{ 'pro' }}",
+        if_exists="{{ 'fail' }}",
+        databrain_conn_id="databrain_{{ 'default' }}",
+    )
+    context: Any = {"params": {"tenant": "globex", "workspace": WORKSPACE}, "yes": "true"}
+    task.render_template_fields(context)
+    assert task.execute(context) == "client-globex"
+    sent = connection.state.created_with("client-globex")
+    assert sent["accessSettings"] == SENT_ACCESS | {"datamartName": "globex-mart", "isAllowEmailReports": True}
+    assert (sent["clientId"], sent["isImportMetrics"], sent["templateDashboardId"]) == ("globex", True, "template-pro")
+    assert sent["metadata"] == {"list": ["globex"], STAMP: "globex"}
+    assert task.if_exists == "fail"
+
+
+def test_nothing_is_looked_at_before_it_runs() -> None:
+    task = operator(
+        client_id="{{ x }}", metric_import_mode="{{ y }}", access_settings={"{{ z }}": 1}, if_exists="{{ w }}"
+    )
+    assert task.client_id == "{{ x }}"
+
+
+@pytest.mark.parametrize("stamp", [True, False])
+def test_a_second_run_adopts_and_makes_nothing(connection: Emulator, stamp: bool) -> None:
+    assert run(stamp=stamp) == run(stamp=stamp) == "client-acme"
+    assert connection.state.count_embeds() == 1
+    assert ("metadata" in connection.state.created_with("client-acme")) is stamp
+
+
+def test_a_dashboard_of_another_client_is_a_conflict_that_names_both(connection: Emulator) -> None:
+    put(connection, "globex")
+    with pytest.raises(AlreadyExistsError, match="belongs to client 'globex', not to 'acme'"):
+        run()
+    assert [row.client_id for row in connection.state.embeds()] == ["globex"]
+
+
+def test_a_renamed_dashboard_without_stamp_is_not_taken_over(connection: Emulator) -> None:
+    put(connection, "acme", title="Sales")
+    with pytest.raises(AlreadyExistsError, match="nothing proves that it belongs to 'acme'"):
+        run()
+
+
+def test_fail_refuses_even_the_clients_own_dashboard(connection: Emulator) -> None:
+    run()
+    with pytest.raises(AlreadyExistsError, match="exists already and if_exists is 'fail'"):
+        run(if_exists="fail")
+
+
+def test_an_unknown_if_exists_is_refused(connection: Emulator) -> None:
+    with pytest.raises(ValueError, match="if_exists is 'maybe'"):
+        run(if_exists="maybe")
+    assert not connection.control.log
+
+
+@pytest.mark.parametrize("if_exists", ["adopt", "fail"])
+@pytest.mark.parametrize("kind", ["reset_after", "error_after", "html", "cut", "wrong"])
+@pytest.mark.usefixtures("fast_retries")
+def test_a_lost_answer_is_no_conflict(connection: Emulator, kind: Any, if_exists: str) -> None:
+    connection.control.set_faults([Fault(kind=kind, method="POST", times=1)])
+    assert run(if_exists=if_exists) == "client-acme"
+    assert connection.state.count_embeds() == 1
+
+
+def test_a_killed_worker_knows_its_own_work_where_airflow_keeps_a_note(connection: Emulator) -> None:
+    connection.control.set_faults([Fault(kind="reset_after", method="POST", times=1)])
+    context = {"task_state_store": Store()}
+    with pytest.raises(TransportError):
+        run(context, if_exists="fail", max_retry_seconds=0)
+    assert connection.state.count_embeds() == 1
+    assert run(context, if_exists="fail", max_retry_seconds=0) == "client-acme"
+
+
+def test_without_a_note_a_killed_worker_finds_its_own_work_in_the_way(connection: Emulator) -> None:
+    connection.control.set_faults([Fault(kind="reset_after", method="POST", times=1)])
+    with pytest.raises(TransportError):
+        run(if_exists="fail", max_retry_seconds=0)
+    with pytest.raises(AlreadyExistsError, match="if_exists is 'fail'"):
+        run(if_exists="fail", max_retry_seconds=0)
+    assert run(if_exists="adopt") == "client-acme"
+
+
+def test_a_note_for_another_client_proves_nothing(connection: Emulator) -> None:
+    context = {"task_state_store": Store()}
+    run(context, dashboard_id="client-globex", client_id="globex")
+    put(connection, "acme")
+    with pytest.raises(AlreadyExistsError, match="if_exists is 'fail'"):
+        run(context, if_exists="fail")
+
+
+def test_a_retry_after_a_plain_conflict_is_a_conflict_again(connection: Emulator) -> None:
+    put(connection, "acme")
+    context = {"task_state_store": Store()}
+    for _ in range(2):
+        with pytest.raises(AlreadyExistsError, match="if_exists is 'fail'"):
+            run(context, if_exists="fail")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "told"),
+    [
+        ({"workspace_name": "nowhere"}, NotFoundError, "Invalid workspace name"),
+        ({"template_dashboard_id": "nothing"}, NotFoundError, "Invalid template dashboard id"),
+        ({"dashboard_id": "d" * 256}, InvalidRequestError, "length must be less than or equal to 255"),
+        ({"extra": {"brandNew": 1}}, InvalidRequestError, '"brandNew" is not allowed'),
+        ({"access_settings": {**ACCESS, "extra": {"odd": 1}}}, InvalidRequestError, '"odd" is not allowed'),
+    ],
+)
+def test_what_the_server_refuses_is_told_with_the_tenant(
+    connection: Emulator, changes: dict[str, Any], error: type[ApiError], told: str
+) -> None:
+    with pytest.raises(error, match="create dashboard embed for tenant 'acme'.*" + told):
+        run(**changes)
+    assert connection.state.count_embeds() == 0
+    assert len(connection.control.log) == 1
+
+
+def test_a_wrong_key_fails_at_once_and_is_not_shown(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connection(monkeypatch, connection, password="wrong-s3cret")
+    with pytest.raises(AuthenticationError, match="Check the token in the Airflow connection") as caught:
+        run()
+    assert "wrong-s3cret" not in str(caught.value)
+    assert len(connection.control.log) == 1
+
+
+def test_a_missing_key_is_named(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connection(monkeypatch, connection, password=None)
+    with pytest.raises(ConfigurationError, match=r"'databrain_default' has no data app API key.*fill Password"):
+        run()
+
+
+def test_a_workspace_that_is_named_nowhere_is_asked_for(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connection(monkeypatch, connection, extra={"workspace_name": None})
+    with pytest.raises(ValueError, match=r"tenant 'acme': (workspaceName|workspace_name): Field required"):
+        run()
+    assert not connection.control.log
+
+
+@pytest.mark.parametrize("tenant", ODD_IDS)
+def test_ids_arrive_as_they_are(connection: Emulator, tenant: str) -> None:
+    ids = {"dashboard_id": f"{tenant}/of {tenant}", "client_id": tenant}
+    assert run(**ids) == run(**ids) == f"{tenant}/of {tenant}"
+    assert [(row.client_id, row.dashboard_id) for row in connection.state.embeds()] == [
+        (tenant, f"{tenant}/of {tenant}")
+    ]
+
+
+def test_an_export_file_is_uploaded(connection: Emulator, tmp_path: Path) -> None:
+    file = tmp_path / "export.json"
+    file.write_text(json.dumps({"data": {"title": "日本"}}), encoding="utf-8")
+    assert run(import_dashboard_data_file=str(file), import_dashboard_data={"not": "this"}) == "client-acme"
+    sent = connection.state.created_with("client-acme")
+    assert sent["importDashboardData"] == {"title": "日本"}
+    assert sent["accessSettings"] == SENT_ACCESS
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"data": []}'])
+def test_a_file_that_is_no_export_is_refused_before_sending(connection: Emulator, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "export.json"
+    file.write_text(content)
+    with pytest.raises(ValueError, match="import_dashboard_data_file is not a dashboard export"):
+        run(import_dashboard_data_file=str(file))
+    assert not connection.control.log
+
+
+def test_a_missing_file_is_named(connection: Emulator, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone\.json"):
+        run(import_dashboard_data_file=str(tmp_path / "gone.json"))
+    assert not connection.control.log
+
+
+def test_a_task_that_could_not_send_leaves_no_note(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    set_connection(monkeypatch, connection, password=None)
+    with pytest.raises(ConfigurationError):
+        run({"task_state_store": store}, if_exists="fail")
+    assert store.kept == {}

@@ -1,0 +1,192 @@
+"""An API token that is found or made, and handed to a function of the caller's: sync and async."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import traceback
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import redact
+
+from airflow_provider_databrain.client.errors import (
+    AuthenticationError,
+    MalformedAnswerError,
+    NotFoundError,
+    ServerError,
+)
+from airflow_provider_databrain.databrain.hook import DatabrainHook
+from airflow_provider_databrain.databrain.keys import KeyNotStoredError
+from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from tests.both_ways import BOTH_WAYS
+from tests.databrain.test_keys import do, storing
+from tests.support import http_answer, raw_server, set_connection
+
+APP = "acme"
+ROUTE = "/api/v2/data-app/api-tokens"
+INTO = "create_api_token_into"
+
+pytestmark = [BOTH_WAYS, pytest.mark.usefixtures("fast_retries")]
+
+
+@pytest.fixture
+def account(connection: Emulator) -> Emulator:
+    """With a data app that has no tokens."""
+    connection.account.create_app(APP)
+    return connection
+
+
+def into(prefix: str, store: Any, app: str = APP, name: str = "ci") -> Any:
+    return do(DatabrainHook(), prefix, INTO, storing(prefix, store), app, name)
+
+
+def keys(emulator: Emulator) -> list[str]:
+    return [row.key for row in emulator.account.live_keys(APP)]
+
+
+def test_a_token_is_made_once_and_handed_on_each_time(account: Emulator, prefix: str) -> None:
+    given: list[str] = []
+    assert [into(prefix, given.append) for _ in range(2)] == [True, False]
+    assert given == keys(account) * 2
+    assert len(given) == 2
+
+
+def test_a_token_is_masked_before_it_is_handed_on(account: Emulator, prefix: str) -> None:
+    seen: list[str] = []
+    into(prefix, lambda key: seen.append(str(redact(key))))
+    into(prefix, lambda key: seen.append(str(redact(key))))
+    assert seen == ["***", "***"]
+
+
+def test_only_the_same_name_in_the_same_data_app_is_the_same_token(account: Emulator, prefix: str) -> None:
+    account.account.create_app("other")
+    for app, name in (("other", "ci"), (APP, "CI"), (APP, "ci ")):
+        account.account.add_key(app, name)
+    assert into(prefix, lambda key: None)
+    assert [row.name for row in account.account.live_keys(APP)] == ["CI", "ci ", "ci"]
+
+
+def test_a_token_is_found_on_whatever_page_it_is(account: Emulator, prefix: str) -> None:
+    for number in range(12):
+        account.account.add_key(APP, f"key-{number}")
+    given: list[str] = []
+    assert not into(prefix, given.append, name="key-11")
+    assert given == keys(account)[-1:]
+
+
+def test_of_several_the_newest_is_handed_on(account: Emulator, prefix: str) -> None:
+    """A rotated key lives on for a while under the same name, and is dead soon after."""
+    old = account.account.key(account.account.add_key(APP, "ci"))
+    assert old
+    made = datetime.fromisoformat(old.created_at)
+    account.account.clock = lambda: (made + timedelta(days=1)).timestamp()
+    new = account.account.rotate(old, 3600)
+    assert keys(account) == [old.key, new]
+    given: list[str] = []
+    assert not into(prefix, given.append)
+    assert given == [new]
+
+
+@pytest.mark.parametrize("at", [None, "2026-01-01T00:00:00Z"])
+def test_of_several_of_one_time_the_last_is_handed_on(
+    account: Emulator, monkeypatch: pytest.MonkeyPatch, prefix: str, at: str | None
+) -> None:
+    rows = [{"key": key, "name": "ci", "createdAt": at} for key in "ab"]
+    given: list[str] = []
+    with raw_server(http_answer(200, json.dumps({"data": rows}).encode())) as (url, _):
+        set_connection(monkeypatch, account, host=url)
+        assert not into(prefix, given.append)
+    assert given == ["b"]
+
+
+def test_a_token_that_is_not_stored_is_told_without_being_shown_and_handed_on_again(
+    account: Emulator, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], prefix: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    given: list[str] = []
+
+    def store(key: str) -> None:
+        given.append(key)
+        raise PermissionError(f"may not write {key}")
+
+    with pytest.raises(KeyNotStoredError) as caught:
+        into(prefix, store)
+    error = caught.value
+    assert error.old_key_until is None
+    assert str(error).startswith(
+        "The API token is there, but was not stored: PermissionError in test_api_token_into.py"
+    )
+    assert str(error).endswith("Mend what stores, and run this again: the same one is handed on.")
+    assert (error.__cause__, error.__context__) == (None, None)
+    told = f"{error!r} {vars(error)} {''.join(traceback.format_exception(error))} {caplog.text} {capsys.readouterr()}"
+    assert given[0] not in told
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.old_key_until) == (str(error), None)
+    assert not into(prefix, given.append)
+    assert given == keys(account) * 2
+
+
+def test_what_ends_the_task_while_a_token_is_stored_goes_through_and_is_logged(
+    account: Emulator, capsys: pytest.CaptureFixture[str], prefix: str
+) -> None:
+    class TaskTimeoutError(BaseException):
+        """As Airflow ends a task."""
+
+    def store(key: str) -> None:
+        raise TaskTimeoutError(key)
+
+    with pytest.raises(TaskTimeoutError):
+        into(prefix, store)
+    told = "".join(capsys.readouterr())
+    assert "The API token is there, but was not stored: TaskTimeoutError" in told
+    assert keys(account)[0] not in told
+
+
+@pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut", "wrong"])
+def test_an_unclear_create_is_looked_up_and_not_repeated(account: Emulator, prefix: str, kind: Any) -> None:
+    account.control.set_faults([Fault(kind=kind, method="POST")])
+    given: list[str] = []
+    assert into(prefix, given.append)
+    assert given == keys(account)
+    assert (len(given), account.control.arrived["POST", ROUTE]) == (1, 1)
+
+
+def test_a_create_that_the_list_does_not_show_fails(account: Emulator, prefix: str) -> None:
+    account.control.set_faults([Fault(kind="error_before", method="POST")])
+    with pytest.raises(ServerError, match="create API token failed"):
+        into(prefix, pytest.fail)
+    assert keys(account) == []
+
+
+def test_a_list_that_cannot_be_read_makes_no_token(
+    account: Emulator, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    set_connection(monkeypatch, account, extra={"service_token": account.service_token, "max_retry_seconds": 0})
+    account.control.set_faults([Fault(kind="wrong", method="GET")])
+    with pytest.raises(MalformedAnswerError):
+        into(prefix, pytest.fail)
+    assert keys(account) == []
+
+
+def test_a_refusal_is_passed_on_and_hands_nothing_over(
+    account: Emulator, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    with pytest.raises(NotFoundError, match="Data app not found"):
+        into(prefix, pytest.fail, app="never")
+    set_connection(monkeypatch, account, extra={"service_token": account.api_key})
+    with pytest.raises(AuthenticationError):
+        into(prefix, pytest.fail)
+    assert keys(account) == []
+
+
+@pytest.mark.parametrize(
+    ("app", "name", "words"), [("", "ci", "data_app_name"), (" ", "ci", "data"), (APP, " ", "name")]
+)
+def test_what_is_blank_is_never_sent(account: Emulator, prefix: str, app: str, name: str, words: str) -> None:
+    with pytest.raises(ValueError, match=f"{words}.* is empty"):
+        into(prefix, pytest.fail, app, name)
+    assert not account.control.arrived

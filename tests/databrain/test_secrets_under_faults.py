@@ -1,0 +1,122 @@
+"""Each hook method that gives or takes a credential: whatever goes wrong on the way, nobody is told it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.databrain.api.datasources import Datasource
+from airflow_provider_databrain.databrain.api.tokens import CreateGuestToken, Credential
+from airflow_provider_databrain.databrain.hook import DatabrainHook
+from airflow_provider_databrain.emulator.databrain.state import DATA_APP
+from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from tests.both_ways import BOTH_WAYS
+from tests.databrain.test_keys import do, storing
+from tests.exposure import FAULTS, Told, given_by, pieces
+from tests.support import set_connection
+
+HOUR = timedelta(hours=1)
+PASSWORD = "correct-horse-battery"
+PRIVATE_KEY = "MIIEvQIBADANBgkqhkiG9w0BAQ"
+
+
+def sources(name: str) -> Datasource:
+    credentials = {"name": name, "password": PASSWORD, "serviceAccount": {"private_key": PRIVATE_KEY}}
+    return Datasource(datasource_type="postgres", credentials=credentials)
+
+
+Store = Callable[[str], object]
+CALLS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
+    "create_guest_token": lambda _: (CreateGuestToken(client_id="acme", data_app_name=DATA_APP),),
+    "create_api_token": lambda _: (DATA_APP, "ci"),
+    "create_api_token_into": lambda store: (store, DATA_APP, "ci"),
+    "list_api_tokens": lambda _: (DATA_APP,),
+    "rotate_api_key": lambda _: (HOUR,),
+    "rotate_api_key_into": lambda store: (store, HOUR),
+    "rotate_service_token": lambda _: (HOUR,),
+    "rotate_service_token_into": lambda store: (store, HOUR),
+    "create_datasource": lambda _: (sources("new"),),
+    "update_datasource": lambda _: (sources("there"),),
+}
+"""Method to its arguments, of which one may be what stores a key."""
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Emulator]:
+    """One emulator for all: each test takes the keys that there are by then for secrets."""
+    with Emulator() as emulator:
+        emulator.catalog.add_datasource("there")
+        yield emulator
+
+
+@pytest.fixture
+def databrain(running: Emulator, monkeypatch: pytest.MonkeyPatch, fast_retries: None) -> Emulator:
+    running.control.set_faults([])
+    running.catalog.delete_datasource("new")
+    set_connection(monkeypatch, running)
+    return running
+
+
+def assert_nothing_told(told: Told, emulator: Emulator, capfd: pytest.CaptureFixture[str], stored: list[str]) -> None:
+    told.show(*capfd.readouterr())
+    given = given_by(emulator)
+    assert set(stored) <= set(given)
+    told.secrets += pieces(*given, PASSWORD, PRIVATE_KEY)
+    assert told.leaks() == []
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("method", CALLS)
+def test_a_good_answer_is_shown_to_nobody(
+    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], prefix: str, method: str
+) -> None:
+    stored: list[str] = []
+    given: list[Any] = []
+
+    def act() -> Any:
+        hook = DatabrainHook()
+        told.show(hook, hook.server)
+        given.append(do(hook, prefix, method, *CALLS[method](storing(prefix, stored.append))))
+        return given[0]
+
+    assert told.tries(act) is None
+    rows = given[0] if isinstance(given[0], list) else given
+    known = [row.secret for row in rows if isinstance(row, Credential)] + stored
+    assert bool(known) is ("datasource" not in method)
+    assert_nothing_told(told, databrain, capfd, known)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("method", CALLS)
+def test_a_fault_shows_nobody_a_credential(
+    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], prefix: str, method: str, kind: Any
+) -> None:
+    stored: list[str] = []
+    arguments = CALLS[method](storing(prefix, stored.append))
+    # First one that passes, which is retried where it may be, then one that does not.
+    databrain.control.set_faults([Fault(kind=kind, seconds=0.01, times=1)])
+    told.tries(lambda: do(DatabrainHook(), prefix, method, *arguments))
+    databrain.control.set_faults([Fault(kind=kind, seconds=0.01)])
+    told.fails(lambda: do(DatabrainHook(max_retry_seconds=0), prefix, method, *arguments))
+    assert_nothing_told(told, databrain, capfd, stored)
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("method", [name for name in CALLS if name.endswith("_into")])
+def test_what_fails_to_store_a_key_tells_it_nobody(
+    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], prefix: str, method: str
+) -> None:
+    stored: list[str] = []
+
+    def store(key: str) -> None:
+        stored.append(key)
+        raise PermissionError(f"may not write {key}")
+
+    told.fails(lambda: do(DatabrainHook(), prefix, method, *CALLS[method](storing(prefix, store))))
+    assert len(stored) == 1
+    assert_nothing_told(told, databrain, capfd, stored)

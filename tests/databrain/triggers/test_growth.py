@@ -1,0 +1,123 @@
+"""The event trigger for asset watchers."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any, Literal
+
+import pytest
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from airflow_provider_databrain.databrain.triggers.growth import WorkspaceGrowthTrigger
+from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from tests.support import METRICS, WORKSPACE, set_connection
+
+
+class AssetState:
+    """What Airflow gives an event trigger to keep values in; in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {}
+
+    async def aget(self, key: str, default: object = None) -> object:
+        return self.values.get(key, default)
+
+    async def aset(self, key: str, value: object) -> None:
+        self.values[key] = value
+
+
+def trigger(state: AssetState | None = None, kind: Literal["metrics", "dashboards"] = "metrics") -> Any:
+    made: Any = WorkspaceGrowthTrigger(workspace_name=WORKSPACE, kind=kind, poll_interval=0.001)
+    made.asset_state_store = state
+    return made
+
+
+async def first(events: AsyncIterator[TriggerEvent]) -> Any:
+    """The payload of the next event."""
+    return (await anext(events)).payload
+
+
+def on_poll(emulator: Emulator, number: int, action: Callable[[], object]) -> None:
+    """Do something when the emulator is asked for the ``number``-th time from now on."""
+
+    class Counting(Counter[tuple[str, str]]):
+        def __setitem__(self, key: tuple[str, str], value: int) -> None:
+            super().__setitem__(key, value)
+            if self.total() == number:
+                action()
+
+    emulator.control.arrived = Counting()
+
+
+def grow_after_a_poll(emulator: Emulator, **what: list[str]) -> None:
+    """Have the workspace gain something after it was asked for once."""
+    on_poll(emulator, 2, lambda: emulator.state.add_workspace(WORKSPACE, **what))
+
+
+def test_it_is_an_event_trigger_and_comes_back_from_what_airflow_stores() -> None:
+    path, arguments = trigger(kind="dashboards").serialize()
+    module, _, name = path.rpartition(".")
+    again = getattr(importlib.import_module(module), name)(**arguments)
+    assert isinstance(again, BaseEventTrigger)
+    assert again.serialize() == (path, arguments)
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"), [("metrics", {"metrics": ["gross-margin"]}), ("dashboards", {"dashboards": ["template-max"]})]
+)
+async def test_a_workspace_that_gains_something_fires_with_its_id(
+    connection: Emulator, kind: Literal["metrics", "dashboards"], what: dict[str, list[str]]
+) -> None:
+    grow_after_a_poll(connection, **what)
+    async with aclosing(trigger(kind=kind).run()) as events:
+        [gained] = what.values()
+        assert await first(events) == {"workspace": WORKSPACE, "kind": kind, "ids": gained}
+
+
+async def test_what_came_while_no_triggerer_ran_is_told_by_the_next_one(connection: Emulator) -> None:
+    state = AssetState()
+    grow_after_a_poll(connection, metrics=["gross-margin"])
+    async with aclosing(trigger(state).run()) as events:
+        await first(events)
+    # Ended before it could note what it had told.
+    connection.state.add_workspace(WORKSPACE, metrics=["net-margin"])
+    async with aclosing(trigger(state).run()) as events:
+        assert sorted((await first(events))["ids"]) == ["gross-margin", "net-margin"]
+
+
+async def test_what_was_told_and_noted_is_not_told_again(connection: Emulator) -> None:
+    state = AssetState()
+    grow_after_a_poll(connection, metrics=["gross-margin"])
+    async with aclosing(trigger(state).run()) as events:
+        assert (await first(events))["ids"] == ["gross-margin"]
+        connection.state.add_workspace(WORKSPACE, metrics=["net-margin"])
+        assert (await first(events))["ids"] == ["net-margin"]
+
+
+async def test_something_that_went_away_and_comes_back_is_new(connection: Emulator) -> None:
+    grow_after_a_poll(connection, metrics=["gross-margin"])
+    async with aclosing(trigger().run()) as events:
+        await first(events)
+        connection.state.remove_metrics(WORKSPACE)
+        grow_after_a_poll(connection, metrics=METRICS)
+        assert sorted((await first(events))["ids"]) == METRICS
+
+
+@pytest.mark.parametrize("kind", ["error_before", "reset_before", "html"])
+async def test_polls_that_fail_do_not_end_the_watch(
+    connection: Emulator, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    set_connection(monkeypatch, connection, extra={"max_retry_seconds": 0})
+    connection.control.set_faults([Fault.model_validate({"kind": kind, "times": 3})])
+    on_poll(connection, 5, lambda: connection.state.add_workspace(WORKSPACE, metrics=["gross-margin"]))
+    async with aclosing(trigger().run()) as events:
+        assert (await first(events))["ids"] == ["gross-margin"]
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="it is 'metrics' or 'dashboards'"):
+        WorkspaceGrowthTrigger(kind="tables")  # type: ignore[arg-type]

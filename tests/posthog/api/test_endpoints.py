@@ -1,0 +1,335 @@
+"""PostHog's calls as values: what is sent, how answers and refusals are read. No network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from airflow_provider_databrain.client.call import Reply, Request, Resend, Server, annotate, interpret
+from airflow_provider_databrain.client.errors import (
+    AlreadyExistsError,
+    ApiError,
+    AuthenticationError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NotAllowedError,
+    NotFoundError,
+    RateLimitedError,
+    ServerError,
+)
+from airflow_provider_databrain.posthog.api import endpoints as api
+from airflow_provider_databrain.posthog.api.models import Dashboard, DashboardChange, NewDashboard, Sharing
+from tests.posthog.support import TEMPLATE
+
+SERVER = Server("https://us.posthog.com", {api.API_KEY: "phx_0123456789"}, parameters={"project_id": "1"})
+UUID = "0198a1b2-0000-4000-8000-000000000001"
+ONE = "/api/projects/1/dashboards/4/"
+
+REQUESTS: list[tuple[Request[Any], str, str, Any]] = [
+    (api.list_page(), "GET", "/api/projects/1/dashboards/?limit=500&offset=0", None),
+    (api.list_page(limit=1, offset=7), "GET", "/api/projects/1/dashboards/?limit=1&offset=7", None),
+    (
+        api.create_dashboard({"name": "é", "use_template": "DEFAULT_APP", "create_in_folder": "Airflow/KPIs"}),
+        "POST",
+        "/api/projects/1/dashboards/",
+        {"name": "é", "use_template": "DEFAULT_APP", "_create_in_folder": "Airflow/KPIs"},
+    ),
+    (
+        api.create_dashboard(NewDashboard(use_dashboard=3, duplicate_tiles=True, extra={"quick_filter_ids": []})),
+        "POST",
+        "/api/projects/1/dashboards/",
+        {"use_dashboard": 3, "duplicate_tiles": True, "quick_filter_ids": []},
+    ),
+    (api.retrieve_dashboard(4), "GET", ONE, None),
+    (api.update_dashboard(4, {"pinned": False, "tags": []}), "PATCH", ONE, {"pinned": False, "tags": []}),
+    (api.update_dashboard(4, DashboardChange(restriction_level=37)), "PATCH", ONE, {"restriction_level": 37}),
+    (api.delete_dashboard(4), "PATCH", ONE, {"deleted": True}),
+    (api.delete_dashboard(4, delete_insights=True), "PATCH", ONE, {"deleted": True, "delete_insights": True}),
+    # Older servers restore only where this is the only key.
+    (api.restore_dashboard(4), "PATCH", ONE, {"deleted": False}),
+    (api.list_collaborators(4), "GET", f"{ONE}collaborators/", None),
+    (api.add_collaborator(4, UUID), "POST", f"{ONE}collaborators/", {"level": 37, "user_uuid": UUID}),
+    (api.remove_collaborator(4, UUID), "DELETE", f"{ONE}collaborators/{UUID}/", None),
+    (api.get_sharing(4), "GET", f"{ONE}sharing/", None),
+    (api.update_sharing(4, enabled=False), "PATCH", f"{ONE}sharing/", {"enabled": False}),
+    (
+        api.update_sharing(4, settings={"no_header": True, "hideExtraDetails": False}, password_required=True),
+        "PATCH",
+        f"{ONE}sharing/",
+        {"settings": {"noHeader": True, "hideExtraDetails": False}, "password_required": True},
+    ),
+    (api.refresh_sharing(4), "POST", f"{ONE}sharing/refresh/", {}),
+    (api.create_share_password(4), "POST", f"{ONE}sharing/passwords/", {}),
+    (
+        api.create_share_password(4, raw_password="12345678", note="n" * 100),
+        "POST",
+        f"{ONE}sharing/passwords/",
+        {"raw_password": "12345678", "note": "n" * 100},
+    ),
+    (api.delete_share_password(4, 9), "DELETE", f"{ONE}sharing/passwords/9/", None),
+    # The key has changed its name from one version of the server to the next.
+    (api.move_tile(4, 5, 6), "PATCH", f"{ONE}move_tile/", {"tile": {"id": 5}, "toDashboard": 6, "to_dashboard": 6}),
+    (api.stream_tiles(4, layout_size="xs"), "GET", f"{ONE}stream_tiles/?layoutSize=xs", None),
+    (
+        api.create_from_template_json(TEMPLATE, creation_context="onboarding"),
+        "POST",
+        "/api/projects/1/dashboards/create_from_template_json/",
+        {"template": TEMPLATE, "creation_context": "onboarding"},
+    ),
+    (api.create_insight({"dashboards": [4]}), "POST", "/api/projects/1/insights/", {"dashboards": [4]}),
+    (api.update_insight(8, {"name": "x"}), "PATCH", "/api/projects/1/insights/8/", {"name": "x"}),
+]
+
+
+@pytest.mark.parametrize(("request_", "method", "path", "body"), REQUESTS)
+def test_a_call_is_what_posthog_takes(request_: Request[Any], method: str, path: str, body: Any) -> None:
+    assert request_.endpoint.method == method
+    assert SERVER.url(request_) == f"https://us.posthog.com{path}"
+    assert (None if request_.body is None else json.loads(request_.body)) == body
+
+
+def test_no_call_deletes_a_dashboard_by_delete_which_posthog_refuses() -> None:
+    deletes = [one.endpoint.path for one, *_ in REQUESTS if one.endpoint.method == "DELETE"]
+    assert [path for path in deletes if path.endswith("/dashboards/{dashboard_id}/")] == []
+
+
+@pytest.mark.parametrize("bad", [0, -1, True, "4", 4.0, None, "../5", "@current"])
+def test_an_id_that_is_none_is_refused_before_sending(bad: Any) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: api.retrieve_dashboard(bad),
+        lambda: api.update_dashboard(bad, {}),
+        lambda: api.delete_dashboard(bad),
+        lambda: api.restore_dashboard(bad),
+        lambda: api.list_collaborators(bad),
+        lambda: api.add_collaborator(bad, UUID),
+        lambda: api.remove_collaborator(bad, UUID),
+        lambda: api.get_sharing(bad),
+        lambda: api.update_sharing(bad),
+        lambda: api.refresh_sharing(bad),
+        lambda: api.create_share_password(bad),
+        lambda: api.delete_share_password(bad, 1),
+        lambda: api.delete_share_password(1, bad),
+        lambda: api.move_tile(bad, 1, 1),
+        lambda: api.move_tile(1, bad, 1),
+        lambda: api.move_tile(1, 1, bad),
+        lambda: api.stream_tiles(bad),
+        lambda: api.update_insight(bad, {}),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="it is a whole number above 0"):
+            call()
+    if bad is not None:
+        with pytest.raises(ValidationError, match="use_dashboard"):
+            api.create_dashboard({"use_dashboard": bad})
+
+
+@pytest.mark.parametrize("bad", ["", " ", "..", "me", "../5", UUID + "/"])
+def test_a_member_is_named_by_uuid(bad: str) -> None:
+    for call in (api.add_collaborator, api.remove_collaborator):
+        with pytest.raises(ValueError, match="user_uuid"):
+            call(4, bad)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: api.create_dashboard({"nmae": "x"}), "nmae"),
+        (lambda: api.create_dashboard({"name": "x" * 401}), "name"),
+        (lambda: api.create_dashboard({"restriction_level": 22}), "restriction_level"),
+        (lambda: api.create_dashboard({"filters": []}), "filters"),
+        (lambda: api.create_dashboard({"use_template": ""}), "use_template"),
+        (lambda: api.create_dashboard({"use_template": "A", "use_dashboard": 1}), "cannot be used together"),
+        (lambda: api.create_dashboard({"tiles": []}), "tiles"),
+        (lambda: api.create_dashboard({"extra": {"name": "x"}}), "extra repeats known fields: name"),
+        (lambda: api.update_dashboard(4, {"use_template": "A"}), "use_template"),
+        (lambda: api.update_sharing(4, settings={"noHeadr": True}), "noHeadr"),
+        (lambda: api.update_sharing(4, settings={"theme": "pink"}), "theme"),
+        (lambda: api.create_share_password(4, raw_password="1234567"), "fewer than 8 characters"),
+        (lambda: api.create_share_password(4, note="n" * 101), "more than 100 characters"),
+        (lambda: api.stream_tiles(4, layout_size="lg"), "it is 'sm' or 'xs'"),
+        (lambda: api.create_from_template_json({}), "template_name, dashboard_description, dashboard_filters, tiles"),
+        (lambda: api.create_from_template_json({**TEMPLATE, "tiles": []}), "one or more objects"),
+        (lambda: api.create_from_template_json({**TEMPLATE, "tiles": ["x"]}), "one or more objects"),
+    ],
+)
+def test_what_posthog_would_refuse_or_ignore_is_refused_before_sending(call: Callable[[], Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        call()
+
+
+def test_a_wrong_share_password_is_not_in_the_refusal() -> None:
+    with pytest.raises(ValueError) as caught:
+        api.create_share_password(4, raw_password="s3cr3t")
+    assert "s3cr3t" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "resend"),
+    [
+        (api.create_dashboard({}), Resend.IF_UNPROCESSED),
+        (api.update_dashboard(4, {"name": "x"}), Resend.ALWAYS),
+        (api.update_dashboard(4, {"tiles": [{"id": 1, "color": "blue"}]}), Resend.ALWAYS),
+        (api.update_dashboard(4, {"tiles": [{"id": 1}, {"text": {"body": "x"}}]}), Resend.IF_UNPROCESSED),
+        (api.delete_dashboard(4), Resend.DETECTABLE),
+        (api.refresh_sharing(4), Resend.IF_UNPROCESSED),
+        (api.create_share_password(4), Resend.IF_UNPROCESSED),
+        (api.move_tile(1, 2, 3), Resend.IF_UNPROCESSED),
+        (api.create_insight({}), Resend.IF_UNPROCESSED),
+    ],
+)
+def test_what_makes_something_each_time_is_not_sent_again_blindly(call: Request[Any], resend: Resend) -> None:
+    assert call.endpoint.resend is resend
+
+
+def refused(status: int, body: object, request: Request[Any] | None = None) -> ApiError:
+    """The error that an answer stands for."""
+    request = request or api.retrieve_dashboard(4)
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    with pytest.raises(ApiError) as caught:
+        interpret(SERVER, request, Reply(status, {"retry-after": "20"} if status == 429 else {}, raw))
+    annotate(SERVER, request, caught.value)
+    return caught.value
+
+
+def envelope(kind: str, code: str, detail: str, attr: str | None = None) -> dict[str, Any]:
+    return {"type": kind, "code": code, "detail": detail, "attr": attr}
+
+
+AUTH, VALID = "authentication_error", "validation_error"
+REFUSALS: list[tuple[int, object, type[ApiError], str]] = [
+    (401, envelope(AUTH, "not_authenticated", "Not provided."), AuthenticationError, "HTTP 401, not_authenticated"),
+    (401, envelope(AUTH, "authentication_failed", "Invalid."), AuthenticationError, "'dashboard:read', for this"),
+    (403, envelope(AUTH, "permission_denied", "key missing required scope 'a:b'"), AuthenticationError, "scope 'a:b'"),
+    (403, envelope(AUTH, "permission_denied", "No personal api key access"), AuthenticationError, "KEY_NOT_ALLOWED"),
+    (403, envelope(AUTH, "permission_denied", "You don't have edit permissions"), NotAllowedError, "edit permissions"),
+    (403, envelope(AUTH, "permission_denied", "Public sharing is disabled"), NotAllowedError, "sharing is disabled"),
+    (403, {"error": "Sharing with password requires the Advanced Permissions feature"}, NotAllowedError, "feature"),
+    (400, {"error": "Password protection must be enabled"}, InvalidRequestError, "must be enabled"),
+    (400, envelope(VALID, "invalid_choice", "No choice.", "restriction_level"), InvalidRequestError, "level: No choi"),
+    (400, envelope(VALID, "min_length", "Too short.", "raw_password"), InvalidRequestError, "raw_password: Too short."),
+    (400, envelope(VALID, "invalid_input", "many\nlines\n  of text"), InvalidRequestError, "many lines of text"),
+    (400, envelope(VALID, "invalid_input", "User already is a collaborator."), AlreadyExistsError, "already is"),
+    (400, {"detail": "tile_order is required"}, InvalidRequestError, "tile_order"),
+    (400, ["odd"], InvalidRequestError, "no error message in the answer"),
+    (404, envelope("invalid_request", "not_found", "Project not found."), NotFoundError, "Project not found."),
+    (404, b"<!doctype html>", NotFoundError, "not JSON"),
+    (405, b"", InvalidRequestError, "0 bytes"),
+    (406, envelope("invalid_request", "not_acceptable", "Accept"), InvalidRequestError, "Accept"),
+    (429, envelope("throttled_error", "throttled", "Slowly."), RateLimitedError, "retry after 20 s"),
+    (500, envelope("server_error", "error", "A server error occurred."), ServerError, "A server error occurred."),
+    (502, b"<html>Bad gateway", ServerError, "not JSON"),
+    (200, b"<html>", MalformedAnswerError, "not JSON"),
+    (200, {"name": "no id"}, MalformedAnswerError, "id: Field required"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "kind", "told"), REFUSALS)
+def test_a_refusal_is_read_as_what_it_is(status: int, body: object, kind: type[ApiError], told: str) -> None:
+    error = refused(status, body)
+    assert type(error) is kind
+    assert str(error).startswith("retrieve dashboard (dashboard '4') failed")
+    assert told in str(error)
+
+
+@pytest.mark.parametrize(
+    ("request_", "instead"),
+    [
+        (api.stream_tiles(4), "retrieve_dashboard"),
+        (api.move_tile(4, 5, 6), "transfer_tile"),
+        (api.create_from_template_json(TEMPLATE), "build_dashboard"),
+    ],
+)
+def test_an_action_that_no_key_may_use_names_what_does_the_same(request_: Request[Any], instead: str) -> None:
+    body = envelope(AUTH, "permission_denied", "This action does not support Personal API Key access")
+    error = refused(403, body, request_)
+    assert isinstance(error, AuthenticationError)
+    assert f"that has scopes, '*' included; use {instead} instead." in str(error)
+
+
+@pytest.mark.parametrize(
+    ("request_", "scope"),
+    [
+        (api.list_page(), "dashboard:read"),
+        (api.create_dashboard({}), "dashboard:write"),
+        (api.get_sharing(4), "sharing_configuration:read"),
+        (api.refresh_sharing(4), "sharing_configuration:write"),
+        (api.create_insight({}), "insight:write"),
+    ],
+)
+def test_a_key_that_lacks_a_scope_is_told_which(request_: Request[Any], scope: str) -> None:
+    error = refused(401, envelope(AUTH, "authentication_failed", "Invalid."), request_)
+    assert f"a personal API key with the scope '{scope}', for this project." in str(error)
+
+
+def page(*ids: int, following: str | None = None) -> Any:
+    return {"count": 9, "next": following, "previous": None, "results": [{"id": number} for number in ids]}
+
+
+def walk(*pages: Any) -> tuple[list[int], list[str]]:
+    """The ids that a list finds on pages, and the offsets it asks for."""
+    call, offsets = api.list_dashboards(), []
+    request = next(call)
+    for answer in pages:
+        offsets.append(request.query["offset"])
+        try:
+            request = call.send(request.read(answer))
+        except StopIteration as end:
+            return [dashboard.id for dashboard in end.value], offsets
+    raise AssertionError("it asks for more pages than there are")
+
+
+@pytest.mark.parametrize(
+    ("pages", "ids", "offsets"),
+    [
+        ([page()], [], ["0"]),
+        ([page(3, 1, 2)], [3, 1, 2], ["0"]),
+        # The server grants fewer than are asked for.
+        ([page(1, 2, following="https://elsewhere.example/x?limit=100&offset=100"), page(3)], [1, 2, 3], ["0", "100"]),
+        # One was created meanwhile, so that another one comes twice.
+        ([page(1, 2, following="/x?offset=2"), page(2, 3)], [1, 2, 3], ["0", "2"]),
+        ([page(1, following="/x?offset=1"), page(following="/x?offset=2")], [1], ["0", "1"]),
+    ],
+)
+def test_pages_are_followed_to_their_end(pages: list[Any], ids: list[int], offsets: list[str]) -> None:
+    assert walk(*pages) == (ids, offsets)
+
+
+@pytest.mark.parametrize("following", ["/x?offset=0", "/x", "/x?offset=", "/x?offset=a", "/x?offset=1&offset=2", "?"])
+def test_pages_that_do_not_go_forward_are_malformed(following: str) -> None:
+    with pytest.raises(MalformedAnswerError, match="the page after offset 0 is told to be at"):
+        walk(page(1, following=following), page(2))
+
+
+@pytest.mark.parametrize("body", [{}, {"id": ["?"], "results": "?"}, {"enabled": None}, []])
+def test_what_is_no_sharing_is_not_taken_for_a_closed_one(body: Any) -> None:
+    assert isinstance(refused(200, body, api.get_sharing(4)), MalformedAnswerError)
+
+
+def test_every_field_but_the_id_may_be_missing_and_unknown_ones_are_kept() -> None:
+    read = Dashboard.model_validate({"id": 4, "tiles": [{"id": 1}], "new_in_2027": [1]})
+    assert (read.name, read.tiles and read.tiles[0].insight) == (None, None)
+    assert read.as_row() == {"id": 4, "tiles": [{"id": 1}], "new_in_2027": [1]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "token"),
+    [
+        ({"enabled": True, "created_at": "2026-01-01T00:00:00Z", "access_token": "t"}, "t"),
+        ({"enabled": False, "created_at": "2026-01-01T00:00:00Z", "access_token": "t"}, None),
+        # Of a configuration that was never saved, each answer makes another one up.
+        ({"enabled": False, "created_at": None, "access_token": "t"}, None),
+        ({"enabled": True, "created_at": None, "access_token": "t"}, None),
+        ({"enabled": True, "created_at": "2026-01-01T00:00:00Z", "access_token": None}, None),
+    ],
+)
+def test_only_the_token_of_a_saved_and_enabled_configuration_counts(fields: Any, token: str | None) -> None:
+    sharing = Sharing.model_validate(fields)
+    assert sharing.token == token
+    address = api.public_url("https://us.posthog.com", sharing)
+    assert address == (token and "https://us.posthog.com/shared/t")
+    embedded = api.public_url("https://us.posthog.com", sharing, embedded=True)
+    assert embedded == (token and "https://us.posthog.com/embedded/t")

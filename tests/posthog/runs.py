@@ -1,0 +1,113 @@
+"""Runs of the engine against an emulated PostHog, without Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider_databrain.client.transport.aio import AsyncTransport
+from airflow_provider_databrain.emulator.posthog.state import DashboardRow
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.posthog.target import PostHogTarget
+from airflow_provider_databrain.tenants.engine.apply import preview, provision
+from airflow_provider_databrain.tenants.engine.check import take_in
+from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
+from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.removal import doomed, remove
+from airflow_provider_databrain.tenants.engine.report import Report
+from airflow_provider_databrain.tenants.engine.stop import Stop
+from airflow_provider_databrain.tenants.engine.table import TenantRow
+from airflow_provider_databrain.tenants.engine.workers import Rules
+from tests.databases import Database, ledger_on
+from tests.posthog.support import posthog_server
+
+TENANTS = [f"t{number:02}" for number in range(20)]
+SPEC: dict[str, Any] = {"name": "Sales of {tenant_id}"}
+
+
+class Runs:
+    """Runs on one project, each a Dag run of its own; with a database, on the same ledger."""
+
+    def __init__(self, emulator: Emulator, database: Database | None = None) -> None:
+        self.emulator = emulator
+        self.database = database
+        self.target: type[PostHogTarget] = PostHogTarget
+        self.server = posthog_server(emulator)
+        self._runs = 0
+
+    def ledger(self) -> Ledger | None:
+        """The next run's."""
+        if self.database is None:
+            return None
+        self._runs += 1
+        made = ledger_on(self.database, system="posthog", scope="1", run_id=f"run-{self._runs}")
+        made.open()
+        return made
+
+    def entries(self) -> dict[str, Entry]:
+        """What the ledger has."""
+        ledger = self.ledger()
+        assert ledger is not None
+        return {entry.tenant: entry for entry in ledger.live()}
+
+    async def provision(
+        self, tenants: Sequence[str] = TENANTS, spec: Mapping[str, Any] = SPEC, **columns: Any
+    ) -> Report:
+        """Provision tenants, whose rows have the same further columns."""
+        ledger, target = self.ledger(), self.target(scope="1", base_url=self.emulator.url)
+        with take_in(rows(tenants, **columns), spec, target, ledger) as intake:
+            meter = Meter(target.system, intake.report, len(intake.work))
+            async with AsyncTransport(self.server) as api:
+                return await provision(
+                    target, api, intake, meter=meter, rules=Rules(concurrency=4), stop=Stop(), ledger=ledger
+                )
+
+    async def preview(self, tenants: Sequence[str], spec: Mapping[str, Any] = SPEC) -> list[tuple[Any, ...]]:
+        """What that would do: tenant, dashboard and action."""
+        target = self.target(scope="1")
+        with take_in(rows(tenants), spec, target, self.ledger()) as intake:
+            async with AsyncTransport(self.server) as api:
+                report = await preview(target, api, intake, rules=Rules(), stop=Stop())
+        return [(plan["tenant"], plan["dashboard_id"], plan["action"]) for plan in report.planned]
+
+    async def remove(self, tenants: Sequence[str], **options: Any) -> Report:
+        """Remove these tenants' dashboards."""
+        ledger, target = self.ledger(), PostHogTarget(scope="1", **options)
+        assert ledger is not None
+        entries = doomed([TenantRow(tenant, {}, False) for tenant in tenants], ledger, "incremental").entries
+        report = Report(total=len(entries))
+        async with AsyncTransport(self.server) as api:
+            return await remove(
+                target,
+                api,
+                entries,
+                report=report,
+                meter=Meter("posthog", report, len(entries)),
+                rules=Rules(),
+                stop=Stop(),
+                ledger=ledger,
+            )
+
+    def dashboards(self) -> dict[str, DashboardRow]:
+        """The dashboards that are there, by id."""
+        return {str(row.id): row for row in self.emulator.posthog.dashboards()}
+
+    def check(self, report: Report, tenants: Sequence[str] = TENANTS) -> None:
+        """Raise where not each tenant has exactly one dashboard, shared, and the one that the report names."""
+        there = self.dashboards()
+        assert {tenant: there[number].fields["name"] for tenant, number in report.ids.items()} == {
+            tenant: f"Sales of {tenant}".strip() for tenant in tenants
+        }
+        assert len(there) == len(tenants)
+        assert all(row.shared for row in there.values())
+        if self.database is not None:
+            assert {tenant: entry.dashboard_id for tenant, entry in self.entries().items()} == report.ids
+
+
+def rows(tenants: Sequence[str], **columns: Any) -> list[TenantRow]:
+    return [TenantRow(tenant, {"tenant_id": tenant, **columns}, True) for tenant in tenants]
+
+
+def counts(report: Report) -> dict[str, int]:
+    """What happened at all."""
+    return {action: count for action, count in report.counts().items() if count}

@@ -1,0 +1,315 @@
+"""PostHog's single-dashboard operators, run against the emulator."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_databrain.client.errors import (
+    ApiError,
+    AuthenticationError,
+    InvalidRequestError,
+    NotFoundError,
+    ServerError,
+    TransportError,
+)
+from airflow_provider_databrain.emulator.faults import Behaviour, Fault
+from airflow_provider_databrain.emulator.posthog.checks import Key
+from airflow_provider_databrain.emulator.posthog.state import OWNER
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.posthog.api.calls import mark_of
+from airflow_provider_databrain.posthog.operators import (
+    AddPostHogCollaboratorsOperator,
+    CreatePostHogDashboardFromTemplateOperator,
+    CreatePostHogDashboardOperator,
+    DeletePostHogDashboardOperator,
+    RefreshPostHogSharingOperator,
+    SharePostHogDashboardOperator,
+    UpdatePostHogDashboardOperator,
+)
+from tests.posthog.support import TEMPLATE, add_legacy_key, contents, names, sent, set_posthog_connection
+
+Create, FromTemplate = CreatePostHogDashboardOperator, CreatePostHogDashboardFromTemplateOperator
+CREATORS = pytest.mark.parametrize(
+    ("operator", "options"),
+    [
+        (Create, {"name": "KPIs"}),
+        (FromTemplate, {"template": TEMPLATE, "method": "build"}),
+        (FromTemplate, {"template": TEMPLATE, "method": "template"}),
+        (FromTemplate, {"template": TEMPLATE}),
+    ],
+    ids=["blank", "build", "template", "auto"],
+)
+
+
+class TaskInstance:
+    """A try of a task in a Dag run."""
+
+    def __init__(self, run_id: str = "run-1", try_number: int = 1, map_index: int = -1, task_id: str = "t") -> None:
+        self.dag_id, self.task_id, self.run_id, self.map_index = "dag", task_id, run_id, map_index
+        self.try_number = try_number
+
+
+def run(operator: type[BaseOperator], instance: TaskInstance | None = None, **options: Any) -> Any:
+    """Execute an operator after its fields were rendered, as Airflow does."""
+    task = operator(task_id="t", **{"max_retry_seconds": 0, **options})
+    context: Any = {"ti": instance or TaskInstance(), "params": {"n": 7}}
+    task.render_template_fields(context)
+    return task.execute(context)
+
+
+def links(task: Any) -> dict[str, str]:
+    return {link.name: link.get_link(task, ti_key=None) for link in task.operator_extra_links}
+
+
+@pytest.fixture
+def number(posthog: Emulator) -> int:
+    """A dashboard."""
+    return posthog.posthog.add_dashboard(name="one", description="first")
+
+
+def fields(emulator: Emulator, number: int) -> dict[str, Any]:
+    return emulator.posthog.found(number)[0].fields
+
+
+def as_text(number: int) -> str:
+    """A number as a template that is rendered to text."""
+    return f"{{{{ {number} }}}}"
+
+
+@pytest.fixture
+def any_key(posthog: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key without scopes, which may do everything."""
+    set_posthog_connection(monkeypatch, posthog, password=add_legacy_key(posthog))
+
+
+@pytest.mark.usefixtures("any_key")
+@CREATORS
+def test_a_retry_finds_what_an_earlier_try_made_and_another_run_makes_its_own(
+    posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any]
+) -> None:
+    first = run(operator, **options)
+    assert run(operator, TaskInstance(try_number=2), **options) == first
+    others = [TaskInstance("run-2"), TaskInstance(map_index=1), TaskInstance(task_id="u")]
+    made = [run(operator, instance, **options) for instance in others]
+    assert len({first, *made}) == 4
+    assert names(posthog) == ["KPIs"] * 4
+
+
+@pytest.mark.usefixtures("any_key")
+@CREATORS
+def test_a_key_finds_it_across_runs(posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any]) -> None:
+    first = run(operator, key="acme-{{ params.n }}", **options)
+    assert run(operator, TaskInstance("run-2", task_id="u"), key="acme-7", **options) == first
+    assert run(operator, key="acme-8", **options) != first
+    assert mark_of("acme-7") in fields(posthog, first)["tags"]
+    assert fields(posthog, first)["description"].endswith(f"[{mark_of('acme-7')}]")
+
+
+@pytest.mark.usefixtures("any_key")
+@CREATORS
+@pytest.mark.parametrize("kind", ["error_after", "reset_after", "error_before", "reset_before"])
+@pytest.mark.parametrize("tagging", [True, False])
+def test_an_unclear_create_leaves_one_whole_dashboard_after_the_retry(
+    posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any], kind: Any, tagging: bool
+) -> None:
+    posthog.control.behaviour = Behaviour(tagging=tagging)
+    posthog.control.set_faults([Fault(kind=kind, method="POST", path="/dashboards/", times=1)])
+    try:
+        found = run(operator, **options)
+    except (ServerError, TransportError):
+        found = run(operator, TaskInstance(try_number=2), **options)
+    assert names(posthog) == ["KPIs"]
+    assert len(contents(posthog, found)) == (0 if operator is Create else 3)
+    assert run(operator, TaskInstance(try_number=3), **options) == found
+
+
+def test_a_task_that_died_while_it_built_leaves_nothing_half_made(posthog: Emulator) -> None:
+    # Neither the insight nor the removal of what is there without it.
+    posthog.control.set_faults(
+        [
+            Fault(kind="error_before", method="POST", path="insights", times=1),
+            Fault(kind="error_before", method="PATCH", times=1),
+        ]
+    )
+    with pytest.raises(ServerError):
+        run(FromTemplate, template=TEMPLATE)
+    assert names(posthog) == ["KPIs"]
+    number = run(FromTemplate, TaskInstance(try_number=2), template=TEMPLATE)
+    assert names(posthog) == ["KPIs"]
+    assert len(contents(posthog, number)) == 3
+
+
+def test_every_field_reaches_the_server(posthog: Emulator, number: int) -> None:
+    made = run(
+        Create,
+        key="acme",
+        name="Acme {{ params.n }}",
+        description="What counts",
+        tags=["kpi", "{{ params.n }}"],
+        pinned=True,
+        restriction_level="{{ 30 + params.n }}",
+        filters={"date_from": "-{{ params.n }}d"},
+        variables={"v": "{{ params.n }}"},
+        use_dashboard=as_text(number),
+        duplicate_tiles=True,
+        create_in_folder="Airflow",
+    )
+    found = fields(posthog, made)
+    assert {name: found[name] for name in ("name", "pinned", "restriction_level", "filters", "variables")} == {
+        "name": "Acme 7",
+        "pinned": True,
+        "restriction_level": 37,
+        "filters": {"date_from": "-7d"},
+        "variables": {"v": "7"},
+    }
+    assert (found["tags"], found["creation_mode"]) == (["kpi", "7", mark_of("acme")], "duplicate")
+    assert found["description"] == f"What counts\n[{mark_of('acme')}]"
+
+
+def test_one_tag_may_be_given_as_text(posthog: Emulator, number: int) -> None:
+    run(UpdatePostHogDashboardOperator, dashboard_id=number, tags="kpi")
+    assert fields(posthog, number)["tags"] == ["kpi"]
+
+
+@pytest.mark.parametrize("blank", [None, ""])
+def test_a_blank_origin_is_none(posthog: Emulator, blank: Any) -> None:
+    made = run(Create, name="x", use_dashboard=blank, use_template=blank, key=blank)
+    assert fields(posthog, made)["creation_mode"] == "default"
+
+
+def test_a_wrong_template_leaves_nothing_behind(posthog: Emulator) -> None:
+    with pytest.raises(InvalidRequestError, match="use_template: Invalid template provided: NOPE"):
+        run(Create, name="x", use_template="NOPE")
+    assert names(posthog) == []
+
+
+def test_a_key_with_scopes_builds_what_the_refused_action_would_make(
+    posthog: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = run(FromTemplate, template=TEMPLATE, key="acme")
+    assert "POST dashboards/create_from_template_json/" in sent(posthog)
+    set_posthog_connection(monkeypatch, posthog, password=add_legacy_key(posthog))
+    made = run(FromTemplate, template=TEMPLATE, key="acme", project_id="{{ '@current' }}", method="template")
+    # The mark is the same, so that it was found: the second one is made under another key.
+    assert made == built
+    other = run(FromTemplate, template=TEMPLATE, key="other")
+    assert contents(posthog, other) == contents(posthog, built)
+    assert {**fields(posthog, other), "tags": [], "description": ""} == {
+        **fields(posthog, built),
+        "tags": [],
+        "description": "",
+    } | {"last_accessed_at": None}
+
+
+def test_a_key_with_scopes_may_not_be_told_to_use_the_refused_action(posthog: Emulator) -> None:
+    with pytest.raises(AuthenticationError, match="use build_dashboard instead"):
+        run(FromTemplate, template=TEMPLATE, method="template")
+    assert names(posthog) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"method": "magic"}, "it is 'auto', 'template' or 'build'. Nothing was sent"),
+        ({"template": {**TEMPLATE, "dashboard_description": None}}, "template: dashboard_description missing"),
+        ({"template": "{{ params.n }}"}, "template is no object"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_refused_before_sending(
+    posthog: Emulator, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        run(FromTemplate, **{"template": TEMPLATE, **options})
+    assert sent(posthog) == []
+
+
+def test_an_update_sets_what_is_given_and_no_more(posthog: Emulator, number: int) -> None:
+    before = fields(posthog, number)
+    returned = run(
+        UpdatePostHogDashboardOperator, dashboard_id=as_text(number), name="n{{ params.n }}", restriction_level="21"
+    )
+    assert returned == number
+    assert fields(posthog, number) == before | {"name": "n7"}
+
+
+@pytest.mark.parametrize("delete_insights", [True, False])
+def test_a_delete_that_was_done_already_is_no_error(posthog: Emulator, number: int, delete_insights: bool) -> None:
+    insight = posthog.posthog.contents.add_insight(1, OWNER)
+    posthog.posthog.contents.add_tile(number, insight=insight)
+    for _ in range(2):
+        found = run(DeletePostHogDashboardOperator, dashboard_id=as_text(number), delete_insights=delete_insights)
+        assert found is None
+    assert names(posthog) == []
+    row = posthog.posthog.contents.insight(insight)
+    assert row is not None
+    assert row.deleted is delete_insights
+
+
+ONE_DASHBOARD: list[tuple[type[BaseOperator], dict[str, Any]]] = [
+    (UpdatePostHogDashboardOperator, {"name": "x"}),
+    (DeletePostHogDashboardOperator, {}),
+    (SharePostHogDashboardOperator, {}),
+    (RefreshPostHogSharingOperator, {}),
+    (AddPostHogCollaboratorsOperator, {"user_uuids": []}),
+]
+
+
+@pytest.mark.parametrize("bad", ["", "{{ none }}", "0", "-1", "1.0", "x", None, "1 2", "٣", 0, -1, True, 1.0])
+@pytest.mark.parametrize(("operator", "options"), ONE_DASHBOARD)
+def test_a_dashboard_id_that_is_none_is_refused_before_sending(
+    posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any], bad: Any
+) -> None:
+    with pytest.raises(ValueError, match=r"dashboard_id is .*; it is a whole number above 0. Nothing was sent"):
+        run(operator, dashboard_id=bad, **options)
+    assert sent(posthog) == []
+
+
+@pytest.mark.parametrize(
+    ("operator", "options"), [one for one in ONE_DASHBOARD if one[0] is not DeletePostHogDashboardOperator][:3]
+)
+def test_a_dashboard_that_is_not_there_is_told(
+    posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any]
+) -> None:
+    with pytest.raises(NotFoundError, match=r"\(dashboard '99999'\) failed \[HTTP 404, not_found\]"):
+        run(operator, dashboard_id=99999, **options)
+
+
+def test_the_link_leads_to_the_dashboard_of_the_project(posthog: Emulator) -> None:
+    for project, within in (("1", "/project/1"), ("@current", "")):
+        task = Create(task_id="t", key="acme", project_id=project)
+        assert links(task) == {"PostHog dashboard": ""}
+        number = task.execute({"ti": TaskInstance()})  # type: ignore[typeddict-item]
+        assert links(task) == {"PostHog dashboard": f"{posthog.url}{within}/dashboard/{number}"}
+
+
+def test_there_is_no_link_to_what_was_deleted(posthog: Emulator, number: int) -> None:
+    assert DeletePostHogDashboardOperator(task_id="t", dashboard_id=number).operator_extra_links == ()
+
+
+@pytest.mark.parametrize("operator", [Create, FromTemplate, *(one for one, _ in ONE_DASHBOARD)])
+def test_every_operator_takes_connection_project_and_id_as_templates(operator: type[BaseOperator]) -> None:
+    templated = set(operator.template_fields)
+    assert {"posthog_conn_id", "project_id"} <= templated
+    assert operator in (Create, FromTemplate) or "dashboard_id" in templated
+
+
+def test_another_project_is_named_by_a_template(posthog: Emulator) -> None:
+    posthog.posthog.add_project(7, "seventh")
+    run(Create, name="theirs", project_id="{{ params.n }}")
+    assert (names(posthog), names(posthog, 7)) == ([], ["theirs"])
+
+
+def test_what_goes_to_xcom_is_json(posthog: Emulator, number: int) -> None:
+    for value in (run(Create), run(UpdatePostHogDashboardOperator, dashboard_id=str(number), name="x")):
+        assert type(value) is int
+        assert json.loads(json.dumps(value)) == value
+
+
+def test_a_key_that_may_not_is_told(posthog: Emulator) -> None:
+    posthog.posthog_keys[posthog.posthog_key] = Key(("dashboard:read",))
+    with pytest.raises(ApiError, match="missing required scope 'dashboard:write'"):
+        run(Create)

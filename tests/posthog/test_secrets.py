@@ -1,0 +1,187 @@
+"""PostHog's keys, share passwords, access tokens and public addresses are told to nobody who has not asked for them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.emulator.faults import Behaviour, Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.posthog.hook import PostHogHook
+from airflow_provider_databrain.posthog.operators import (
+    CreatePostHogDashboardOperator,
+    ProvisionPostHogDashboardsOperator,
+    RefreshPostHogSharingOperator,
+    SharePostHogDashboardOperator,
+)
+from airflow_provider_databrain.posthog.sensors import PostHogDashboardRefreshedSensor
+from tests.exposure import Told
+from tests.posthog.support import sent, set_posthog_connection
+from tests.support import http_answer, make_warehouse, raw_server
+from tests.tenants.operators.test_provision import TABLE, TaskInstance
+
+PASSWORD = "s3cr3t-share-password"
+TOKEN = "s3cr3t-access-token"
+
+
+@pytest.fixture
+def told(posthog: Emulator, told: Told) -> Told:
+    """With the secrets that all cases know."""
+    told.secrets += [posthog.posthog_key, PASSWORD, TOKEN]
+    return told
+
+
+def shared(emulator: Emulator, told: Told) -> int:
+    """A shared dashboard with a known token."""
+    number = emulator.posthog.add_dashboard(name="one")
+    share = emulator.posthog.shares.save(number, enabled=True, password_required=True)
+    told.secrets.append(share.access_token)
+    return number
+
+
+def note_tokens(emulator: Emulator, told: Told) -> None:
+    """Take whatever tokens there are now for secrets."""
+    rows = [emulator.posthog.shares.of(row.id) for row in emulator.posthog.dashboards()]
+    told.secrets += [row.access_token for row in rows if row is not None]
+
+
+def hook_methods(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """All of sharing through the hook."""
+    number, hook = shared(emulator, told), PostHogHook()
+    password = hook.create_share_password(number, raw_password=PASSWORD)
+    made = hook.create_share_password(number)
+    told.secrets.append(made.password)
+    refreshed = hook.refresh_sharing(number)
+    told.show(password, made, refreshed, hook.get_sharing(number), hook.update_sharing(number, enabled=True))
+    told.show(hook, hook.server, hook.extras, hook.test_connection())
+    note_tokens(emulator, told)
+
+
+def share_operators(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """The operators that share, as they are by default."""
+    number, password = shared(emulator, told), token_hex(12)
+    told.secrets.append(password)
+    for operator in (
+        SharePostHogDashboardOperator(task_id="t", dashboard_id=number, password=password),
+        RefreshPostHogSharingOperator(task_id="t", dashboard_id=number),
+        CreatePostHogDashboardOperator(task_id="t", name="x"),
+    ):
+        assert told.task(operator, TaskInstance()) is None
+    note_tokens(emulator, told)
+
+
+def errors(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Each kind of failure of each call that has to do with secrets."""
+    number, hook = shared(emulator, told), PostHogHook(max_retry_seconds=0)
+    acts: list[Callable[[], Any]] = [
+        lambda: hook.get_sharing(number),
+        lambda: hook.update_sharing(number, enabled=True),
+        lambda: hook.refresh_sharing(number),
+        lambda: hook.create_share_password(number, raw_password=PASSWORD),
+        lambda: SharePostHogDashboardOperator(
+            task_id="t", dashboard_id=number, password=PASSWORD, max_retry_seconds=0
+        ).execute({}),
+    ]
+    kinds: list[Any] = ["error_before", "reset_before", "reset_midway", "html", "cut", "wrong", "too_many"]
+    for kind in kinds:
+        emulator.control.set_faults([Fault(kind=kind)])
+        for act in acts:
+            told.fails(act)
+    emulator.control.set_faults([])
+    emulator.control.behaviour = Behaviour(advanced_permissions=False)
+    told.fails(acts[-1])
+    emulator.posthog_keys.clear()
+    for act in acts:
+        told.fails(act)
+    note_tokens(emulator, told)
+
+
+def echoes(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """A server, or what stands before it, that repeats what it was sent, or answers in another shape."""
+    key = emulator.posthog_key
+    sharing = {"enabled": True, "created_at": "2026-01-01T00:00:00Z", "access_token": TOKEN}
+    detail = {"type": "authentication_error", "code": key, "detail": f"no such key: {key}", "attr": None}
+    answers = [
+        http_answer(401, json.dumps(detail).encode()),
+        http_answer(502, f"<html>Bearer {key}".encode(), "text/html"),
+        http_answer(302, b"", Location=f"https://elsewhere.example/?key={key}"),
+        http_answer(200, f"<html>{TOKEN}".encode(), "text/html"),
+        http_answer(200, json.dumps({**sharing, "share_passwords": TOKEN}).encode()),
+        http_answer(200, json.dumps(sharing).encode()[:-5]),
+    ]
+    for answer in answers:
+        with raw_server(answer) as (url, _):
+            set_posthog_connection(monkeypatch, emulator, host=url)
+            told.fails(lambda: PostHogHook(max_retry_seconds=0).get_sharing(1))
+    password = {"id": "?", "password": PASSWORD}
+    for body in (json.dumps(password), json.dumps(password)[:-3]):
+        with raw_server(http_answer(201, body.encode())) as (url, _):
+            set_posthog_connection(monkeypatch, emulator, host=url)
+            told.fails(lambda: PostHogHook().create_share_password(1))
+
+
+def stream_echoes(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """A stream whose error repeats the key."""
+    event = {"type": "error", "error": f"no such key: {emulator.posthog_key}"}
+    with raw_server(http_answer(200, f"data: {json.dumps(event)}\n\n".encode(), "text/event-stream")) as (url, _):
+        set_posthog_connection(monkeypatch, emulator, host=url)
+        told.fails(lambda: list(PostHogHook().stream_tiles(1)))
+
+
+def connections(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Connections that cannot be used."""
+    bad: list[dict[str, Any]] = [
+        {"host": "us.i.posthog.com"},
+        {"host": f"https://{TOKEN}@us.posthog.com"},
+        {"extra": {"api_key": TOKEN}},
+        {"extra": {"project_id": TOKEN}},
+        {"password": f"{emulator.posthog_key}\n{TOKEN}"},
+        {"password": f"{emulator.posthog_key}ü"},
+    ]
+    for changes in bad:
+        set_posthog_connection(monkeypatch, emulator, **changes)
+        told.fails(lambda: PostHogHook().list_dashboards())
+        told.fails(lambda: PostHogDashboardRefreshedSensor(task_id="t", dashboard_id=1, since="2026-01-01").poke({}))
+
+
+def provisioning(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """A tenant table, good tenants and failed ones; what is in the ledger, too."""
+    make_warehouse(folder / "warehouse.db", monkeypatch, [(f"t{number}", "EU") for number in range(4)])
+    fields: dict[str, Any] = {**TABLE, "ledger_conn_id": "warehouse", "spec": {"name": "{tenant_id}"}}
+    assert told.task(ProvisionPostHogDashboardsOperator(task_id="t", **fields), TaskInstance()) is None
+    emulator.control.set_faults([Fault(kind="wrong", path="/sharing/$"), Fault(kind="cut", method="PATCH")])
+    spec = {"name": "new {tenant_id}", "sharing": {"settings": {"legend": True}}}
+    instance = TaskInstance(run_id="run-2")
+    again = ProvisionPostHogDashboardsOperator(task_id="t", **{**fields, "spec": spec, "max_retry_seconds": 0})
+    told.fails(lambda: again.execute({"ti": instance}))  # type: ignore[typeddict-item]
+    told.kept(again)
+    told.show(instance.pushed)
+    note_tokens(emulator, told)
+    with closing(sqlite3.connect(folder / "warehouse.db")) as database:
+        told.show(database.execute("SELECT * FROM tenant_dashboards").fetchall())
+
+
+CASES = [hook_methods, share_operators, errors, echoes, stream_echoes, connections, provisioning]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_secret_is_told(
+    posthog: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: Callable[..., None]
+) -> None:
+    case(posthog, told, monkeypatch, tmp_path)
+    assert told.texts
+    assert told.leaks() == []
+
+
+def test_nothing_that_is_sent_carries_a_secret_in_its_address(posthog: Emulator, told: Told) -> None:
+    number, hook = shared(posthog, told), PostHogHook()
+    hook.create_share_password(number, raw_password=PASSWORD)
+    hook.refresh_sharing(number)
+    assert [call for call in sent(posthog) if any(secret in call for secret in told.secrets)] == []

@@ -1,0 +1,308 @@
+"""PostHog behind the engine: each tenant has one dashboard, shared as the table says, whoever else is at work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.client.transport.aio import AsyncTransport
+from airflow_provider_databrain.emulator.faults import Behaviour
+from airflow_provider_databrain.emulator.posthog.checks import Key
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.posthog.api.calls import mark_of
+from airflow_provider_databrain.posthog.target import PostHogTarget
+from airflow_provider_databrain.tenants.engine.spec import SpecError
+from airflow_provider_databrain.tenants.engine.target import Existing
+from tests.databases import Database
+from tests.posthog.runs import SPEC, TENANTS, Runs, counts
+from tests.posthog.support import names, sent
+
+pytestmark = pytest.mark.usefixtures("fast_retries")
+
+
+@pytest.fixture
+def runs(posthog: Emulator, sqlite: Database) -> Runs:
+    """Runs with a ledger."""
+    return Runs(posthog, sqlite)
+
+
+@pytest.fixture
+def bare(posthog: Emulator) -> Runs:
+    """Runs without a ledger."""
+    return Runs(posthog)
+
+
+def kinds(emulator: Emulator) -> Counter[str]:
+    """The calls since this was last asked, without ids."""
+    return Counter(
+        "/".join("N" if part.isdigit() else part for part in call.rstrip("/").split("/")) for call in sent(emulator)
+    )
+
+
+async def test_each_tenant_gets_one_shared_dashboard_and_a_second_run_costs_nothing(
+    runs: Runs, posthog: Emulator
+) -> None:
+    first = await runs.provision()
+    assert counts(first) == {"created": 20}
+    runs.check(first)
+    assert kinds(posthog) == {"GET dashboards": 2, "POST dashboards": 20, "PATCH dashboards/N/sharing": 20}
+    second = await runs.provision()
+    assert (counts(second), second.ids) == ({"unchanged": 20}, first.ids)
+    assert kinds(posthog) == {}
+
+
+async def test_a_run_without_a_ledger_adopts_what_the_last_one_made(bare: Runs, posthog: Emulator) -> None:
+    first = await bare.provision()
+    sent(posthog)
+    second = await bare.provision()
+    assert (counts(second), second.ids) == ({"adopted": 20}, first.ids)
+    assert kinds(posthog) == {"GET dashboards": 1}
+    bare.check(second)
+
+
+@pytest.mark.parametrize("tagging", [True, False])
+async def test_the_mark_is_found_by_tag_or_description(bare: Runs, posthog: Emulator, tagging: bool) -> None:
+    posthog.control.behaviour = Behaviour(tagging=tagging)
+    first = await bare.provision(TENANTS[:3])
+    for row in bare.dashboards().values():
+        # Of one who has seen to it that only one of both is left.
+        description = "mine" if tagging else f"mine\n{row.fields['description']}"
+        posthog.posthog.change_dashboard(row.id, description=description)
+    second = await bare.provision(TENANTS[:3])
+    assert (counts(second), second.ids) == ({"adopted": 3}, first.ids)
+
+
+async def test_tenants_whose_keys_differ_in_case_or_blanks_only_get_dashboards_of_their_own(runs: Runs) -> None:
+    tenants = ["acme", "ACME", "Acme", " acme", "acme "]
+    report = await runs.provision(tenants)
+    runs.check(report, tenants)
+    assert len(set(report.ids.values())) == 5
+
+
+async def test_an_adopted_dashboard_is_made_as_the_table_says(runs: Runs, posthog: Emulator) -> None:
+    found = posthog.posthog.add_dashboard(name="older", pinned=True, tags=[mark_of("t00")])
+    report = await runs.provision(TENANTS[:2])
+    assert counts(report) == {"created": 1, "adopted": 1}
+    assert report.ids["t00"] == str(found)
+    runs.check(report, TENANTS[:2])
+    # Of what the spec does not speak is left as it was.
+    assert posthog.posthog.found(found)[0].fields["pinned"] is True
+
+
+async def test_an_update_sets_only_what_the_spec_says(runs: Runs, posthog: Emulator) -> None:
+    spec: dict[str, Any] = {**SPEC, "filters": {"date_from": "-{days}d"}, "use_template": "WEBSITE_TRAFFIC"}
+    first = await runs.provision(TENANTS[:2], spec, days=7)
+    number = int(first.ids["t00"])
+    mine: dict[str, Any] = {"pinned": True, "tags": ["mine"], "restriction_level": 37, "variables": {"v": 1}}
+    posthog.posthog.change_dashboard(number, **mine)
+    before = posthog.posthog.found(number)[0]
+    sent(posthog)
+    second = await runs.provision(TENANTS[:2], {**spec, "use_template": "DEFAULT_APP"}, days=14)
+    assert counts(second) == {"updated": 2}
+    assert kinds(posthog) == {"PATCH dashboards/N": 2}
+    after = posthog.posthog.found(number)[0]
+    assert after.fields == before.fields | {"filters": {"date_from": "-14d"}}
+    assert second.ids == first.ids
+    # Template and source only count at creation.
+    third = await runs.provision(TENANTS[:2], spec, days=14)
+    assert (counts(third), kinds(posthog)) == ({"unchanged": 2}, {})
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"description": "a", "tags": ["x"]}, {"description": "b", "tags": ["y"]}),
+        ({"breakdown_colors": [{"a": 1}]}, {"breakdown_colors": []}),
+        ({"data_color_theme_id": 1}, {"data_color_theme_id": 2}),
+    ],
+)
+async def test_every_field_that_can_be_changed_is(
+    runs: Runs, posthog: Emulator, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    await runs.provision(["t00"], {**SPEC, **before})
+    report = await runs.provision(["t00"], {**SPEC, **after})
+    assert counts(report) == {"updated": 1}
+    found = posthog.posthog.found(int(report.ids["t00"]))[0].fields
+    mark = mark_of("t00")
+    expected = dict(after)
+    if "tags" in after:
+        # The mark stays.
+        expected = {"description": f"b\n[{mark}]", "tags": ["y", mark]}
+    assert {name: found[name] for name in after} == expected
+
+
+SHARED: list[tuple[dict[str, Any], bool, Any, bool]] = [
+    ({}, True, None, False),
+    ({"settings": {"whitelabel": True}}, True, {"whitelabel": True}, False),
+    ({"password_required": True}, True, None, True),
+    ({"enabled": False, "settings": {"legend": True}}, False, {"legend": True}, False),
+]
+
+
+@pytest.mark.parametrize(("sharing", "enabled", "settings", "password"), SHARED)
+async def test_a_dashboard_is_shared_as_the_spec_says_now_and_later(
+    runs: Runs, posthog: Emulator, sharing: dict[str, Any], enabled: bool, settings: Any, password: bool
+) -> None:
+    first = await runs.provision(["t00"], {**SPEC, "sharing": {"enabled": False}})
+    assert posthog.posthog.shares.of(int(first.ids["t00"])) is None
+    sent(posthog)
+    later = await runs.provision(["t00"], {**SPEC, "sharing": sharing})
+    assert (counts(later), kinds(posthog)) == ({"updated": 1}, {"PATCH dashboards/N/sharing": 1})
+    new = await runs.provision(["t01"], {**SPEC, "sharing": sharing})
+    for report in (later, new):
+        [number] = report.ids.values()
+        share = posthog.posthog.shares.of(int(number))
+        assert share is not None
+        assert (share.enabled, share.settings, share.password_required) == (enabled, settings, password)
+
+
+async def test_the_address_is_that_of_a_shared_dashboard(runs: Runs, posthog: Emulator) -> None:
+    target = PostHogTarget(scope="1", base_url=posthog.url)
+    shared = (await runs.provision(["t00"])).ids["t00"]
+    private = (await runs.provision(["t01"], {**SPEC, "sharing": {"enabled": False}})).ids["t01"]
+    async with AsyncTransport(runs.server) as api:
+        assert await target.url(api, Existing(private, private, "")) is None
+        share = posthog.posthog.shares.of(int(shared))
+        assert share is not None
+        address = await target.url(api, Existing(shared, shared, ""))
+    assert address == f"{posthog.url}/shared/{share.access_token}"
+
+
+async def test_another_purpose_is_another_dashboard(bare: Runs, runs: Runs, posthog: Emulator) -> None:
+    sales = await bare.provision(TENANTS[:2])
+    usage = await bare.provision(TENANTS[:2], {**SPEC, "purpose": "usage"})
+    assert counts(usage) == {"created": 2}
+    assert set(sales.ids.values()).isdisjoint(usage.ids.values())
+    assert (await bare.provision(TENANTS[:2], {**SPEC, "purpose": "usage"})).ids == usage.ids
+    assert (await runs.provision(TENANTS[:2])).ids == sales.ids
+    sent(posthog)
+    with pytest.raises(SpecError, match=r"'t00': the spec's purpose is not what dashboard \d+ was created with"):
+        await runs.provision(TENANTS[:2], {**SPEC, "purpose": "usage"})
+    assert sent(posthog) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"nmae": "x"}, "nmae: Extra inputs are not permitted"),
+        ({"name": "x" * 401}, "name: String should have at most 400 characters"),
+        ({"restriction_level": 22}, "restriction_level"),
+        ({"sharing": {"enbled": True}}, "sharing.enbled"),
+        ({"sharing": {"settings": {"noHeadr": True}}}, "sharing.settings.noHeadr"),
+        ({"use_dashboard": "x"}, "use_dashboard is 'x'; it is the number of a dashboard"),
+        ({"use_dashboard": 0}, "use_dashboard is 0"),
+        ({"use_dashboard": True}, "use_dashboard is True"),
+        ({"use_dashboard": "4", "use_template": "A"}, "cannot be used together"),
+        ({"tiles": [{"text": {"body": "x"}}]}, "tiles: PostHog ignores them at creation"),
+        ({"extra": {"name": "x"}}, "extra repeats known fields: name"),
+    ],
+)
+async def test_a_spec_that_does_not_fit_is_refused_before_sending(
+    bare: Runs, posthog: Emulator, fields: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(SpecError, match=f"tenant 't00': .*{told}"):
+        await bare.provision(TENANTS, {**SPEC, **fields})
+    assert sent(posthog) == []
+
+
+@pytest.mark.parametrize("spec", [lambda source: source, str, lambda source: "{source}"])
+async def test_a_source_is_a_number_or_its_digits(runs: Runs, posthog: Emulator, spec: Any) -> None:
+    source = posthog.posthog.add_dashboard(name="source")
+    report = await runs.provision(["t00"], {**SPEC, "use_dashboard": spec(source)}, source=source)
+    assert posthog.posthog.found(int(report.ids["t00"]))[0].fields["creation_mode"] == "duplicate"
+
+
+async def test_a_wrong_template_is_refused_once_and_leaves_nothing_behind(runs: Runs, posthog: Emulator) -> None:
+    posthog.posthog.add_dashboard(name="other")
+    report = await runs.provision(TENANTS, {**SPEC, "use_template": "NOPE"})
+    assert counts(report) == {"failed": 20}
+    assert all("use_template: Invalid template provided: NOPE" in one["message"] for one in report.failures)
+    assert names(posthog) == ["other"]
+    # One by one for those that were under way already.
+    assert kinds(posthog)["POST dashboards"] <= 4
+    assert counts(await runs.provision(TENANTS)) == {"created": 20}
+
+
+async def test_a_template_that_overwrites_the_description_takes_no_mark_away(bare: Runs, posthog: Emulator) -> None:
+    posthog.control.behaviour = Behaviour(tagging=False)
+    spec = {**SPEC, "use_template": "Product analytics"}
+    first = await bare.provision(TENANTS[:3], spec)
+    second = await bare.provision(TENANTS[:3], spec)
+    assert (counts(second), second.ids) == ({"adopted": 3}, first.ids)
+    bare.check(second, TENANTS[:3])
+
+
+async def test_what_the_plan_lacks_fails_tenants_and_doubles_none(runs: Runs, posthog: Emulator) -> None:
+    posthog.control.behaviour = Behaviour(advanced_permissions=False)
+    spec = {**SPEC, "sharing": {"password_required": True}}
+    for _ in range(2):
+        report = await runs.provision(TENANTS[:3], spec)
+        assert (counts(report), report.why) == ({"failed": 3}, None)
+        assert len(names(posthog)) == 3
+    posthog.control.behaviour = Behaviour()
+    report = await runs.provision(TENANTS[:3], spec)
+    assert counts(report) == {"adopted": 3}
+    runs.check(report, TENANTS[:3])
+
+
+async def test_a_key_that_may_not_stops_the_run(runs: Runs, posthog: Emulator) -> None:
+    posthog.posthog_keys[posthog.posthog_key] = Key(("dashboard:read",))
+    report = await runs.provision()
+    assert report.why == "stopped, because the API refuses the credentials"
+    assert kinds(posthog)["POST dashboards"] <= 4
+
+
+async def test_a_dashboard_that_is_gone_is_made_anew(runs: Runs, posthog: Emulator) -> None:
+    first = await runs.provision(TENANTS[:3])
+    posthog.posthog.change_dashboard(int(first.ids["t01"]), deleted=True)
+    second = await runs.provision(TENANTS[:3], {**SPEC, "pinned": True})
+    assert counts(second) == {"updated": 2, "created": 1}
+    runs.check(second, TENANTS[:3])
+
+
+@pytest.mark.parametrize("delete_insights", [True, False])
+async def test_removing_deletes_the_tenants_dashboards_only(
+    runs: Runs, posthog: Emulator, delete_insights: bool
+) -> None:
+    first = await runs.provision(TENANTS[:3], {**SPEC, "use_template": "WEBSITE_TRAFFIC"})
+    [tile, *_] = posthog.posthog.contents.tiles(int(first.ids["t01"]))
+    report = await runs.remove(["t01", "t02", "never provisioned"], delete_insights=delete_insights)
+    assert counts(report) == {"deleted": 2}
+    assert names(posthog) == ["Sales of t00"]
+    assert list(runs.entries()) == ["t00"]
+    insight = posthog.posthog.contents.insight(tile.insight_id or 0)
+    assert insight is not None
+    assert insight.deleted is delete_insights
+    again = await runs.provision(TENANTS[:3])
+    assert counts(again) == {"unchanged": 1, "created": 2}
+    runs.check(again, TENANTS[:3])
+
+
+async def test_only_what_carries_the_tenants_mark_is_deleted(runs: Runs, posthog: Emulator) -> None:
+    first = await runs.provision(TENANTS[:3])
+    # Somebody made it their own.
+    posthog.posthog.change_dashboard(int(first.ids["t01"]), description="mine", tags=[mark_of("t00")])
+    posthog.posthog.change_dashboard(int(first.ids["t02"]), deleted=True)
+    report = await runs.remove(TENANTS[:3])
+    assert counts(report) == {"deleted": 2, "failed": 1}
+    assert "no longer carries the tenant's mark" in report.failures[0]["message"]
+    assert names(posthog) == ["Sales of t01"]
+    assert list(runs.entries()) == ["t01"]
+
+
+async def test_a_dry_run_changes_nothing(runs: Runs, posthog: Emulator) -> None:
+    first = await runs.provision(TENANTS[:2])
+    found = posthog.posthog.add_dashboard(name="older", tags=[mark_of("t02")])
+    posthog.control.behaviour = Behaviour(read_only=True)
+    sent(posthog)
+    before, entries = runs.dashboards(), runs.entries()
+    assert await runs.preview(TENANTS[:4], {**SPEC, "pinned": True}) == [
+        ("t00", first.ids["t00"], "update"),
+        ("t01", first.ids["t01"], "update"),
+        ("t02", str(found), "adopt"),
+        ("t03", None, "create"),
+    ]
+    assert kinds(posthog) == {"GET dashboards": 1}
+    assert (runs.dashboards(), runs.entries()) == (before, entries)

@@ -1,0 +1,647 @@
+"""The first pass over a batch: every row is checked, and only what has changed is set aside."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.client.call import Server
+from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.client.transport.aio import AsyncTransport
+from airflow_provider_databrain.databrain.api import embeds as api
+from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed
+from airflow_provider_databrain.databrain.target import STAMP, DatabrainTarget
+from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.tenants.engine.apply import provision
+from airflow_provider_databrain.tenants.engine.check import Intake, Spool, Work, take_in
+from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger, LedgerError
+from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.removal import remove
+from airflow_provider_databrain.tenants.engine.report import Action, Report
+from airflow_provider_databrain.tenants.engine.spec import Spec, SpecError
+from airflow_provider_databrain.tenants.engine.stop import Stop
+from airflow_provider_databrain.tenants.engine.table import TenantRow, TenantSource, TenantTableError, read_batch
+from airflow_provider_databrain.tenants.engine.target import Desired, Existing
+from airflow_provider_databrain.tenants.engine.workers import Rules
+from tests.databases import Database, ledger_on, numbered
+from tests.support import ACCESS, ODD_IDS, SPEC, embed
+
+NAMED: dict[str, Any] = {**SPEC, "name": "{name}", "metadata": {"region": "{region}"}}
+"""With a part that can be changed later, and one that cannot."""
+
+
+class Counting(DatabrainTarget):
+    """Knows for whom a request was made."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.desired: list[str] = []
+
+    def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[CreateDashboardEmbed]:
+        self.desired.append(tenant)
+        return super().desire(tenant, fields)
+
+
+@pytest.fixture
+def ledger(database: Database) -> Ledger:
+    """An open ledger."""
+    made = ledger_on(database)
+    made.open()
+    return made
+
+
+@pytest.fixture
+def book(sqlite: Database) -> Ledger:
+    """The same, where the kind of database is no matter."""
+    made = ledger_on(sqlite)
+    made.open()
+    return made
+
+
+def row(tenant: str, active: bool = True, **columns: Any) -> TenantRow:
+    return TenantRow(tenant, {"tenant_id": tenant, "name": "Acme", "region": "EU", **columns}, active)
+
+
+def rows(*tenants: str, **columns: Any) -> list[TenantRow]:
+    return [row(tenant, **columns) for tenant in tenants]
+
+
+def work(intake: Intake[CreateDashboardEmbed]) -> dict[str, Work[CreateDashboardEmbed]]:
+    return {item.desired.tenant: item for item in intake.work}
+
+
+def settle(
+    ledger: Ledger,
+    tenant_rows: Iterable[TenantRow],
+    spec: Spec = NAMED,
+    action: Action = Action.CREATED,
+    target: DatabrainTarget | None = None,
+) -> None:
+    """Note in the ledger what provisioning these rows would, had it gone well."""
+    with take_in(tenant_rows, spec, target or DatabrainTarget(), ledger) as intake:
+        ledger.write(
+            [
+                ledger.entry(
+                    item.desired.tenant,
+                    item.entry,
+                    action,
+                    existing=Existing(
+                        str(item.desired.dashboard_id), f"embed-{item.desired.tenant}", item.desired.spec_hash
+                    ),
+                    input_hash=item.input_hash,
+                )
+                for item in intake.work
+            ]
+        )
+
+
+def refused(
+    tenant_rows: Iterable[TenantRow],
+    spec: Spec = NAMED,
+    ledger: Ledger | None = None,
+    target: DatabrainTarget | None = None,
+) -> str:
+    """What the error says."""
+    with pytest.raises(SpecError) as caught:
+        take_in(tenant_rows, spec, target or DatabrainTarget(), ledger)
+    assert "nothing was sent" in str(caught.value)
+    return str(caught.value)
+
+
+# Without a ledger
+
+
+def test_without_a_ledger_everyone_active_is_work() -> None:
+    with take_in([row("a"), row("b", active=False), row("c")], NAMED, DatabrainTarget()) as intake:
+        assert [(item.desired.tenant, item.entry) for item in intake.work] == [("a", None), ("c", None)]
+        assert intake.report.ids == {"a": "", "c": ""}
+        assert intake.report.total == 3
+        assert intake.report.counted == {Action.INACTIVE: 1}
+        assert len(intake.renewed) == 0
+
+
+def test_what_is_set_aside_is_the_checked_request() -> None:
+    target = DatabrainTarget(workspace_name="other")
+    with take_in(rows(*ODD_IDS), NAMED, target) as intake:
+        for item, tenant in zip(intake.work, ODD_IDS, strict=True):
+            assert item.desired == target.desire(
+                tenant,
+                {
+                    **SPEC,
+                    "dashboard_id": f"client-{tenant}",
+                    "client_id": tenant,
+                    "name": "Acme",
+                    "metadata": {"region": "EU"},
+                },
+            )
+
+
+def test_an_empty_batch_is_nothing() -> None:
+    with take_in([], NAMED, DatabrainTarget()) as intake:
+        assert list(intake.work) == []
+        assert intake.report.total == 0
+        assert intake.report.ids == {}
+
+
+def test_inactive_rows_need_not_fit_the_spec() -> None:
+    with take_in([row("a", active=False, name=None), row("b")], NAMED, DatabrainTarget()) as intake:
+        assert list(work(intake)) == ["b"]
+
+
+# Unchanged or not
+
+
+def test_an_unchanged_row_costs_not_even_its_request(ledger: Ledger) -> None:
+    tenants = [*numbered(1200), *ODD_IDS]
+    settle(ledger, rows(*tenants))
+    ledger.run_id = "next run"
+    target = Counting()
+    with take_in(rows(*tenants, "new"), NAMED, target, ledger) as intake:
+        assert target.desired == ["new"]
+        assert list(work(intake)) == ["new"]
+        assert intake.report.counted == {Action.UNCHANGED: len(tenants)}
+        assert intake.report.ids == {**{tenant: f"client-{tenant}" for tenant in tenants}, "new": ""}
+        assert list(intake.report.ids) == [*tenants, "new"]
+        assert len(intake.renewed) == 0
+
+
+def test_a_function_as_spec_is_asked_for_each_row(book: Ledger) -> None:
+    def spec(values: Mapping[str, Any]) -> Mapping[str, Any]:
+        tenant = values["tenant_id"]
+        return {**SPEC, "dashboard_id": f"client-{tenant}", "client_id": tenant, "name": values["name"]}
+
+    settle(book, rows("a", "b"), spec)
+    target = Counting()
+    with take_in([row("a", region="US"), row("b", name="New")], spec, target, book) as intake:
+        assert target.desired == ["a", "b"]
+        assert list(work(intake)) == ["b"]
+        assert intake.report.counted == {Action.CREATED: 1}
+        assert len(intake.renewed) == 0
+
+
+CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a column of the name": ({"name": "Globex"}, {}),
+    "the name's template": ({}, {"name": "{name} GmbH"}),
+    "no name": ({}, {"name": None}),
+    "a setting": ({}, {"access_settings": {**ACCESS, "is_allow_email_reports": True}}),
+    "one more setting": ({}, {"access_settings": {**ACCESS, "is_allow_ai_pilot": False}}),
+    "the title": ({}, {"is_rename_dashboard": True}),
+}
+
+
+@pytest.mark.parametrize(("columns", "fields"), CHANGES.values(), ids=CHANGES)
+def test_what_can_be_changed_is_work_with_the_entry(
+    book: Ledger, columns: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    settle(book, rows("acme"))
+    before = book.entries(["acme"])["acme"]
+    spec = {name: value for name, value in {**NAMED, **fields}.items() if value is not None}
+    with take_in(rows("acme", **columns), spec, DatabrainTarget(), book) as intake:
+        found = work(intake)["acme"]
+        assert found.entry == before
+        assert found.input_hash != before.input_hash
+        assert found.desired.spec_hash != before.spec_hash
+        assert intake.report.ids == {"acme": ""}
+        assert not intake.report.counted
+        assert len(intake.renewed) == 0
+
+
+def test_a_changed_setting_from_a_column_is_work(book: Ledger) -> None:
+    spec = {**NAMED, "access_settings": {**ACCESS, "datamart_name": "{region}"}}
+    settle(book, rows("acme", "globex"), spec)
+    with take_in([row("acme", region="US"), row("globex")], spec, DatabrainTarget(), book) as intake:
+        assert list(work(intake)) == ["acme"]
+
+
+CREATION_ONLY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a column of the metadata": ({"region": "US"}, {}),
+    "the metadata": ({}, {"metadata": {"other": "x"}}),
+    "the template": ({}, {"template_dashboard_id": "template-pro"}),
+    "a setting's other spelling": ({}, {"access_settings": dict(reversed(ACCESS.items()))}),
+}
+
+
+@pytest.mark.parametrize(("columns", "fields"), CREATION_ONLY.values(), ids=CREATION_ONLY)
+def test_what_counts_at_creation_only_is_unchanged_and_noted(
+    book: Ledger, columns: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    settle(book, rows("acme"))
+    before = book.entries(["acme"])["acme"]
+    book.run_id = "next run"
+    spec = {**NAMED, **fields}
+    with take_in(rows("acme", **columns), spec, DatabrainTarget(), book) as intake:
+        assert len(intake.work) == 0
+        assert intake.report.counted == {Action.UNCHANGED: 1}
+        assert intake.report.ids == {"acme": "client-acme"}
+        renewed = list(intake.renewed)
+        assert len(renewed) <= 1
+        book.write(renewed)
+    after = book.entries(["acme"])["acme"]
+    assert replace(after, input_hash=before.input_hash) == before
+    # The next time the shortcut knows it.
+    target = Counting()
+    with take_in(rows("acme", **columns), spec, target, book) as intake:
+        assert intake.report.counted == {Action.UNCHANGED: 1}
+    assert target.desired == []
+
+
+def test_another_default_workspace_is_not_taken_for_the_same_request(book: Ledger) -> None:
+    spec = {name: value for name, value in NAMED.items() if name != "workspace_name"}
+    settle(book, rows("acme"), spec, target=DatabrainTarget(workspace_name="one"))
+    assert "workspace_name is not what dashboard 'client-acme' was created with" in refused(
+        rows("acme"), spec, book, DatabrainTarget(workspace_name="two")
+    )
+
+
+def failed(ledger: Ledger, tenant: str, existing: Existing | None) -> Entry:
+    """A tenant's entry after a failure."""
+    before = ledger.entries([tenant]).get(tenant)
+    entry = ledger.entry(
+        tenant, before, Action.FAILED, existing=existing, input_hash=None, wanted_id=f"client-{tenant}", error="no"
+    )
+    ledger.write([entry])
+    return ledger.entries([tenant])[tenant]
+
+
+def test_who_failed_without_a_dashboard_is_work(ledger: Ledger) -> None:
+    entry = failed(ledger, "acme", None)
+    with take_in(rows("acme"), NAMED, DatabrainTarget(), ledger) as intake:
+        assert work(intake)["acme"].entry == entry
+        assert entry.existing is None
+        assert intake.report.ids == {"acme": ""}
+
+
+@pytest.mark.parametrize("name", ["Acme", "Globex"])
+def test_who_failed_with_a_dashboard_is_work_even_if_the_row_is_as_before(ledger: Ledger, name: str) -> None:
+    settle(ledger, rows("acme"))
+    entry = failed(ledger, "acme", ledger.entries(["acme"])["acme"].existing)
+    with take_in(rows("acme", name=name), NAMED, DatabrainTarget(), ledger) as intake:
+        assert work(intake)["acme"].entry == entry
+        assert entry.existing is not None
+        assert intake.report.ids == {"acme": ""}
+        assert len(intake.renewed) == 0
+
+
+def test_who_was_deleted_is_work_without_a_dashboard(ledger: Ledger) -> None:
+    settle(ledger, rows("acme"))
+    entry = ledger.entry(
+        "acme",
+        ledger.entries(["acme"])["acme"],
+        Action.DELETED,
+        existing=None,
+        input_hash=None,
+        wanted_id="client-acme",
+    )
+    ledger.write([entry])
+    with take_in(rows("acme"), NAMED, DatabrainTarget(), ledger) as intake:
+        found = work(intake)["acme"]
+        assert found.entry == entry
+        assert found.entry.existing is None
+        assert intake.report.ids == {"acme": ""}
+
+
+def test_who_was_deleted_may_come_back_with_another_id(ledger: Ledger) -> None:
+    settle(ledger, rows("acme"))
+    before = ledger.entries(["acme"])["acme"]
+    ledger.write(
+        [ledger.entry("acme", before, Action.DELETED, existing=None, input_hash=None, wanted_id="client-acme")]
+    )
+    spec = {**NAMED, "dashboard_id": "new-{tenant_id}", "client_id": "other"}
+    with take_in(rows("acme"), spec, DatabrainTarget(), ledger) as intake:
+        assert work(intake)["acme"].desired.dashboard_id == "new-acme"
+
+
+@pytest.mark.parametrize("action", [Action.CREATED, Action.ADOPTED, Action.UPDATED])
+def test_what_an_earlier_try_of_the_same_run_did_counts_as_that(book: Ledger, action: Action) -> None:
+    settle(book, rows("acme", "globex"), action=action)
+    for dag_id, run_id, counted in (
+        ("dag", "run", action),
+        ("dag", "next run", Action.UNCHANGED),
+        ("other dag", "run", Action.UNCHANGED),
+        # Outside of a Dag there is no run that was the same.
+        ("", "", Action.UNCHANGED),
+    ):
+        book.dag_id, book.run_id = dag_id, run_id
+        with take_in(rows("acme", "globex"), NAMED, DatabrainTarget(), book) as intake:
+            assert intake.report.counted == {counted: 2}
+            assert intake.report.ids == {"acme": "client-acme", "globex": "client-globex"}
+
+
+def test_entries_without_a_run_are_never_of_the_same_one(book: Ledger) -> None:
+    book.dag_id = book.run_id = ""
+    settle(book, rows("acme"))
+    with take_in(rows("acme"), NAMED, DatabrainTarget(), book) as intake:
+        assert intake.report.counted == {Action.UNCHANGED: 1}
+
+
+def test_another_scopes_entries_are_no_matter(database: Database, ledger: Ledger) -> None:
+    other = ledger_on(database, scope="other")
+    other.open()
+    settle(other, rows("acme"))
+    with take_in(rows("acme"), NAMED, DatabrainTarget(), ledger) as intake:
+        assert work(intake)["acme"].entry is None
+
+
+# What failed may have been done
+
+
+async def applied(emulator: Emulator, ledger: Ledger, tenant_rows: Iterable[TenantRow], spec: Spec = NAMED) -> Report:
+    """Provision these rows; each call is tried once."""
+    server = Server(emulator.url, {api.API_KEY: emulator.api_key}, max_retry_seconds=0)
+    target = DatabrainTarget(look_first=False)
+    with take_in(tenant_rows, spec, target, ledger) as intake:
+        meter = Meter(target.system, intake.report, len(intake.work))
+        async with AsyncTransport(server, limit=4) as transport:
+            return await provision(target, transport, intake, meter=meter, rules=Rules(4), stop=Stop(), ledger=ledger)
+
+
+async def taken_away(emulator: Emulator, ledger: Ledger) -> Report:
+    """Remove all that the ledger holds; each call is tried once."""
+    server = Server(emulator.url, {api.API_KEY: emulator.api_key}, max_retry_seconds=0)
+    entries = list(ledger.live())
+    report = Report(total=len(entries))
+    meter = Meter("databrain", report, len(entries))
+    target = DatabrainTarget(delete_dashboards=True)
+    async with AsyncTransport(server, limit=4) as transport:
+        return await remove(
+            target, transport, entries, report=report, meter=meter, rules=Rules(4), stop=Stop(), ledger=ledger
+        )
+
+
+async def test_a_change_that_may_have_been_made_is_undone_with_its_row(emulator: Emulator, book: Ledger) -> None:
+    more = {**NAMED, "access_settings": {**ACCESS, "is_allow_underlying_data": True}}
+    await applied(emulator, book, rows("acme", "globex"))
+    emulator.control.set_faults([Fault(kind="error_after", method="PUT")])
+    assert (await applied(emulator, book, [row("acme"), row("globex")], more)).counted == {Action.FAILED: 2}
+    emulator.control.set_faults([])
+    assert emulator.state.access_settings("client-acme")["isAllowUnderlyingData"] is True
+    report = await applied(emulator, book, rows("acme", "globex"))
+    assert report.counted == {Action.UPDATED: 2}
+    assert report.ids == {"acme": "client-acme", "globex": "client-globex"}
+    for tenant in ("acme", "globex"):
+        assert emulator.state.access_settings(f"client-{tenant}")["isAllowUnderlyingData"] is False
+    emulator.control.log.clear()
+    assert (await applied(emulator, book, rows("acme", "globex"))).counted == {Action.UPDATED: 2}
+    assert not emulator.control.log
+
+
+async def test_a_removal_that_may_have_been_done_is_made_good_where_the_tenant_comes_back(
+    emulator: Emulator, book: Ledger
+) -> None:
+    await applied(emulator, book, rows("acme"))
+    emulator.control.set_faults([Fault(kind="error_after", method="DELETE")])
+    assert (await taken_away(emulator, book)).counted == {Action.FAILED: 1}
+    emulator.control.set_faults([])
+    assert emulator.state.count_embeds() == 0
+    report = await applied(emulator, book, rows("acme"))
+    assert report.counted == {Action.CREATED: 1}
+    assert [found.embed_id for found in emulator.state.embeds("acme")] == ["client-acme"]
+    assert report.ids == {"acme": "client-acme"}
+
+
+async def test_a_dashboard_that_was_seen_to_be_anothers_is_not_touched_when_the_tenant_comes_back(
+    emulator: Emulator, book: Ledger
+) -> None:
+    await applied(emulator, book, rows("acme"))
+    emulator.state.delete_embed("client-acme", dashboard=True)
+    theirs = {"access_settings": {**ACCESS, "is_allow_underlying_data": True}, "name": "Theirs"}
+    emulator.state.create_embed(
+        wire(embed("acme", client_id="globex", metadata={STAMP: "globex"}, **theirs)),
+        dashboard_name="client-acme_globex",
+        name="Theirs",
+    )
+    assert (await taken_away(emulator, book)).counted == {Action.FAILED: 1}
+    report = await applied(emulator, book, rows("acme"))
+    assert report.counted == {Action.FAILED: 1}
+    assert "belongs to client 'globex', not to 'acme'" in report.failures[0]["message"]
+    assert emulator.state.access_settings("client-acme")["isAllowUnderlyingData"] is True
+    assert [found.name for found in emulator.state.embeds("globex")] == ["Theirs"]
+
+
+# What cannot be provisioned
+
+
+def test_each_bad_row_is_named_up_to_ten() -> None:
+    bad = [row(tenant, name=None) for tenant in numbered(700)]
+    told = refused([*bad, row("good")])
+    assert told.startswith("700 of 701 tenants cannot be provisioned; nothing was sent.\n")
+    assert told.count("column 'name' is null") == 10
+    assert "tenant 't00009'" in told
+    assert "tenant 't00010'" not in told
+    assert told.endswith("\nand 690 more")
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"dashboard_id": "{nope}"}, "asks for 'nope'"),
+        ({"dashboard_id": " "}, "dashboard_id: String should match"),
+        ({"access_settings": {}}, "access_settings.datamart_name: Field required"),
+        ({"metadata": {1: "x", "y": "z"}}, "metadata"),
+        ({"metadata": {"airflowProviderClientId": "x"}}, "is this provider's own"),
+    ],
+)
+def test_a_spec_that_does_not_fit_is_told_for_the_tenant(fields: dict[str, Any], problem: str) -> None:
+    told = refused(rows("acme"), {**NAMED, **fields})
+    assert "- tenant 'acme': " in told
+    assert problem in told
+
+
+def test_a_function_that_fails_is_told_for_the_tenant() -> None:
+    def spec(values: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise KeyError(values["tenant_id"])
+
+    assert "- tenant 'acme': the spec function failed: KeyError: 'acme'" in refused(rows("acme"), spec)
+
+
+@pytest.mark.parametrize("apart", [0, 1, 600])
+def test_two_rows_for_one_tenant_are_refused(book: Ledger, apart: int) -> None:
+    told = refused([row("acme"), *rows(*numbered(apart)), row("acme")], ledger=book)
+    assert "- tenant 'acme' has more than one row" in told
+    # Also where the first one needs nothing.
+    settle(book, rows("acme"))
+    told = refused([row("acme"), *rows(*numbered(apart)), row("acme", name="Other")], ledger=book)
+    assert "- tenant 'acme' has more than one row" in told
+
+
+def test_two_rows_for_one_tenant_in_the_table_are_refused(database: Database) -> None:
+    database.run("CREATE TABLE tenants (tenant_id VARCHAR(9), name VARCHAR(9), region VARCHAR(9))")
+    database.insert("tenants", [{"tenant_id": tenant, "name": "x", "region": "EU"} for tenant in ("a", "b", "b")])
+    with pytest.raises(TenantTableError, match=r"tenant 'b' has more than one row.*Nothing was sent"):
+        take_in(
+            read_batch(database.own, TenantSource("tenant_id", table="tenants"), {}), NAMED, DatabrainTarget(), None
+        )
+
+
+@pytest.mark.parametrize("with_ledger", [True, False])
+@pytest.mark.parametrize("apart", [0, 600])
+def test_two_tenants_with_one_dashboard_id_are_refused(book: Ledger, apart: int, with_ledger: bool) -> None:
+    spec = {**NAMED, "dashboard_id": "d-{region}"}
+    others = [row(tenant, region=tenant) for tenant in numbered(apart)]
+    told = refused(
+        [row("acme"), *others, row("globex"), row("initech", active=False)], spec, book if with_ledger else None
+    )
+    assert told.startswith(f"1 of {apart + 3} tenants cannot be provisioned")
+    assert "- tenants 'acme' and 'globex' would share dashboard id 'd-EU'" in told
+    assert "initech" not in told
+
+
+@pytest.mark.parametrize("name", ["Acme", "Changed"])
+@pytest.mark.parametrize("apart", [0, 600])
+def test_a_new_tenant_with_the_id_of_a_known_one_is_refused_once(ledger: Ledger, name: str, apart: int) -> None:
+    spec = {**NAMED, "dashboard_id": "d-{region}"}
+    settle(ledger, rows("acme"), spec)
+    others = [row(tenant, region=tenant) for tenant in numbered(apart)]
+    known, new = row("acme", name=name), row("globex")
+    for order in ([known, *others, new], [new, *others, known]):
+        told = refused(order, spec, ledger)
+        assert told.startswith(f"1 of {apart + 2} tenants cannot be provisioned")
+        assert told.count("would share dashboard id 'd-EU'") == 1
+        assert "'acme'" in told
+        assert "'globex'" in told
+
+
+def test_a_new_tenant_with_the_id_of_another_batchs_is_refused(ledger: Ledger) -> None:
+    spec = {**NAMED, "dashboard_id": "d-{region}"}
+    settle(ledger, [row("acme"), row("hooli", region="US")], spec)
+    told = refused([row("globex"), row("initech", region="US"), row("new", region="APAC")], spec, ledger)
+    assert told.startswith("2 of 3 tenants cannot be provisioned")
+    assert "- tenants 'acme' and 'globex' would share dashboard id 'd-EU'" in told
+    assert "- tenants 'hooli' and 'initech' would share dashboard id 'd-US'" in told
+
+
+def test_the_id_of_a_deleted_dashboard_may_be_taken(ledger: Ledger) -> None:
+    spec = {**NAMED, "dashboard_id": "d-{region}"}
+    settle(ledger, rows("acme"), spec)
+    before = ledger.entries(["acme"])["acme"]
+    ledger.write([ledger.entry("acme", before, Action.DELETED, existing=None, input_hash=None, wanted_id="d-EU")])
+    with take_in(rows("globex"), spec, DatabrainTarget(), ledger) as intake:
+        assert list(work(intake)) == ["globex"]
+
+
+IMMUTABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "another id": (
+        {"dashboard_id": "new-{tenant_id}"},
+        "the spec now says dashboard id 'new-a', the ledger has 'client-a'",
+    ),
+    "another client": ({"client_id": "{region}"}, "client_id or workspace_name is not what dashboard 'client-a'"),
+    "another workspace": ({"workspace_name": "x"}, "client_id or workspace_name is not what dashboard 'client-a'"),
+}
+
+
+@pytest.mark.parametrize(("fields", "problem"), IMMUTABLE.values(), ids=IMMUTABLE)
+def test_a_spec_change_that_cannot_be_made_is_refused_with_what_to_do(
+    ledger: Ledger, fields: dict[str, Any], problem: str
+) -> None:
+    settle(ledger, rows("a", "b"))
+    before = list(ledger.live())
+    told = refused([*rows("a", "b"), row("new", region="US")], {**NAMED, **fields}, ledger)
+    # The new tenant is refused with them: nothing that was set aside is to be sent.
+    assert told.startswith("2 of 3 tenants cannot be provisioned; nothing was sent.")
+    assert problem in told
+    assert "be changed: undo the change, or remove the tenant's dashboard first" in told
+    assert list(ledger.live()) == before
+    with take_in(rows("a", "b"), NAMED, DatabrainTarget(), ledger) as intake:
+        assert len(intake.work) == 0
+
+
+def test_a_key_or_id_that_the_ledger_cannot_hold_is_refused(ledger: Ledger) -> None:
+    fits = "x" * (255 - len("client-"))
+    too_long = "key or dashboard id has more than 255 characters"
+    with take_in(rows(fits), NAMED, DatabrainTarget(), ledger) as intake:
+        assert len(intake.work) == 1
+    assert too_long in refused(rows(f"{fits}x"), NAMED, ledger)
+    assert too_long in refused(rows("y" * 256), {**NAMED, "dashboard_id": "short"}, ledger)
+    with take_in(rows("y" * 256), NAMED, DatabrainTarget()) as intake:
+        assert len(intake.work) == 1
+
+
+def test_a_key_that_the_ledgers_database_cannot_hold_ends_it(postgresql: Database) -> None:
+    ledger = ledger_on(postgresql)
+    ledger.open()
+    with pytest.raises(LedgerError, match=r"cannot be read: .*NUL"):
+        take_in(rows("a\0b"), NAMED, DatabrainTarget(), ledger)
+    with pytest.raises(LedgerError, match=r"cannot be read: .*NUL"):
+        take_in(rows("a", region="\0"), {**NAMED, "dashboard_id": "d-{region}"}, DatabrainTarget(), ledger)
+
+
+def test_a_table_that_breaks_in_the_middle_ends_it() -> None:
+    def broken() -> Iterator[TenantRow]:
+        yield from rows(*numbered(1200))
+        raise TenantTableError("gone")
+
+    with pytest.raises(TenantTableError, match="gone"):
+        take_in(broken(), NAMED, DatabrainTarget())
+
+
+def test_a_refused_batch_leaves_no_file_open() -> None:
+    # The bad row comes when the work before it is a file already.
+    with pytest.raises(SpecError) as caught:
+        take_in([*rows(*numbered(12_000)), row("bad", name=None)], NAMED, DatabrainTarget())
+    traceback = caught.value.__traceback__
+    while traceback is not None and "intake" not in traceback.tb_frame.f_locals:
+        traceback = traceback.tb_next
+    assert traceback is not None
+    made: Any = traceback.tb_frame.f_locals["intake"]
+    assert made.work._file._rolled
+    assert made.work._file.closed
+    assert made.renewed._file.closed
+
+
+# Memory
+
+
+def test_a_spool_goes_to_a_file_and_comes_back_in_order() -> None:
+    spool: Spool[tuple[int, str]] = Spool()
+    items = [(number, str(number) * 300) for number in range(3000)]
+    for item in items:
+        spool.append(item)
+    file: Any = spool._file
+    assert file._rolled
+    assert len(spool) == 3000
+    assert list(spool) == items
+    spool.close()
+    assert file.closed
+
+
+def test_a_small_spool_makes_no_file() -> None:
+    spool: Spool[str] = Spool()
+    assert list(spool) == []
+    assert len(spool) == 0
+    spool.append("x")
+    file: Any = spool._file
+    assert not file._rolled
+    assert list(spool) == ["x"]
+    spool.close()
+
+
+def test_an_intake_lets_its_files_go_at_the_end() -> None:
+    with take_in(rows("a"), NAMED, DatabrainTarget()) as intake:
+        spools: Any = (intake.work, intake.renewed)
+        assert not any(spool._file.closed for spool in spools)
+    assert all(spool._file.closed for spool in spools)
+
+
+def peak(count: int) -> int:
+    """Bytes that taking in so many new tenants needs at most."""
+    tracemalloc.start()
+    try:
+        with take_in(map(row, numbered(count)), NAMED, DatabrainTarget()) as intake:
+            assert len(intake.work) == count
+            return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_holds_the_ids_of_a_batch_and_not_its_requests() -> None:
+    # Both are more than what the file has in memory before it is one. What is made once is made before.
+    peak(10)
+    few, many = 8_000, 12_000
+    per_tenant = (peak(many) - peak(few)) / (many - few)
+    # Of each tenant its key and its dashboard's id stay, in two dicts. Its request would be 3,000 bytes more.
+    assert per_tenant < 400

@@ -1,0 +1,309 @@
+"""The engine where a vendor may make two dashboards for one tenant: rounds of settling, and a last look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.client.errors import (
+    AlreadyExistsError,
+    ApiError,
+    AuthenticationError,
+    InvalidRequestError,
+    ServerError,
+    TransportError,
+)
+from airflow_provider_databrain.client.transport.aio import AsyncTransport
+from airflow_provider_databrain.tenants.engine.apply import ROUNDS, provision
+from airflow_provider_databrain.tenants.engine.check import take_in
+from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.report import ProvisioningError, Report
+from airflow_provider_databrain.tenants.engine.spec import SpecError
+from airflow_provider_databrain.tenants.engine.stop import Stop
+from airflow_provider_databrain.tenants.engine.target import Desired, Existing
+from airflow_provider_databrain.tenants.engine.workers import Rules
+from tests.databases import Database, ledger_on
+from tests.tenants.engine.test_tiny_target import NOWHERE, counts, owners, rows
+from tests.tenants.engine.tiny_target import TinyTarget, TinyVendor
+
+TENANTS = ["t0", "t1", "t2", "t3"]
+Step = Callable[[TinyVendor], ApiError | None]
+
+
+class DoublingTarget(TinyTarget):
+    """Sends each create once, and may come to two boards for one owner.
+
+    :param creates: tenant to what its creates do, one after the other, before the plain ones.
+    :param surveys: what the surveys do before they look, one after the other.
+    :param deletes: what each delete ends with.
+    """
+
+    once = True
+    may_double = True
+
+    def __init__(
+        self,
+        vendor: TinyVendor,
+        *,
+        creates: Mapping[str, Sequence[Step]] | None = None,
+        surveys: Sequence[Step] = (),
+        deletes: Exception | None = None,
+        place: str | None = None,
+    ) -> None:
+        super().__init__(vendor)
+        self._creates = {tenant: list(steps) for tenant, steps in (creates or {}).items()}
+        self._surveys = list(surveys)
+        self._deletes = deletes
+        self._place = place
+        self.places = place is not None
+
+    def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[str]:
+        return super().desire(tenant, fields)._replace(place=self._place)
+
+    async def survey(self, api: AsyncTransport) -> None:
+        error = self._surveys.pop(0)(self._vendor) if self._surveys else None
+        if error is not None:
+            raise error
+        await super().survey(api)
+
+    async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
+        return next(iter(self._listed.get(desired.tenant, [])), None)
+
+    def doubles(self, desired: Desired[str]) -> Sequence[Existing]:
+        return self._listed.get(desired.tenant, [])[1:]
+
+    async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
+        steps = self._creates.get(desired.tenant)
+        error = steps.pop(0)(self._vendor) if steps else None
+        if error is not None:
+            self._vendor.calls["create"] += 1
+            raise error
+        return await super().create(api, desired)
+
+    async def delete(self, api: AsyncTransport, tenant: str, existing: Existing) -> None:
+        if self._deletes is not None:
+            raise self._deletes
+        await super().delete(api, tenant, existing)
+
+
+def fails(error: ApiError) -> Step:
+    return lambda vendor: error
+
+
+def appears(board: str, owner: str, error: ApiError | None = None, *, older: bool = False) -> Step:
+    """Another run's board is there from now on."""
+
+    def step(vendor: TinyVendor) -> ApiError | None:
+        new = {board: (owner, "theirs")}
+        vendor.boards = {**new, **vendor.boards} if older else {**vendor.boards, **new}
+        return error
+
+    return step
+
+
+def nothing(vendor: TinyVendor) -> None:
+    """Happens."""
+
+
+@pytest.fixture
+def vendor() -> TinyVendor:
+    """A vendor without boards."""
+    return TinyVendor()
+
+
+class Run:
+    """Runs of one Dag on one ledger."""
+
+    def __init__(self, database: Database) -> None:
+        self.ledger = ledger_on(database, system="tiny", scope="project")
+        self.ledger.open()
+
+    async def __call__(
+        self, target: TinyTarget, tenants: Sequence[str] = TENANTS, *, with_ledger: bool = True, **rules: Any
+    ) -> Report:
+        ledger = self.ledger if with_ledger else None
+        with take_in(rows(tenants, "Acme"), {"title": "Sales of {name}"}, target, ledger) as intake:
+            meter = Meter(target.system, intake.report, len(intake.work))
+            bounds = Rules(**{"concurrency": 2, **rules})
+            return await provision(target, NOWHERE, intake, meter=meter, rules=bounds, stop=Stop(), ledger=ledger)
+
+    def noted(self) -> dict[str, tuple[str | None, str]]:
+        """Tenant to board and status, by the ledger."""
+        return {entry.tenant: (entry.dashboard_id, entry.status) for entry in self.ledger.live()}
+
+
+@pytest.fixture
+def run(sqlite: Database) -> Run:
+    """Runs of one Dag."""
+    return Run(sqlite)
+
+
+LOST, UNSENT = ServerError("lost"), TransportError("reset")
+
+
+@pytest.mark.parametrize("times", range(1, ROUNDS))
+async def test_a_create_that_left_nothing_behind_is_asked_for_again(vendor: TinyVendor, run: Run, times: int) -> None:
+    target = DoublingTarget(vendor, creates={"t1": [fails(LOST)] * times, "t2": [fails(UNSENT)]})
+    report = await run(target)
+    assert counts(report) == {"created": 4}
+    assert owners(vendor) == TENANTS
+    assert run.noted() == {tenant: (board, "created") for tenant, board in report.ids.items()}
+    # The first look, one for each round, and the last one.
+    assert vendor.calls == {"list": 2 + times, "create": 4 + times + 1}
+
+
+async def test_it_is_asked_for_no_more_than_a_few_times(vendor: TinyVendor, run: Run) -> None:
+    report = await run(DoublingTarget(vendor, creates={"t1": [fails(LOST)] * 99}))
+    assert counts(report) == {"created": 3, "failed": 1}
+    assert report.failures[0]["message"] == "API call failed: lost"
+    assert vendor.calls["create"] == 3 + ROUNDS
+    assert "t1" not in report.ids
+
+
+async def test_what_a_lost_create_has_made_is_taken(vendor: TinyVendor, run: Run) -> None:
+    target = DoublingTarget(vendor, creates={"t1": [fails(LOST), appears("late", "t1", LOST)]})
+    report = await run(target)
+    assert counts(report) == {"created": 4}
+    assert report.ids["t1"] == "late"
+    assert owners(vendor) == TENANTS
+    assert vendor.boards["late"] == ("t1", "Sales of Acme")
+
+
+async def test_a_create_that_found_its_place_taken_is_not_sent_again(vendor: TinyVendor, run: Run) -> None:
+    report = await run(DoublingTarget(vendor, creates={"t1": [fails(AlreadyExistsError("taken"))] * 2}))
+    assert counts(report) == {"created": 3, "failed": 1}
+    assert vendor.calls["create"] == 4
+
+
+async def test_a_refusal_is_not_sent_again(vendor: TinyVendor, run: Run) -> None:
+    report = await run(DoublingTarget(vendor, creates={"t1": [fails(InvalidRequestError("no"))]}))
+    assert counts(report) == {"created": 3, "failed": 1}
+    assert vendor.calls["create"] == 4
+
+
+async def test_a_look_that_fails_leaves_it_undecided_and_fails_the_tenant(vendor: TinyVendor, run: Run) -> None:
+    target = DoublingTarget(vendor, creates={"t1": [fails(LOST)]}, surveys=[nothing, fails(LOST)])
+    assert counts(await run(target)) == {"created": 3, "failed": 1}
+    assert vendor.calls["create"] == 4
+
+
+@pytest.mark.parametrize("with_ledger", [True, False])
+@pytest.mark.parametrize("older", [True, False])
+async def test_the_oldest_of_two_is_kept_and_noted(
+    vendor: TinyVendor, run: Run, older: bool, with_ledger: bool
+) -> None:
+    target = DoublingTarget(vendor, surveys=[nothing, appears("theirs", "t1", older=older)])
+    report = await run(target, with_ledger=with_ledger)
+    assert counts(report) == {"created": 4}
+    assert (report.ids["t1"] == "theirs") is older
+    assert list(report.ids) == TENANTS
+    # There are no others, and each is as the table says.
+    assert vendor.boards == {board: (tenant, "Sales of Acme") for tenant, board in report.ids.items()}
+    if with_ledger:
+        assert run.noted() == {tenant: (board, "created") for tenant, board in report.ids.items()}
+        vendor.calls.clear()
+        again = await run(DoublingTarget(vendor))
+        assert (again.ids, vendor.calls) == (report.ids, {})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"surveys": [nothing, fails(LOST)]},
+        {"surveys": [nothing, appears("theirs", "t1")], "deletes": LOST},
+    ],
+    ids=["the look failed", "the removal failed"],
+)
+async def test_who_could_not_be_confirmed_has_failed_and_is_looked_at_in_the_next_run(
+    vendor: TinyVendor, run: Run, options: dict[str, Any]
+) -> None:
+    report = await run(DoublingTarget(vendor, **options))
+    failed = 1 if "deletes" in options else 4
+    assert counts(report) == {"failed": failed} | ({"created": 4 - failed} if failed < 4 else {})
+    assert sum(report.counts().values()) == report.total
+    # It has one nevertheless, and that is on record.
+    assert list(report.ids) == TENANTS
+    assert run.noted()["t1"] == (report.ids["t1"], "failed")
+    with pytest.raises(ProvisioningError, match=f"{failed} of 4 tenants failed"):
+        report.raise_for_failures()
+    again = await run(DoublingTarget(vendor))
+    assert "failed" not in counts(again)
+    assert again.ids == report.ids
+    assert owners(vendor) == TENANTS
+    assert {status for _, status in run.noted().values()} <= {"created", "updated"}
+
+
+async def test_nothing_is_looked_for_where_nothing_was_created(vendor: TinyVendor, run: Run) -> None:
+    vendor.boards = {f"b{tenant}": (tenant, "Sales of Acme") for tenant in TENANTS}
+    assert counts(await run(DoublingTarget(vendor))) == {"adopted": 4}
+    assert vendor.calls == {"list": 1}
+    target = DoublingTarget(vendor, creates={"new": [fails(InvalidRequestError("no"))]})
+    assert counts(await run(target, ["new"])) == {"failed": 1}
+    assert vendor.calls == {"list": 2, "create": 1}
+
+
+async def test_a_run_that_was_stopped_looks_no_more(vendor: TinyVendor, run: Run) -> None:
+    target = DoublingTarget(vendor, creates={"t3": [fails(AuthenticationError("expired"))]})
+    report = await run(target, concurrency=1)
+    assert report.why == "stopped, because the API refuses the credentials"
+    assert counts(report) == {"created": 3, "failed": 1}
+    assert vendor.calls["list"] == 1
+
+
+async def test_of_several_that_were_found_the_oldest_is_adopted(vendor: TinyVendor, run: Run) -> None:
+    vendor.boards = {"old": ("t1", "a"), "new": ("t1", "b"), "newest": ("t1", "c")}
+    report = await run(DoublingTarget(vendor))
+    assert counts(report) == {"created": 3, "adopted": 1}
+    assert report.ids["t1"] == "old"
+    assert owners(vendor) == TENANTS
+
+
+async def test_a_board_of_another_tenant_by_the_ledger_is_not_adopted(vendor: TinyVendor, run: Run) -> None:
+    first = await run(DoublingTarget(vendor), ["t0"])
+    # Whoever looks for t1's finds t0's.
+    vendor.boards[first.ids["t0"]] = ("t1", "Sales of Acme")
+    report = await run(DoublingTarget(vendor), ["t0", "t1"])
+    # Of one Dag run, of which the first one counts too.
+    assert counts(report) == {"created": 1, "failed": 1}
+    assert (
+        "by the ledger it belongs to tenant 't0'; it was neither handed over nor removed"
+        in report.failures[0]["message"]
+    )
+    assert run.noted() == {"t0": (first.ids["t0"], "created")}
+    # Where nobody keeps a ledger, nobody knows.
+    assert counts(await run(DoublingTarget(vendor), ["t1"], with_ledger=False)) == {"adopted": 1}
+
+
+@pytest.mark.parametrize("created", [True, False])
+async def test_a_board_of_another_tenant_by_the_ledger_is_not_removed_as_a_second_one(
+    vendor: TinyVendor, run: Run, created: bool
+) -> None:
+    first = await run(DoublingTarget(vendor), ["t0"])
+    taken = first.ids["t0"]
+    if not created:
+        vendor.boards = {"own": ("t1", "Sales of Acme"), **vendor.boards}
+
+    def also(vendor: TinyVendor) -> None:
+        own = {board: row for board, row in vendor.boards.items() if board != taken}
+        vendor.boards = {**own, taken: ("t1", "Sales of Acme")}
+
+    report = await run(DoublingTarget(vendor, surveys=[nothing, also] if created else [also]), ["t1"])
+    assert counts(report) == {"failed": 1}
+    assert taken in vendor.boards
+    assert run.noted()["t0"] == (taken, "created")
+
+
+async def test_two_tenants_with_one_place_are_refused_before_anything_is_sent(vendor: TinyVendor, run: Run) -> None:
+    target = DoublingTarget(vendor, place="the workspace 'x'")
+    with pytest.raises(SpecError, match=r"1 of 2 tenants .*\n- tenants 't0' and 't1' would share the workspace 'x'"):
+        await run(target, ["t0", "t1"])
+    assert vendor.calls == {}
+    assert counts(await run(target, ["t0"])) == {"created": 1}
+    vendor.calls.clear()
+    # Nor is the place free where the first one has it already, and nothing of it has changed.
+    with pytest.raises(SpecError, match="tenants 't0' and 't1' would share the workspace 'x'"):
+        await run(target, ["t0", "t1"])
+    assert counts(await run(target, ["t0"])) == {"created": 1}
+    assert vendor.calls == {}

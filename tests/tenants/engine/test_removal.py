@@ -1,0 +1,494 @@
+"""Removing what is no more: whom it would take, and what holds it back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.client.call import Server
+from airflow_provider_databrain.client.errors import ServerError
+from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.client.transport.aio import AsyncTransport
+from airflow_provider_databrain.databrain.api import embeds as api
+from airflow_provider_databrain.databrain.target import DatabrainTarget
+from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger, LedgerError
+from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.removal import (
+    Doomed,
+    Guard,
+    Mode,
+    RemovalGuardError,
+    doomed,
+    planned,
+    remove,
+)
+from airflow_provider_databrain.tenants.engine.report import Action, Report
+from airflow_provider_databrain.tenants.engine.stop import Stop
+from airflow_provider_databrain.tenants.engine.table import (
+    TenantRow,
+    TenantSource,
+    TenantTableError,
+    read_keys,
+)
+from airflow_provider_databrain.tenants.engine.target import Existing
+from airflow_provider_databrain.tenants.engine.workers import Rules
+from tests.databases import Database, ledger_on, numbered
+from tests.support import ODD_IDS, embed
+
+MODES: tuple[Mode, ...] = ("incremental", "full")
+
+
+@pytest.fixture
+def ledger(database: Database) -> Ledger:
+    """An open ledger of the Dag ``dag``."""
+    made = ledger_on(database)
+    made.open()
+    return made
+
+
+@pytest.fixture
+def book(sqlite: Database) -> Ledger:
+    """The same, where the kind of database is no matter."""
+    made = ledger_on(sqlite)
+    made.open()
+    return made
+
+
+def note(ledger: Ledger, *tenants: str, action: Action = Action.CREATED) -> list[Entry]:
+    """Note that these tenants have a dashboard."""
+    entries = [
+        ledger.entry(
+            tenant, None, action, existing=Existing(f"client-{tenant}", f"client-{tenant}", "a.b.c"), input_hash="h"
+        )
+        for tenant in tenants
+    ]
+    ledger.write(entries)
+    return entries
+
+
+def rows(active: Iterable[str] = (), inactive: Iterable[str] = ()) -> list[TenantRow]:
+    states = [(tenant, True) for tenant in active] + [(tenant, False) for tenant in inactive]
+    return [TenantRow(tenant, {"tenant_id": tenant}, state) for tenant, state in sorted(states)]
+
+
+def tenants(found: Doomed) -> list[str]:
+    return [entry.tenant for entry in found.entries]
+
+
+# Who is doomed
+
+
+def test_incremental_takes_those_whose_row_says_so(ledger: Ledger) -> None:
+    note(ledger, "active", "inactive", "vanished")
+    found = doomed(rows(["active", "new"], ["inactive", "never provisioned"]), ledger, "incremental")
+    assert tenants(found) == ["inactive"]
+    assert (found.held, found.foreign) == (3, 0)
+
+
+def test_full_takes_those_without_a_row_too(ledger: Ledger) -> None:
+    note(ledger, "active", "inactive", "vanished")
+    found = doomed(rows(["active", "new"], ["inactive"]), ledger, "full")
+    assert tenants(found) == ["inactive", "vanished"]
+    assert (found.held, found.foreign) == (3, 0)
+
+
+def test_full_leaves_what_another_dag_provisioned(database: Database, ledger: Ledger) -> None:
+    other = ledger_on(database, dag_id="other")
+    other.open()
+    note(other, "theirs", "theirs inactive", "theirs active")
+    note(ledger, "mine")
+    found = doomed(rows(["theirs active"], ["theirs inactive"]), ledger, "full")
+    # A row that says so says so whoever made the dashboard.
+    assert tenants(found) == ["mine", "theirs inactive"]
+    assert (found.held, found.foreign) == (4, 1)
+    assert doomed(rows(["mine"], ["theirs inactive"]), ledger, "incremental").foreign == 0
+
+
+def test_other_scopes_and_systems_are_left_alone(database: Database, ledger: Ledger) -> None:
+    note(ledger, "mine")
+    for scope, system in (("other", "databrain"), ("app", "other")):
+        other = ledger_on(database, scope=scope, system=system)
+        other.open()
+        note(other, "theirs")
+    found = doomed(rows(["x"]), ledger, "full")
+    assert tenants(found) == ["mine"]
+    assert found.held == 1
+
+
+def test_who_has_no_dashboard_is_not_removed_again(ledger: Ledger) -> None:
+    [before] = note(ledger, "gone")
+    failed = ledger.entry("never", None, Action.FAILED, existing=None, input_hash=None, wanted_id="client-never")
+    deleted = ledger.entry("gone", before, Action.DELETED, existing=None, input_hash=None, wanted_id="client-gone")
+    ledger.write([failed, deleted])
+    found = doomed(rows(["x"], ["gone", "never"]), ledger, "full")
+    assert (tenants(found), found.held) == ([], 0)
+
+
+def test_whose_removal_failed_is_doomed_again(ledger: Ledger) -> None:
+    note(ledger, "acme", action=Action.FAILED)
+    assert tenants(doomed(rows(["x"]), ledger, "full")) == ["acme"]
+
+
+def test_odd_and_many_tenants_are_told_apart(ledger: Ledger) -> None:
+    many = [*numbered(1500), *ODD_IDS]
+    note(ledger, *many)
+    found = doomed(rows(numbered(1500), ODD_IDS[:-1]), ledger, "full")
+    assert sorted(tenants(found)) == sorted(ODD_IDS)
+    assert found.held == len(many)
+
+
+def test_an_empty_table_is_never_taken_for_the_truth(ledger: Ledger) -> None:
+    note(ledger, "acme", "globex")
+    with pytest.raises(RemovalGuardError) as caught:
+        doomed([], ledger, "full")
+    assert caught.value.tenants == 2
+    assert str(caught.value).startswith("nothing was removed: the tenant table is empty")
+    assert "would remove all 2 tenants" in str(caught.value)
+    # Without mode full there is nothing that it would remove.
+    assert tenants(doomed([], ledger, "incremental")) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_empty_table_beside_an_empty_ledger_is_nothing(ledger: Ledger, mode: Mode) -> None:
+    assert doomed([], ledger, mode) == Doomed([], 0, 0)
+
+
+def test_a_table_in_which_all_are_inactive_is_the_truth(ledger: Ledger) -> None:
+    note(ledger, "acme", "globex")
+    assert tenants(doomed(rows([], ["acme", "globex"]), ledger, "full")) == ["acme", "globex"]
+
+
+def test_another_mode_is_refused_before_anything_is_read(book: Ledger) -> None:
+    def never() -> Iterable[TenantRow]:
+        raise AssertionError("read")
+        yield
+
+    wrong: Any = "Full"
+    with pytest.raises(ValueError, match=r"mode is 'Full'; it is 'incremental' or 'full'. Nothing was removed"):
+        doomed(never(), book, wrong)
+
+
+# A table that cannot be read removes nobody
+
+KEYS = TenantSource("tenant_id", table="tenants")
+
+
+def fill(database: Database, rows: Iterable[tuple[str | None, str | None]]) -> None:
+    database.run("CREATE TABLE tenants (tenant_id VARCHAR(9), active VARCHAR(9))")
+    database.insert("tenants", [{"tenant_id": tenant, "active": active} for tenant, active in rows])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_query_that_breaks_in_mid_stream_removes_nobody(database: Database, ledger: Ledger, mode: Mode) -> None:
+    note(ledger, *numbered(3000))
+    database.run("CREATE TABLE tenants (tenant_id VARCHAR(9) PRIMARY KEY, number BIGINT)")
+    # The last rows, in which a broken number is, do not come.
+    lowest = -(2**63)
+    database.insert(
+        "tenants",
+        [{"tenant_id": tenant, "number": lowest if tenant == "t02900" else 1} for tenant in numbered(3000)],
+    )
+    source = TenantSource("tenant_id", query="SELECT tenant_id, abs(number) AS active FROM tenants")
+    # PostgreSQL shall follow the key's index, and not sort all rows before the first one comes.
+    engine = database.engine(connect_args={"options": "-c enable_sort=off"} if database.kind == "postgresql" else {})
+    came: list[TenantRow] = []
+
+    def read() -> Iterable[TenantRow]:
+        for found in read_keys(engine, source, active_column="active"):
+            came.append(found)
+            yield found
+
+    with pytest.raises(TenantTableError, match=r"the tenant query cannot be read: .*(overflow|out of range)"):
+        doomed(read(), ledger, mode)
+    assert 0 < len(came) < 2900
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        ((None, "yes"), "a null tenant_id"),
+        (("", "yes"), "an empty tenant_id"),
+        (("acme ", "yes"), "begins or ends with a blank"),
+        (("acme", "no"), "tenant 'acme' has more than one row"),
+        (("globex", None), "tenant 'globex' has None as active"),
+        (("globex", "maybe"), "tenant 'globex' has 'maybe' as active"),
+    ],
+)
+def test_a_bad_row_removes_nobody(
+    database: Database, ledger: Ledger, bad: tuple[str | None, str | None], problem: str, mode: Mode
+) -> None:
+    note(ledger, "acme", "globex", "vanished")
+    fill(database, [("acme", "yes"), ("inactive", "no"), bad])
+    with pytest.raises(TenantTableError, match=problem):
+        doomed(read_keys(database.own, KEYS, active_column="active"), ledger, mode)
+
+
+def test_a_missing_table_or_column_removes_nobody(database: Database, ledger: Ledger) -> None:
+    note(ledger, "acme")
+    with pytest.raises(TenantTableError, match="tenants"):
+        doomed(read_keys(database.own, KEYS), ledger, "full")
+    fill(database, [("globex", "yes")])
+    with pytest.raises(TenantTableError, match="no column 'aktive'"):
+        doomed(read_keys(database.own, KEYS, active_column="aktive"), ledger, "full")
+
+
+def test_a_tenant_that_is_both_active_and_not_removes_nobody(sqlite: Database, book: Ledger) -> None:
+    # For SQLite's eyes these keys are not the same, and so not side by side.
+    note(book, "1", "2")
+    sqlite.run("CREATE TABLE tenants (tenant_id, active)")
+    sqlite.insert("tenants", [{"tenant_id": key, "active": key == 1} for key in (1, 2, "1")])
+    read = read_keys(sqlite.own, KEYS, active_column="active")
+    with pytest.raises(TenantTableError, match="tenant '1' has more than one row"):
+        doomed(read, book, "incremental")
+
+
+def test_a_ledger_that_cannot_be_read_removes_nobody(database: Database, ledger: Ledger) -> None:
+    database.run("DROP TABLE tenant_dashboards")
+    with pytest.raises(LedgerError, match="cannot be read"):
+        doomed(rows(["acme"]), ledger, "full")
+
+
+# The guard
+
+
+def entries(ledger: Ledger, count: int) -> list[Entry]:
+    return note(ledger, *numbered(count))
+
+
+@pytest.mark.parametrize(
+    ("guard", "doomed_count", "held", "bound"),
+    [
+        (Guard(), 0, 0, None),
+        (Guard(), 0, 5, None),
+        (Guard(), 10, 100, None),
+        (Guard(), 11, 100, "max_deletion_fraction is 0.1"),
+        (Guard(), 100, 1000, None),
+        (Guard(), 100, 999, "max_deletion_fraction is 0.1"),
+        (Guard(), 101, 2000, "max_deletions is 100"),
+        (Guard(), 101, 200, "max_deletions is 100 and max_deletion_fraction is 0.1"),
+        (Guard(None, 1), 500, 500, None),
+        (Guard(None, 0.5), 500, 1000, None),
+        (Guard(None, 0.5), 501, 1000, "max_deletion_fraction is 0.5"),
+        (Guard(0, 1), 0, 100, None),
+        (Guard(0, 1), 1, 100, "max_deletions is 0"),
+        (Guard(None, 0), 0, 100, None),
+        (Guard(None, 0), 1, 100, "max_deletion_fraction is 0"),
+        # What binary fractions make of these products is a little less than the number.
+        (Guard(None, 0.29), 29, 100, None),
+        (Guard(None, 0.57), 57, 100, None),
+        (Guard(None, 0.07), 7, 100, None),
+        (Guard(None, 0.29), 30, 100, "max_deletion_fraction is 0.29"),
+        (Guard(None, 1 / 3), 1, 3, None),
+        (Guard(None, 2 / 3), 2, 3, None),
+    ],
+)
+def test_the_bounds_are_what_they_say(
+    book: Ledger, guard: Guard, doomed_count: int, held: int, bound: str | None
+) -> None:
+    found = entries(book, doomed_count)
+    if bound is None:
+        guard.check(found, held)
+        return
+    with pytest.raises(RemovalGuardError) as caught:
+        guard.check(found, held)
+    assert caught.value.tenants == doomed_count
+    assert f"but {bound}. They are of" in str(caught.value)
+
+
+def test_every_share_that_is_written_with_two_digits_means_itself(book: Ledger) -> None:
+    found = entries(book, 700)
+    for percent in range(1, 100):
+        guard = Guard(None, percent / 100)
+        for times in (1, 3, 7):
+            guard.check(found[: percent * times], 100 * times)
+        with pytest.raises(RemovalGuardError):
+            guard.check(found[: percent + 1], 100)
+
+
+def test_a_table_that_shrank_stops_at_the_guard(ledger: Ledger) -> None:
+    note(ledger, *numbered(200))
+    found = doomed(rows(numbered(150)), ledger, "full")
+    assert len(found.entries) == 50
+    with pytest.raises(RemovalGuardError) as caught:
+        Guard().check(found.entries, found.held)
+    first = ", ".join(repr(f"t{number:05}") for number in range(150, 160))
+    assert str(caught.value) == (
+        "nothing was removed: the dashboards of 50 of 200 tenants would have been, but max_deletion_fraction is 0.1. "
+        f"They are of {first} and 40 more. If that is right, raise the bound for one run."
+    )
+    assert caught.value.tenants == 50
+    Guard(50, 0.25).check(found.entries, found.held)
+
+
+def test_few_tenants_are_all_named(book: Ledger) -> None:
+    with pytest.raises(RemovalGuardError, match=r"They are of 't00000', 't00001', 't00002'\. If"):
+        Guard(2, 1).check(entries(book, 3), 10)
+
+
+@pytest.mark.parametrize(
+    ("most", "fraction", "told"),
+    [
+        (-1, 0.1, "max_deletions is -1; it is 0 or more, or None"),
+        (None, -0.1, "max_deletion_fraction is -0.1; it is 0 to 1"),
+        (None, 1.1, "max_deletion_fraction is 1.1; it is 0 to 1"),
+        (None, 10, "max_deletion_fraction is 10; it is 0 to 1"),
+        (None, math.nan, "max_deletion_fraction is nan; it is 0 to 1"),
+    ],
+)
+def test_bounds_that_make_no_sense_are_refused(most: int | None, fraction: float, told: str) -> None:
+    with pytest.raises(ValueError, match=f"{told}.*Nothing was removed"):
+        Guard(most, fraction)
+
+
+def test_a_plan_names_each_dashboard(book: Ledger) -> None:
+    assert planned(entries(book, 2)) == [
+        {"tenant": "t00000", "dashboard_id": "client-t00000", "action": "delete"},
+        {"tenant": "t00001", "dashboard_id": "client-t00001", "action": "delete"},
+    ]
+
+
+# Removing
+
+
+def put(emulator: Emulator, *tenants: str, owner: str = "") -> None:
+    """Have these tenants' dashboards exist, under their own names or another's."""
+    target = DatabrainTarget()
+    for tenant in tenants:
+        wanted = embed(owner or tenant, dashboard_id=f"client-{tenant}")
+        desired = target.desire(owner or tenant, wanted.model_dump(exclude_none=True))
+        emulator.state.create_embed(
+            wire(desired.wanted), dashboard_name=f"client-{tenant}_{owner or tenant}", name=f"client-{tenant}"
+        )
+
+
+async def removed(
+    emulator: Emulator,
+    ledger: Ledger,
+    doomed_entries: list[Entry],
+    *,
+    rules: Rules | None = None,
+    stop: Stop | None = None,
+    **options: Any,
+) -> Report:
+    server = Server(emulator.url, {api.API_KEY: emulator.api_key}, max_retry_seconds=0)
+    report = Report(total=len(doomed_entries))
+    meter = Meter("databrain", report, len(doomed_entries))
+    async with AsyncTransport(server, limit=4) as transport:
+        return await remove(
+            DatabrainTarget(**options),
+            transport,
+            doomed_entries,
+            report=report,
+            meter=meter,
+            rules=rules or Rules(4),
+            stop=stop or Stop(),
+            ledger=ledger,
+        )
+
+
+def listed(emulator: Emulator) -> list[str]:
+    return sorted(found.embed_id for found in emulator.state.embeds())
+
+
+async def test_removing_deletes_and_notes_it(emulator: Emulator, ledger: Ledger) -> None:
+    put(emulator, *numbered(30))
+    note(ledger, *numbered(30))
+    found = doomed(rows(numbered(10)), ledger, "full")
+    report = await removed(emulator, ledger, found.entries)
+    assert report.counted == {Action.DELETED: 20}
+    assert (report.left, report.why, report.ids, report.total) == (0, None, {}, 20)
+    assert listed(emulator) == [f"client-{tenant}" for tenant in numbered(10)]
+    assert [entry.tenant for entry in ledger.live()] == numbered(10)
+    gone = ledger.entries(numbered(30)[10:])
+    assert {(entry.status, entry.spec_hash, entry.input_hash, entry.embed_id) for entry in gone.values()} == {
+        ("deleted", None, None, None)
+    }
+    assert {entry.dashboard_id for entry in gone.values()} == {f"client-{tenant}" for tenant in numbered(30)[10:]}
+    # Nothing is left to do, and not even the list is asked for.
+    emulator.control.log.clear()
+    again = doomed(rows(numbered(10)), ledger, "full")
+    assert (await removed(emulator, ledger, again.entries)).counted == {}
+    assert not emulator.control.log
+
+
+@pytest.mark.parametrize("delete_dashboards", [False, True])
+async def test_the_dashboard_goes_only_where_asked_for(
+    emulator: Emulator, book: Ledger, delete_dashboards: bool
+) -> None:
+    put(emulator, "acme")
+    await removed(emulator, book, note(book, "acme"), delete_dashboards=delete_dashboards)
+    assert listed(emulator) == []
+    assert emulator.state.dashboard_exists("client-acme") is not delete_dashboards
+
+
+async def test_what_is_gone_already_counts_as_deleted(emulator: Emulator, book: Ledger) -> None:
+    put(emulator, "other")
+    report = await removed(emulator, book, note(book, "acme"))
+    assert report.counted == {Action.DELETED: 1}
+    assert book.entries(["acme"])["acme"].status == "deleted"
+    assert listed(emulator) == ["client-other"]
+    assert [logged.method for logged in emulator.control.log] == ["GET"]
+
+
+async def test_what_is_somebody_elses_by_now_stays(emulator: Emulator, ledger: Ledger) -> None:
+    put(emulator, "acme", owner="globex")
+    put(emulator, "initech")
+    report = await removed(emulator, ledger, note(ledger, "acme", "initech"))
+    assert report.counted == {Action.DELETED: 1, Action.FAILED: 1}
+    [failure] = report.failures
+    assert failure["tenant"] == "acme"
+    assert "now belongs to 'globex'" in failure["message"]
+    assert listed(emulator) == ["client-acme"]
+    entry = ledger.entries(["acme"])["acme"]
+    assert (entry.status, entry.existing is not None) == ("failed", True)
+
+
+async def test_a_failed_list_removes_nobody(emulator: Emulator, book: Ledger) -> None:
+    put(emulator, "acme")
+    doomed_entries = note(book, "acme")
+    emulator.control.set_faults([Fault(kind="error_before", method="GET")])
+    with pytest.raises(ServerError):
+        await removed(emulator, book, doomed_entries)
+    assert listed(emulator) == ["client-acme"]
+    assert list(book.live()) == doomed_entries
+
+
+async def test_one_failure_stops_no_other_and_is_tried_again(emulator: Emulator, ledger: Ledger) -> None:
+    put(emulator, *numbered(10))
+    note(ledger, *numbered(10))
+    emulator.control.set_faults([Fault(kind="error_before", method="DELETE", times=3)])
+    report = await removed(emulator, ledger, list(ledger.live()))
+    assert report.counted == {Action.DELETED: 7, Action.FAILED: 3}
+    left = list(ledger.live())
+    assert {(entry.status, entry.attempts) for entry in left} == {("failed", 1)}
+    assert all("delete embed (dashboard 'client-t" in str(entry.last_error) for entry in left)
+    emulator.control.set_faults([])
+    assert (await removed(emulator, ledger, left)).counted == {Action.DELETED: 3}
+    assert {entry.attempts for entry in ledger.entries([entry.tenant for entry in left]).values()} == {2}
+    assert listed(emulator) == []
+
+
+async def test_too_many_failures_leave_the_rest(emulator: Emulator, book: Ledger) -> None:
+    put(emulator, *numbered(50))
+    doomed_entries = note(book, *numbered(50))
+    emulator.control.set_faults([Fault(kind="error_before", method="DELETE")])
+    report = await removed(emulator, book, doomed_entries, rules=Rules(1, max_failures=2))
+    assert report.counted == {Action.FAILED: 3}
+    assert report.left == 47
+    assert report.why == "stopped after 3 failures (max_failures is 2)"
+    assert len(listed(emulator)) == 50
+
+
+async def test_a_stop_before_the_first_removes_nobody(emulator: Emulator, book: Ledger) -> None:
+    put(emulator, "acme")
+    stop = Stop()
+    stop.request("stopped by a test")
+    report = await removed(emulator, book, note(book, "acme"), stop=stop)
+    assert (report.left, report.why, report.counted) == (1, "stopped by a test", {})
+    assert listed(emulator) == ["client-acme"]

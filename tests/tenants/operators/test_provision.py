@@ -1,0 +1,375 @@
+"""From a tenant table to dashboards with both operators: an SQLite warehouse, the emulator, no scheduler."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_databrain.client.call import ConfigurationError
+from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.databrain.operators.tenants import (
+    PlanTenantBatchesOperator,
+    ProvisionTenantDashboardsOperator,
+)
+from airflow_provider_databrain.emulator.faults import Fault
+from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.tenants.engine.report import Action, ProvisioningError
+from airflow_provider_databrain.tenants.engine.spec import SpecError
+from airflow_provider_databrain.tenants.engine.table import Batch, TenantTableError
+from tests.support import ODD_IDS, SPEC, WORKSPACE, embed, make_warehouse, set_connection
+
+TABLE: dict[str, Any] = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant_id"}
+NAMES = [f"t{number:02}" for number in range(25)]
+
+
+class TaskInstance:
+    """Keeps what a task pushes, as JSON, the way Airflow does."""
+
+    def __init__(self, try_number: int = 1, run_id: str = "run-1", dag_id: str = "tenants") -> None:
+        self.try_number = try_number
+        self.run_id = run_id
+        self.dag_id = dag_id
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        assert key not in self.pushed
+        self.pushed[key] = json.loads(json.dumps(value))
+
+
+def counts(**named: int) -> dict[str, int]:
+    """All counts, with 0 for those that are not named."""
+    return {action.value: named.get(action.value, 0) for action in Action}
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """25 tenants."""
+    return make_warehouse(tmp_path / "warehouse.db", monkeypatch, [(name, "EU") for name in NAMES])
+
+
+def change(warehouse: Path, statement: str, *values: Any) -> None:
+    with closing(sqlite3.connect(warehouse)) as database, database:
+        database.execute(statement, values)
+
+
+def plan(**options: Any) -> list[Batch]:
+    return PlanTenantBatchesOperator(task_id="plan", **{**TABLE, **options}).execute({})
+
+
+def provision(context: Any = None, **options: Any) -> Any:
+    task = ProvisionTenantDashboardsOperator(task_id="provision", **{**TABLE, "spec": SPEC, **options})
+    return task.execute({} if context is None else context)
+
+
+def put(emulator: Emulator, tenant: str, owner: str) -> None:
+    """Have a tenant's dashboard id taken."""
+    body = wire(embed(tenant, client_id=owner))
+    emulator.state.create_embed(body, dashboard_name=f"client-{tenant}_{owner}", name="x")
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_every_tenant_gets_its_dashboard(connection: Emulator) -> None:
+    batches = plan(batch_size=10)
+    assert [batch["rows"] for batch in batches] == [10, 10, 5]
+    assert not connection.control.log
+    ids: dict[str, str] = {}
+    for batch in batches:
+        made = provision(batch=batch, concurrency=4)
+        assert len(made) == batch["rows"]
+        ids |= made
+    assert ids == {name: f"client-{name}" for name in NAMES}
+    assert {row.dashboard_id: row.client_id for row in connection.state.embeds()} == {
+        f"client-{name}": name for name in NAMES
+    }
+    assert Counter(logged.method for logged in connection.control.log) == {"GET": 3, "POST": 25}
+
+
+@pytest.mark.parametrize("batch", [None, {}])
+@pytest.mark.usefixtures("warehouse")
+def test_without_a_batch_the_whole_table_is_done(connection: Emulator, batch: Any) -> None:
+    assert len(provision(batch=batch)) == 25
+    assert connection.state.count_embeds() == 25
+
+
+@pytest.mark.usefixtures("connection")
+def test_a_query_stands_for_the_table(warehouse: Path) -> None:
+    change(warehouse, "UPDATE tenants SET region = 'US' WHERE tenant_id = 't07'")
+    source = {"table": None, "query": "SELECT * FROM tenants WHERE region = 'US';"}
+    [batch] = plan(**source)
+    assert provision(batch=batch, **source) == {"t07": "client-t07"}
+
+
+@pytest.mark.usefixtures("warehouse", "connection")
+def test_counts_and_failures_are_handed_on() -> None:
+    instance = TaskInstance()
+    provision({"ti": instance})
+    assert instance.pushed == {"counts": counts(created=25), "failures": []}
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_the_ids_of_good_tenants_outlive_a_failed_task(connection: Emulator) -> None:
+    put(connection, "t03", "t03")
+    put(connection, "t07", "globex")
+    instance = TaskInstance()
+    with pytest.raises(ProvisioningError, match=r"(?s)1 of 25 tenants failed:.*'t07': .*client 'globex', not to 't07'"):
+        provision({"ti": instance})
+    assert instance.pushed["return_value"] == {name: f"client-{name}" for name in NAMES if name != "t07"}
+    assert instance.pushed["counts"] == counts(created=23, adopted=1, failed=1)
+    [failure] = instance.pushed["failures"]
+    assert (failure["tenant"], failure["dashboard_id"]) == ("t07", "client-t07")
+    assert failure["error"] == "AlreadyExistsError"
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_nothing_is_handed_on_where_the_task_pushes_no_xcoms(connection: Emulator) -> None:
+    put(connection, "t07", "globex")
+    instance = TaskInstance()
+    with pytest.raises(ProvisioningError):
+        provision({"ti": instance}, do_xcom_push=False)
+    assert instance.pushed == {}
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_second_run_adopts_all_and_makes_nothing(connection: Emulator) -> None:
+    first = provision()
+    connection.control.log.clear()
+    assert provision() == first
+    assert Counter(logged.method for logged in connection.control.log) == {"GET": 1}
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_second_run_may_be_told_to_adopt_nothing(connection: Emulator) -> None:
+    provision()
+    with pytest.raises(ProvisioningError, match="25 of 25 tenants failed"):
+        provision(if_exists="fail")
+
+
+@pytest.mark.parametrize(
+    ("row", "spec", "error", "told"),
+    [
+        ((None, "EU"), {}, TenantTableError, "null tenant_id"),
+        (("t07", "EU"), {}, TenantTableError, "tenant 't07' has more than one row"),
+        ((" ", "EU"), {}, TenantTableError, "an empty tenant_id"),
+        (("x", None), {"name": "{region}"}, SpecError, "tenant 'x': column 'region' is null"),
+        (("x", ""), {"name": "{region}"}, SpecError, "tenant 'x': name: "),
+        (("x", "EU"), {"name": "{plan}"}, SpecError, "asks for 'plan', which is no column"),
+        (("x", "EU"), {"dashboard_id": "{region}"}, SpecError, "would share dashboard id 'EU'"),
+        (("x", "EU"), {"colour": "red"}, SpecError, "tenant 't00': colour: "),
+    ],
+)
+def test_one_bad_row_stops_the_batch_before_anything_is_sent(
+    connection: Emulator, warehouse: Path, row: tuple[Any, ...], spec: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    change(warehouse, "INSERT INTO tenants VALUES (?, ?)", *row)
+    with pytest.raises(error, match=told) as caught:
+        provision(spec={**SPEC, **spec})
+    assert "nothing was sent" in str(caught.value).lower()
+    assert connection.state.count_embeds() == 0
+    assert not connection.control.log
+
+
+def test_an_empty_table_needs_no_task_and_no_request(connection: Emulator, warehouse: Path) -> None:
+    change(warehouse, "DELETE FROM tenants")
+    assert plan() == []
+    instance = TaskInstance()
+    assert provision({"ti": instance}) == {}
+    assert instance.pushed["counts"] == counts()
+    assert not connection.control.log
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_there_are_no_more_batches_than_airflow_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(plan(batch_size=1)) == 25
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "4")
+    batches = plan(batch_size=1)
+    assert [batch["rows"] for batch in batches] == [7, 7, 7, 4]
+
+
+def test_rows_that_come_or_go_after_the_plan_are_done_or_not(connection: Emulator, warehouse: Path) -> None:
+    batches = plan(batch_size=10)
+    for new in ("a-first", "t05-new", "z-last"):
+        change(warehouse, "INSERT INTO tenants VALUES (?, 'EU')", new)
+    change(warehouse, "DELETE FROM tenants WHERE tenant_id IN ('t00', 't09', 't24')")
+    made = [tenant for batch in batches for tenant in provision(batch=batch)]
+    expected = {*NAMES, "a-first", "t05-new", "z-last"} - {"t00", "t09", "t24"}
+    assert sorted(made) == sorted(expected)
+    assert {row.client_id for row in connection.state.embeds()} == expected
+
+
+def test_ids_arrive_as_they_are(connection: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_warehouse(tmp_path / "odd.db", monkeypatch, [(name, "EU") for name in ODD_IDS])
+    for _ in range(2):
+        made: dict[str, str] = {}
+        for batch in plan(batch_size=5):
+            made |= provision(batch=batch)
+        assert made == {name: f"client-{name}" for name in ODD_IDS}
+    assert {row.client_id: row.dashboard_id for row in connection.state.embeds()} == made
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_spec_without_workspace_takes_the_connections(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = {name: value for name, value in SPEC.items() if name != "workspace_name"}
+    provision(spec=spec)
+    assert {row.workspace for row in connection.state.embeds()} == {WORKSPACE}
+    set_connection(monkeypatch, connection, extra={"workspace_name": None})
+    with pytest.raises(SpecError, match="25 of 25 tenants"):
+        provision(spec=spec)
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_spec_may_be_a_function(connection: Emulator) -> None:
+    def spec(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        plain = {"dashboard_id": f"{row['region']}-{row['tenant_id']}", "client_id": row["tenant_id"]}
+        return {**SPEC, **plain, "name": "{region}"}
+
+    task = ProvisionTenantDashboardsOperator(task_id="t", **TABLE, spec_callable=spec)
+    task.render_template_fields({})
+    assert task.execute({})["t00"] == "EU-t00"
+    assert connection.state.created_with("EU-t00")["name"] == "{region}"
+
+
+@pytest.mark.usefixtures("warehouse")
+@pytest.mark.parametrize("specs", [{}, {"spec": SPEC, "spec_callable": dict}], ids=["neither", "both"])
+def test_one_kind_of_spec_is_needed(connection: Emulator, specs: dict[str, Any]) -> None:
+    task = ProvisionTenantDashboardsOperator(task_id="t", **TABLE, **specs)
+    with pytest.raises(ValueError, match="either spec or spec_callable"):
+        task.execute({})
+    assert len(connection.control.log) == 0
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_wrong_key_fails_at_once(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_connection(monkeypatch, connection, password="wrong")
+    instance = TaskInstance()
+    with pytest.raises(ProvisioningError, match="stopped, because the API refuses the credentials"):
+        provision({"ti": instance})
+    assert [(logged.method, logged.status) for logged in connection.control.log] == [("GET", 401)]
+    assert instance.pushed["return_value"] == {}
+
+
+@pytest.mark.usefixtures("connection")
+def test_templates_are_rendered(warehouse: Path) -> None:
+    planning = PlanTenantBatchesOperator(
+        task_id="plan", sql_conn_id="{{ 'warehouse' }}", table="{{ t }}", key_column="{{ t[:-1] }}_id"
+    )
+    context: Any = {"t": "tenants", "ds": "2026-01-02"}
+    planning.render_template_fields(context)
+    [batch] = planning.execute(context)
+    task = ProvisionTenantDashboardsOperator(
+        task_id="provision",
+        **{**TABLE, "table": "{{ t }}"},
+        batch=batch,
+        spec={**SPEC, "dashboard_id": "{tenant_id}-{{ ds }}"},
+    )
+    task.render_template_fields(context)
+    assert task.execute(context)["t00"] == "t00-2026-01-02"
+
+
+def test_nothing_is_looked_at_before_it_runs() -> None:
+    options: Any = {"sql_conn_id": "{{ a }}", "key_column": "{{ b }}"}
+    PlanTenantBatchesOperator(task_id="plan", **options)
+    task = ProvisionTenantDashboardsOperator(task_id="provision", **options, spec={"{{ c }}": 1})
+    assert task.spec == {"{{ c }}": 1}
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_a_concurrency_of_none_is_refused(connection: Emulator) -> None:
+    with pytest.raises(ValueError, match="concurrency"):
+        provision(concurrency=0)
+    assert not connection.control.log
+
+
+def test_tenants_of_one_client_in_two_batches_do_not_share_a_dashboard(connection: Emulator, warehouse: Path) -> None:
+    change(warehouse, "DELETE FROM tenants WHERE tenant_id > 't01'")
+    spec = {**SPEC, "dashboard_id": "group-{region}", "client_id": "{region}"}
+    first, second = plan(batch_size=1)
+    assert provision(batch=first, spec=spec) == {"t00": "group-EU"}
+    with pytest.raises(ProvisioningError, match="belongs to tenant 't00' of the same client, not to 't01'"):
+        provision(batch=second, spec=spec)
+    assert provision(batch=first, spec=spec) == {"t00": "group-EU"}
+
+
+def test_a_later_try_finds_what_an_earlier_one_made_even_where_nothing_is_adopted(
+    connection: Emulator, warehouse: Path
+) -> None:
+    change(warehouse, "DELETE FROM tenants WHERE tenant_id > 't03'")
+    # The create is done but answers an error, and the look that would settle it fails too.
+    unclear = Fault(kind="error_after", times=1, path="dashboard-embeds")
+    connection.control.set_faults([unclear, Fault(kind="error_before", method="GET", every=2, times=1)])
+    with pytest.raises(ProvisioningError, match="1 of 4 tenants failed"):
+        provision({"ti": TaskInstance()}, if_exists="fail", max_retry_seconds=0)
+    ids = provision({"ti": TaskInstance(try_number=2)}, if_exists="fail")
+    assert ids == {name: f"client-{name}" for name in NAMES[:4]}
+    with pytest.raises(ProvisioningError, match="if_exists is 'fail'"):
+        provision({"ti": TaskInstance()}, if_exists="fail")
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_the_bounds_of_a_batch_are_no_templates() -> None:
+    batch = {"number": 1, "of": 1, "rows": 1, "label": "x", "upto": "c{{ 1 + 1 }}{% if %}"}
+    task = ProvisionTenantDashboardsOperator(task_id="t", **TABLE, spec=SPEC, batch=batch)
+    task.render_template_fields({})
+    assert task.batch == batch
+
+
+def test_the_wait_that_the_server_asks_for_is_in_the_error(connection: Emulator, warehouse: Path) -> None:
+    # A second one might begin later, and wait.
+    change(warehouse, "DELETE FROM tenants WHERE tenant_id > 't00'")
+    connection.control.set_faults([Fault(kind="too_many", path="dashboard-embeds", seconds=120)])
+    with pytest.raises(ProvisioningError, match="retry after 120 s") as caught:
+        provision(max_retry_seconds=0)
+    assert caught.value.retry_after == 120
+
+
+def test_a_connection_that_is_no_database_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "databrain"}))
+    with pytest.raises(ValueError, match="connection 'warehouse' is no SQL connection"):
+        plan()
+
+
+@pytest.mark.usefixtures("warehouse")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"connect_timeout": 0}, "connect_timeout: Input should be greater than 0"),
+        ({"max_retry_seconds": -5}, "max_retry_seconds: Input should be greater than or equal to 0"),
+    ],
+)
+def test_timeouts_that_cannot_be_are_refused(connection: Emulator, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        provision(**options)
+    assert not connection.control.log
+
+
+def test_a_binary_column_is_no_part_of_an_id(
+    connection: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_warehouse(tmp_path / "other.db", monkeypatch, [("a", b"\x01\xff")], "tenant_id, uid")
+    with pytest.raises(SpecError, match="tenant 'a': column 'uid' holds a bytes, which has no plain text"):
+        provision(spec={**SPEC, "dashboard_id": "c-{uid}"})
+    assert not connection.control.log
+
+
+@pytest.mark.usefixtures("connection", "warehouse")
+def test_a_renamed_dashboard_needs_the_stamp() -> None:
+    with pytest.raises(SpecError, match="nothing would prove whose the dashboard is"):
+        provision(spec={**SPEC, "name": "x", "is_rename_dashboard": True}, stamp=False)
+
+
+def test_a_tenant_named_as_its_client_keeps_its_dashboard_from_another_of_that_client(
+    connection: Emulator, warehouse: Path
+) -> None:
+    change(warehouse, "UPDATE tenants SET region = 't00'")
+    change(warehouse, "DELETE FROM tenants WHERE tenant_id > 't01'")
+    spec = {**SPEC, "dashboard_id": "group-{region}", "client_id": "{region}"}
+    first, second = plan(batch_size=1)
+    assert provision(batch=first, spec=spec) == {"t00": "group-t00"}
+    with pytest.raises(ProvisioningError, match="belongs to tenant 't00' of the same client, not to 't01'"):
+        provision(batch=second, spec=spec)
