@@ -8,10 +8,6 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task_group
 
-from airflow_provider_databrain.databrain.operators.client_dashboards import (
-    FetchWorkspaceDashboardsOperator,
-    FetchWorkspaceMetricsOperator,
-)
 from airflow_provider_databrain.databrain.operators.data_apps import ListDataAppsOperator
 from airflow_provider_databrain.databrain.operators.datamarts import FetchSemanticLayerOperator, ListDatamartsOperator
 from airflow_provider_databrain.databrain.operators.datasources import ListDatasourcesOperator
@@ -23,7 +19,11 @@ from airflow_provider_databrain.databrain.operators.metrics import (
     ListScheduledReportsOperator,
 )
 from airflow_provider_databrain.databrain.operators.tokens import ListApiTokensOperator
-from airflow_provider_databrain.databrain.operators.workspaces import ListWorkspacesOperator
+from airflow_provider_databrain.databrain.operators.workspaces import (
+    FetchWorkspaceDashboardsOperator,
+    FetchWorkspaceMetricsOperator,
+    ListWorkspacesOperator,
+)
 
 FOLDER = "{{ params.folder }}/{{ dag_run.run_after | ds }}"
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.databrain.operators.client_dashboards import FetchWorkspaceMetricsOperator
+from airflow_provider_databrain.databrain.operators.workspaces import FetchWorkspaceMetricsOperator
 from airflow_provider_databrain.databrain.sensors import WorkspaceMetricsSensor
 
 WORKSPACE = "analytics"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_databrain.airflow_compat import BaseOperator, Context
+from airflow_provider_databrain.airflow_compat import BaseOperator
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.base.hook import ApiHook
@@ -58,18 +58,3 @@ def write_file(path: str, content: bytes) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as file:
         file.write(content)
-
-
-def whole(value: int | str | None, name: str) -> int:
-    """A number above 0, of which templating may have made a text."""
-    digits = str(value).strip()
-    if not (digits.isascii() and digits.isdigit() and int(digits)):
-        raise ValueError(f"{name} is {value!r}; it is a whole number above 0. Nothing was sent.")
-    return int(digits)
-
-
-def own_key(context: Context) -> str:
-    """What a task finds its own work again by, whatever try it is."""
-    instance = context.get("ti")
-    parts = [getattr(instance, name, "") for name in ("dag_id", "task_id", "run_id", "map_index")]
-    return "/".join(map(str, parts))

@@ -3,13 +3,71 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
 
-from airflow_provider_databrain.client.call import Sent
+from airflow_provider_databrain.client.errors import MalformedAnswerError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class Sent(BaseModel):
+    """Base of what we send: unknown fields are refused, values never appear in an error.
+
+    Fields may be given by their Python name or by the API's own.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        loc_by_alias=False,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
+
+
+class Received(BaseModel):
+    """Base of what we are answered: unknown fields are kept, numbers pass for strings."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        coerce_numbers_to_str=True,
+        hide_input_in_errors=True,
+    )
+
+    def as_row(self) -> dict[str, JsonValue]:
+        """The fields under the API's own names, as they came."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def reader(model: type[ModelT]) -> Callable[[object], ModelT]:
+    """A function that reads a decoded answer as ``model`` or raises ``MalformedAnswerError``."""
+
+    def read(payload: object) -> ModelT:
+        try:
+            return model.model_validate(payload)
+        except ValidationError as invalid:
+            problems = "; ".join(explain(invalid)[:3])
+            raise MalformedAnswerError(f"unexpected answer: {problems}") from None
+
+    return read
+
+
+def explain(invalid: ValidationError) -> list[str]:
+    """The problems of a validation error, one line each, without the values."""
+    return [
+        f"{'.'.join(str(part) for part in problem['loc']) or 'body'}: {problem['msg']}"
+        for problem in invalid.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
 
 Name = Annotated[str, Field(min_length=1, pattern=r"\S")]
 

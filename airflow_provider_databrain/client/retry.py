@@ -9,8 +9,9 @@ from typing import Any, TypedDict, TypeVar
 
 from tenacity import RetryCallState, stop_before_delay, wait_random_exponential
 
-from airflow_provider_databrain.client.call import Request, Resend, Server
+from airflow_provider_databrain.client.call import Request, Resend
 from airflow_provider_databrain.client.errors import ApiError, RateLimitedError
+from airflow_provider_databrain.client.server import Server
 
 T = TypeVar("T")
 R = TypeVar("R")

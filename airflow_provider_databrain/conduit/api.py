@@ -15,16 +15,16 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, RootModel
 
-from airflow_provider_databrain.client.call import Call, Endpoint, Received, Request, Resend, Token, reader
+from airflow_provider_databrain.client.call import Call, Endpoint, Request, Resend, Token
+from airflow_provider_databrain.client.dialect import ErrorDialect
 from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
     ApiError,
-    ErrorDialect,
     InvalidRequestError,
     MalformedAnswerError,
     NotFoundError,
 )
-from airflow_provider_databrain.client.models import check_id, filled, json_body
+from airflow_provider_databrain.client.models import Received, check_id, filled, json_body, reader
 
 CLOUD_URL = "https://api.getconduit.app/v2"
 

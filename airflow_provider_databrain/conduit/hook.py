@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from airflow_provider_databrain.airflow_compat import Connection, amask_secret, mask_secret
 from airflow_provider_databrain.base.hook import ApiHook, ConnectionExtras, async_method, sync_method
-from airflow_provider_databrain.client.call import ConfigurationError, Token
+from airflow_provider_databrain.client.call import Token
 from airflow_provider_databrain.client.errors import ApiError, NotFoundError
 from airflow_provider_databrain.client.models import check_id
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.conduit import api
 
 MASKED_AT_ONCE = 100

@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
-from airflow_provider_databrain.base.operator import ApiOperator, whole
-from airflow_provider_databrain.tenants.operators.provision import ProvisionSharedOperator, RemoveTenantsOperator
+from airflow_provider_databrain.base.operator import ApiOperator
+from airflow_provider_databrain.base.templating import whole
+from airflow_provider_databrain.tenants.operators.provision import ProvisionSharedOperator
+from airflow_provider_databrain.tenants.operators.remove import RemoveTenantsOperator
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.conduit.hook import ConduitHook

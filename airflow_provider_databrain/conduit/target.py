@@ -16,9 +16,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from airflow_provider_databrain.client.call import Sent, explain
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, NotFoundError
-from airflow_provider_databrain.client.models import Name
+from airflow_provider_databrain.client.models import Name, Sent, explain
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.conduit import api
 from airflow_provider_databrain.tenants.engine.spec import SpecError

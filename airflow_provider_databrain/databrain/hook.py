@@ -7,9 +7,10 @@ from typing import Any
 
 from airflow_provider_databrain.airflow_compat import Connection
 from airflow_provider_databrain.base.hook import ConnectionExtras, async_method, sync_method
-from airflow_provider_databrain.client.call import Call, ConfigurationError, Token
+from airflow_provider_databrain.client.call import Call, Token
 from airflow_provider_databrain.client.errors import ApiError
-from airflow_provider_databrain.databrain.api import data_apps, workspaces
+from airflow_provider_databrain.client.server import ConfigurationError
+from airflow_provider_databrain.databrain.api import data_apps, endpoint, workspaces
 from airflow_provider_databrain.databrain.api import embeds as api
 from airflow_provider_databrain.databrain.hook_data import DataMethods
 from airflow_provider_databrain.databrain.keys import TokenMethods
@@ -50,7 +51,7 @@ class DatabrainHook(TokenMethods[DatabrainExtras], DataMethods[DatabrainExtras])
     conn_type = "databrain"
     hook_name = "Databrain"
     extras_model = DatabrainExtras
-    default_url = api.CLOUD_URL
+    default_url = endpoint.CLOUD_URL
 
     def __init__(self, databrain_conn_id: str = default_conn_name, **timeouts: float | None) -> None:
         super().__init__(databrain_conn_id, **timeouts)
@@ -58,14 +59,14 @@ class DatabrainHook(TokenMethods[DatabrainExtras], DataMethods[DatabrainExtras])
 
     def tokens(self, connection: Connection, extras: DatabrainExtras) -> Mapping[Token, str | None]:
         """The API key and the service token."""
-        return {api.API_KEY: connection.password, api.SERVICE_TOKEN: extras.service_token}
+        return {endpoint.API_KEY: connection.password, endpoint.SERVICE_TOKEN: extras.service_token}
 
     def options(self, extras: DatabrainExtras) -> Mapping[str, Any]:
         """Which paths the calls take."""
         path = extras.workspace_metrics_path
         return {
             "legacy_paths": extras.legacy_paths,
-            "paths": {api.FETCH_WORKSPACE_METRICS.name: path} if path else {},
+            "paths": {workspaces.FETCH_WORKSPACE_METRICS.name: path} if path else {},
         }
 
     @property
@@ -105,12 +106,12 @@ class DatabrainHook(TokenMethods[DatabrainExtras], DataMethods[DatabrainExtras])
     arename_embed = async_method(api.rename_embed)
     delete_embed = sync_method(api.delete_embed)
     adelete_embed = async_method(api.delete_embed)
-    fetch_workspace_metrics = sync_method(api.fetch_workspace_metrics)
-    afetch_workspace_metrics = async_method(api.fetch_workspace_metrics)
-    fetch_workspace_dashboards = sync_method(api.fetch_workspace_dashboards)
-    afetch_workspace_dashboards = async_method(api.fetch_workspace_dashboards)
-    list_workspaces = sync_method(api.list_workspaces)
-    alist_workspaces = async_method(api.list_workspaces)
+    fetch_workspace_metrics = sync_method(workspaces.fetch_workspace_metrics)
+    afetch_workspace_metrics = async_method(workspaces.fetch_workspace_metrics)
+    fetch_workspace_dashboards = sync_method(workspaces.fetch_workspace_dashboards)
+    afetch_workspace_dashboards = async_method(workspaces.fetch_workspace_dashboards)
+    list_workspaces = sync_method(workspaces.list_workspaces)
+    alist_workspaces = async_method(workspaces.list_workspaces)
     create_workspace = sync_method(workspaces.create_workspace)
     acreate_workspace = async_method(workspaces.create_workspace)
     update_workspace = sync_method(workspaces.update_workspace)
@@ -140,8 +141,8 @@ class DatabrainHook(TokenMethods[DatabrainExtras], DataMethods[DatabrainExtras])
         works = bool(tokens)
         verdicts: list[str] = []
         probes: tuple[tuple[Token, Call[Any]], ...] = (
-            (api.API_KEY, api.list_embeds(page=1)),
-            (api.SERVICE_TOKEN, api.list_workspaces(page=1)),
+            (endpoint.API_KEY, api.list_embeds(page=1)),
+            (endpoint.SERVICE_TOKEN, workspaces.list_workspaces(page=1)),
         )
         for token, probe in probes:
             if token not in tokens:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from airflow_provider_databrain.base.hook import ApiHook, ExtrasT, async_method, sync_method
 from airflow_provider_databrain.databrain.api import dashboards as transfer
-from airflow_provider_databrain.databrain.api import datamarts, datasources
+from airflow_provider_databrain.databrain.api import datamarts, datasources, embeds
 from airflow_provider_databrain.databrain.api import metrics as data
-from airflow_provider_databrain.databrain.api import more_embeds as embeds
 from airflow_provider_databrain.databrain.api import semantic_layers as semantic
 
 

@@ -13,7 +13,7 @@ from airflow_provider_databrain.airflow_compat import amask_secret, mask_secret
 from airflow_provider_databrain.base.hook import ApiHook, ExtrasT
 from airflow_provider_databrain.client.call import Call
 from airflow_provider_databrain.databrain.api import tokens as api
-from airflow_provider_databrain.databrain.api.embeds import API_KEY, SERVICE_TOKEN
+from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN
 
 P = ParamSpec("P")
 Given = TypeVar("Given", bound="api.Credential | Sequence[api.Credential]")

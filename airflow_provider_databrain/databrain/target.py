@@ -10,12 +10,12 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from airflow_provider_databrain.client.call import explain
 from airflow_provider_databrain.client.errors import AlreadyExistsError, NotFoundError
-from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.client.models import explain, wire
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.databrain.api import embeds as api
-from airflow_provider_databrain.databrain.api.embeds import AccessSettings, CreateDashboardEmbed, Embed
+from airflow_provider_databrain.databrain.api.access import AccessSettings
+from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed, Embed
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.target import Desired, Existing
 

@@ -13,10 +13,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from airflow_provider_databrain.emulator.conduit import ConduitState
-from airflow_provider_databrain.emulator.databrain.checks import RefusalError
 from airflow_provider_databrain.emulator.databrain.state import State
 from airflow_provider_databrain.emulator.faults import Behaviour, Control, Fault, FaultMiddleware
 from airflow_provider_databrain.emulator.posthog.state import PostHogState
+from airflow_provider_databrain.emulator.refusal import RefusalError
 from airflow_provider_databrain.emulator.routes import Routes
 
 _PAGE = jinja2.Environment(

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from airflow_provider_databrain.airflow_compat import Connection
 from airflow_provider_databrain.base.hook import ApiHook, ConnectionExtras, async_method, sync_method
-from airflow_provider_databrain.client.call import ConfigurationError, Token
+from airflow_provider_databrain.client.call import Token
 from airflow_provider_databrain.client.errors import ApiError
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.posthog.api import calls
 from airflow_provider_databrain.posthog.api import endpoints as api
 from airflow_provider_databrain.posthog.api.stream import Event, TileStream

@@ -7,9 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_databrain.airflow_compat import BaseOperatorLink, Context, mask_secret
-from airflow_provider_databrain.base.operator import ApiOperator, own_key, whole
+from airflow_provider_databrain.base.operator import ApiOperator
+from airflow_provider_databrain.base.templating import own_key, whole
 from airflow_provider_databrain.posthog.links import PostHogDashboardLink, PostHogSharedPageLink
-from airflow_provider_databrain.tenants.operators.provision import ProvisionSharedOperator, RemoveTenantsOperator
+from airflow_provider_databrain.tenants.operators.provision import ProvisionSharedOperator
+from airflow_provider_databrain.tenants.operators.remove import RemoveTenantsOperator
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.posthog.api.models import Dashboard, Sharing

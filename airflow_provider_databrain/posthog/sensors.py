@@ -42,7 +42,7 @@ class PostHogDashboardRefreshedSensor(PollSensor):
 
     def trigger(self, **polling: Any) -> DashboardRefreshedTrigger:
         """What waits."""
-        from airflow_provider_databrain.base.operator import whole
+        from airflow_provider_databrain.base.templating import whole
         from airflow_provider_databrain.posthog.triggers import DashboardRefreshedTrigger, moment
 
         since = self.since if isinstance(self.since, str) else self.since.isoformat()

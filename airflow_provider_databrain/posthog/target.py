@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from airflow_provider_databrain.client.call import Sent, explain
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, InvalidRequestError, NotFoundError
-from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.client.models import Sent, explain, wire
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.posthog.api import calls
 from airflow_provider_databrain.posthog.api import endpoints as api

@@ -9,8 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 from airflow.providers.common.compat.sdk import redact
 
-from airflow_provider_databrain.client.call import ConfigurationError, Request
-from airflow_provider_databrain.databrain.api.embeds import API_KEY, SERVICE_TOKEN, fetch_workspace_metrics, list_embeds
+from airflow_provider_databrain.client.call import Request
+from airflow_provider_databrain.client.server import ConfigurationError
+from airflow_provider_databrain.databrain.api.embeds import list_embeds
+from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN
+from airflow_provider_databrain.databrain.api.workspaces import fetch_workspace_metrics
 from airflow_provider_databrain.databrain.hook import DatabrainExtras, DatabrainHook
 from tests.databrain.connections import KEY, SERVICE, hook_for
 

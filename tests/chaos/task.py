@@ -23,15 +23,7 @@ from airflow_provider_databrain.databrain import target as _databrain  # noqa: F
 from airflow_provider_databrain.databrain.operators import tenants as databrain
 from airflow_provider_databrain.posthog import operators as posthog
 from airflow_provider_databrain.posthog import target as _posthog  # noqa: F401
-from airflow_provider_databrain.tenants.engine import (  # noqa: F401
-    apply,
-    check,
-    journal,
-    ledger,
-    progress,
-    removal,
-    workers,
-)
+from airflow_provider_databrain.tenants.engine import apply, check, journal, ledger, progress, removal, workers  # noqa: F401
 
 OPERATORS = {"conduit": conduit, "posthog": posthog, "databrain": databrain}
 

@@ -7,7 +7,8 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from airflow_provider_databrain.client.call import Call, Server
+from airflow_provider_databrain.client.call import Call
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.sync import SyncTransport
 

@@ -13,29 +13,21 @@ import pytest
 import time_machine
 from pydantic import ValidationError
 
-from airflow_provider_databrain.client.call import (
-    ConfigurationError,
-    Reply,
-    Request,
-    Server,
-    annotate,
-    explain,
-    reader,
-    walk_pages,
-)
+from airflow_provider_databrain.client.answer import annotate
+from airflow_provider_databrain.client.call import Request, walk_pages
 from airflow_provider_databrain.client.errors import ApiError, MalformedAnswerError
+from airflow_provider_databrain.client.models import explain, reader
+from airflow_provider_databrain.client.reply import Reply
+from airflow_provider_databrain.client.server import ConfigurationError, Server
+from airflow_provider_databrain.databrain.api.access import AccessSettings
 from airflow_provider_databrain.databrain.api.embeds import (
-    API_KEY,
-    FETCH_WORKSPACE_METRICS,
     LIST_EMBEDS,
-    SERVICE_TOKEN,
-    AccessSettings,
     CreateDashboardEmbed,
-    Metric,
     create_dashboard_embed,
-    fetch_workspace_metrics,
     list_embeds,
 )
+from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN
+from airflow_provider_databrain.databrain.api.workspaces import FETCH_WORKSPACE_METRICS, Metric, fetch_workspace_metrics
 from tests.support import ACCESS, ODD_IDS, embed
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import Reply, Request, Server, annotate, interpret
+from airflow_provider_databrain.client.answer import annotate, interpret
+from airflow_provider_databrain.client.call import Request
 from airflow_provider_databrain.client.errors import ApiError, MalformedAnswerError, NotFoundError
 from airflow_provider_databrain.client.models import json_body, wire
+from airflow_provider_databrain.client.reply import Reply
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.posthog.api import endpoints as api
 from airflow_provider_databrain.posthog.api.models import NewDashboard, SharingSettings
 

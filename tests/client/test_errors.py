@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_provider_databrain.client.call import Endpoint, Reply, Server, interpret
+from airflow_provider_databrain.client.answer import interpret
+from airflow_provider_databrain.client.call import Endpoint
+from airflow_provider_databrain.client.dialect import MESSAGE_LIMIT, classify
 from airflow_provider_databrain.client.errors import (
-    MESSAGE_LIMIT,
     AlreadyExistsError,
     ApiError,
     AuthenticationError,
@@ -21,18 +22,19 @@ from airflow_provider_databrain.client.errors import (
     RateLimitedError,
     ServerError,
     TransportError,
-    classify,
     too_large,
 )
+from airflow_provider_databrain.client.reply import Reply
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.databrain.api.embeds import (
     CREATE_DASHBOARD_EMBED,
-    DATABRAIN,
     DELETE_EMBED,
     LIST_EMBEDS,
     RENAME_EMBED,
     UPDATE_EMBED,
     create_dashboard_embed,
 )
+from airflow_provider_databrain.databrain.api.endpoint import DATABRAIN
 from tests.support import embed
 
 HTML = b"<html><body><h1>Bad gateway</h1></body></html>"

@@ -10,7 +10,7 @@ import pytest
 from tenacity import Retrying
 
 from airflow_provider_databrain.client import retry
-from airflow_provider_databrain.client.call import Request, Resend, Server
+from airflow_provider_databrain.client.call import Request, Resend
 from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
     ApiError,
@@ -24,6 +24,7 @@ from airflow_provider_databrain.client.errors import (
     too_large,
 )
 from airflow_provider_databrain.client.retry import MAX_BACKOFF_SECONDS, MAX_FAILURES, may_resend, retry_options
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.databrain.api.embeds import CreatedEmbed, create_dashboard_embed
 from tests.support import embed
 

@@ -13,10 +13,7 @@ from airflow_provider_databrain.conduit.operators import (
     ProvisionConduitDashboardsOperator,
     RemoveConduitWorkspacesOperator,
 )
-from airflow_provider_databrain.emulator.conduit import (
-    ConduitState,
-    WorkspaceRow,
-)
+from airflow_provider_databrain.emulator.conduit import ConduitState, WorkspaceRow
 from tests.conduit.support import Conduit
 from tests.tenants.operators.test_ledger_runs import read
 from tests.tenants.operators.test_provision import TaskInstance, change

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_databrain.client.call import Server
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.conduit.api import ORGANIZATION_TOKEN
 from airflow_provider_databrain.emulator.conduit import ConduitBehaviour
 from airflow_provider_databrain.emulator.faults import Behaviour

@@ -7,10 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.emulator.conduit import (
-    ConduitRefusalError,
-    ConduitState,
-)
+from airflow_provider_databrain.emulator.conduit import ConduitRefusalError, ConduitState
 from airflow_provider_databrain.emulator.faults import Fault, Kind
 from airflow_provider_databrain.tenants.engine.report import ProvisioningError
 from tests.conduit.runs import CREATE, Runs, alter_one_list, has_all

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import Call, Endpoint, Reply, Request, Resend, Server, annotate, interpret
+from airflow_provider_databrain.client.answer import annotate, interpret
+from airflow_provider_databrain.client.call import Call, Endpoint, Request, Resend
 from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
     ApiError,
@@ -21,6 +22,8 @@ from airflow_provider_databrain.client.errors import (
     ServerError,
     TransportError,
 )
+from airflow_provider_databrain.client.reply import Reply
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.conduit.api import (
     CLONE_DASHBOARD,
     CREATE_WORKSPACE,

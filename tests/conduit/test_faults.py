@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_databrain.emulator.conduit import (
-    ConduitBehaviour,
-    ConduitRefusalError,
-)
+from airflow_provider_databrain.emulator.conduit import ConduitBehaviour, ConduitRefusalError
 from airflow_provider_databrain.emulator.faults import Fault, Kind
 from airflow_provider_databrain.tenants.engine.report import ProvisioningError
 from tests.conduit.runs import CLONE, CREATE, NAMES, SPEC, Runs, alter_one_list, has_all

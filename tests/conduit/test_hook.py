@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import redact
 
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import (
     ApiError,
     AuthenticationError,
@@ -19,6 +18,7 @@ from airflow_provider_databrain.client.errors import (
     ServerError,
     TransportError,
 )
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.conduit import hook as module
 from airflow_provider_databrain.conduit.api import Dashboard
 from airflow_provider_databrain.conduit.hook import ConduitHook

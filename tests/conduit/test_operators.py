@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_databrain.airflow_compat import BaseOperator
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import ApiError, InvalidRequestError, NotFoundError, ServerError
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.conduit.operators import (
     CloneConduitDashboardOperator,
     ConduitOperator,

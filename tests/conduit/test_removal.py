@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.emulator.conduit import (
-    ConduitBehaviour,
-)
+from airflow_provider_databrain.emulator.conduit import ConduitBehaviour
 from airflow_provider_databrain.emulator.faults import Fault, Kind
 from airflow_provider_databrain.tenants.engine.removal import RemovalGuardError
 from airflow_provider_databrain.tenants.engine.report import ProvisioningError

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_databrain.conduit.target import ConduitTarget
-from airflow_provider_databrain.emulator.conduit import (
-    ConduitBehaviour,
-)
+from airflow_provider_databrain.emulator.conduit import ConduitBehaviour
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.tenants.engine.report import ProvisioningError
 from airflow_provider_databrain.tenants.engine.spec import SpecError

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import ApiError, AuthenticationError
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.databrain.api.embeds import list_embeds
 from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.emulator.faults import Fault

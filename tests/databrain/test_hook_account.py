@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
     ApiError,
@@ -18,6 +17,7 @@ from airflow_provider_databrain.client.errors import (
     RateLimitedError,
     ServerError,
 )
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.databrain.api.tokens import CreateGuestToken
 from airflow_provider_databrain.databrain.api.workspaces import WorkspaceConnection
 from airflow_provider_databrain.databrain.hook import DatabrainHook

@@ -20,8 +20,8 @@ from airflow_provider_databrain.client.errors import (
 from airflow_provider_databrain.databrain.api.dashboards import ImportDashboard
 from airflow_provider_databrain.databrain.api.datamarts import CreateDatamart, UpdateDatamart
 from airflow_provider_databrain.databrain.api.datasources import Datasource
+from airflow_provider_databrain.databrain.api.embeds import DashboardEmbed, MetricEmbed
 from airflow_provider_databrain.databrain.api.metrics import MetricQuery
-from airflow_provider_databrain.databrain.api.more_embeds import DashboardEmbed, MetricEmbed
 from airflow_provider_databrain.databrain.api.semantic_layers import SemanticTable
 from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault

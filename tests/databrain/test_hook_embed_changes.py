@@ -14,7 +14,7 @@ from airflow_provider_databrain.client.errors import (
     NotFoundError,
     ServerError,
 )
-from airflow_provider_databrain.databrain.api.embeds import AccessSettings
+from airflow_provider_databrain.databrain.api.access import AccessSettings
 from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator

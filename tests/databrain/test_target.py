@@ -8,14 +8,7 @@ import pytest
 
 from airflow_provider_databrain.client.errors import AlreadyExistsError
 from airflow_provider_databrain.databrain.api.embeds import Embed
-from airflow_provider_databrain.databrain.target import (
-    STAMP,
-    TENANT_STAMP,
-    DatabrainTarget,
-    adopt,
-    owner_of,
-    stamped,
-)
+from airflow_provider_databrain.databrain.target import STAMP, TENANT_STAMP, DatabrainTarget, adopt, owner_of, stamped
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.target import Existing
 from tests.support import ACCESS, SPEC, embed

@@ -11,8 +11,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from airflow_provider_databrain.base.sensor import WaitError
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import AuthenticationError, NotFoundError, ServerError
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.databrain.sensors import WorkspaceMetricsSensor
 from airflow_provider_databrain.databrain.triggers.waits import WorkspaceMetricsTrigger
 from airflow_provider_databrain.emulator.faults import Fault

@@ -17,16 +17,17 @@ from airflow_provider_databrain.base.operator import ApiOperator
 from airflow_provider_databrain.client.call import Endpoint
 from airflow_provider_databrain.conduit import api as conduit
 from airflow_provider_databrain.conduit.hook import ConduitHook
-from airflow_provider_databrain.databrain.api import dashboards as databrain_transfer
-from airflow_provider_databrain.databrain.api import data_apps as databrain_data_apps
-from airflow_provider_databrain.databrain.api import datamarts as databrain_datamarts
-from airflow_provider_databrain.databrain.api import datasources as databrain_datasources
-from airflow_provider_databrain.databrain.api import embeds as databrain
-from airflow_provider_databrain.databrain.api import metrics as databrain_data
-from airflow_provider_databrain.databrain.api import more_embeds as databrain_embeds
-from airflow_provider_databrain.databrain.api import semantic_layers as databrain_semantic
-from airflow_provider_databrain.databrain.api import tokens as databrain_tokens
-from airflow_provider_databrain.databrain.api import workspaces as databrain_workspaces
+from airflow_provider_databrain.databrain.api import (
+    dashboards,
+    data_apps,
+    datamarts,
+    datasources,
+    embeds,
+    metrics,
+    semantic_layers,
+    tokens,
+    workspaces,
+)
 from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.get_provider_info import get_provider_info
@@ -38,18 +39,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "endpoints.md"
 SYSTEMS: dict[str, tuple[list[ModuleType], Any, str]] = {
     "Databrain": (
-        [
-            databrain,
-            databrain_workspaces,
-            databrain_data_apps,
-            databrain_tokens,
-            databrain_embeds,
-            databrain_data,
-            databrain_datasources,
-            databrain_datamarts,
-            databrain_semantic,
-            databrain_transfer,
-        ],
+        [dashboards, data_apps, datamarts, datasources, embeds, metrics, semantic_layers, tokens, workspaces],
         DatabrainHook,
         "",
     ),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_databrain.client.call import Server
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api.endpoints import API_KEY

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import ConfigurationError
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import Emulator

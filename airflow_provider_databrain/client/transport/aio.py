@@ -13,7 +13,8 @@ import aiohttp
 from tenacity import AsyncRetrying
 from yarl import URL
 
-from airflow_provider_databrain.client.call import Call, Reply, Request, Server, annotate, interpret, is_event_stream
+from airflow_provider_databrain.client.answer import annotate, interpret, is_event_stream
+from airflow_provider_databrain.client.call import Call, Request
 from airflow_provider_databrain.client.errors import (
     ApiError,
     MalformedAnswerError,
@@ -21,7 +22,9 @@ from airflow_provider_databrain.client.errors import (
     TransportError,
     too_large,
 )
+from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import repeat, retry_options
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.pace import Pace
 from airflow_provider_databrain.client.transport.tls import trust
 

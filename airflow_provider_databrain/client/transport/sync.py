@@ -16,9 +16,12 @@ from tenacity import Retrying
 from urllib3 import make_headers
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
-from airflow_provider_databrain.client.call import Call, Reply, Request, Server, annotate, interpret, is_event_stream
+from airflow_provider_databrain.client.answer import annotate, interpret, is_event_stream
+from airflow_provider_databrain.client.call import Call, Request
 from airflow_provider_databrain.client.errors import ApiError, MalformedAnswerError, TransportError, too_large
+from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import repeat, retry_options
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.tls import trust
 
 T = TypeVar("T")

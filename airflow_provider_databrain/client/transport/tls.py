@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from airflow_provider_databrain.client.call import ConfigurationError, Server
+from airflow_provider_databrain.client.server import ConfigurationError, Server
 
 
 def trust(server: Server) -> ssl.SSLContext | bool:

@@ -7,15 +7,19 @@ from typing import Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from airflow_provider_databrain.client.call import Received, Request, Resend, reader
-from airflow_provider_databrain.client.errors import (
-    MESSAGE_LIMIT,
-    AlreadyExistsError,
-    MalformedAnswerError,
-    NotFoundError,
-)
-from airflow_provider_databrain.client.models import Extensible, Name, filled, json_body, wire
-from airflow_provider_databrain.databrain.api.embeds import SERVICE_TOKEN, SchemaPair, endpoint
+from airflow_provider_databrain.client.call import Request, Resend
+from airflow_provider_databrain.client.dialect import MESSAGE_LIMIT
+from airflow_provider_databrain.client.errors import AlreadyExistsError, MalformedAnswerError, NotFoundError
+from airflow_provider_databrain.client.models import Extensible, Name, Received, Sent, filled, json_body, reader, wire
+from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint
+
+
+class SchemaPair(Sent):
+    """A schema to be replaced on import, and by which."""
+
+    replace_schema: Name
+    target_schema: Name
+
 
 # Page export-dashboard. It takes the service token, although its path is a data app's.
 EXPORT_DASHBOARD = endpoint(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_databrain.client.call import Call, Received, Request, Resend, reader
+from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import AlreadyExistsError, NotFoundError
-from airflow_provider_databrain.client.models import Name, filled, json_body
-from airflow_provider_databrain.databrain.api.embeds import SERVICE_TOKEN, Page, endpoint, page_query, pages
+from airflow_provider_databrain.client.models import Name, Received, filled, json_body, reader
+from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint
+from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages
 
 _CODES = {"DATA_APP_ALREADY_EXISTS": AlreadyExistsError, "DATA_APP_NOT_FOUND": NotFoundError}
 _LEGACY = "/api/v2/dataApp"
-
-
 # Page create-data-app. The name is ours, so "already exists" after an unclear failure is detectable.
 CREATE_DATA_APP = endpoint(
     "create data app",

@@ -6,18 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from airflow_provider_databrain.client.call import Call, Received, Request, Resend
+from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import NotFoundError
-from airflow_provider_databrain.client.models import Extensible, Name, filled, json_body, wire
-from airflow_provider_databrain.databrain.api.embeds import (
-    SERVICE_TOKEN,
-    Page,
-    endpoint,
-    page_query,
-    pages,
-    read_id,
-    rows_reader,
-)
+from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, wire
+from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint, read_id
+from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
 
 PATH, LEGACY_PATH = "/data-app/datamarts", "/api/v2/dataApp/datamarts"
 _UNKNOWN = {"DATASOURCE_NAME_ERROR": NotFoundError}

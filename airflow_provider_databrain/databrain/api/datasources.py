@@ -13,17 +13,11 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import Field, JsonValue, model_validator
 
-from airflow_provider_databrain.client.call import Call, Endpoint, Received, Request, Resend, reader
+from airflow_provider_databrain.client.call import Call, Endpoint, Request, Resend
 from airflow_provider_databrain.client.errors import AlreadyExistsError, NotFoundError
-from airflow_provider_databrain.client.models import Extensible, Name, filled, json_body, wire
-from airflow_provider_databrain.databrain.api.embeds import (
-    SERVICE_TOKEN,
-    Page,
-    endpoint,
-    page_query,
-    pages,
-    rows_reader,
-)
+from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
+from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint
+from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
 
 # Page create-datasource. The name is ours and unique, so "already exists" after an unclear failure is detectable. A
 # failure to read the database's schema (SCHEMA_CACHE_FAILED) may leave the datasource behind.

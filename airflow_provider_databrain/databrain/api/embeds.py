@@ -7,95 +7,145 @@ reference (docs.usedatabrain.com, developer-docs/helpers/api-reference); each en
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Generator, Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import JsonValue, create_model
+from pydantic import BeforeValidator, JsonValue
 
-from airflow_provider_databrain.client.call import (
-    Call,
-    Endpoint,
-    ModelT,
-    Received,
-    Request,
-    Resend,
-    Sent,
-    Token,
-    reader,
-    walk_pages,
+from airflow_provider_databrain.client.call import Call, Request, Resend, in_steps
+from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, MalformedAnswerError, NotFoundError
+from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
+from airflow_provider_databrain.databrain.api.access import AccessSettings, AccessSettingsChange
+from airflow_provider_databrain.databrain.api.dashboards import DashboardExport, SchemaPair, read_export
+from airflow_provider_databrain.databrain.api.endpoint import API_KEY, ChangedEmbed, endpoint, read_id
+from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
+
+# Page create-embed. The server chooses the id, so a second try could make a second embed.
+CREATE_EMBED = endpoint(
+    "create embed",
+    "POST",
+    "/data-app/embeds",
+    API_KEY,
+    legacy_path="/api/v2/dataApp/embeds",
+    resend=Resend.IF_UNPROCESSED,
+    codes={
+        "INVALID_DASHBOARD_ID": NotFoundError,
+        "INVALID_METRIC_ID": NotFoundError,
+        "DATAMART_TABLE_NOT_FOUND": NotFoundError,
+    },
 )
-from airflow_provider_databrain.client.errors import (
-    AlreadyExistsError,
-    ApiError,
-    AuthenticationError,
-    ErrorDialect,
-    InvalidRequestError,
-    NotFoundError,
-    ServerError,
-)
-from airflow_provider_databrain.client.models import Extensible, Name, filled, json_body, wire
-
-CLOUD_URL = "https://api.usedatabrain.com"
-
-API_KEY = Token("data app API key", "Password")
-SERVICE_TOKEN = Token("service token", "Service token (extra 'service_token')")
-
-_CODES: dict[str, type[ApiError]] = {
-    # The vendor's pages spell the authentication code in several ways, with status 400, 401 or 403.
-    "AUTHENTICATION_ERROR": AuthenticationError,
-    "AUTHENTICATION_ERR": AuthenticationError,
-    "AUTH_ERROR": AuthenticationError,
-    "INVALID_DATA_APP_API_KEY": AuthenticationError,
-    "INVALID_SERVICE_TOKEN": AuthenticationError,
-    "WORKSPACE_ID_ERROR": NotFoundError,
-    "INVALID_WORKSPACE_NAME": NotFoundError,
-    "WORKSPACE_DOES_NOT_EXIST": NotFoundError,
-    "TEMPLATE_DASHBOARD_ERROR": NotFoundError,
-    "INVALID_EMBED_ID": NotFoundError,
-    "EMBED_NOT_FOUND": NotFoundError,  # ours, see _find_error
-    "INVALID_REQUEST_BODY": InvalidRequestError,
-    "CLIENT_ID_ERROR": InvalidRequestError,
-    "INVALID_DASHBOARD_DATA": InvalidRequestError,
-    "DASHBOARD_CREATE_ERROR": ServerError,
-    "INTERNAL_SERVER_ERROR": ServerError,
-    "INVALID_SERVER_ERROR": ServerError,
-}
-_PLAIN_WORDS: dict[str, type[ApiError]] = {
-    # ``error`` as a plain string, seen where callers guard for it.
-    "INVALID_KEY": AuthenticationError,
-    "INVALID_TOKEN": AuthenticationError,
-    "UNAUTHORIZED": AuthenticationError,
-}
 
 
-def _find_error(payload: object) -> tuple[str | None, str] | None:
-    """Read ``error``: an object with code and message, a plain string, null or absent.
+# Page export-embed.
+EXPORT_EMBED = endpoint("export embed", "GET", "/data-app/embeds/export", API_KEY)
 
-    Deleting an embed that is not there is answered with the code of a wrong body, and only the message says so; it
-    gets the code EMBED_NOT_FOUND here.
+
+def _settings(given: object) -> object:
+    return AccessSettingsChange.model_validate(given) if isinstance(given, Mapping) else given
+
+
+class _NewEmbed(Extensible):
+    """What embeds of both types have.
+
+    :param dashboard_id: the dashboard that is shown, or that has the metric.
+    :param name: the embed's name.
     """
-    if not isinstance(payload, Mapping):
-        return None
-    error = payload.get("error")
-    if error is None or error == "" or error is False:
-        return None
-    if isinstance(error, Mapping):
-        code = error.get("code")
-        message = str(error.get("message") or code or "no message")
-        if code == "INVALID_REQUEST_BODY" and "embed not found" in message.lower():
-            code = "EMBED_NOT_FOUND"
-        return (str(code) if code else None, message)
-    text = str(error)
-    return (text if len(text) <= 40 else None, text)
+
+    dashboard_id: Name
+    workspace_name: Name
+    name: Name | None = None
 
 
-DATABRAIN = ErrorDialect("Databrain", _CODES | _PLAIN_WORDS, _find_error)
+class DashboardEmbed(_NewEmbed):
+    """An embed of a whole dashboard."""
+
+    embed_type: Literal["dashboard"] = "dashboard"
+    access_settings: AccessSettings
 
 
-def endpoint(name: str, method: str, path: str, token: Token, **more: Any) -> Endpoint:
-    """An endpoint below ``/api/v2``; unless told otherwise, it may always be sent again."""
-    more.setdefault("resend", Resend.ALWAYS)
-    return Endpoint(name, method, f"/api/v2{path}", token, dialect=DATABRAIN, **more)
+class MetricEmbed(_NewEmbed):
+    """An embed of one metric.
+
+    :param access_settings: all settings or some (see ``AccessSettingsChange``); a mapping may have the API's own names.
+    """
+
+    embed_type: Literal["metric"] = "metric"
+    metric_id: Name
+    access_settings: Annotated[Extensible, BeforeValidator(_settings)] | None = None
+
+
+NewEmbed: TypeAlias = DashboardEmbed | MetricEmbed
+
+
+def create_embed(embed: NewEmbed) -> Request[str]:
+    """Embed a dashboard or metric that is there already. The result is the embed's id, which the server chooses.
+
+    An unclear failure is not tried again; ``find_or_create_embed`` looks instead.
+
+    :raises NotFoundError: there is no such workspace, dashboard, metric or table.
+    :raises InvalidRequestError: there is no such datamart, or its tenancy is another (``INVALID_DATAMART``).
+    """
+    return Request(CREATE_EMBED, read_id, body=json_body(wire(embed)), dashboard=embed.dashboard_id)
+
+
+def find_or_create_embed(embed: NewEmbed) -> Generator[Request[Any], Any, tuple[str, bool]]:
+    """The id of an embed of the same dashboard or metric, of the same name where it has one; a new embed otherwise.
+
+    What is found keeps its access settings. After an unclear failure the list shows whether the embed was created.
+    Two tasks that do this at the same moment may make one each; whoever comes next takes the older where the server
+    lists that first.
+
+    :return: the id, and whether it was created.
+    :raises MalformedAnswerError: the list does not say what the embeds show, as older servers' lists do not.
+    :raises ApiError: as ``create_embed``.
+    """
+    found = yield from _find(embed)
+    if found is not None:
+        return found, False
+    try:
+        return (yield create_embed(embed)), True
+    except ApiError as error:
+        if not error.ambiguous:
+            raise
+        found = yield from _find(embed)
+        if found is None:
+            raise
+        return found, True
+
+
+def export_embed(embed_id: str) -> Request[DashboardExport]:
+    """The dashboard of an embed as a document; its ``meta`` has the embed's access settings.
+
+    :raises ValueError: ``embed_id`` is blank.
+    """
+    return Request(EXPORT_EMBED, read_export, query={"embedId": filled(embed_id, "embed_id")}, dashboard=embed_id)
+
+
+def _find(embed: NewEmbed) -> Generator[Request[Any], Any, str | None]:
+    wanted = embed.metric_id if isinstance(embed, MetricEmbed) else embed.dashboard_id
+    for row in (yield from in_steps(list_embeds(page="all"))):
+        if row.embed_type not in (embed.embed_type, None):
+            continue
+        if embed.name is not None and row.name not in (embed.name, None):
+            continue
+        shown = _shown(row, embed.embed_type)
+        if shown == wanted:
+            return row.embed_id
+        if shown is None:
+            raise MalformedAnswerError(
+                f"the list does not say what embed {row.embed_id!r} shows, so it may be the one that is wanted",
+                transient=False,
+            )
+    return None
+
+
+def _shown(row: Embed, embed_type: str) -> str | None:
+    """The id of the dashboard or metric that an embed shows, None where the server names none."""
+    metadata = row.embed_metadata
+    if embed_type == "metric":
+        return (row.external_metric and row.external_metric.metric_id) or (metadata and metadata.metric_id) or None
+    dashboard = row.external_dashboard
+    return (dashboard and dashboard.external_dashboard_id) or (metadata and metadata.dashboard_id) or None
 
 
 # Page create-dashboard-embed. The id is ours, so "already exists" after an unclear failure is detectable.
@@ -125,60 +175,6 @@ DELETE_EMBED = endpoint(
     legacy_path="/api/v2/dataApp/embeds",
     resend=Resend.DETECTABLE,
 )
-# The vendor's page prints no full path for this one; it is inferred from its sibling below.
-FETCH_WORKSPACE_METRICS = endpoint("fetch workspace metrics", "POST", "/workspace/metrics", SERVICE_TOKEN)
-# Page cloud-databrain-endpoint.
-FETCH_WORKSPACE_DASHBOARDS = endpoint("fetch workspace dashboards", "POST", "/workspace/dashboards", SERVICE_TOKEN)
-# Page list-workspaces.
-LIST_WORKSPACES = endpoint("list workspaces", "GET", "/workspace", SERVICE_TOKEN)
-
-
-class TableTenancy(Sent):
-    """A table and the column in it that holds the client id."""
-
-    name: Name
-    client_column: Name
-
-
-class AccessSettings(Extensible):
-    """What a tenant may do on its dashboard."""
-
-    datamart_name: Name
-    is_allow_email_reports: bool
-    is_allow_manage_metrics: bool
-    is_allow_metric_creation: bool
-    is_allow_metric_deletion: bool
-    is_allow_metric_layout_change: bool
-    is_allow_metric_update: bool
-    is_allow_underlying_data: bool
-    is_allow_create_dashboard_view: bool
-    metric_creation_mode: Literal["DRAG_DROP", "CHAT"]
-    is_allow_ai_pilot: bool | None = None
-    join_model: Literal["single", "multi"] | None = None
-    is_incremental_join: bool | None = None
-    table_tenancy_settings: list[TableTenancy] | None = None
-
-
-_SETTINGS: dict[str, Any] = {
-    # The field's own checks stay, so that None is refused where it is no value; left out, it is not sent.
-    name: (Annotated[info.annotation, info], None)
-    for name, info in AccessSettings.model_fields.items()
-    if name not in Extensible.model_fields
-}
-AccessSettingsChange = create_model(
-    "AccessSettingsChange",
-    __base__=Extensible,
-    __module__=__name__,
-    __doc__="Some of the fields of ``AccessSettings``: those to be changed.",
-    **_SETTINGS,
-)
-
-
-class SchemaPair(Sent):
-    """A schema to be replaced on import, and by which."""
-
-    replace_schema: Name
-    target_schema: Name
 
 
 class CreateDashboardEmbed(Extensible):
@@ -211,12 +207,6 @@ class CreateDashboardEmbed(Extensible):
     schema_pairs: list[SchemaPair] | None = None
 
 
-class ChangedEmbed(Received):
-    """``id`` is the embed's id."""
-
-    id: Name
-
-
 class CreatedEmbed(ChangedEmbed):
     """``id`` is the embed's id. The legacy path answers no ``name``."""
 
@@ -227,26 +217,6 @@ class RenamedEmbed(ChangedEmbed):
     """``id`` is the embed's id, ``name`` its new name where the server repeats it."""
 
     name: str | None = None
-
-
-class Metric(Received):
-    """A metric of a workspace."""
-
-    metric_id: str
-    name: str | None = None
-
-
-class WorkspaceDashboard(Received):
-    """A dashboard of a workspace."""
-
-    external_dashboard_id: str
-    name: str | None = None
-
-
-class Workspace(Received):
-    """A workspace of the organization."""
-
-    name: str
 
 
 class ExternalDashboard(Received):
@@ -292,31 +262,9 @@ class Embed(Received):
         )
 
 
-class _Rows(Received):
-    data: list[Any]
-
-
-_read_rows = reader(_Rows)
-
-
-def rows_reader(model: type[ModelT]) -> Callable[[object], list[ModelT]]:
-    """A function that reads the ``data`` of a list, each row as ``model``, or raises ``MalformedAnswerError``."""
-    read = reader(model)
-    return lambda payload: [read(row) for row in _read_rows(payload).data]
-
-
 _read_created = reader(CreatedEmbed)
-_read_changed = reader(ChangedEmbed)
 _read_renamed = reader(RenamedEmbed)
-read_metrics = rows_reader(Metric)
-_read_dashboards = rows_reader(WorkspaceDashboard)
-_read_workspaces = rows_reader(Workspace)
 _read_embeds = rows_reader(Embed)
-
-Row = TypeVar("Row")
-Page = int | Literal["all"] | None
-"""Which rows of a list: None for everything in one answer, a number (from 1) for one page of ten,
-``"all"`` for everything page by page."""
 
 
 def create_dashboard_embed(
@@ -401,54 +349,6 @@ def delete_embed(embed_id: str, *, is_delete_dashboard: bool = False) -> Request
     """
     query = {"embedId": filled(embed_id, "embed_id"), "isDeleteDashboard": "true" if is_delete_dashboard else "false"}
     return Request(DELETE_EMBED, read_id, query=query, dashboard=embed_id)
-
-
-def fetch_workspace_metrics(workspace_name: str, *, page: Page = None) -> Call[list[Metric]]:
-    """The metrics of a workspace."""
-    return pages(
-        lambda number: Request(FETCH_WORKSPACE_METRICS, read_metrics, body=workspace_page(workspace_name, number)),
-        page,
-    )
-
-
-def fetch_workspace_dashboards(workspace_name: str, *, page: Page = None) -> Call[list[WorkspaceDashboard]]:
-    """The dashboards of a workspace."""
-    return pages(
-        lambda number: Request(
-            FETCH_WORKSPACE_DASHBOARDS, _read_dashboards, body=workspace_page(workspace_name, number)
-        ),
-        page,
-    )
-
-
-def list_workspaces(*, page: Page = None) -> Call[list[Workspace]]:
-    """The workspaces of the organization."""
-
-    def request(number: int | None) -> Request[list[Workspace]]:
-        return Request(LIST_WORKSPACES, _read_workspaces, query=page_query(number))
-
-    return pages(request, page)
-
-
-def pages(request: Callable[[int | None], Request[list[Row]]], page: Page) -> Call[list[Row]]:
-    """The rows of a list, by the request for one page, or for everything (None)."""
-    return walk_pages(request) if page == "all" else request(page)
-
-
-def page_query(number: int | None) -> dict[str, str]:
-    """A page's number as a GET takes it: as texts, and nothing where everything is asked for."""
-    return {} if number is None else {"isPagination": "true", "pageNumber": str(number)}
-
-
-def workspace_page(workspace_name: str, number: int | None, **more: str) -> bytes:
-    """The body that asks for one page of what is in a workspace, or for everything (None)."""
-    paging = {} if number is None else {"isPagination": True, "pageNumber": number}
-    return json_body({"workspaceName": filled(workspace_name, "workspace_name"), **more} | paging)
-
-
-def read_id(payload: object) -> str:
-    """The ``id`` of what was made or changed."""
-    return _read_changed(payload).id
 
 
 def _multipart(fields: Mapping[str, Any], file: bytes) -> tuple[bytes, str]:

@@ -6,22 +6,12 @@ from collections.abc import Mapping
 
 from pydantic import AliasChoices, Field, JsonValue
 
-from airflow_provider_databrain.client.call import Call, Received, Request, reader
+from airflow_provider_databrain.client.call import Call, Request
 from airflow_provider_databrain.client.errors import NotFoundError
-from airflow_provider_databrain.client.models import Extensible, Name, filled, json_body, wire
-from airflow_provider_databrain.databrain.api.embeds import (
-    API_KEY,
-    Metric,
-    Page,
-    WorkspaceDashboard,
-    endpoint,
-    page_query,
-    pages,
-    read_id,
-    read_metrics,
-    rows_reader,
-    workspace_page,
-)
+from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
+from airflow_provider_databrain.databrain.api.endpoint import API_KEY, endpoint, read_id
+from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader, workspace_page
+from airflow_provider_databrain.databrain.api.workspaces import Metric, WorkspaceDashboard, read_metrics
 
 _UNKNOWN = {
     "EMBED_PARAM_ERROR": NotFoundError,

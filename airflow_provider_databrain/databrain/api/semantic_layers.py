@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
-from airflow_provider_databrain.client.call import Endpoint, Received, Request, Resend, reader
-from airflow_provider_databrain.client.models import Extensible, Name, json_body, wire
+from airflow_provider_databrain.client.call import Endpoint, Request, Resend
+from airflow_provider_databrain.client.models import Extensible, Name, Received, json_body, reader, wire
 from airflow_provider_databrain.databrain.api.datamarts import LEGACY_PATH, PATH, by_name
-from airflow_provider_databrain.databrain.api.embeds import SERVICE_TOKEN, endpoint, read_id
+from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint, read_id
 
 _PATH, _LEGACY = f"{PATH}/semantic-layer", f"{LEGACY_PATH}/semantic-layer"
 

@@ -15,10 +15,11 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from airflow_provider_databrain.client.call import Call, Received, Request, Resend, in_steps, reader
+from airflow_provider_databrain.client.call import Call, Request, Resend, in_steps
 from airflow_provider_databrain.client.errors import ApiError, NotFoundError
-from airflow_provider_databrain.client.models import Extensible, Name, filled, json_body, wire
-from airflow_provider_databrain.databrain.api.embeds import API_KEY, SERVICE_TOKEN, Page, endpoint, page_query, pages
+from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
+from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN, endpoint
+from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages
 
 _MILLISECOND = timedelta(milliseconds=1)
 _SECOND = timedelta(seconds=1)

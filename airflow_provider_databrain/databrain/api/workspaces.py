@@ -9,10 +9,71 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from airflow_provider_databrain.client.call import Received, Request, Resend, reader
+from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import AlreadyExistsError, NotFoundError
-from airflow_provider_databrain.client.models import Extensible, Name, filled, json_body, wire
-from airflow_provider_databrain.databrain.api.embeds import SERVICE_TOKEN, endpoint
+from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
+from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint
+from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader, workspace_page
+
+# The vendor's page prints no full path for this one; it is inferred from its sibling below.
+FETCH_WORKSPACE_METRICS = endpoint("fetch workspace metrics", "POST", "/workspace/metrics", SERVICE_TOKEN)
+# Page cloud-databrain-endpoint.
+FETCH_WORKSPACE_DASHBOARDS = endpoint("fetch workspace dashboards", "POST", "/workspace/dashboards", SERVICE_TOKEN)
+# Page list-workspaces.
+LIST_WORKSPACES = endpoint("list workspaces", "GET", "/workspace", SERVICE_TOKEN)
+
+
+class Metric(Received):
+    """A metric of a workspace."""
+
+    metric_id: str
+    name: str | None = None
+
+
+class WorkspaceDashboard(Received):
+    """A dashboard of a workspace."""
+
+    external_dashboard_id: str
+    name: str | None = None
+
+
+class Workspace(Received):
+    """A workspace of the organization."""
+
+    name: str
+
+
+read_metrics = rows_reader(Metric)
+_read_dashboards = rows_reader(WorkspaceDashboard)
+_read_workspaces = rows_reader(Workspace)
+
+
+def fetch_workspace_metrics(workspace_name: str, *, page: Page = None) -> Call[list[Metric]]:
+    """The metrics of a workspace."""
+    return pages(
+        lambda number: Request(FETCH_WORKSPACE_METRICS, read_metrics, body=workspace_page(workspace_name, number)),
+        page,
+    )
+
+
+def fetch_workspace_dashboards(workspace_name: str, *, page: Page = None) -> Call[list[WorkspaceDashboard]]:
+    """The dashboards of a workspace."""
+    return pages(
+        lambda number: Request(
+            FETCH_WORKSPACE_DASHBOARDS, _read_dashboards, body=workspace_page(workspace_name, number)
+        ),
+        page,
+    )
+
+
+def list_workspaces(*, page: Page = None) -> Call[list[Workspace]]:
+    """The workspaces of the organization."""
+
+    def request(number: int | None) -> Request[list[Workspace]]:
+        return Request(LIST_WORKSPACES, _read_workspaces, query=page_query(number))
+
+    return pages(request, page)
+
 
 _SOURCES = {"INVALID_DATASOURCE_NAME": NotFoundError, "INVALID_DATAMART_NAME": NotFoundError}
 

@@ -11,8 +11,8 @@ from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.base.operator import ApiOperator, write_file
 
 if TYPE_CHECKING:
-    from airflow_provider_databrain.client.call import Received
     from airflow_provider_databrain.client.errors import NotFoundError
+    from airflow_provider_databrain.client.models import Received
     from airflow_provider_databrain.databrain.hook import DatabrainHook
 
 

@@ -15,7 +15,7 @@ from airflow_provider_databrain.databrain.operators.base import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_databrain.client.call import Received
+    from airflow_provider_databrain.client.models import Received
 
 
 class _DatamartOperator(NamedOperator):

@@ -18,7 +18,7 @@ from airflow_provider_databrain.databrain.operators.base import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_databrain.client.call import Received
+    from airflow_provider_databrain.client.models import Received
     from airflow_provider_databrain.databrain.api.datasources import Datasource
     from airflow_provider_databrain.databrain.triggers.syncs import DatasourceSyncTrigger
 

@@ -10,7 +10,7 @@ from airflow_provider_databrain.base.operator import write_file
 from airflow_provider_databrain.databrain.operators.base import DatabrainOperator, ListOperator, check_told, given
 
 if TYPE_CHECKING:
-    from airflow_provider_databrain.client.call import Received
+    from airflow_provider_databrain.client.models import Received
 
 
 class EmbedOperator(DatabrainOperator):
@@ -58,7 +58,7 @@ class EmbedOperator(DatabrainOperator):
 
     def execute(self, context: Context) -> str:
         """Find or create; returns the embed's id."""
-        from airflow_provider_databrain.databrain.api.more_embeds import DashboardEmbed, MetricEmbed
+        from airflow_provider_databrain.databrain.api.embeds import DashboardEmbed, MetricEmbed
 
         fields = given(
             dashboard_id=self.dashboard_id,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.databrain.operators.base import DatabrainOperator, ListOperator, RowsOperator, given
-from airflow_provider_databrain.tenants.operators.plan import sql_engine
+from airflow_provider_databrain.sql.engine import sql_engine
 
 if TYPE_CHECKING:
-    from airflow_provider_databrain.client.call import Received
+    from airflow_provider_databrain.client.models import Received
 
 
 class _MetricDataOperator(DatabrainOperator):

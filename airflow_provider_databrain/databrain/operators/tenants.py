@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_databrain.databrain.operators.base import DatabrainOperator
-from airflow_provider_databrain.tenants.operators.provision import (
-    PlanTenantBatchesOperator,
-    ProvisionTenantsOperator,
-    RemoveTenantsOperator,
-)
+from airflow_provider_databrain.tenants.operators.provision import PlanTenantBatchesOperator, ProvisionTenantsOperator
+from airflow_provider_databrain.tenants.operators.remove import RemoveTenantsOperator
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.databrain.target import DatabrainTarget

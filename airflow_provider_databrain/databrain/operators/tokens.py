@@ -12,7 +12,7 @@ from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.databrain.operators.base import DatabrainOperator, ListOperator
 
 if TYPE_CHECKING:
-    from airflow_provider_databrain.client.call import Received
+    from airflow_provider_databrain.client.models import Received
 
 Store = Callable[[str], object]
 

@@ -15,8 +15,77 @@ from airflow_provider_databrain.databrain.operators.base import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_databrain.client.call import Received
+    from airflow_provider_databrain.client.models import Received
     from airflow_provider_databrain.databrain.api.workspaces import WorkspaceConnection
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_databrain.client.models import Received
+    from airflow_provider_databrain.databrain.api.paging import Page
+
+
+class FetchWorkspaceRowsOperator(ListOperator):
+    """Base of the operators that fetch a workspace's list; returns its rows under the API's own field names.
+
+    Further parameters: see ``RowsOperator``.
+
+    :param workspace_name: the workspace; the connection's default where it is not given (templated).
+    :param page: None for everything in one answer, a number (from 1) for one page of ten, ``"all"`` for
+        everything page by page (templated).
+    """
+
+    template_fields: Sequence[str] = (*ListOperator.template_fields, "workspace_name", "page")
+
+    def __init__(self, *, workspace_name: str | None = None, page: int | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workspace_name = workspace_name
+        self.page = page
+
+    @abstractmethod
+    def fetch_of(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Call the endpoint."""
+
+    def fetch(self) -> Sequence[Received]:
+        """Call the endpoint."""
+        return self.fetch_of(self.hook.workspace(self.workspace_name), _page(self.page))
+
+
+class FetchWorkspaceMetricsOperator(FetchWorkspaceRowsOperator):
+    """Fetch the metrics of a workspace: rows with ``metricId`` and ``name``. Needs the service token.
+
+    Parameters: see ``FetchWorkspaceRowsOperator``.
+    """
+
+    def fetch_of(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Call the endpoint."""
+        return self.hook.fetch_workspace_metrics(workspace_name, page=page)
+
+
+class FetchWorkspaceDashboardsOperator(FetchWorkspaceRowsOperator):
+    """Fetch the dashboards of a workspace: rows with ``externalDashboardId`` and ``name``. Needs the service token.
+
+    Parameters: see ``FetchWorkspaceRowsOperator``.
+    """
+
+    def fetch_of(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Call the endpoint."""
+        return self.hook.fetch_workspace_dashboards(workspace_name, page=page)
+
+
+def _page(value: int | str | None) -> Page:
+    """Read ``page`` after templating, where a number may have become text."""
+    if value in (None, "", "None"):
+        return None
+    if value == "all":
+        return "all"
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"page is {value!r}; it is a number from 1, 'all', or None for everything at once")
+    return number
 
 
 class _SourceOperator(NamedOperator):

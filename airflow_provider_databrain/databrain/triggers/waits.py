@@ -8,7 +8,9 @@ from typing import Any
 from airflow_provider_databrain.base.trigger import PollTrigger
 from airflow_provider_databrain.client.call import Call
 from airflow_provider_databrain.databrain.api import embeds as api
-from airflow_provider_databrain.databrain.api.embeds import Embed, Metric, WorkspaceDashboard
+from airflow_provider_databrain.databrain.api import workspaces
+from airflow_provider_databrain.databrain.api.embeds import Embed
+from airflow_provider_databrain.databrain.api.workspaces import Metric, WorkspaceDashboard
 from airflow_provider_databrain.databrain.hook import DatabrainHook
 
 
@@ -79,7 +81,7 @@ class WorkspaceMetricsTrigger(_WorkspaceTrigger):
 
     def call(self, hook: Any) -> Call[list[Metric]]:
         """The workspace's metrics."""
-        return api.fetch_workspace_metrics(hook.workspace(self.workspace_name))
+        return workspaces.fetch_workspace_metrics(hook.workspace(self.workspace_name))
 
 
 class WorkspaceDashboardsTrigger(_WorkspaceTrigger):
@@ -94,7 +96,7 @@ class WorkspaceDashboardsTrigger(_WorkspaceTrigger):
 
     def call(self, hook: Any) -> Call[list[WorkspaceDashboard]]:
         """The workspace's dashboards."""
-        return api.fetch_workspace_dashboards(hook.workspace(self.workspace_name))
+        return workspaces.fetch_workspace_dashboards(hook.workspace(self.workspace_name))
 
 
 class EmbedTrigger(DatabrainTrigger):

@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import Any, NamedTuple
 
-from airflow_provider_databrain.emulator.posthog.store import Store
+from airflow_provider_databrain.emulator.store import Store
 
 # Of a datasource's credentials only the names are kept: no value of theirs is of use here.
 SCHEMA = """

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import JSONResponse
+
+from airflow_provider_databrain.emulator.refusal import RefusalError, invalid
 
 _ACCESS = {
     "datamartName": str,
@@ -72,24 +73,6 @@ _CHOICES = {
     "connectionType": ("DATASOURCE", "DATAMART", "MULTI_DATASOURCE", "MULTI_DATAMART"),
 }
 _WORDS = {str: "a string", dict: "of type object", bool: "a boolean", list: "an array", int: "a number"}
-
-
-class RefusalError(Exception):
-    """An error answer."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-    def response(self) -> JSONResponse:
-        """The answer's JSON."""
-        return JSONResponse({"error": {"code": self.code, "message": str(self)}}, self.status)
-
-
-def invalid(message: str) -> RefusalError:
-    """The refusal of a request that is not as it must be."""
-    return RefusalError(400, "INVALID_REQUEST_BODY", message)
 
 
 async def create_body(request: Request, max_id_length: int) -> dict[str, Any]:

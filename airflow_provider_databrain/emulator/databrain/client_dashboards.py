@@ -14,10 +14,8 @@ from fastapi import Request
 
 from airflow_provider_databrain.emulator.databrain.account import AccountState
 from airflow_provider_databrain.emulator.databrain.checks import (
-    RefusalError,
     create_body,
     delete_query,
-    invalid,
     list_body,
     rename_body,
     update_body,
@@ -25,6 +23,7 @@ from airflow_provider_databrain.emulator.databrain.checks import (
 from airflow_provider_databrain.emulator.databrain.request import data_app_of, page, service_token, window
 from airflow_provider_databrain.emulator.databrain.state import EmbedRow, State
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.refusal import RefusalError, invalid
 from airflow_provider_databrain.emulator.routes import Routes
 
 

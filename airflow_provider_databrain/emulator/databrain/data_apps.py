@@ -13,10 +13,11 @@ from typing import Any
 from fastapi import Request
 
 from airflow_provider_databrain.emulator.databrain.account import AccountState, AppRow
-from airflow_provider_databrain.emulator.databrain.checks import RefusalError, check, json_object
+from airflow_provider_databrain.emulator.databrain.checks import check, json_object
 from airflow_provider_databrain.emulator.databrain.request import page, service_token
 from airflow_provider_databrain.emulator.databrain.state import State
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.refusal import RefusalError
 from airflow_provider_databrain.emulator.routes import Routes
 
 _REFUSED = (400, "AUTHENTICATION_ERROR")

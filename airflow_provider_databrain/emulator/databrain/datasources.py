@@ -13,10 +13,11 @@ from fastapi import Request
 
 from airflow_provider_databrain.emulator.databrain.account import AccountState
 from airflow_provider_databrain.emulator.databrain.catalog import CatalogState, DatasourceRow
-from airflow_provider_databrain.emulator.databrain.checks import RefusalError, check, invalid, json_object
+from airflow_provider_databrain.emulator.databrain.checks import check, json_object
 from airflow_provider_databrain.emulator.databrain.request import page, service_token
 from airflow_provider_databrain.emulator.databrain.state import State
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.refusal import RefusalError, invalid
 from airflow_provider_databrain.emulator.routes import Routes
 
 _REFUSED = (401, "AUTHENTICATION_ERROR")

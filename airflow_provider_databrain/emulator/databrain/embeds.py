@@ -15,10 +15,11 @@ from fastapi.responses import JSONResponse
 
 from airflow_provider_databrain.emulator.databrain.account import AccountState
 from airflow_provider_databrain.emulator.databrain.catalog import CatalogState
-from airflow_provider_databrain.emulator.databrain.checks import RefusalError, check, embed_body, invalid
+from airflow_provider_databrain.emulator.databrain.checks import check, embed_body
 from airflow_provider_databrain.emulator.databrain.dashboards import attachment
 from airflow_provider_databrain.emulator.databrain.request import data_app_of
 from airflow_provider_databrain.emulator.databrain.state import State
+from airflow_provider_databrain.emulator.refusal import RefusalError, invalid
 from airflow_provider_databrain.emulator.routes import Routes
 
 _ALPHABET = string.ascii_letters + string.digits

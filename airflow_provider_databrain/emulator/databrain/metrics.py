@@ -14,11 +14,12 @@ from fastapi import Request
 
 from airflow_provider_databrain.emulator.databrain.account import AccountState
 from airflow_provider_databrain.emulator.databrain.catalog import CatalogState
-from airflow_provider_databrain.emulator.databrain.checks import RefusalError, check, json_object
+from airflow_provider_databrain.emulator.databrain.checks import check, json_object
 from airflow_provider_databrain.emulator.databrain.contents import MetricRow
 from airflow_provider_databrain.emulator.databrain.request import data_app_of, page
 from airflow_provider_databrain.emulator.databrain.state import EmbedRow, State
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.refusal import RefusalError
 from airflow_provider_databrain.emulator.routes import Routes
 
 _PAGING: dict[str, type] = {"isPagination": str, "pageNumber": str}

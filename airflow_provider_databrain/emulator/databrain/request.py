@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import Request
 
 from airflow_provider_databrain.emulator.databrain.account import AccountState, KeyRow, TokenKind
-from airflow_provider_databrain.emulator.databrain.checks import RefusalError, invalid
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.refusal import RefusalError, invalid
 
 PAGE_SIZE = 10
 UNKNOWN_KEY = (401, "INVALID_DATA_APP_API_KEY")

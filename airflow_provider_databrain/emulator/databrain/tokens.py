@@ -14,10 +14,11 @@ from typing import Any
 from fastapi import Request
 
 from airflow_provider_databrain.emulator.databrain.account import AccountState, TokenKind
-from airflow_provider_databrain.emulator.databrain.checks import RefusalError, check, invalid, json_object
+from airflow_provider_databrain.emulator.databrain.checks import check, json_object
 from airflow_provider_databrain.emulator.databrain.request import bearer, data_app_of, holder
 from airflow_provider_databrain.emulator.databrain.state import State
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.refusal import RefusalError, invalid
 from airflow_provider_databrain.emulator.routes import Routes
 
 _GUEST_TOKEN = {

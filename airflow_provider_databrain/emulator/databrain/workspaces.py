@@ -12,9 +12,10 @@ from fastapi import Request
 
 from airflow_provider_databrain.emulator.databrain.account import AccountState
 from airflow_provider_databrain.emulator.databrain.catalog import CatalogState
-from airflow_provider_databrain.emulator.databrain.checks import RefusalError, check, invalid, json_object
+from airflow_provider_databrain.emulator.databrain.checks import check, json_object
 from airflow_provider_databrain.emulator.databrain.request import service_token
 from airflow_provider_databrain.emulator.databrain.state import State
+from airflow_provider_databrain.emulator.refusal import RefusalError, invalid
 from airflow_provider_databrain.emulator.routes import Routes
 
 _FIELDS = {"name": str, "connectionType": str, "datasourceName": str, "datamartName": str}

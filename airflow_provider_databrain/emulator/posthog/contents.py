@@ -7,7 +7,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_databrain.emulator.posthog.store import Store, now
+from airflow_provider_databrain.emulator.posthog.store import now
+from airflow_provider_databrain.emulator.store import Store
 
 NEW_INSIGHT: dict[str, Any] = {
     "name": None,

@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_databrain.emulator.posthog.store import Store, now
+from airflow_provider_databrain.emulator.posthog.store import now
+from airflow_provider_databrain.emulator.store import Store
 
 GRACE_SECONDS = 300.0
 """How long a token works after it was replaced."""

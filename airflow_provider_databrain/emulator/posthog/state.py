@@ -11,7 +11,8 @@ from typing import Any
 
 from airflow_provider_databrain.emulator.posthog.contents import Contents
 from airflow_provider_databrain.emulator.posthog.shares import Shares
-from airflow_provider_databrain.emulator.posthog.store import Store, now
+from airflow_provider_databrain.emulator.posthog.store import SCHEMA, now
+from airflow_provider_databrain.emulator.store import Store
 
 PROJECT = 1
 """The project that is always there, and that ``@current`` names for a key without limits."""
@@ -91,7 +92,7 @@ class PostHogState:
     """
 
     def __init__(self, path: str = ":memory:") -> None:
-        self._store = Store(path)
+        self._store = Store(path, SCHEMA)
         self.shares = Shares(self._store)
         self.contents = Contents(self._store)
         self.add_project(PROJECT, "Default project")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 from datetime import UTC, datetime
-from typing import Any
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS posthog_projects (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
@@ -38,43 +35,6 @@ CREATE TABLE IF NOT EXISTS posthog_passwords (
     id INTEGER PRIMARY KEY AUTOINCREMENT, share_id INTEGER NOT NULL, note TEXT NOT NULL,
     created_at TEXT NOT NULL, created_by TEXT NOT NULL);
 """
-
-
-class Store:
-    """One connection for several threads; each method is one statement and its own transaction.
-
-    :param path: an SQLite file, made where it is not there; ``:memory:`` for none.
-    :param schema: statements that make the tables where they are not there.
-    """
-
-    def __init__(self, path: str, schema: str = SCHEMA) -> None:
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = OFF")
-        self._db.executescript(schema)
-
-    def rows(self, statement: str, *values: object) -> list[Any]:
-        """What a query finds; for an id beyond SQLite's integers, nothing."""
-        with self._lock:
-            try:
-                return self._db.execute(statement, values).fetchall()
-            except OverflowError:
-                return []
-
-    def insert(self, statement: str, *values: object) -> int:
-        """Insert one row; gives its id."""
-        with self._lock, self._db:
-            return int(self._db.execute(statement, values).lastrowid or 0)
-
-    def change(self, statement: str, *values: object) -> int:
-        """Change rows; gives how many."""
-        with self._lock, self._db:
-            return self._db.execute(statement, values).rowcount
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
 
 
 def now() -> str:

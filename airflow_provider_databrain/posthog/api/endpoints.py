@@ -14,19 +14,19 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
-from airflow_provider_databrain.client.call import Endpoint, Request, Resend, Token, reader
+from airflow_provider_databrain.client.call import Endpoint, Request, Resend, Token
+from airflow_provider_databrain.client.dialect import ErrorDialect
 from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
     ApiError,
     AuthenticationError,
-    ErrorDialect,
     InvalidRequestError,
     MalformedAnswerError,
     NotAllowedError,
     NotFoundError,
     ServerError,
 )
-from airflow_provider_databrain.client.models import check_id, json_body, wire
+from airflow_provider_databrain.client.models import check_id, json_body, reader, wire
 from airflow_provider_databrain.posthog.api.models import (
     Collaborator,
     Dashboard,

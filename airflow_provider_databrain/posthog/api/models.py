@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
-from airflow_provider_databrain.client.call import Received
-from airflow_provider_databrain.client.models import Extensible
+from airflow_provider_databrain.client.models import Extensible, Received
 
 Id = Annotated[int, Field(strict=True, gt=0)]
 Level = Literal[21, 37]

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_databrain.client.call import Request, reader
-from airflow_provider_databrain.client.errors import MESSAGE_LIMIT, ApiError, MalformedAnswerError
+from airflow_provider_databrain.client.call import Request
+from airflow_provider_databrain.client.dialect import MESSAGE_LIMIT
+from airflow_provider_databrain.client.errors import ApiError, MalformedAnswerError
+from airflow_provider_databrain.client.models import reader
 from airflow_provider_databrain.posthog.api.models import Dashboard, Tile
 
 MOST_BYTES = 64 * 1024 * 1024

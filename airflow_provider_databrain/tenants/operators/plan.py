@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator, Context, conf
+from airflow_provider_databrain.airflow_compat import BaseOperator, Context, conf
+from airflow_provider_databrain.sql.engine import sql_engine
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -36,18 +37,6 @@ class TenantTableMixin:
             yield engine
         finally:
             engine.dispose()
-
-
-def sql_engine(conn_id: str, argument: str) -> Engine:
-    """An SQLAlchemy engine of an Airflow connection.
-
-    :param argument: the operator's argument that named it, for the error's message.
-    """
-    hook = BaseHook.get_hook(conn_id)
-    if not hasattr(hook, "get_sqlalchemy_engine"):
-        raise ValueError(f"{argument}: connection {conn_id!r} is no SQL connection")
-    engine: Engine = hook.get_sqlalchemy_engine()
-    return engine
 
 
 class PlanTenantBatchesOperator(TenantTableMixin, BaseOperator):

@@ -7,7 +7,7 @@ Here is what is the same for all vendors; what each adds is in ``provisioning`` 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.tenants.operators.plan import PlanTenantBatchesOperator
@@ -23,7 +23,6 @@ __all__ = [
     "PlanTenantBatchesOperator",
     "ProvisionSharedOperator",
     "ProvisionTenantsOperator",
-    "RemoveTenantsOperator",
 ]
 
 
@@ -160,94 +159,3 @@ class ProvisionSharedOperator(ProvisionTenantsOperator):
     def further(self, report: Report) -> dict[str, Any]:
         """The addresses, where asked for."""
         return {} if self._urls is None else {"urls": self._urls}
-
-
-class RemoveTenantsOperator(EngineOperator):
-    """Remove the dashboards of tenants that are no more, within bounds; returns ``{}``.
-
-    Put it after all batches: one task sees the whole table, so its bounds hold for the whole run. Nothing is removed
-    where the table cannot be read, where it is empty, or where more would be removed than the bounds allow; the message
-    says what would have been. XCom holds ``counts`` and ``failures`` as ``ProvisionTenantsOperator`` has them.
-
-    :param sql_conn_id: the Airflow connection of the database (templated).
-    :param table: the tenant table (templated).
-    :param query: a SELECT statement instead of a table (templated).
-    :param key_column: the column that identifies a tenant (templated).
-    :param active_column: the column that says whether a tenant is active (templated).
-    :param ledger_conn_id: the SQL connection of the ledger's database (templated).
-    :param ledger_table: the ledger's table (templated).
-    :param mode: ``incremental`` removes those whose ``active_column`` says no; ``full`` takes the table for the
-        whole truth and also removes those that vanished from it, as far as this Dag provisioned them (templated).
-    :param max_deletions: tenants at most in one run; None for no bound.
-    :param max_deletion_fraction: of the tenants that the ledger holds, from 0 to 1.
-    :param dry_run: remove nothing; return what would be, a list of ``tenant``, ``dashboard_id`` and ``action``. The
-        bounds are not applied.
-    """
-
-    template_fields: Sequence[str] = (
-        "sql_conn_id",
-        "table",
-        "query",
-        "key_column",
-        "active_column",
-        "ledger_conn_id",
-        "ledger_table",
-        "mode",
-        "only_plan",
-    )
-    template_fields_renderers = {"query": "sql"}
-    ui_color = "#fce8e6"
-
-    def __init__(
-        self,
-        *,
-        ledger_conn_id: str,
-        mode: Literal["incremental", "full"] = "incremental",
-        max_deletions: int | None = 100,
-        max_deletion_fraction: float = 0.1,
-        concurrency: int = 8,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(ledger_conn_id=ledger_conn_id, concurrency=concurrency, **kwargs)
-        self.mode = mode
-        self.max_deletions = max_deletions
-        self.max_deletion_fraction = max_deletion_fraction
-
-    def run(self, engines: Engines, context: Context, stop: Stop) -> Report:
-        """Compare table and ledger, check the bounds, then remove."""
-        import asyncio
-
-        from airflow_provider_databrain.tenants.engine import removal
-        from airflow_provider_databrain.tenants.engine.progress import Meter
-        from airflow_provider_databrain.tenants.engine.report import Report
-        from airflow_provider_databrain.tenants.engine.table import read_keys
-
-        if self.mode == "incremental" and not self.active_column:
-            raise ValueError(
-                "mode 'incremental' removes what active_column says; name that column. Nothing was removed."
-            )
-        rules = self.rules()
-        guard = removal.Guard(self.max_deletions, self.max_deletion_fraction)
-        target = self.target()
-        ledger = self.ledger(engines, context, target)
-        assert ledger is not None  # noqa: S101 - its connection is required
-        rows = read_keys(engines.tenants, self.source(), active_column=self.active_column)
-        found = removal.doomed(rows, ledger, self.mode)
-        if found.foreign:
-            self.log.warning(
-                "%d tenants have no row here and were provisioned by another Dag; they are left alone", found.foreign
-            )
-        report = Report(total=len(found.entries))
-        if self.planning:
-            report.planned = removal.planned(found.entries)
-            return report
-        guard.check(found.entries, found.held)
-        meter = Meter(target.system, report, len(found.entries))
-
-        async def send() -> Report:
-            async with self.transport(stop, meter) as api:
-                return await removal.remove(
-                    target, api, found.entries, report=report, meter=meter, rules=rules, stop=stop, ledger=ledger
-                )
-
-        return asyncio.run(send())

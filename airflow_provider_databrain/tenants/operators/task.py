@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context, conf
 from airflow_provider_databrain.base.operator import ApiOperator
-from airflow_provider_databrain.tenants.operators.plan import TenantTableMixin, sql_engine
+from airflow_provider_databrain.sql.engine import sql_engine
+from airflow_provider_databrain.tenants.operators.plan import TenantTableMixin
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.client.transport.aio import AsyncTransport

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from airflow_provider_databrain.client.call import Server
-from airflow_provider_databrain.databrain.api.embeds import API_KEY, SERVICE_TOKEN
+from airflow_provider_databrain.client.server import Server
+from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN
 from airflow_provider_databrain.emulator.server import Emulator
 
 KEY = "data-app-key-0123456789"

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import ConfigurationError, Request, Server
+from airflow_provider_databrain.client.call import Request
 from airflow_provider_databrain.client.errors import ApiError, NotFoundError, ServerError
+from airflow_provider_databrain.client.server import ConfigurationError, Server
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api import endpoints as api

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import ApiError, TransportError
-from airflow_provider_databrain.databrain.api.embeds import API_KEY, create_dashboard_embed
+from airflow_provider_databrain.client.server import ConfigurationError
+from airflow_provider_databrain.databrain.api.embeds import create_dashboard_embed
+from airflow_provider_databrain.databrain.api.endpoint import API_KEY
 from tests.client.conftest import Run
 from tests.client.transport.servers import CREATED, KEY, free_port, make_certificate, server_at, tls_server
 from tests.support import embed, http_answer, raw_server

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from airflow_provider_databrain.client.call import ConfigurationError, Request, Resend
+from airflow_provider_databrain.client.call import Request, Resend
 from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
     AuthenticationError,
@@ -24,14 +24,11 @@ from airflow_provider_databrain.client.errors import (
     TransportError,
 )
 from airflow_provider_databrain.client.retry import MAX_FAILURES
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
-from airflow_provider_databrain.databrain.api.embeds import (
-    API_KEY,
-    CreatedEmbed,
-    create_dashboard_embed,
-    fetch_workspace_metrics,
-    list_embeds,
-)
+from airflow_provider_databrain.databrain.api.embeds import CreatedEmbed, create_dashboard_embed, list_embeds
+from airflow_provider_databrain.databrain.api.endpoint import API_KEY
+from airflow_provider_databrain.databrain.api.workspaces import fetch_workspace_metrics
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.client.conftest import Run

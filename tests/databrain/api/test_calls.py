@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from airflow_provider_databrain.client.call import Call, Request, Resend, Server
+from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import AlreadyExistsError, MalformedAnswerError
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.databrain.api import dashboards as transfer
-from airflow_provider_databrain.databrain.api import datamarts, datasources
+from airflow_provider_databrain.databrain.api import datamarts, datasources, embeds
 from airflow_provider_databrain.databrain.api import metrics as data
-from airflow_provider_databrain.databrain.api import more_embeds as embeds
 from airflow_provider_databrain.databrain.api import semantic_layers as semantic
-from airflow_provider_databrain.databrain.api.embeds import API_KEY, SERVICE_TOKEN
+from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN
 from tests.support import ACCESS
 
 PG = {"name": "warehouse", "host": "db.example", "port": 5432, "password": "p w"}

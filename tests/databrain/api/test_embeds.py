@@ -13,25 +13,27 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from pydantic import ValidationError
 
-from airflow_provider_databrain.client.call import Call, Request, Resend, Server
+from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import MalformedAnswerError
+from airflow_provider_databrain.client.server import Server
+from airflow_provider_databrain.databrain.api.access import AccessSettings, AccessSettingsChange
 from airflow_provider_databrain.databrain.api.embeds import (
-    AccessSettings,
-    AccessSettingsChange,
     CreateDashboardEmbed,
     CreatedEmbed,
     Embed,
+    create_dashboard_embed,
+    delete_embed,
+    list_embeds,
+    rename_embed,
+    update_embed,
+)
+from airflow_provider_databrain.databrain.api.workspaces import (
     Metric,
     Workspace,
     WorkspaceDashboard,
-    create_dashboard_embed,
-    delete_embed,
     fetch_workspace_dashboards,
     fetch_workspace_metrics,
-    list_embeds,
     list_workspaces,
-    rename_embed,
-    update_embed,
 )
 from tests.support import ACCESS, ODD_IDS, embed
 

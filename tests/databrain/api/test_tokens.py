@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from airflow_provider_databrain.client.call import Call, Reply, Request, Resend, Server, interpret
+from airflow_provider_databrain.client.answer import interpret
+from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import MalformedAnswerError
-from airflow_provider_databrain.databrain.api.embeds import API_KEY, SERVICE_TOKEN
+from airflow_provider_databrain.client.reply import Reply
+from airflow_provider_databrain.client.server import Server
+from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN
 from airflow_provider_databrain.databrain.api.tokens import (
     CreateGuestToken,
     create_api_token,

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
     ApiError,
@@ -19,6 +18,7 @@ from airflow_provider_databrain.client.errors import (
     TransportError,
 )
 from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.databrain.operators.client_dashboards import CreateDashboardEmbedOperator
 from airflow_provider_databrain.databrain.target import STAMP
 from airflow_provider_databrain.emulator.faults import Fault

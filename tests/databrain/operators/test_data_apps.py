@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import AlreadyExistsError, AuthenticationError, NotFoundError, ServerError
 from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.databrain.operators.data_apps import (
     CreateDataAppOperator,
     DeleteDataAppOperator,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import ApiError, AuthenticationError, InvalidRequestError, NotFoundError
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.databrain.operators.datamarts import (
     CreateDatamartOperator,
     DeleteDatamartOperator,

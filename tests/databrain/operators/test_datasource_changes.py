@@ -13,8 +13,8 @@ import pytest
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 
 from airflow_provider_databrain.airflow_compat import Connection
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import ApiError, AuthenticationError, InvalidRequestError, NotFoundError
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.databrain.operators.datasources import (
     CreateDatasourceOperator,
     DeleteDatasourceOperator,

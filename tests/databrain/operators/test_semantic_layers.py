@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import (
     AuthenticationError,
     InvalidRequestError,
     NotFoundError,
     ServerError,
 )
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.databrain.operators.datamarts import (
     DeleteSemanticLayerOperator,
     FetchSemanticLayerOperator,

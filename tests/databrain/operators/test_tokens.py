@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import ApiError, AuthenticationError, NotFoundError, ServerError
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.databrain.keys import KeyNotStoredError
 from airflow_provider_databrain.databrain.operators.tokens import (

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.errors import AuthenticationError, NotFoundError
-from airflow_provider_databrain.databrain.operators.client_dashboards import (
+from airflow_provider_databrain.client.server import ConfigurationError
+from airflow_provider_databrain.databrain.operators.workspaces import (
     FetchWorkspaceDashboardsOperator,
     FetchWorkspaceMetricsOperator,
     FetchWorkspaceRowsOperator,

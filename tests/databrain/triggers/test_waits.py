@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.databrain.api.embeds import Metric
+from airflow_provider_databrain.databrain.api.workspaces import Metric
 from airflow_provider_databrain.databrain.triggers.waits import WorkspaceMetricsTrigger, unmet
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator

@@ -9,17 +9,7 @@ import requests
 
 from airflow_provider_databrain.emulator.faults import Behaviour
 from airflow_provider_databrain.emulator.server import Emulator
-from tests.emulator.posthog.client import (
-    SERVER_ERROR,
-    ask,
-    at,
-    got,
-    invalid,
-    make,
-    put_insight,
-    put_text,
-    refusal,
-)
+from tests.emulator.posthog.client import SERVER_ERROR, ask, at, got, invalid, make, put_insight, put_text, refusal
 
 
 def sharing(emulator: Emulator, made: dict[str, Any], **changes: Any) -> dict[str, Any]:

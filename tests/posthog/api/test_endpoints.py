@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from airflow_provider_databrain.client.call import Reply, Request, Resend, Server, annotate, interpret
+from airflow_provider_databrain.client.answer import annotate, interpret
+from airflow_provider_databrain.client.call import Request, Resend
 from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
     ApiError,
@@ -21,6 +22,8 @@ from airflow_provider_databrain.client.errors import (
     RateLimitedError,
     ServerError,
 )
+from airflow_provider_databrain.client.reply import Reply
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.posthog.api import endpoints as api
 from airflow_provider_databrain.posthog.api.models import Dashboard, DashboardChange, NewDashboard, Sharing
 from tests.posthog.support import TEMPLATE

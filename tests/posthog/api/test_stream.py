@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import Server
 from airflow_provider_databrain.client.errors import AuthenticationError, MalformedAnswerError, TransportError
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.sync import SyncTransport
 from airflow_provider_databrain.posthog.api import stream as module

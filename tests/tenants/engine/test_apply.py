@@ -10,13 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import Server
-from airflow_provider_databrain.client.errors import (
-    AlreadyExistsError,
-    AuthenticationError,
-    NotFoundError,
-    ServerError,
-)
+from airflow_provider_databrain.client.errors import AlreadyExistsError, AuthenticationError, NotFoundError, ServerError
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.tenants.engine import apply as runner

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import Server
 from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
-from airflow_provider_databrain.databrain.api import embeds as api
+from airflow_provider_databrain.databrain.api import endpoint
 from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed
 from airflow_provider_databrain.databrain.target import STAMP, DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Fault
@@ -352,7 +352,7 @@ def test_another_scopes_entries_are_no_matter(database: Database, ledger: Ledger
 
 async def applied(emulator: Emulator, ledger: Ledger, tenant_rows: Iterable[TenantRow], spec: Spec = NAMED) -> Report:
     """Provision these rows; each call is tried once."""
-    server = Server(emulator.url, {api.API_KEY: emulator.api_key}, max_retry_seconds=0)
+    server = Server(emulator.url, {endpoint.API_KEY: emulator.api_key}, max_retry_seconds=0)
     target = DatabrainTarget(look_first=False)
     with take_in(tenant_rows, spec, target, ledger) as intake:
         meter = Meter(target.system, intake.report, len(intake.work))
@@ -362,7 +362,7 @@ async def applied(emulator: Emulator, ledger: Ledger, tenant_rows: Iterable[Tena
 
 async def taken_away(emulator: Emulator, ledger: Ledger) -> Report:
     """Remove all that the ledger holds; each call is tried once."""
-    server = Server(emulator.url, {api.API_KEY: emulator.api_key}, max_retry_seconds=0)
+    server = Server(emulator.url, {endpoint.API_KEY: emulator.api_key}, max_retry_seconds=0)
     entries = list(ledger.live())
     report = Report(total=len(entries))
     meter = Meter("databrain", report, len(entries))

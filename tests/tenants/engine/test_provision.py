@@ -9,10 +9,10 @@ from typing import Any, get_args
 import pytest
 
 from airflow_provider_databrain.client import retry
-from airflow_provider_databrain.client.call import Server
 from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
-from airflow_provider_databrain.databrain.api import embeds as api
+from airflow_provider_databrain.databrain.api import endpoint
 from airflow_provider_databrain.databrain.target import STAMP, DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault, Kind
 from airflow_provider_databrain.emulator.server import Emulator
@@ -40,7 +40,7 @@ async def provision(
     ledger: Ledger | None = None,
 ) -> Report:
     """Provision tenants with the spec that all tests share."""
-    server = Server(emulator.url, {api.API_KEY: key or emulator.api_key}, max_retry_seconds=patience)
+    server = Server(emulator.url, {endpoint.API_KEY: key or emulator.api_key}, max_retry_seconds=patience)
     target = target or DatabrainTarget()
     rows = [TenantRow(tenant, {"tenant_id": tenant}, True) for tenant in tenants]
     with take_in(rows, SPEC, target, ledger) as intake:

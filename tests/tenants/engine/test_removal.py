@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import Server
 from airflow_provider_databrain.client.errors import ServerError
 from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
-from airflow_provider_databrain.databrain.api import embeds as api
+from airflow_provider_databrain.databrain.api import endpoint
 from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
@@ -29,12 +29,7 @@ from airflow_provider_databrain.tenants.engine.removal import (
 )
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
-from airflow_provider_databrain.tenants.engine.table import (
-    TenantRow,
-    TenantSource,
-    TenantTableError,
-    read_keys,
-)
+from airflow_provider_databrain.tenants.engine.table import TenantRow, TenantSource, TenantTableError, read_keys
 from airflow_provider_databrain.tenants.engine.target import Existing
 from airflow_provider_databrain.tenants.engine.workers import Rules
 from tests.databases import Database, ledger_on, numbered
@@ -376,7 +371,7 @@ async def removed(
     stop: Stop | None = None,
     **options: Any,
 ) -> Report:
-    server = Server(emulator.url, {api.API_KEY: emulator.api_key}, max_retry_seconds=0)
+    server = Server(emulator.url, {endpoint.API_KEY: emulator.api_key}, max_retry_seconds=0)
     report = Report(total=len(doomed_entries))
     meter = Meter("databrain", report, len(doomed_entries))
     async with AsyncTransport(server, limit=4) as transport:

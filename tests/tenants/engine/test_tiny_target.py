@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from airflow_provider_databrain.client.call import Server
+from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.tenants.engine.apply import preview, provision
 from airflow_provider_databrain.tenants.engine.check import take_in

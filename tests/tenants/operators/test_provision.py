@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import ConfigurationError
 from airflow_provider_databrain.client.models import wire
+from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.databrain.operators.tenants import (
     PlanTenantBatchesOperator,
     ProvisionTenantDashboardsOperator,

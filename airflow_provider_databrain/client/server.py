@@ -1,0 +1,100 @@
+"""Where calls go and under which rules: an Airflow connection as a plain value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from airflow_provider_databrain.client.call import Request, Token
+
+
+class ConfigurationError(ValueError):
+    """An Airflow connection that cannot be used as it is; the message names the field to fill."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where calls go and under which rules: an Airflow connection as a plain value.
+
+    :param base_url: scheme, host and optional path prefix, without a slash at the end.
+    :param tokens: the credentials that the connection holds; never shown by ``repr``.
+    :param conn_id: the connection's id, named in errors.
+    :param connect_timeout: seconds to establish a connection.
+    :param read_timeout: seconds without a byte from the server.
+    :param max_retry_seconds: seconds from the first try after which no further one starts; 0 for one try.
+    :param max_answer_bytes: the largest answer that is read, in bytes after decompression.
+    :param verify_tls: False accepts any certificate; a path is a file of trusted CA certificates.
+    :param proxy: URL of an HTTP proxy, without credentials.
+    :param proxy_auth: user and password for the proxy.
+    :param paths: endpoint name to a path that replaces the built-in one.
+    :param parameters: values for the endpoints' paths that are the same for all requests.
+    """
+
+    base_url: str
+    tokens: Mapping[Token, str] = field(repr=False)
+    conn_id: str = ""
+    user_agent: str = "airflow-provider-databrain"
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    max_retry_seconds: float = 300.0
+    max_answer_bytes: int = 64 * 1024 * 1024
+    verify_tls: bool | str = True
+    legacy_paths: bool = False
+    proxy: str | None = None
+    proxy_auth: tuple[str, str] | None = field(default=None, repr=False)
+    paths: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def url(self, request: Request[Any]) -> str:
+        """The full URL of a request, percent-encoded."""
+        endpoint = request.endpoint
+        path = self.paths.get(endpoint.name) or (
+            endpoint.legacy_path if self.legacy_paths and endpoint.legacy_path else endpoint.path
+        )
+        if "{" in endpoint.path:
+            values = {**self.parameters, **request.path}
+            path = path.format_map({name: quote(value, safe="@") for name, value in values.items()})
+        query = f"?{urlencode(request.query, quote_via=quote)}" if request.query else ""
+        # Without the slash, a path of the connection's could become part of the host.
+        return f"{self.base_url}/{path.lstrip('/')}{query}"
+
+    def authorization(self, request: Request[Any]) -> str:
+        """The Authorization header's value with the token that the endpoint takes.
+
+        :raises ConfigurationError: the connection lacks that token.
+        """
+        if request.bearer is not None:
+            return f"Bearer {request.bearer}"
+        token = request.endpoint.token
+        value = self.tokens.get(token)
+        if not value:
+            raise ConfigurationError(
+                f"Connection {self.conn_id!r} has no {token.name}, which {request.endpoint.name!r} needs: "
+                f"fill {token.field} in the connection."
+            )
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            raise ConfigurationError(
+                f"Connection {self.conn_id!r} has a {token.name} with blanks, line breaks or characters beyond ASCII: "
+                f"fill {token.field} in the connection anew."
+            )
+        return f"Bearer {value}"
+
+    def headers(self, request: Request[Any]) -> dict[str, str]:
+        """All headers but Authorization."""
+        headers = {"Accept": request.accept, "User-Agent": self.user_agent}
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        return headers
+
+    def redact(self, text: str, *more: str) -> str:
+        """``text`` with every token of the connection, the proxy's password and ``more`` blacked out."""
+        # The longest first: one that is part of another would leave the rest of that.
+        for secret in sorted({*self.secrets(), *more}, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+    def secrets(self) -> list[str]:
+        """All that must never be shown."""
+        return [value for value in (*self.tokens.values(), *(self.proxy_auth or ())[1:]) if value]

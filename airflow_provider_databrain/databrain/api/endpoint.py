@@ -1,0 +1,93 @@
+"""What all of Databrain's endpoints share: address, tokens, error codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_databrain.client.call import Endpoint, Resend, Token
+from airflow_provider_databrain.client.dialect import ErrorDialect
+from airflow_provider_databrain.client.errors import (
+    ApiError,
+    AuthenticationError,
+    InvalidRequestError,
+    NotFoundError,
+    ServerError,
+)
+from airflow_provider_databrain.client.models import Name, Received, reader
+
+CLOUD_URL = "https://api.usedatabrain.com"
+API_KEY = Token("data app API key", "Password")
+SERVICE_TOKEN = Token("service token", "Service token (extra 'service_token')")
+_CODES: dict[str, type[ApiError]] = {
+    # The vendor's pages spell the authentication code in several ways, with status 400, 401 or 403.
+    "AUTHENTICATION_ERROR": AuthenticationError,
+    "AUTHENTICATION_ERR": AuthenticationError,
+    "AUTH_ERROR": AuthenticationError,
+    "INVALID_DATA_APP_API_KEY": AuthenticationError,
+    "INVALID_SERVICE_TOKEN": AuthenticationError,
+    "WORKSPACE_ID_ERROR": NotFoundError,
+    "INVALID_WORKSPACE_NAME": NotFoundError,
+    "WORKSPACE_DOES_NOT_EXIST": NotFoundError,
+    "TEMPLATE_DASHBOARD_ERROR": NotFoundError,
+    "INVALID_EMBED_ID": NotFoundError,
+    "EMBED_NOT_FOUND": NotFoundError,  # ours, see _find_error
+    "INVALID_REQUEST_BODY": InvalidRequestError,
+    "CLIENT_ID_ERROR": InvalidRequestError,
+    "INVALID_DASHBOARD_DATA": InvalidRequestError,
+    "DASHBOARD_CREATE_ERROR": ServerError,
+    "INTERNAL_SERVER_ERROR": ServerError,
+    "INVALID_SERVER_ERROR": ServerError,
+}
+
+
+_PLAIN_WORDS: dict[str, type[ApiError]] = {
+    # ``error`` as a plain string, seen where callers guard for it.
+    "INVALID_KEY": AuthenticationError,
+    "INVALID_TOKEN": AuthenticationError,
+    "UNAUTHORIZED": AuthenticationError,
+}
+
+
+def _find_error(payload: object) -> tuple[str | None, str] | None:
+    """Read ``error``: an object with code and message, a plain string, null or absent.
+
+    Deleting an embed that is not there is answered with the code of a wrong body, and only the message says so; it
+    gets the code EMBED_NOT_FOUND here.
+    """
+    if not isinstance(payload, Mapping):
+        return None
+    error = payload.get("error")
+    if error is None or error == "" or error is False:
+        return None
+    if isinstance(error, Mapping):
+        code = error.get("code")
+        message = str(error.get("message") or code or "no message")
+        if code == "INVALID_REQUEST_BODY" and "embed not found" in message.lower():
+            code = "EMBED_NOT_FOUND"
+        return (str(code) if code else None, message)
+    text = str(error)
+    return (text if len(text) <= 40 else None, text)
+
+
+DATABRAIN = ErrorDialect("Databrain", _CODES | _PLAIN_WORDS, _find_error)
+
+
+def endpoint(name: str, method: str, path: str, token: Token, **more: Any) -> Endpoint:
+    """An endpoint below ``/api/v2``; unless told otherwise, it may always be sent again."""
+    more.setdefault("resend", Resend.ALWAYS)
+    return Endpoint(name, method, f"/api/v2{path}", token, dialect=DATABRAIN, **more)
+
+
+class ChangedEmbed(Received):
+    """``id`` is the embed's id."""
+
+    id: Name
+
+
+_read_changed = reader(ChangedEmbed)
+
+
+def read_id(payload: object) -> str:
+    """The ``id`` of what was made or changed."""
+    return _read_changed(payload).id

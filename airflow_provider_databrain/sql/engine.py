@@ -1,0 +1,22 @@
+"""An SQLAlchemy engine of an Airflow connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_databrain.airflow_compat import BaseHook
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+
+def sql_engine(conn_id: str, argument: str) -> Engine:
+    """An SQLAlchemy engine of an Airflow connection.
+
+    :param argument: the operator's argument that named it, for the error's message.
+    """
+    hook = BaseHook.get_hook(conn_id)
+    if not hasattr(hook, "get_sqlalchemy_engine"):
+        raise ValueError(f"{argument}: connection {conn_id!r} is no SQL connection")
+    engine: Engine = hook.get_sqlalchemy_engine()
+    return engine
