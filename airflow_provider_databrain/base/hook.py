@@ -221,21 +221,20 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
             self._async = None
 
 
-def sync_method(function: Callable[P, Call[T]]) -> Callable[Concatenate[HookT, P], T]:
-    """A hook method that runs an ``api`` function's call."""
+def both(
+    function: Callable[P, Call[T]],
+) -> tuple[
+    Callable[Concatenate[ApiHook[Any], P], T],
+    Callable[Concatenate[ApiHook[Any], P], Awaitable[T]],
+]:
+    """The sync and the async hook method that run an API function's call."""
 
     @wraps(function)
-    def method(self: HookT, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def method(self: ApiHook[Any], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.run(function(*args, **kwargs))
 
-    return method
-
-
-def async_method(function: Callable[P, Call[T]]) -> Callable[Concatenate[HookT, P], Awaitable[T]]:
-    """An async hook method that runs an ``api`` function's call."""
-
     @wraps(function)
-    async def method(self: HookT, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def amethod(self: ApiHook[Any], /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.arun(function(*args, **kwargs))
 
-    return method
+    return method, amethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from airflow_provider_databrain.airflow_compat import Connection, amask_secret, mask_secret
-from airflow_provider_databrain.base.hook import ApiHook, ConnectionExtras, async_method, sync_method
+from airflow_provider_databrain.base.hook import ApiHook, ConnectionExtras, both
 from airflow_provider_databrain.client.call import Token
 from airflow_provider_databrain.client.errors import ApiError, NotFoundError
 from airflow_provider_databrain.client.models import check_id
@@ -46,8 +46,7 @@ class ConduitHook(ApiHook[ConnectionExtras]):
         """The organization's token."""
         return {api.ORGANIZATION_TOKEN: connection.password}
 
-    clone_dashboard = sync_method(api.clone_dashboard)
-    aclone_dashboard = async_method(api.clone_dashboard)
+    clone_dashboard, aclone_dashboard = both(api.clone_dashboard)
 
     def list_workspaces(self) -> list[api.Workspace]:
         """The organization's workspaces, with their tokens."""

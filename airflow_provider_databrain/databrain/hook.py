@@ -6,13 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_databrain.airflow_compat import Connection
-from airflow_provider_databrain.base.hook import ConnectionExtras, async_method, sync_method
+from airflow_provider_databrain.base.hook import ConnectionExtras, both
 from airflow_provider_databrain.client.call import Call, Token
 from airflow_provider_databrain.client.errors import ApiError
 from airflow_provider_databrain.client.server import ConfigurationError
-from airflow_provider_databrain.databrain.api import data_apps, endpoint, workspaces
-from airflow_provider_databrain.databrain.api import embeds as api
-from airflow_provider_databrain.databrain.hook_data import DataMethods
+from airflow_provider_databrain.databrain.api import (
+    dashboards,
+    data_apps,
+    datamarts,
+    datasources,
+    embeds,
+    endpoint,
+    metrics,
+    semantic_layers,
+    workspaces,
+)
 from airflow_provider_databrain.databrain.keys import TokenMethods
 
 
@@ -34,7 +42,7 @@ class DatabrainExtras(ConnectionExtras):
     workspace_metrics_path: str | None = None
 
 
-class DatabrainHook(TokenMethods[DatabrainExtras], DataMethods[DatabrainExtras]):
+class DatabrainHook(TokenMethods[DatabrainExtras]):
     """Client of Databrain's API, sync and async.
 
     The right token is chosen for each call: the data app API key (the connection's password) or the
@@ -96,36 +104,53 @@ class DatabrainHook(TokenMethods[DatabrainExtras], DataMethods[DatabrainExtras])
             )
         return chosen
 
-    create_dashboard_embed = sync_method(api.create_dashboard_embed)
-    acreate_dashboard_embed = async_method(api.create_dashboard_embed)
-    list_embeds = sync_method(api.list_embeds)
-    alist_embeds = async_method(api.list_embeds)
-    update_embed = sync_method(api.update_embed)
-    aupdate_embed = async_method(api.update_embed)
-    rename_embed = sync_method(api.rename_embed)
-    arename_embed = async_method(api.rename_embed)
-    delete_embed = sync_method(api.delete_embed)
-    adelete_embed = async_method(api.delete_embed)
-    fetch_workspace_metrics = sync_method(workspaces.fetch_workspace_metrics)
-    afetch_workspace_metrics = async_method(workspaces.fetch_workspace_metrics)
-    fetch_workspace_dashboards = sync_method(workspaces.fetch_workspace_dashboards)
-    afetch_workspace_dashboards = async_method(workspaces.fetch_workspace_dashboards)
-    list_workspaces = sync_method(workspaces.list_workspaces)
-    alist_workspaces = async_method(workspaces.list_workspaces)
-    create_workspace = sync_method(workspaces.create_workspace)
-    acreate_workspace = async_method(workspaces.create_workspace)
-    update_workspace = sync_method(workspaces.update_workspace)
-    aupdate_workspace = async_method(workspaces.update_workspace)
-    delete_workspace = sync_method(workspaces.delete_workspace)
-    adelete_workspace = async_method(workspaces.delete_workspace)
-    create_data_app = sync_method(data_apps.create_data_app)
-    acreate_data_app = async_method(data_apps.create_data_app)
-    list_data_apps = sync_method(data_apps.list_data_apps)
-    alist_data_apps = async_method(data_apps.list_data_apps)
-    update_data_app = sync_method(data_apps.update_data_app)
-    aupdate_data_app = async_method(data_apps.update_data_app)
-    delete_data_app = sync_method(data_apps.delete_data_app)
-    adelete_data_app = async_method(data_apps.delete_data_app)
+    create_dashboard_embed, acreate_dashboard_embed = both(embeds.create_dashboard_embed)
+    list_embeds, alist_embeds = both(embeds.list_embeds)
+    update_embed, aupdate_embed = both(embeds.update_embed)
+    rename_embed, arename_embed = both(embeds.rename_embed)
+    delete_embed, adelete_embed = both(embeds.delete_embed)
+    create_embed, acreate_embed = both(embeds.create_embed)
+    find_or_create_embed, afind_or_create_embed = both(embeds.find_or_create_embed)
+    export_embed, aexport_embed = both(embeds.export_embed)
+
+    fetch_workspace_metrics, afetch_workspace_metrics = both(workspaces.fetch_workspace_metrics)
+    fetch_workspace_dashboards, afetch_workspace_dashboards = both(workspaces.fetch_workspace_dashboards)
+    list_workspaces, alist_workspaces = both(workspaces.list_workspaces)
+    create_workspace, acreate_workspace = both(workspaces.create_workspace)
+    update_workspace, aupdate_workspace = both(workspaces.update_workspace)
+    delete_workspace, adelete_workspace = both(workspaces.delete_workspace)
+
+    export_dashboard, aexport_dashboard = both(dashboards.export_dashboard)
+    import_dashboard, aimport_dashboard = both(dashboards.import_dashboard)
+
+    fetch_data_app_dashboards, afetch_data_app_dashboards = both(metrics.fetch_data_app_dashboards)
+    fetch_embed_metrics, afetch_embed_metrics = both(metrics.fetch_embed_metrics)
+    fetch_dashboard_metrics, afetch_dashboard_metrics = both(metrics.fetch_dashboard_metrics)
+    publish_metric, apublish_metric = both(metrics.publish_metric)
+    fetch_metric_data, afetch_metric_data = both(metrics.fetch_metric_data)
+    list_scheduled_reports, alist_scheduled_reports = both(metrics.list_scheduled_reports)
+
+    create_data_app, acreate_data_app = both(data_apps.create_data_app)
+    list_data_apps, alist_data_apps = both(data_apps.list_data_apps)
+    update_data_app, aupdate_data_app = both(data_apps.update_data_app)
+    delete_data_app, adelete_data_app = both(data_apps.delete_data_app)
+
+    create_datasource, acreate_datasource = both(datasources.create_datasource)
+    update_datasource, aupdate_datasource = both(datasources.update_datasource)
+    list_datasources, alist_datasources = both(datasources.list_datasources)
+    delete_datasource, adelete_datasource = both(datasources.delete_datasource)
+    start_datasource_sync, astart_datasource_sync = both(datasources.start_datasource_sync)
+    get_sync_progress, aget_sync_progress = both(datasources.get_sync_progress)
+
+    create_datamart, acreate_datamart = both(datamarts.create_datamart)
+    update_datamart, aupdate_datamart = both(datamarts.update_datamart)
+    list_datamarts, alist_datamarts = both(datamarts.list_datamarts)
+    delete_datamart, adelete_datamart = both(datamarts.delete_datamart)
+
+    get_semantic_layer, aget_semantic_layer = both(semantic_layers.get_semantic_layer)
+    create_semantic_layer, acreate_semantic_layer = both(semantic_layers.create_semantic_layer)
+    update_semantic_layer, aupdate_semantic_layer = both(semantic_layers.update_semantic_layer)
+    delete_semantic_layer, adelete_semantic_layer = both(semantic_layers.delete_semantic_layer)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try each token with one small read; says of each whether it works.
@@ -141,7 +166,7 @@ class DatabrainHook(TokenMethods[DatabrainExtras], DataMethods[DatabrainExtras])
         works = bool(tokens)
         verdicts: list[str] = []
         probes: tuple[tuple[Token, Call[Any]], ...] = (
-            (endpoint.API_KEY, api.list_embeds(page=1)),
+            (endpoint.API_KEY, embeds.list_embeds(page=1)),
             (endpoint.SERVICE_TOKEN, workspaces.list_workspaces(page=1)),
         )
         for token, probe in probes:

@@ -49,45 +49,39 @@ class KeyNotStoredError(Exception):
         )
 
 
-def masking_method(function: Callable[P, Call[Given]]) -> Callable[Concatenate[HookT, P], Given]:
-    """A hook method that runs an ``api`` function's call and masks what it gives."""
+def both_masking(
+    function: Callable[P, Call[Given]],
+) -> tuple[
+    Callable[Concatenate[ApiHook[Any], P], Given],
+    Callable[Concatenate[ApiHook[Any], P], Awaitable[Given]],
+]:
+    """The sync and the async hook method that run an API function's call and mask the secrets in its result."""
 
     @wraps(function)
-    def method(self: HookT, /, *args: P.args, **kwargs: P.kwargs) -> Given:
+    def method(self: ApiHook[Any], /, *args: P.args, **kwargs: P.kwargs) -> Given:
         given = self.run(function(*args, **kwargs))
         for secret in _secrets(given):
             mask_secret(secret)
         return given
 
-    return method
-
-
-def async_masking_method(function: Callable[P, Call[Given]]) -> Callable[Concatenate[HookT, P], Awaitable[Given]]:
-    """An async hook method that runs an ``api`` function's call and masks what it gives."""
-
     @wraps(function)
-    async def method(self: HookT, /, *args: P.args, **kwargs: P.kwargs) -> Given:
+    async def amethod(self: ApiHook[Any], /, *args: P.args, **kwargs: P.kwargs) -> Given:
         given = await self.arun(function(*args, **kwargs))
         for secret in _secrets(given):
             await amask_secret(secret)
         return given
 
-    return method
+    return method, amethod
 
 
 class TokenMethods(ApiHook[ExtrasT]):
     """Guest tokens, API tokens, and the rotation of keys."""
 
-    create_guest_token = masking_method(api.create_guest_token)
-    acreate_guest_token = async_masking_method(api.create_guest_token)
-    create_api_token = masking_method(api.create_api_token)
-    acreate_api_token = async_masking_method(api.create_api_token)
-    list_api_tokens = masking_method(api.list_api_tokens)
-    alist_api_tokens = async_masking_method(api.list_api_tokens)
-    rotate_api_key = masking_method(api.rotate_api_key)
-    arotate_api_key = async_masking_method(api.rotate_api_key)
-    rotate_service_token = masking_method(api.rotate_service_token)
-    arotate_service_token = async_masking_method(api.rotate_service_token)
+    create_guest_token, acreate_guest_token = both_masking(api.create_guest_token)
+    create_api_token, acreate_api_token = both_masking(api.create_api_token)
+    list_api_tokens, alist_api_tokens = both_masking(api.list_api_tokens)
+    rotate_api_key, arotate_api_key = both_masking(api.rotate_api_key)
+    rotate_service_token, arotate_service_token = both_masking(api.rotate_service_token)
 
     def rotate_api_key_into(self, store: Callable[[str], object], expire_after: timedelta) -> datetime:
         """Rotate the connection's API key and hand the new one to ``store``; nobody else gets it.

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from airflow_provider_databrain.airflow_compat import Connection
-from airflow_provider_databrain.base.hook import ApiHook, ConnectionExtras, async_method, sync_method
+from airflow_provider_databrain.base.hook import ApiHook, ConnectionExtras, both
 from airflow_provider_databrain.client.call import Token
 from airflow_provider_databrain.client.errors import ApiError
 from airflow_provider_databrain.client.server import ConfigurationError
@@ -91,48 +91,27 @@ class PostHogHook(ApiHook[PostHogExtras]):
         """Number of the project, or ``@current``."""
         return self.extras.project_id
 
-    list_dashboards = sync_method(api.list_dashboards)
-    alist_dashboards = async_method(api.list_dashboards)
-    create_dashboard = sync_method(api.create_dashboard)
-    acreate_dashboard = async_method(api.create_dashboard)
-    find_or_create_dashboard = sync_method(calls.find_or_create_dashboard)
-    afind_or_create_dashboard = async_method(calls.find_or_create_dashboard)
-    retrieve_dashboard = sync_method(api.retrieve_dashboard)
-    aretrieve_dashboard = async_method(api.retrieve_dashboard)
-    update_dashboard = sync_method(api.update_dashboard)
-    aupdate_dashboard = async_method(api.update_dashboard)
-    delete_dashboard = sync_method(api.delete_dashboard)
-    adelete_dashboard = async_method(api.delete_dashboard)
-    restore_dashboard = sync_method(api.restore_dashboard)
-    arestore_dashboard = async_method(api.restore_dashboard)
-    list_collaborators = sync_method(api.list_collaborators)
-    alist_collaborators = async_method(api.list_collaborators)
-    add_collaborator = sync_method(api.add_collaborator)
-    aadd_collaborator = async_method(api.add_collaborator)
-    remove_collaborator = sync_method(api.remove_collaborator)
-    aremove_collaborator = async_method(api.remove_collaborator)
-    get_sharing = sync_method(api.get_sharing)
-    aget_sharing = async_method(api.get_sharing)
-    update_sharing = sync_method(api.update_sharing)
-    aupdate_sharing = async_method(api.update_sharing)
-    refresh_sharing = sync_method(api.refresh_sharing)
-    arefresh_sharing = async_method(api.refresh_sharing)
-    create_share_password = sync_method(api.create_share_password)
-    acreate_share_password = async_method(api.create_share_password)
-    delete_share_password = sync_method(api.delete_share_password)
-    adelete_share_password = async_method(api.delete_share_password)
-    move_tile = sync_method(api.move_tile)
-    amove_tile = async_method(api.move_tile)
-    transfer_tile = sync_method(calls.transfer_tile)
-    atransfer_tile = async_method(calls.transfer_tile)
-    create_from_template_json = sync_method(api.create_from_template_json)
-    acreate_from_template_json = async_method(api.create_from_template_json)
-    build_dashboard = sync_method(calls.build_dashboard)
-    abuild_dashboard = async_method(calls.build_dashboard)
-    create_insight = sync_method(api.create_insight)
-    acreate_insight = async_method(api.create_insight)
-    update_insight = sync_method(api.update_insight)
-    aupdate_insight = async_method(api.update_insight)
+    list_dashboards, alist_dashboards = both(api.list_dashboards)
+    create_dashboard, acreate_dashboard = both(api.create_dashboard)
+    find_or_create_dashboard, afind_or_create_dashboard = both(calls.find_or_create_dashboard)
+    retrieve_dashboard, aretrieve_dashboard = both(api.retrieve_dashboard)
+    update_dashboard, aupdate_dashboard = both(api.update_dashboard)
+    delete_dashboard, adelete_dashboard = both(api.delete_dashboard)
+    restore_dashboard, arestore_dashboard = both(api.restore_dashboard)
+    list_collaborators, alist_collaborators = both(api.list_collaborators)
+    add_collaborator, aadd_collaborator = both(api.add_collaborator)
+    remove_collaborator, aremove_collaborator = both(api.remove_collaborator)
+    get_sharing, aget_sharing = both(api.get_sharing)
+    update_sharing, aupdate_sharing = both(api.update_sharing)
+    refresh_sharing, arefresh_sharing = both(api.refresh_sharing)
+    create_share_password, acreate_share_password = both(api.create_share_password)
+    delete_share_password, adelete_share_password = both(api.delete_share_password)
+    move_tile, amove_tile = both(api.move_tile)
+    transfer_tile, atransfer_tile = both(calls.transfer_tile)
+    create_from_template_json, acreate_from_template_json = both(api.create_from_template_json)
+    build_dashboard, abuild_dashboard = both(calls.build_dashboard)
+    create_insight, acreate_insight = both(api.create_insight)
+    update_insight, aupdate_insight = both(api.update_insight)
 
     def stream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> Generator[Event, None, None]:
         """A dashboard and its tiles, as PostHog calculates them; see ``api.posthog_stream``.

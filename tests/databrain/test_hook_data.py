@@ -201,7 +201,7 @@ async def test_a_datasource_is_made_changed_synced_and_deleted(connection: Emula
     assert (row.type, row.fields) == ("postgres", ["host", "name", "password"])
     for page in (None, 1, "all"):
         assert [one.name for one in await do(hook, prefix, "list_datasources", page=page)] == ["warehouse"]
-    assert await do(hook, prefix, "sync_datasource", row.id) == "Sync completed"
+    assert await do(hook, prefix, "start_datasource_sync", row.id) == "Sync completed"
     assert connection.catalog.datasources()[0].syncs == 1
     connection.catalog.set_progress("warehouse", "3/16")
     assert (await do(hook, prefix, "get_sync_progress", row.id)).finished is False
@@ -372,7 +372,7 @@ async def test_an_older_answer_to_an_import_tells_nothing(filled: Emulator, pref
             "INVALID_REQUEST_BODY",
         ),
         ("delete_datasource", ("x",), NotFoundError, "DATASOURCE_NAME_ERROR"),
-        ("sync_datasource", ("x",), NotFoundError, "DATASOURCE_ID_ERROR"),
+        ("start_datasource_sync", ("x",), NotFoundError, "DATASOURCE_ID_ERROR"),
         ("get_sync_progress", ("x",), NotFoundError, "DATASOURCE_ID_ERROR"),
         (
             "create_datamart",
@@ -433,7 +433,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "update_datasource": (Datasource(datasource_type="csv", credentials={"name": "x"}),),
     "list_datasources": (),
     "delete_datasource": ("x",),
-    "sync_datasource": ("x",),
+    "start_datasource_sync": ("x",),
     "get_sync_progress": ("x",),
     "create_datamart": (DATAMART,),
     "update_datamart": (UpdateDatamart(datamart_name="x"),),
@@ -473,7 +473,7 @@ async def test_a_servers_failure_is_tried_again_only_where_that_does_no_harm(
         with pytest.raises(ServerError):
             await do(hook, prefix, method, *args)
         once += [method] * (sum(connection.control.arrived.values()) == 1)
-    assert once == ["create_embed", "sync_datasource", "create_datamart", "import_dashboard"]
+    assert once == ["create_embed", "start_datasource_sync", "create_datamart", "import_dashboard"]
 
 
 @BOTH_WAYS

@@ -187,7 +187,7 @@ def delete_datasource(name: str) -> Request[str]:
     return Request(DELETE_DATASOURCE, lambda payload: _read_deleted(payload).id, query=query)
 
 
-def sync_datasource(datasource_id: str) -> Request[str | None]:
+def start_datasource_sync(datasource_id: str) -> Request[str | None]:
     """Read a database's schema anew, and wait for it: mind the connection's ``read_timeout``. The result is a message.
 
     An unclear failure is not tried again, because the sync may be running.
@@ -202,7 +202,7 @@ def sync_datasource(datasource_id: str) -> Request[str | None]:
 def get_sync_progress(datasource_id: str) -> Request[SyncProgress]:
     """How far the sync of a datasource on S3 is. That a sync has failed is part of the result, and no error.
 
-    :param datasource_id: as for ``sync_datasource``.
+    :param datasource_id: as for ``start_datasource_sync``.
     :raises ValueError: ``datasource_id`` is blank.
     """
     return Request(GET_SYNC_PROGRESS, lambda payload: _read_progress(payload).status, body=_by_id(datasource_id))

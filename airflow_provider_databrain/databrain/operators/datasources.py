@@ -173,7 +173,7 @@ class SyncDatasourceOperator(DatabrainOperator):
         from airflow_provider_databrain.client.errors import ApiError
 
         try:
-            message = self.hook.sync_datasource(self.datasource_id)
+            message = self.hook.start_datasource_sync(self.datasource_id)
         except ApiError as error:
             if not error.ambiguous:
                 raise

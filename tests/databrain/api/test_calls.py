@@ -144,7 +144,7 @@ REQUESTS: list[tuple[Call[Any], str, str, Any, Resend]] = [
     (datasources.list_datasources(page=1), "GET", "/datasource?isPagination=true&pageNumber=1", None, Resend.ALWAYS),
     (datasources.delete_datasource("a b"), "DELETE", "/datasource?datasourceName=a%20b", None, Resend.DETECTABLE),
     (
-        datasources.sync_datasource("1-2"),
+        datasources.start_datasource_sync("1-2"),
         "POST",
         "/datasource/sync",
         {"input": {"datasourceId": "1-2"}},
@@ -278,7 +278,7 @@ def test_a_dashboard_is_embedded_with_all_settings() -> None:
         (lambda: datasources.Datasource(datasource_type="csv", credentials={}), "credentials has no 'name'"),
         (lambda: datasources.Datasource(datasource_type="csv", credentials={"name": " "}), "credentials has no 'name'"),
         (lambda: datasources.delete_datasource(""), "name is empty"),
-        (lambda: datasources.sync_datasource(""), "datasource_id is empty"),
+        (lambda: datasources.start_datasource_sync(""), "datasource_id is empty"),
         (lambda: datamarts.CreateDatamart(name="m", datasource_name="s", table_list=[]), "table_list"),
         (lambda: datamarts.UpdateDatamart(datamart_name="m", table_list=[]), "table_list"),
         (lambda: datamarts.DatamartTable(name="t", columns=[]), "columns"),
@@ -312,7 +312,7 @@ def test_answers_without_an_error_key_are_read() -> None:
     assert answered(data.publish_metric("e", "m"), {"id": "m"}) == "m"
     assert answered(datasources.create_datasource(SOURCE), {"name": "warehouse"}) == "warehouse"
     assert answered(datasources.delete_datasource("s"), {"id": "1-2", "message": "gone"}) == "1-2"
-    assert answered(datasources.sync_datasource("1"), {"data": {"message": "Sync completed"}}) == "Sync completed"
+    assert answered(datasources.start_datasource_sync("1"), {"data": {"message": "Sync completed"}}) == "Sync completed"
     assert answered(datamarts.update_datamart(datamarts.UpdateDatamart(datamart_name="m")), {"id": "m"}) == "m"
     layer = answered(semantic.get_semantic_layer("m"), {"data": {"datamartName": "m", "completionScore": 40, "new": 1}})
     assert (layer.datamart_name, layer.tables, layer.completion_score) == ("m", [], 40)
@@ -392,7 +392,7 @@ def test_an_older_server_says_nothing_of_an_import() -> None:
         (data.fetch_metric_data(data.MetricQuery(**QUERY)), {"data": {}}),
         (datasources.create_datasource(SOURCE), {"name": ""}),
         (datasources.list_datasources(), {"data": None}),
-        (datasources.sync_datasource("1"), {}),
+        (datasources.start_datasource_sync("1"), {}),
         (datasources.get_sync_progress("1"), {"status": None}),
         (datamarts.list_datamarts(), {"data": [{}]}),
         (semantic.get_semantic_layer("m"), {"data": None}),

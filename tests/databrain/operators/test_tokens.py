@@ -129,7 +129,7 @@ def test_no_data_app_at_all_is_told_with_the_field_to_fill(
 
 
 def test_a_store_that_fails_loses_nothing(account: Emulator) -> None:
-    with pytest.raises(KeyNotStoredError, match=r"RuntimeError in test_databrain_keys\.py, line .* run this again"):
+    with pytest.raises(KeyNotStoredError, match=r"RuntimeError in test_tokens\.py, line .* run this again"):
         create(store=lose)
     create()
     assert stored == keys(account) * 2
