@@ -1,10 +1,16 @@
-"""What lies elsewhere, or differs, from one Airflow version to the next: the one room to change for a new version.
+"""Every name of Airflow's that this package uses. No other module imports ``airflow``.
 
-Kept light, because operators import it while a Dag file is parsed. ``airflow.triggers.base`` and
-``airflow.sdk.ObjectStoragePath`` are the same in all of Airflow 3 and are imported where they are used.
+What moved, or differs, from one Airflow version to the next is dealt with here and nowhere else.
+
+Operators import this module while a Dag file is parsed, so it must stay light: the names in ``_WHEN_ASKED`` are
+imported when they are first asked for.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -20,20 +26,55 @@ from airflow.providers.common.compat.sdk import (
     mask_secret,
 )
 
+if TYPE_CHECKING:
+    from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+    from airflow.sdk import ObjectStoragePath
+    from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
+
 __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "BaseEventTrigger",
     "BaseHook",
     "BaseOperator",
     "BaseOperatorLink",
     "BaseSensorOperator",
+    "BaseTrigger",
     "Connection",
     "Context",
+    "ObjectStoragePath",
     "Stats",
+    "TimeDeltaTrigger",
+    "TriggerEvent",
+    "aget_connection",
     "amask_secret",
+    "asset_state_store",
     "conf",
     "mask_secret",
+    "task_state_store",
 ]
+
+_WHEN_ASKED = {
+    "BaseEventTrigger": "airflow.triggers.base",
+    "BaseTrigger": "airflow.triggers.base",
+    "ObjectStoragePath": "airflow.sdk",
+    "TimeDeltaTrigger": "airflow.providers.standard.triggers.temporal",
+    "TriggerEvent": "airflow.triggers.base",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHEN_ASKED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_WHEN_ASKED[name]), name)
+
+
+async def aget_connection(hook: BaseHook, conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
+    """An Airflow connection and its extras, read without blocking the event loop."""
+    from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+
+    connection = await get_async_connection(conn_id, hook=hook)
+    return connection, await get_async_extra_dejson(connection)
 
 
 async def amask_secret(secret: str) -> None:
@@ -46,3 +87,13 @@ async def amask_secret(secret: str) -> None:
         await sync_to_async(mask_secret)(secret)
     else:
         await masker(secret)
+
+
+def task_state_store(context: Context) -> Any | None:
+    """What a task can store beyond its own try, with ``get``, ``set`` and ``delete``; None before Airflow 3.3."""
+    return context.get("task_state_store")
+
+
+def asset_state_store(trigger: BaseEventTrigger) -> Any | None:
+    """What an asset's watcher can store, with ``aget`` and ``aset``; None before Airflow 3.3."""
+    return getattr(trigger, "asset_state_store", None)

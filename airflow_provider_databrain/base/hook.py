@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from airflow_provider_databrain.airflow_compat import BaseHook, Connection, amask_secret, mask_secret
+from airflow_provider_databrain.airflow_compat import BaseHook, Connection, aget_connection, amask_secret, mask_secret
 from airflow_provider_databrain.base.connection import base_url, proxy_for
 from airflow_provider_databrain.client.call import Call, Token
 from airflow_provider_databrain.client.models import explain
@@ -126,10 +126,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
 
     async def aconfigure(self) -> None:
         """Read the connection without blocking the event loop."""
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-
-        connection = await get_async_connection(self.conn_id, hook=self)
-        self._settings = self._read(connection, await get_async_extra_dejson(connection))
+        self._settings = self._read(*await aget_connection(self, self.conn_id))
         for secret in self._settings[0].secrets():
             await amask_secret(secret)
 

@@ -50,7 +50,7 @@ class ApiOperator(BaseOperator):
 
 def write_file(path: str, content: bytes) -> None:
     """Write to a path or an object storage URL; folders that a local file lacks are made."""
-    from airflow.sdk import ObjectStoragePath
+    from airflow_provider_databrain.airflow_compat import ObjectStoragePath
 
     target = ObjectStoragePath(path)
     if target.protocol in ("", "file", "local"):

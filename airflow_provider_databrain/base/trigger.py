@@ -9,8 +9,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
+from airflow_provider_databrain.airflow_compat import BaseTrigger, TriggerEvent
 from airflow_provider_databrain.base.hook import ApiHook
 from airflow_provider_databrain.client.call import Call
 from airflow_provider_databrain.client.errors import ApiError

@@ -195,9 +195,12 @@ class ProvisionConduitDashboardsOperator(_ConduitTenantsOperator, ProvisionShare
 
     template_fields: Sequence[str] = (*ConduitOperator.template_fields, *ProvisionSharedOperator.template_fields)
 
-    def further(self, report: Report) -> dict[str, Any]:
+    def extra_xcoms(self, report: Report) -> dict[str, Any]:
         """The workspaces, and the addresses where asked for."""
-        return {"workspaces": {tenant: report.embed_ids[tenant] for tenant in report.ids}, **super().further(report)}
+        return {
+            "workspaces": {tenant: report.embed_ids[tenant] for tenant in report.ids},
+            **super().extra_xcoms(report),
+        }
 
 
 class RemoveConduitWorkspacesOperator(_ConduitTenantsOperator, RemoveTenantsOperator):

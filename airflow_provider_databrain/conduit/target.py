@@ -47,10 +47,10 @@ class ConduitTarget:
 
     system = "conduit"
     look_first = True
-    once = True
+    creates_once = True
     # A second clone could be seen, but not be deleted.
-    may_double = False
-    places = True
+    can_duplicate = False
+    has_shared_places = True
 
     def __init__(self, *, scope: str) -> None:
         self.scope = scope
@@ -93,41 +93,41 @@ class ConduitTarget:
             )
         return False
 
-    async def survey(self, api_: AsyncTransport) -> None:
+    async def survey(self, transport: AsyncTransport) -> None:
         """List the organization's workspaces."""
-        listed = await api_.run(api.list_workspaces())
+        listed = await transport.run(api.list_workspaces())
         # Not before: others must not see half a list. One that was under way when a workspace was made may lack it.
         self._by_ext_id, self._by_id = {}, {}
         for workspace in sorted([*listed, *self._made], key=lambda one: one.id):
             self._know(workspace)
         self._surveyed = True
 
-    async def find(self, api_: AsyncTransport, desired: Desired[ConduitSpec], *, ours: bool) -> Existing | None:
+    async def find(self, transport: AsyncTransport, desired: Desired[ConduitSpec], *, ours: bool) -> Existing | None:
         """The oldest dashboard of that name in the tenant's workspace; one call where there is a workspace."""
         workspace = self._by_ext_id.get(str(desired.wanted.ext_id))
         if workspace is None:
             return None
-        listed = await api_.run(api.list_dashboards(workspace_token=workspace.token))
+        listed = await transport.run(api.list_dashboards(workspace_token=workspace.token))
         named = sorted(one.id for one in listed if one.name == desired.wanted.name)
         return Existing(str(named[0]), str(workspace.id), desired.spec_hash) if named else None
 
-    def doubles(self, desired: Desired[ConduitSpec]) -> Sequence[Existing]:
+    def duplicates(self, desired: Desired[ConduitSpec]) -> Sequence[Existing]:
         """None that could be deleted."""
         return ()
 
-    async def create(self, api_: AsyncTransport, desired: Desired[ConduitSpec]) -> Existing:
+    async def create(self, transport: AsyncTransport, desired: Desired[ConduitSpec]) -> Existing:
         """Create the workspace where there is none, and clone the source dashboard into it."""
         wanted = desired.wanted
-        workspace = self._by_ext_id.get(str(wanted.ext_id)) or await self._created(api_, wanted)
+        workspace = self._by_ext_id.get(str(wanted.ext_id)) or await self._created(transport, wanted)
         clone = api.clone_dashboard(wanted.source_dashboard, workspace.id, name=wanted.name)
-        made = await api_.run(replace(clone, tenant=desired.tenant))
+        made = await transport.run(replace(clone, tenant=desired.tenant))
         return Existing(str(made.id), str(workspace.id), desired.spec_hash)
 
-    async def update(self, api_: AsyncTransport, desired: Desired[ConduitSpec], existing: Existing) -> Existing:
+    async def update(self, transport: AsyncTransport, desired: Desired[ConduitSpec], existing: Existing) -> Existing:
         """Nothing to do."""
         return existing
 
-    async def delete(self, api_: AsyncTransport, tenant: str, existing: Existing) -> None:
+    async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
         """Disable the tenant's workspace, unless the list shows that it has another ``ext_id`` now."""
         workspace = self._by_id.get(int(existing.embed_id))
         if workspace is None:
@@ -140,11 +140,11 @@ class ConduitTarget:
                 dashboard=existing.dashboard_id,
             )
         with suppress(NotFoundError):
-            await api_.run(api.disable_workspace(workspace.id))
+            await transport.run(api.disable_workspace(workspace.id))
 
-    async def url(self, api_: AsyncTransport, existing: Existing) -> str | None:
+    async def url(self, transport: AsyncTransport, existing: Existing) -> str | None:
         """The shared address of the dashboard."""
-        await self._look_once(api_)
+        await self._look_once(transport)
         workspace = self._by_id.get(int(existing.embed_id))
         if workspace is None:
             raise NotFoundError(
@@ -152,28 +152,28 @@ class ConduitTarget:
                 endpoint=api.SHARE_URL.name,
                 dashboard=existing.dashboard_id,
             )
-        return await api_.run(api.share_url(int(existing.dashboard_id), workspace_token=workspace.token))
+        return await transport.run(api.share_url(int(existing.dashboard_id), workspace_token=workspace.token))
 
-    async def _look_once(self, api_: AsyncTransport) -> None:
+    async def _look_once(self, transport: AsyncTransport) -> None:
         """Survey, unless that was done; where it failed, it is not done anew for each tenant."""
         async with self._looking:
             if self._unseen is not None:
                 raise self._unseen.with_traceback(None)
             if not self._surveyed:
                 try:
-                    await self.survey(api_)
+                    await self.survey(transport)
                 except ApiError as error:
                     self._unseen = error
                     raise
 
-    async def _created(self, api_: AsyncTransport, wanted: ConduitSpec) -> api.Workspace:
+    async def _created(self, transport: AsyncTransport, wanted: ConduitSpec) -> api.Workspace:
         try:
-            workspace = await api_.run(api.create_workspace(str(wanted.workspace_name), ext_id=wanted.ext_id))
+            workspace = await transport.run(api.create_workspace(str(wanted.workspace_name), ext_id=wanted.ext_id))
         except ApiError as error:
             if not api.may_be_there(error):
                 raise
             # If it is not, and the failure was an unclear one, the engine asks for it again.
-            await self.survey(api_)
+            await self.survey(transport)
             found = self._by_ext_id.get(str(wanted.ext_id))
             if found is None:
                 raise error from None

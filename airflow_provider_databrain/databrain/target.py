@@ -124,9 +124,9 @@ class DatabrainTarget:
     """
 
     system = "databrain"
-    once = False
-    may_double = False
-    places = False
+    creates_once = False
+    can_duplicate = False
+    has_shared_places = False
 
     def __init__(
         self,
@@ -205,14 +205,14 @@ class DatabrainTarget:
             )
         return wanted != known
 
-    async def survey(self, api_: AsyncTransport) -> None:
+    async def survey(self, transport: AsyncTransport) -> None:
         """List the data app's embeds."""
         self._listed = {}
-        for embed in await api_.run(api.list_embeds()):
+        for embed in await transport.run(api.list_embeds()):
             self._listed.setdefault(embed.dashboard_id, []).append(embed)
 
     async def find(
-        self, api_: AsyncTransport, desired: Desired[CreateDashboardEmbed], *, ours: bool
+        self, transport: AsyncTransport, desired: Desired[CreateDashboardEmbed], *, ours: bool
     ) -> Existing | None:
         """What the list of embeds proves to be the tenant's."""
         if desired.dashboard_id not in self._listed:
@@ -226,14 +226,14 @@ class DatabrainTarget:
         known = _Parts(parts.owner, "", parts.name if name == _name(wanted) else "")
         return Existing(wanted.dashboard_id, embed_id, known.text())
 
-    def doubles(self, desired: Desired[CreateDashboardEmbed]) -> Sequence[Existing]:
+    def duplicates(self, desired: Desired[CreateDashboardEmbed]) -> Sequence[Existing]:
         """None: the id is ours, and taken once."""
         return ()
 
-    async def create(self, api_: AsyncTransport, desired: Desired[CreateDashboardEmbed]) -> Existing:
+    async def create(self, transport: AsyncTransport, desired: Desired[CreateDashboardEmbed]) -> Existing:
         """Create dashboard and embed."""
         try:
-            created = await api_.run(api.create_dashboard_embed(desired.wanted))
+            created = await transport.run(api.create_dashboard_embed(desired.wanted))
         except AlreadyExistsError as taken:
             # What a user reads where the list of embeds settles nothing.
             taken.hint = (
@@ -243,21 +243,21 @@ class DatabrainTarget:
         return Existing(desired.wanted.dashboard_id, created.id, desired.spec_hash)
 
     async def update(
-        self, api_: AsyncTransport, desired: Desired[CreateDashboardEmbed], existing: Existing
+        self, transport: AsyncTransport, desired: Desired[CreateDashboardEmbed], existing: Existing
     ) -> Existing:
         """Set the access settings, the name, or both."""
         wanted = desired.wanted
         parts, known = _Parts.parse(desired.spec_hash), _Parts.parse(existing.spec_hash)
         if parts.access != known.access:
-            await api_.run(api.update_embed(existing.embed_id, wanted.access_settings))
+            await transport.run(api.update_embed(existing.embed_id, wanted.access_settings))
         if parts.name != known.name:
             rename = api.rename_embed(
                 existing.embed_id, _name(wanted), is_rename_dashboard=wanted.is_rename_dashboard and bool(wanted.name)
             )
-            await api_.run(rename)
+            await transport.run(rename)
         return Existing(existing.dashboard_id, existing.embed_id, desired.spec_hash)
 
-    async def delete(self, api_: AsyncTransport, tenant: str, existing: Existing) -> None:
+    async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
         """Delete the embed, and the dashboard where asked for, unless the list shows that it is somebody else's."""
         listed = [embed for embed in self._listed.get(existing.dashboard_id, []) if embed.embed_id == existing.embed_id]
         if not listed:
@@ -271,7 +271,7 @@ class DatabrainTarget:
                 dashboard=existing.dashboard_id,
             )
         with suppress(NotFoundError):
-            await api_.run(api.delete_embed(existing.embed_id, is_delete_dashboard=self._delete_dashboards))
+            await transport.run(api.delete_embed(existing.embed_id, is_delete_dashboard=self._delete_dashboards))
 
     def decide(
         self, wanted: CreateDashboardEmbed, listed: Iterable[Embed], *, ours: bool, tenant: str | None = None

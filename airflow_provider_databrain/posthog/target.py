@@ -82,9 +82,9 @@ class PostHogTarget:
 
     system = "posthog"
     look_first = True
-    may_double = True
-    places = False
-    once = True
+    can_duplicate = True
+    has_shared_places = False
+    creates_once = True
 
     def __init__(self, *, scope: str, base_url: str = "", delete_insights: bool = False) -> None:
         self.scope = scope
@@ -130,16 +130,16 @@ class PostHogTarget:
             )
         return wanted != known
 
-    async def survey(self, api_: AsyncTransport) -> None:
+    async def survey(self, transport: AsyncTransport) -> None:
         """List the project's dashboards."""
-        listed = sorted(await api_.run(api.list_dashboards()), key=lambda one: one.id)
+        listed = sorted(await transport.run(api.list_dashboards()), key=lambda one: one.id)
         self._listed, self._by_id = {}, {}
         for dashboard in listed:
             self._by_id[dashboard.id] = dashboard
             for mark in calls.mark_on(dashboard):
                 self._listed.setdefault(mark, []).append(dashboard)
 
-    async def find(self, api_: AsyncTransport, desired: Desired[Wanted], *, ours: bool) -> Existing | None:
+    async def find(self, transport: AsyncTransport, desired: Desired[Wanted], *, ours: bool) -> Existing | None:
         """The oldest dashboard with the tenant's mark."""
         listed = self._listed.get(desired.wanted.mark)
         if not listed:
@@ -149,13 +149,13 @@ class PostHogTarget:
         known = _Parts(desired.wanted.mark, "", "")
         return Existing(str(listed[0].id), str(listed[0].id), known.text(), unfinished=shall and not is_shared)
 
-    def doubles(self, desired: Desired[Wanted]) -> Sequence[Existing]:
+    def duplicates(self, desired: Desired[Wanted]) -> Sequence[Existing]:
         """Younger dashboards with the tenant's mark."""
         unknown = _Parts(desired.wanted.mark, "", "").text()
         listed = self._listed.get(desired.wanted.mark, [])[1:]
         return [Existing(str(one.id), str(one.id), unknown) for one in listed]
 
-    async def create(self, api_: AsyncTransport, desired: Desired[Wanted]) -> Existing:
+    async def create(self, transport: AsyncTransport, desired: Desired[Wanted]) -> Existing:
         """Create the dashboard, and share it."""
         wanted = desired.wanted
         origin = (wanted.new.use_template, wanted.new.use_dashboard)
@@ -163,14 +163,14 @@ class PostHogTarget:
             # Each try would leave a half-made dashboard behind, and cost a list to find it.
             raise _again(self._refused[origin])
         try:
-            dashboard = await api_.run(calls.create_marked(wanted.new, wanted.mark))
+            dashboard = await transport.run(calls.create_marked(wanted.new, wanted.mark))
         except InvalidRequestError as refused:
             if refused.message.startswith(calls.GHOSTLY):
                 self._refused[origin] = refused
             raise
         existing = Existing(str(dashboard.id), str(dashboard.id), _Parts.of(wanted)._replace(sharing=NEW).text())
         try:
-            return await self.update(api_, desired, existing)
+            return await self.update(transport, desired, existing)
         except NotFoundError as gone:
             raise AlreadyExistsError(
                 "the new dashboard is gone; another run may have made one too, and removed this one as the second",
@@ -178,16 +178,16 @@ class PostHogTarget:
                 dashboard=gone.dashboard,
             ) from None
 
-    async def update(self, api_: AsyncTransport, desired: Desired[Wanted], existing: Existing) -> Existing:
+    async def update(self, transport: AsyncTransport, desired: Desired[Wanted], existing: Existing) -> Existing:
         """Set the dashboard's fields, its sharing, or both."""
         wanted = desired.wanted
         number = int(existing.dashboard_id)
         parts, known = _Parts.parse(desired.spec_hash), _Parts.parse(existing.spec_hash)
         if parts.fields != known.fields:
-            await api_.run(api.update_dashboard(number, wanted.change))
+            await transport.run(api.update_dashboard(number, wanted.change))
         # A new dashboard is not shared.
         if parts.sharing not in (known.sharing, _hash(wire(UNSHARED)) if known.sharing == NEW else None):
-            await api_.run(
+            await transport.run(
                 api.update_sharing(
                     number,
                     enabled=wanted.sharing.enabled,
@@ -197,7 +197,7 @@ class PostHogTarget:
             )
         return Existing(existing.dashboard_id, existing.embed_id, desired.spec_hash)
 
-    async def delete(self, api_: AsyncTransport, tenant: str, existing: Existing) -> None:
+    async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
         """Delete the dashboard, which PostHog can restore, unless the list shows that it is nobody's of ours."""
         listed = self._by_id.get(int(existing.dashboard_id))
         if listed is None:
@@ -210,11 +210,11 @@ class PostHogTarget:
                 dashboard=existing.dashboard_id,
             )
         with suppress(NotFoundError):
-            await api_.run(api.delete_dashboard(int(existing.dashboard_id), delete_insights=self._delete_insights))
+            await transport.run(api.delete_dashboard(int(existing.dashboard_id), delete_insights=self._delete_insights))
 
-    async def url(self, api_: AsyncTransport, existing: Existing) -> str | None:
+    async def url(self, transport: AsyncTransport, existing: Existing) -> str | None:
         """The public address; None where the dashboard is not shared."""
-        sharing = await api_.run(api.get_sharing(int(existing.dashboard_id)))
+        sharing = await transport.run(api.get_sharing(int(existing.dashboard_id)))
         return api.public_url(self._base_url, sharing)
 
 

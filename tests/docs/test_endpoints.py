@@ -33,7 +33,7 @@ from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.get_provider_info import get_provider_info
 from airflow_provider_databrain.posthog.api import endpoints as posthog
 from airflow_provider_databrain.posthog.hook import PostHogHook
-from airflow_provider_databrain.tenants.operators.task import EngineOperator
+from airflow_provider_databrain.tenants.operators.task import TenantTask
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "endpoints.md"
@@ -135,7 +135,7 @@ def test_each_operator_of_single_calls_is_on_the_page() -> None:
         for name, value in vars(module).items():
             if name.startswith("_") or not isinstance(value, type) or not issubclass(value, ApiOperator):
                 continue
-            if not (inspect.isabstract(value) or issubclass(value, EngineOperator) or value.__subclasses__()):
+            if not (inspect.isabstract(value) or issubclass(value, TenantTask) or value.__subclasses__()):
                 assert name in told
 
 

@@ -10,10 +10,10 @@ from airflow_provider_databrain.emulator.posthog.state import DashboardRow
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.target import PostHogTarget
 from airflow_provider_databrain.tenants.engine.apply import preview, provision
-from airflow_provider_databrain.tenants.engine.check import take_in
+from airflow_provider_databrain.tenants.engine.check import check_batch
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
-from airflow_provider_databrain.tenants.engine.progress import Meter
-from airflow_provider_databrain.tenants.engine.removal import doomed, remove
+from airflow_provider_databrain.tenants.engine.progress import Progress
+from airflow_provider_databrain.tenants.engine.removal import plan_removal, remove
 from airflow_provider_databrain.tenants.engine.report import Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.table import TenantRow
@@ -55,26 +55,26 @@ class Runs:
     ) -> Report:
         """Provision tenants, whose rows have the same further columns."""
         ledger, target = self.ledger(), self.target(scope="1", base_url=self.emulator.url)
-        with take_in(rows(tenants, **columns), spec, target, ledger) as intake:
-            meter = Meter(target.system, intake.report, len(intake.work))
+        with check_batch(rows(tenants, **columns), spec, target, ledger) as checked:
+            progress = Progress(target.system, checked.report, len(checked.work))
             async with AsyncTransport(self.server) as api:
                 return await provision(
-                    target, api, intake, meter=meter, rules=Rules(concurrency=4), stop=Stop(), ledger=ledger
+                    target, api, checked, progress=progress, rules=Rules(concurrency=4), stop=Stop(), ledger=ledger
                 )
 
     async def preview(self, tenants: Sequence[str], spec: Mapping[str, Any] = SPEC) -> list[tuple[Any, ...]]:
         """What that would do: tenant, dashboard and action."""
         target = self.target(scope="1")
-        with take_in(rows(tenants), spec, target, self.ledger()) as intake:
+        with check_batch(rows(tenants), spec, target, self.ledger()) as checked:
             async with AsyncTransport(self.server) as api:
-                report = await preview(target, api, intake, rules=Rules(), stop=Stop())
+                report = await preview(target, api, checked, rules=Rules(), stop=Stop())
         return [(plan["tenant"], plan["dashboard_id"], plan["action"]) for plan in report.planned]
 
     async def remove(self, tenants: Sequence[str], **options: Any) -> Report:
         """Remove these tenants' dashboards."""
         ledger, target = self.ledger(), PostHogTarget(scope="1", **options)
         assert ledger is not None
-        entries = doomed([TenantRow(tenant, {}, False) for tenant in tenants], ledger, "incremental").entries
+        entries = plan_removal([TenantRow(tenant, {}, False) for tenant in tenants], ledger, "incremental").entries
         report = Report(total=len(entries))
         async with AsyncTransport(self.server) as api:
             return await remove(
@@ -82,7 +82,7 @@ class Runs:
                 api,
                 entries,
                 report=report,
-                meter=Meter("posthog", report, len(entries)),
+                progress=Progress("posthog", report, len(entries)),
                 rules=Rules(),
                 stop=Stop(),
                 ledger=ledger,

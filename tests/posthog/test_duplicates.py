@@ -97,10 +97,10 @@ class Rival(PostHogTarget):
     older: tuple[str, ...] = ()
     younger: tuple[str, ...] = ()
 
-    async def create(self, api_: AsyncTransport, desired: Desired[Wanted]) -> Existing:
+    async def create(self, transport: AsyncTransport, desired: Desired[Wanted]) -> Existing:
         if desired.tenant in self.older:
             self._rival(desired)
-        made = await super().create(api_, desired)
+        made = await super().create(transport, desired)
         if desired.tenant in self.younger:
             self._rival(desired)
         return made
@@ -157,13 +157,13 @@ class Remover(PostHogTarget):
 
     emulator: Emulator
 
-    async def update(self, api_: AsyncTransport, desired: Desired[Wanted], existing: Existing) -> Existing:
+    async def update(self, transport: AsyncTransport, desired: Desired[Wanted], existing: Existing) -> Existing:
         state = self.emulator.posthog
         if existing.spec_hash.endswith(f".{NEW}"):
             state.change_dashboard(int(existing.dashboard_id), deleted=True)
             number = state.add_dashboard(name=f"Sales of {desired.tenant}", tags=[desired.wanted.mark])
             state.shares.save(number, enabled=True)
-        return await super().update(api_, desired, existing)
+        return await super().update(transport, desired, existing)
 
 
 @LEDGER

@@ -153,7 +153,7 @@ def test_a_project_that_only_the_key_names_is_one_of_the_connection(
 
 @pytest.mark.parametrize("operator", [ProvisionPostHogDashboardsOperator, RemovePostHogDashboardsOperator])
 def test_connection_project_and_table_are_templates(operator: Any) -> None:
-    assert {"posthog_conn_id", "project_id", "sql_conn_id", "table", "ledger_conn_id", "only_plan"} <= set(
+    assert {"posthog_conn_id", "project_id", "sql_conn_id", "table", "ledger_conn_id", "dry_run_flag"} <= set(
         operator.template_fields
     )
 

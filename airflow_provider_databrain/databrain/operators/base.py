@@ -129,11 +129,11 @@ class DeleteNamedOperator(NamedOperator):
         try:
             self.delete()
         except NotFoundError as error:
-            check_told(error)
+            raise_if_no_api_code(error)
             self.log.info("%s %r is gone already", self.kind, self.name)
 
 
-def check_told(error: NotFoundError) -> None:
+def raise_if_no_api_code(error: NotFoundError) -> None:
     """Raise an error without a code of the API's: that is of a wrong address, and says nothing of what is there."""
     if error.code is None:
         raise error

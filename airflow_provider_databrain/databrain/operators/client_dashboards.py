@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_databrain.airflow_compat import Context
+from airflow_provider_databrain.airflow_compat import Context, task_state_store
 from airflow_provider_databrain.databrain.operators.base import DatabrainOperator
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
     def _import_file(self) -> bytes | None:
         if self.import_dashboard_data_file is None:
             return None
-        from airflow.sdk import ObjectStoragePath
+        from airflow_provider_databrain.airflow_compat import ObjectStoragePath
 
         with ObjectStoragePath(self.import_dashboard_data_file).open("rb") as file:
             content: bytes = file.read()
@@ -145,7 +145,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
 
         The note outlives a killed worker (Airflow 3.3 and later), so that the retry knows its own work.
         """
-        store = context.get("task_state_store")
+        store = task_state_store(context)
         if store is None:
             return False
         intent: dict[str, Any] = {"dashboard_id": wanted.dashboard_id, "client_id": wanted.client_id}
@@ -156,6 +156,6 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
 
     def _forget_intent(self, context: Context) -> None:
         """Take the note back: the server has certainly created nothing for us."""
-        store = context.get("task_state_store")
+        store = task_state_store(context)
         if store is not None:
             store.delete(INTENT_KEY)

@@ -10,8 +10,8 @@ from airflow_provider_databrain.databrain.operators.base import (
     ListOperator,
     NamedOperator,
     RowsOperator,
-    check_told,
     given,
+    raise_if_no_api_code,
 )
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class DeleteSemanticLayerOperator(_DatamartOperator):
         try:
             self.hook.delete_semantic_layer(self.name)
         except NotFoundError as error:
-            check_told(error)
+            raise_if_no_api_code(error)
             self.log.info("Datamart %r has no semantic layer", self.name)
         except InvalidRequestError:
             # No code is documented for a datamart that is not there.

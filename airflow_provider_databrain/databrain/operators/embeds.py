@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.base.operator import write_file
-from airflow_provider_databrain.databrain.operators.base import DatabrainOperator, ListOperator, check_told, given
+from airflow_provider_databrain.databrain.operators.base import (
+    DatabrainOperator,
+    ListOperator,
+    given,
+    raise_if_no_api_code,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.client.models import Received
@@ -141,7 +146,7 @@ class DeleteEmbedOperator(_OneEmbedOperator):
         try:
             self.hook.delete_embed(self.embed_id, is_delete_dashboard=self.is_delete_dashboard)
         except NotFoundError as error:
-            check_told(error)
+            raise_if_no_api_code(error)
             self.log.info("Embed %r is gone already", self.embed_id)
 
 

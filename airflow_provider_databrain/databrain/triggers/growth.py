@@ -8,8 +8,7 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
-from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-
+from airflow_provider_databrain.airflow_compat import BaseEventTrigger, TriggerEvent, asset_state_store
 from airflow_provider_databrain.base.trigger import JITTER
 from airflow_provider_databrain.client.errors import ApiError
 from airflow_provider_databrain.databrain.hook import DatabrainHook
@@ -84,7 +83,7 @@ class WorkspaceGrowthTrigger(BaseEventTrigger):
         return [one.external_dashboard_id for one in await hook.afetch_workspace_dashboards(workspace)]
 
     async def _load(self) -> set[str] | None:
-        state = self._state()
+        state = asset_state_store(self)
         if self._known is None and state is not None:
             noted = await state.aget(CURSOR)
             if isinstance(noted, str):
@@ -95,12 +94,9 @@ class WorkspaceGrowthTrigger(BaseEventTrigger):
         if now == self._known:
             return
         self._known = now
-        state = self._state()
+        state = asset_state_store(self)
         if state is not None:
             await state.aset(CURSOR, "".join(sorted(self._known)))
-
-    def _state(self) -> Any:
-        return getattr(self, "asset_state_store", None)
 
 
 def _digest(identifier: str) -> str:

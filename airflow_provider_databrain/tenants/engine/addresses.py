@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 async def addresses(
-    target: SharedTarget[Any], api: AsyncTransport, report: Report, *, concurrency: int, stop: Stop
+    target: SharedTarget[Any], transport: AsyncTransport, report: Report, *, concurrency: int, stop: Stop
 ) -> dict[str, str]:
     """Tenant to address, for all tenants of a report that have a shared dashboard; a call for each.
 
@@ -33,7 +33,7 @@ async def addresses(
 
     async def one(tenant: str, dashboard_id: str) -> None:
         try:
-            url = await target.url(api, Existing(dashboard_id, report.embed_ids[tenant], ""))
+            url = await target.url(transport, Existing(dashboard_id, report.embed_ids[tenant], ""))
         except ApiError as error:
             failed.append((tenant, dashboard_id, error))
             if isinstance(error, AuthenticationError):

@@ -13,14 +13,14 @@ from typing import Generic, TypeVar
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, NotFoundError
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
-from airflow_provider_databrain.tenants.engine.check import Intake, Spool, Work
+from airflow_provider_databrain.tenants.engine.check import CheckedBatch, Spool, Work
 from airflow_provider_databrain.tenants.engine.journal import Journal
 from airflow_provider_databrain.tenants.engine.ledger import Ledger, LedgerError
-from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import SHOWN, Action, Planned, Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.target import Existing, Target
-from airflow_provider_databrain.tenants.engine.workers import Crew, Rules
+from airflow_provider_databrain.tenants.engine.workers import Rules, Workers
 
 log = logging.getLogger(__name__)
 WantedT = TypeVar("WantedT")
@@ -29,18 +29,18 @@ ROUNDS = 3
 there."""
 
 
-class Look(Generic[WantedT]):
+class SharedSurvey(Generic[WantedT]):
     """Surveys for many tenants at once: whoever asks for a look that was had already gets that one."""
 
-    def __init__(self, target: Target[WantedT], api: AsyncTransport) -> None:
+    def __init__(self, target: Target[WantedT], transport: AsyncTransport) -> None:
         self._target = target
-        self._api = api
+        self._transport = transport
         self._lock = asyncio.Lock()
         self._began = float("-inf")
         self._done = False
         self._error: Exception | None = None
 
-    async def since(self, moment: float) -> None:
+    async def no_older_than(self, moment: float) -> None:
         """Survey, unless the last one began at or after ``moment``.
 
         :raises Exception: it failed, now or then.
@@ -51,7 +51,7 @@ class Look(Generic[WantedT]):
             if self._began < moment:
                 self._began, self._done, self._error = time.monotonic(), False, None
                 try:
-                    await self._target.survey(self._api)
+                    await self._target.survey(self._transport)
                     self._done = True
                 except Exception as error:
                     # Any: whoever comes next must not take half a look, or none, for "nothing is there".
@@ -75,11 +75,11 @@ class _Open(Generic[WantedT]):
 class _Applying(Generic[WantedT]):
     """One batch being applied."""
 
-    def __init__(self, target: Target[WantedT], api: AsyncTransport, crew: Crew) -> None:
+    def __init__(self, target: Target[WantedT], transport: AsyncTransport, workers: Workers) -> None:
         self._target = target
-        self._api = api
-        self._crew = crew
-        self._look = Look(target, api)
+        self._transport = transport
+        self._workers = workers
+        self._survey = SharedSurvey(target, transport)
         self._look_first = target.look_first
         self._started = time.monotonic()
         self._open: list[_Open[WantedT]] = []
@@ -102,8 +102,8 @@ class _Applying(Generic[WantedT]):
 
     async def settle(self) -> None:
         """Decide about those that were left open: their create found the id taken, or ended unclearly."""
-        rounds = ROUNDS if self._target.once else 1
-        while self._open and not self._crew.stop.reason:
+        rounds = ROUNDS if self._target.creates_once else 1
+        while self._open and not self._workers.stop.reason:
             rounds -= 1
             left, self._open = self._open, []
             await self._settle(left, again=rounds > 0)
@@ -114,7 +114,7 @@ class _Applying(Generic[WantedT]):
         async def decide(left: _Open[WantedT]) -> None:
             ours = left.error.ambiguous or left.error.after_ambiguous
             try:
-                await self._look.since(asked)
+                await self._survey.no_older_than(asked)
                 found = await self._own(left.work, ours=ours)
                 if found is not None:
                     await self._adopt(left.work, found, Action.CREATED if ours else Action.ADOPTED)
@@ -127,7 +127,7 @@ class _Applying(Generic[WantedT]):
             except Exception as error:
                 await self._fail(left.work, error)
 
-        await self._crew.share(all_left, decide)
+        await self._workers.share(all_left, decide)
 
     async def confirm(self) -> None:
         """Where a vendor makes a second dashboard for whoever asks: see that each new one is the tenant's only one."""
@@ -136,19 +136,19 @@ class _Applying(Generic[WantedT]):
         async def one(made: tuple[Work[WantedT], Existing]) -> None:
             work, existing = made
             try:
-                await self._look.since(asked)
+                await self._survey.no_older_than(asked)
                 kept = await self._own(work, ours=True, known=existing)
                 if kept is not None and kept.dashboard_id != existing.dashboard_id:
-                    kept = await self._target.update(self._api, work.desired, kept)
-                    await self._crew.amend(work.desired.tenant, work.entry, kept, input_hash=work.input_hash)
+                    kept = await self._target.update(self._transport, work.desired, kept)
+                    await self._workers.amend(work.desired.tenant, work.entry, kept, input_hash=work.input_hash)
             except StoppedError:
                 return
             except Exception as error:
-                await self._crew.amend(work.desired.tenant, work.entry, existing, error=error)
+                await self._workers.amend(work.desired.tenant, work.entry, existing, error=error)
 
         try:
-            if len(self._made) and not self._crew.stop.reason:
-                await self._crew.share(self._made, one)
+            if len(self._made) and not self._workers.stop.reason:
+                await self._workers.share(self._made, one)
         finally:
             self._made.close()
 
@@ -158,12 +158,12 @@ class _Applying(Generic[WantedT]):
         existing = entry.existing if entry else None
         if entry is not None and existing is not None and entry.status == Action.FAILED:
             # The call that failed may have been done nevertheless: only a look shows what is there now, and whose.
-            await self._look.since(self._started)
+            await self._survey.no_older_than(self._started)
             existing = await self._own(work, ours=True, known=existing)
         if existing is None:
             return False
         try:
-            updated = await self._target.update(self._api, work.desired, existing)
+            updated = await self._target.update(self._transport, work.desired, existing)
         except NotFoundError:
             log.warning("Tenant %r: dashboard %r is gone, and made anew", work.desired.tenant, existing.dashboard_id)
             return False
@@ -174,7 +174,7 @@ class _Applying(Generic[WantedT]):
         """Adopt what a survey shows, where there is reason to look."""
         if not self._look_first:
             return False
-        await self._look.since(self._started)
+        await self._survey.no_older_than(self._started)
         found = await self._own(work, ours=False)
         if found is None:
             return False
@@ -183,7 +183,7 @@ class _Applying(Generic[WantedT]):
 
     async def _create(self, work: Work[WantedT]) -> None:
         try:
-            created = await self._target.create(self._api, work.desired)
+            created = await self._target.create(self._transport, work.desired)
         except ApiError as error:
             if not (isinstance(error, AlreadyExistsError) or error.ambiguous):
                 raise
@@ -192,7 +192,7 @@ class _Applying(Generic[WantedT]):
             self._open.append(_Open(work, error))
         else:
             await self._end(work, Action.CREATED, created)
-            if self._target.may_double:
+            if self._target.can_duplicate:
                 self._made.append((work, created))
 
     async def _own(self, work: Work[WantedT], *, ours: bool, known: Existing | None = None) -> Existing | None:
@@ -201,26 +201,26 @@ class _Applying(Generic[WantedT]):
         :param known: what is its own for sure.
         :raises AlreadyExistsError: something of that is another tenant's by the ledger.
         """
-        kept = await self._target.find(self._api, work.desired, ours=ours)
-        doubles = self._target.doubles(work.desired)
-        found = {one.dashboard_id for one in (kept, *doubles) if one is not None}
+        kept = await self._target.find(self._transport, work.desired, ours=ours)
+        duplicates = self._target.duplicates(work.desired)
+        found = {one.dashboard_id for one in (kept, *duplicates) if one is not None}
         await self._check_holders(work, found - ({known.dashboard_id} if known else set()))
-        for double in doubles:
+        for duplicate in duplicates:
             log.warning(
-                "Tenant %r: dashboard %r is a second one; it is removed", work.desired.tenant, double.dashboard_id
+                "Tenant %r: dashboard %r is a second one; it is removed", work.desired.tenant, duplicate.dashboard_id
             )
-            await self._target.delete(self._api, work.desired.tenant, double)
+            await self._target.delete(self._transport, work.desired.tenant, duplicate)
         return kept
 
     async def _adopt(self, work: Work[WantedT], found: Existing, action: Action) -> None:
         """Take over a dashboard. With a ledger, which notes what it is like, it is also made as the table says."""
-        if (self._crew.ledger is not None or found.unfinished) and self._target.differs(work.desired, found):
-            found = await self._target.update(self._api, work.desired, found)
+        if (self._workers.ledger is not None or found.unfinished) and self._target.differs(work.desired, found):
+            found = await self._target.update(self._transport, work.desired, found)
         await self._end(work, action, found)
 
     async def _check_holders(self, work: Work[WantedT], dashboard_ids: Collection[str]) -> None:
         """Where the vendor chose the ids: raise where the ledger has one of them as another tenant's."""
-        ledger = self._crew.ledger
+        ledger = self._workers.ledger
         if ledger is None or work.desired.dashboard_id is not None or not dashboard_ids:
             return
         for dashboard_id, holder in (await asyncio.to_thread(ledger.holders, list(dashboard_ids))).items():
@@ -233,18 +233,18 @@ class _Applying(Generic[WantedT]):
                 )
 
     async def _end(self, work: Work[WantedT], action: Action, existing: Existing) -> None:
-        await self._crew.end(work.desired.tenant, action, work.entry, existing, input_hash=work.input_hash)
+        await self._workers.end(work.desired.tenant, action, work.entry, existing, input_hash=work.input_hash)
 
     async def _fail(self, work: Work[WantedT], error: Exception) -> None:
-        await self._crew.fail(work.desired.tenant, work.entry, work.desired.dashboard_id, error)
+        await self._workers.fail(work.desired.tenant, work.entry, work.desired.dashboard_id, error)
 
 
 async def provision(
     target: Target[WantedT],
-    api: AsyncTransport,
-    intake: Intake[WantedT],
+    transport: AsyncTransport,
+    checked: CheckedBatch[WantedT],
     *,
-    meter: Meter,
+    progress: Progress,
     rules: Rules,
     stop: Stop,
     ledger: Ledger | None = None,
@@ -254,22 +254,22 @@ async def provision(
     :param stop: asked to stop, it begins no further tenant; calls under way have the rules' grace.
     :return: the report; where ``why`` is set, not all was done: stopped, or the ledger went on failing.
     """
-    report = intake.report
+    report = checked.report
     stop.bind()
     if ledger is None:
-        await _apply(target, api, Crew(rules, stop, meter, report), intake)
+        await _apply(target, transport, Workers(rules, stop, progress, report), checked)
     else:
         async with Journal(ledger, on_error=lambda error: stop.request(str(error))) as journal:
-            for entry in intake.renewed:
+            for entry in checked.renewed:
                 await journal.record(entry)
-            await _apply(target, api, Crew(rules, stop, meter, report, ledger, journal), intake)
-        if target.places and not stop.reason:
+            await _apply(target, transport, Workers(rules, stop, progress, report, ledger, journal), checked)
+        if target.has_shared_places and not stop.reason:
             try:
                 await _refuse_shared(ledger, report)
             except LedgerError as error:
                 stop.request(str(error))
-    meter.flush()
-    report.close(stop.reason, stop.wait, left=len(intake.work) - meter.finished)
+    progress.flush()
+    report.close(stop.reason, stop.wait, left=len(checked.work) - progress.finished)
     return report
 
 
@@ -293,37 +293,39 @@ async def _refuse_shared(ledger: Ledger, report: Report) -> None:
             report.refuse(tenant, error)
 
 
-async def _apply(target: Target[WantedT], api: AsyncTransport, crew: Crew, intake: Intake[WantedT]) -> None:
-    applying = _Applying(target, api, crew)
-    await crew.share(intake.work, applying.one)
+async def _apply(
+    target: Target[WantedT], transport: AsyncTransport, workers: Workers, checked: CheckedBatch[WantedT]
+) -> None:
+    applying = _Applying(target, transport, workers)
+    await workers.share(checked.work, applying.one)
     await applying.settle()
     await applying.confirm()
 
 
 async def preview(
-    target: Target[WantedT], api: AsyncTransport, intake: Intake[WantedT], *, rules: Rules, stop: Stop
+    target: Target[WantedT], transport: AsyncTransport, checked: CheckedBatch[WantedT], *, rules: Rules, stop: Stop
 ) -> Report:
     """What ``provision`` would do. Surveys where a tenant is unknown; sends nothing that changes anything.
 
     :return: the report; where ``why`` is set, it was stopped before the survey's end.
     :raises ApiError: the survey failed.
     """
-    report = intake.report
+    report = checked.report
     surveyed = False
     stop.bind()
-    for work in intake.work:
+    for work in checked.work:
         desired = work.desired
         existing = work.entry.existing if work.entry else None
         action = "update"
         if existing is None:
             if not surveyed:
                 with suppress(StoppedError):
-                    await stop.watch([asyncio.create_task(target.survey(api))], rules.grace_seconds)
+                    await stop.watch([asyncio.create_task(target.survey(transport))], rules.grace_seconds)
                 surveyed = True
             if stop.reason:
                 break
             try:
-                existing = await target.find(api, desired, ours=False)
+                existing = await target.find(transport, desired, ours=False)
             except StoppedError:
                 break
             except ApiError as error:
@@ -333,5 +335,5 @@ async def preview(
         dashboard_id = existing.dashboard_id if existing else desired.dashboard_id
         report.planned.append(Planned(tenant=desired.tenant, dashboard_id=dashboard_id, action=action))
     planned = len(report.planned) + report.counted[Action.FAILED]
-    report.close(stop.reason, stop.wait, left=len(intake.work) - planned)
+    report.close(stop.reason, stop.wait, left=len(checked.work) - planned)
     return report

@@ -93,7 +93,7 @@ class Spool(Generic[T]):
 
 
 @dataclass
-class Intake(Generic[WantedT]):
+class CheckedBatch(Generic[WantedT]):
     """A batch after its first pass.
 
     :param report: has the unchanged and inactive tenants; ``ids`` names every active tenant in the table's order, the
@@ -107,7 +107,7 @@ class Intake(Generic[WantedT]):
     work: Spool[Work[WantedT]]
     renewed: Spool[Entry]
 
-    def __enter__(self) -> Intake[WantedT]:
+    def __enter__(self) -> CheckedBatch[WantedT]:
         return self
 
     def __exit__(
@@ -118,11 +118,13 @@ class Intake(Generic[WantedT]):
 
 
 class _Checker(Generic[WantedT]):
-    def __init__(self, target: Target[WantedT], spec: Spec, ledger: Ledger | None, intake: Intake[WantedT]) -> None:
+    def __init__(
+        self, target: Target[WantedT], spec: Spec, ledger: Ledger | None, checked: CheckedBatch[WantedT]
+    ) -> None:
         self._target = target
         self._spec = spec
         self._ledger = ledger
-        self._intake = intake
+        self._checked = checked
         self._hash = InputHash(spec, target.options)
         self._holders: dict[str, str] = {}
         self._places: dict[str, str] = {}
@@ -132,7 +134,7 @@ class _Checker(Generic[WantedT]):
 
     def check(self, rows: list[TenantRow]) -> None:
         """Sort one chunk of rows into unchanged ones and work."""
-        report = self._intake.report
+        report = self._checked.report
         entries = self._ledger.entries([row.tenant for row in rows if row.active]) if self._ledger else {}
         fresh: dict[str, str] = {}
         for tenant, row, active in rows:
@@ -147,7 +149,7 @@ class _Checker(Generic[WantedT]):
             entry = entries.get(tenant)
             input_hash = self._hash.of_row(row)
             # A shortcut: the same row and spec gave the same request the last time.
-            same = entry is not None and entry.input_hash == input_hash and not self._target.places
+            same = entry is not None and entry.input_hash == input_hash and not self._target.has_shared_places
             if same and entry and entry.status in _SETTLED and entry.dashboard_id:
                 self._claim(self._holders, entry.dashboard_id, tenant)
                 self._unchanged(entry)
@@ -181,13 +183,13 @@ class _Checker(Generic[WantedT]):
         if entry and existing and not self._target.differs(desired, existing) and entry.status in _SETTLED:
             self._unchanged(entry)
             if entry.input_hash != input_hash:
-                self._intake.renewed.append(replace(entry, input_hash=input_hash, last_error=None))
+                self._checked.renewed.append(replace(entry, input_hash=input_hash, last_error=None))
             return
-        self._intake.work.append(Work(desired, entry, input_hash))
+        self._checked.work.append(Work(desired, entry, input_hash))
 
     def _unchanged(self, entry: Entry) -> None:
         ledger = self._ledger
-        report = self._intake.report
+        report = self._checked.report
         report.has(entry.tenant, str(entry.dashboard_id), entry.embed_id)
         mine = ledger is not None and entry.run_id and (entry.dag_id, entry.run_id) == (ledger.dag_id, ledger.run_id)
         # What an earlier try in the same Dag run did counts as what it was.
@@ -216,7 +218,7 @@ class _Checker(Generic[WantedT]):
             more = f"\nand {self._bad - SHOWN} more" if self._bad > SHOWN else ""
             listed = "\n".join(f"- {problem}" for problem in self._problems)
             raise SpecError(
-                f"{self._bad} of {self._intake.report.total} tenants cannot be provisioned; nothing was sent.\n"
+                f"{self._bad} of {self._checked.report.total} tenants cannot be provisioned; nothing was sent.\n"
                 f"{listed}{more}"
             )
 
@@ -224,14 +226,14 @@ class _Checker(Generic[WantedT]):
 _SETTLED = frozenset({Action.CREATED, Action.ADOPTED, Action.UPDATED, Action.UNCHANGED})
 
 
-def take_in(
+def check_batch(
     rows: Iterable[TenantRow],
     spec: Spec,
     target: Target[WantedT],
     ledger: Ledger | None = None,
     *,
     keeps_embed_ids: bool = False,
-) -> Intake[WantedT]:
+) -> CheckedBatch[WantedT]:
     """Check every row of a batch and set aside what needs work. Sends nothing, writes nothing.
 
     :param keeps_embed_ids: see ``Report``.
@@ -240,13 +242,13 @@ def take_in(
         dashboard id, in this batch or with another tenant of the ledger's.
     :raises LedgerError: the ledger cannot be read.
     """
-    intake = Intake[WantedT](Report(keeps_embed_ids=keeps_embed_ids), Spool(), Spool())
+    checked = CheckedBatch[WantedT](Report(keeps_embed_ids=keeps_embed_ids), Spool(), Spool())
     with ExitStack() as undo:
-        undo.push(intake)
-        checker = _Checker(target, spec, ledger, intake)
+        undo.push(checked)
+        checker = _Checker(target, spec, ledger, checked)
         stream = iter(rows)
         while chunk := list(islice(stream, CHUNK)):
             checker.check(chunk)
         checker.raise_if_any()
         undo.pop_all()
-    return intake
+    return checked

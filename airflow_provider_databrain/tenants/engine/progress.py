@@ -19,7 +19,7 @@ PROGRESS_SECONDS = 5.0
 PREFIX = "tenant_dashboards"
 
 
-class Meter:
+class Progress:
     """Counts tries and outcomes, and tells of them every few seconds.
 
     Metrics, below ``tenant_dashboards.``: counters ``calls``, ``retries``, ``rate_limited``, ``call_failures`` and

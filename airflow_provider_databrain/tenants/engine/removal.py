@@ -13,12 +13,12 @@ from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
 from airflow_provider_databrain.tenants.engine.journal import Journal
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
-from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import Action, Planned, Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.table import TenantRow, TenantTableError
 from airflow_provider_databrain.tenants.engine.target import Target
-from airflow_provider_databrain.tenants.engine.workers import Crew, Rules
+from airflow_provider_databrain.tenants.engine.workers import Rules, Workers
 
 Mode = Literal["incremental", "full"]
 
@@ -54,26 +54,26 @@ class Guard:
         if not 0 <= self.max_fraction <= 1:
             raise ValueError(f"max_deletion_fraction is {self.max_fraction:g}; it is 0 to 1. Nothing was removed.")
 
-    def check(self, doomed: Sequence[Entry], held: int) -> None:
+    def check(self, entries: Sequence[Entry], held: int) -> None:
         """Raise ``RemovalGuardError`` where that is more than allowed."""
         bounds = []
-        if self.max_deletions is not None and len(doomed) > self.max_deletions:
+        if self.max_deletions is not None and len(entries) > self.max_deletions:
             bounds.append(f"max_deletions is {self.max_deletions}")
         # A quotient, because 0.29 * 100 is less than 29.
-        if doomed and len(doomed) / held > self.max_fraction:
+        if entries and len(entries) / held > self.max_fraction:
             bounds.append(f"max_deletion_fraction is {self.max_fraction:g}")
         if bounds:
-            named = ", ".join(repr(entry.tenant) for entry in doomed[:NAMED])
-            more = f" and {len(doomed) - NAMED} more" if len(doomed) > NAMED else ""
+            named = ", ".join(repr(entry.tenant) for entry in entries[:NAMED])
+            more = f" and {len(entries) - NAMED} more" if len(entries) > NAMED else ""
             raise RemovalGuardError(
-                f"nothing was removed: the dashboards of {len(doomed)} of {held} tenants would have been, but "
+                f"nothing was removed: the dashboards of {len(entries)} of {held} tenants would have been, but "
                 f"{' and '.join(bounds)}. They are of {named}{more}. If that is right, raise the bound for one run.",
-                len(doomed),
+                len(entries),
             )
 
 
 @dataclass(frozen=True)
-class Doomed:
+class RemovalPlan:
     """What is to be removed.
 
     :param entries: the tenants' ledger entries.
@@ -86,7 +86,7 @@ class Doomed:
     foreign: int
 
 
-def doomed(rows: Iterable[TenantRow], ledger: Ledger, mode: Mode) -> Doomed:
+def plan_removal(rows: Iterable[TenantRow], ledger: Ledger, mode: Mode) -> RemovalPlan:
     """The tenants whose dashboards are to be removed. Reads the whole table before it answers.
 
     ``incremental``: those whose row says that they are not active. ``full``: also those that have no row, as far as
@@ -121,16 +121,16 @@ def doomed(rows: Iterable[TenantRow], ledger: Ledger, mode: Mode) -> Doomed:
             "ledger. An empty table is never taken for the truth; if nobody is left, set them inactive.",
             held,
         )
-    return Doomed(found, held, foreign)
+    return RemovalPlan(found, held, foreign)
 
 
 async def remove(
     target: Target[Any],
-    api: AsyncTransport,
+    transport: AsyncTransport,
     entries: Sequence[Entry],
     *,
     report: Report,
-    meter: Meter,
+    progress: Progress,
     rules: Rules,
     stop: Stop,
     ledger: Ledger,
@@ -141,40 +141,40 @@ async def remove(
     :raises ApiError: the survey failed; nothing was removed.
     """
     stop.bind()
-    doomed_tenants = {entry.tenant for entry in entries}
+    tenants = {entry.tenant for entry in entries}
     sharers = await asyncio.to_thread(ledger.sharers, [entry.embed_id for entry in entries if entry.embed_id])
 
     async def one(entry: Entry) -> None:
         existing = entry.existing
-        assert existing is not None  # noqa: S101 - only such entries are doomed
-        if others := sharers.get(existing.embed_id, set()) - doomed_tenants:
+        assert existing is not None  # noqa: S101 - plan_removal takes only entries with a dashboard
+        if others := sharers.get(existing.embed_id, set()) - tenants:
             shared = AlreadyExistsError(
                 f"by the ledger {existing.embed_id!r} belongs to tenant {min(others)!r} too; it was not removed",
                 endpoint="removal",
                 tenant=entry.tenant,
                 dashboard=existing.dashboard_id,
             )
-            await crew.fail(entry.tenant, entry, entry.dashboard_id, shared)
+            await workers.fail(entry.tenant, entry, entry.dashboard_id, shared)
             return
         try:
-            await target.delete(api, entry.tenant, existing)
+            await target.delete(transport, entry.tenant, existing)
         except StoppedError:
             return
         except Exception as error:
-            await crew.fail(entry.tenant, entry, entry.dashboard_id, error)
+            await workers.fail(entry.tenant, entry, entry.dashboard_id, error)
         else:
-            await crew.end(entry.tenant, Action.DELETED, entry, None, wanted_id=entry.dashboard_id)
+            await workers.end(entry.tenant, Action.DELETED, entry, None, wanted_id=entry.dashboard_id)
 
     if entries:
         with suppress(StoppedError):
             # Watched as the deletions are: a stop must not wait for a slow list.
-            await stop.watch([asyncio.create_task(target.survey(api))], rules.grace_seconds)
+            await stop.watch([asyncio.create_task(target.survey(transport))], rules.grace_seconds)
     if entries and not stop.reason:
         async with Journal(ledger, on_error=lambda error: stop.request(str(error))) as journal:
-            crew = Crew(rules, stop, meter, report, ledger, journal)
-            await crew.share(entries, one)
-    meter.flush()
-    report.close(stop.reason, stop.wait, left=len(entries) - meter.finished)
+            workers = Workers(rules, stop, progress, report, ledger, journal)
+            await workers.share(entries, one)
+    progress.flush()
+    report.close(stop.reason, stop.wait, left=len(entries) - progress.finished)
     return report
 
 

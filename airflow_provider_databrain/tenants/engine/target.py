@@ -57,14 +57,14 @@ class Target(Protocol[WantedT]):
     """Within the vendor, where the dashboards are (a data app, a project): part of the ledger's key."""
     look_first: bool
     """Whether to survey before the first ``create``: always where a vendor would make a second dashboard."""
-    once: bool
+    creates_once: bool
     """Whether ``create`` sends each create once, whatever comes of it: after an unclear failure that left nothing
     behind the engine asks for it again."""
-    may_double: bool
+    can_duplicate: bool
     """Whether two runs at once, or a dead one's last call, may each make a dashboard for one tenant. After a batch in
-    which any was created, the engine then surveys once more, keeps what ``find`` answers and deletes ``doubles``."""
+    which any was created, the engine then surveys once more, keeps what ``find`` answers and deletes ``duplicates``."""
 
-    places: bool
+    has_shared_places: bool
     """Whether ``desire`` names places: then no row is passed over because it is as it was, so that each is compared."""
 
     @property
@@ -80,10 +80,10 @@ class Target(Protocol[WantedT]):
         :raises SpecError: it would be, but there is none that makes this change.
         """
 
-    async def survey(self, api: AsyncTransport) -> None:
+    async def survey(self, transport: AsyncTransport) -> None:
         """See, once for many tenants, which dashboards exist."""
 
-    async def find(self, api: AsyncTransport, desired: Desired[WantedT], *, ours: bool) -> Existing | None:
+    async def find(self, transport: AsyncTransport, desired: Desired[WantedT], *, ours: bool) -> Existing | None:
         """The tenant's dashboard by the last survey, and by a call of its own where that is needed; None for none.
 
         Of several it is the oldest, so that all who ask get the same one. Changes nothing.
@@ -92,21 +92,21 @@ class Target(Protocol[WantedT]):
         :raises AlreadyExistsError: the id is taken, and nothing proves that it is by this tenant.
         """
 
-    def doubles(self, desired: Desired[WantedT]) -> Sequence[Existing]:
+    def duplicates(self, desired: Desired[WantedT]) -> Sequence[Existing]:
         """By the last survey, what is the tenant's beside what ``find`` answers."""
 
-    async def create(self, api: AsyncTransport, desired: Desired[WantedT]) -> Existing:
+    async def create(self, transport: AsyncTransport, desired: Desired[WantedT]) -> Existing:
         """Make the dashboard."""
 
-    async def update(self, api: AsyncTransport, desired: Desired[WantedT], existing: Existing) -> Existing:
+    async def update(self, transport: AsyncTransport, desired: Desired[WantedT], existing: Existing) -> Existing:
         """Make an existing dashboard as desired; raises ``NotFoundError`` where it is gone."""
 
-    async def delete(self, api: AsyncTransport, tenant: str, existing: Existing) -> None:
+    async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
         """Remove the tenant's dashboard, by the last survey its own; nothing to do where it is gone already."""
 
 
 class SharedTarget(Target[WantedT], Protocol):
     """A target whose dashboards have an address of their own."""
 
-    async def url(self, api: AsyncTransport, existing: Existing) -> str | None:
+    async def url(self, transport: AsyncTransport, existing: Existing) -> str | None:
         """The address, which is a secret where whoever has it sees the dashboard; None where it is not shared."""

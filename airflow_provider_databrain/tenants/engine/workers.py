@@ -11,7 +11,7 @@ from typing import TypeVar
 from airflow_provider_databrain.client.errors import ApiError, AuthenticationError
 from airflow_provider_databrain.tenants.engine.journal import Journal
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
-from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.target import Existing
@@ -43,7 +43,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Crew:
+class Workers:
     """Workers over tenants.
 
     :param journal: where outcomes are recorded; None without a ledger.
@@ -51,7 +51,7 @@ class Crew:
 
     rules: Rules
     stop: Stop
-    meter: Meter
+    progress: Progress
     report: Report
     ledger: Ledger | None = None
     journal: Journal | None = None
@@ -95,7 +95,7 @@ class Crew:
         else:
             self.report.fail(tenant, existing.dashboard_id if existing else wanted_id, error)
         await self._note(tenant, action, before, existing, input_hash=input_hash, wanted_id=wanted_id, error=error)
-        self.meter.done(action)
+        self.progress.done(action)
 
     async def amend(
         self,

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.tenants.operators.plan import PlanTenantBatchesOperator
-from airflow_provider_databrain.tenants.operators.task import EngineOperator
+from airflow_provider_databrain.tenants.operators.task import TenantTask
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.client.transport.aio import AsyncTransport
     from airflow_provider_databrain.tenants.engine.report import Report
     from airflow_provider_databrain.tenants.engine.stop import Stop
-    from airflow_provider_databrain.tenants.operators.task import Engines
+    from airflow_provider_databrain.tenants.operators.task import Databases
 
 __all__ = [
     "PlanTenantBatchesOperator",
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-class ProvisionTenantsOperator(EngineOperator):
+class ProvisionTenantsOperator(TenantTask):
     """Make the dashboard of every tenant in one batch exist, as the table says; returns ``{tenant: dashboard id}``.
 
     All rows are checked before anything is sent. Then missing dashboards are created, changed ones updated as far as
@@ -56,7 +56,7 @@ class ProvisionTenantsOperator(EngineOperator):
     :param grace_seconds: where the task is killed or times out, how long calls under way may still take. Airflow kills
         for good five seconds after it asks.
     :param dry_run: send nothing that changes anything; return what would be done, a list of ``tenant``,
-        ``dashboard_id`` and ``action`` (templated, as ``only_plan``).
+        ``dashboard_id`` and ``action`` (templated, as ``dry_run_flag``).
     :param deferrable: give the worker's slot back where the server asks to wait longer than ``defer_above``.
     :param defer_above: seconds.
     """
@@ -71,7 +71,7 @@ class ProvisionTenantsOperator(EngineOperator):
         "batch",
         "ledger_conn_id",
         "ledger_table",
-        "only_plan",
+        "dry_run_flag",
     )
     template_fields_renderers = {"query": "sql", "spec": "json", "batch": "json"}
 
@@ -98,13 +98,13 @@ class ProvisionTenantsOperator(EngineOperator):
             return content
         return super().render_template(content, *args, **kwargs)
 
-    def run(self, engines: Engines, context: Context, stop: Stop) -> Report:
+    def run(self, databases: Databases, context: Context, stop: Stop) -> Report:
         """Read and check every row, then send."""
         import asyncio
 
         from airflow_provider_databrain.tenants.engine.apply import preview, provision
-        from airflow_provider_databrain.tenants.engine.check import take_in
-        from airflow_provider_databrain.tenants.engine.progress import Meter
+        from airflow_provider_databrain.tenants.engine.check import check_batch
+        from airflow_provider_databrain.tenants.engine.progress import Progress
         from airflow_provider_databrain.tenants.engine.table import read_batch
 
         spec = self.spec_callable or self.spec
@@ -113,17 +113,19 @@ class ProvisionTenantsOperator(EngineOperator):
         rules = self.rules()
         repeated = getattr(context.get("ti"), "try_number", 1) > 1
         target = self.target(repeated=repeated)
-        ledger = self.ledger(engines, context, target)
-        rows = read_batch(engines.tenants, self.source(), self.batch or {}, active_column=self.active_column)
-        with take_in(rows, spec, target, ledger, keeps_embed_ids=self.keeps_embed_ids) as intake:
-            meter = Meter(target.system, intake.report, len(intake.work))
+        ledger = self.ledger(databases, context, target)
+        rows = read_batch(databases.tenants, self.source(), self.batch or {}, active_column=self.active_column)
+        with check_batch(rows, spec, target, ledger, keeps_embed_ids=self.keeps_embed_ids) as checked:
+            progress = Progress(target.system, checked.report, len(checked.work))
 
             async def send() -> Report:
-                async with self.transport(stop, meter) as api:
-                    if self.planning:
-                        return await preview(target, api, intake, rules=rules, stop=stop)
-                    report = await provision(target, api, intake, meter=meter, rules=rules, stop=stop, ledger=ledger)
-                    await self.after(target, api, report, stop)
+                async with self.transport(stop, progress) as transport:
+                    if self.is_dry_run:
+                        return await preview(target, transport, checked, rules=rules, stop=stop)
+                    report = await provision(
+                        target, transport, checked, progress=progress, rules=rules, stop=stop, ledger=ledger
+                    )
+                    await self.after(target, transport, report, stop)
                     return report
 
             return asyncio.run(send())
@@ -131,7 +133,7 @@ class ProvisionTenantsOperator(EngineOperator):
     keeps_embed_ids = False
     """See ``Report``."""
 
-    async def after(self, target: Any, api: AsyncTransport, report: Report, stop: Stop) -> None:
+    async def after(self, target: Any, transport: AsyncTransport, report: Report, stop: Stop) -> None:
         """What is still to be asked once all tenants are done."""
 
 
@@ -149,13 +151,13 @@ class ProvisionSharedOperator(ProvisionTenantsOperator):
         super().__init__(**kwargs)
         self.push_urls = push_urls
 
-    async def after(self, target: Any, api: AsyncTransport, report: Report, stop: Stop) -> None:
+    async def after(self, target: Any, transport: AsyncTransport, report: Report, stop: Stop) -> None:
         """Ask for the addresses."""
         from airflow_provider_databrain.tenants.engine.addresses import addresses
 
         if self.push_urls:
-            self._urls = await addresses(target, api, report, concurrency=self.concurrency, stop=stop)
+            self._urls = await addresses(target, transport, report, concurrency=self.concurrency, stop=stop)
 
-    def further(self, report: Report) -> dict[str, Any]:
+    def extra_xcoms(self, report: Report) -> dict[str, Any]:
         """The addresses, where asked for."""
         return {} if self._urls is None else {"urls": self._urls}

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_databrain.airflow_compat import Context
-from airflow_provider_databrain.tenants.operators.task import EngineOperator
+from airflow_provider_databrain.tenants.operators.task import TenantTask
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.tenants.engine.report import Report
     from airflow_provider_databrain.tenants.engine.stop import Stop
-    from airflow_provider_databrain.tenants.operators.task import Engines
+    from airflow_provider_databrain.tenants.operators.task import Databases
 
 
-class RemoveTenantsOperator(EngineOperator):
+class RemoveTenantsOperator(TenantTask):
     """Remove the dashboards of tenants that are no more, within bounds; returns ``{}``.
 
     Put it after all batches: one task sees the whole table, so its bounds hold for the whole run. Nothing is removed
@@ -45,7 +45,7 @@ class RemoveTenantsOperator(EngineOperator):
         "ledger_conn_id",
         "ledger_table",
         "mode",
-        "only_plan",
+        "dry_run_flag",
     )
     template_fields_renderers = {"query": "sql"}
     ui_color = "#fce8e6"
@@ -65,12 +65,12 @@ class RemoveTenantsOperator(EngineOperator):
         self.max_deletions = max_deletions
         self.max_deletion_fraction = max_deletion_fraction
 
-    def run(self, engines: Engines, context: Context, stop: Stop) -> Report:
+    def run(self, databases: Databases, context: Context, stop: Stop) -> Report:
         """Compare table and ledger, check the bounds, then remove."""
         import asyncio
 
         from airflow_provider_databrain.tenants.engine import removal
-        from airflow_provider_databrain.tenants.engine.progress import Meter
+        from airflow_provider_databrain.tenants.engine.progress import Progress
         from airflow_provider_databrain.tenants.engine.report import Report
         from airflow_provider_databrain.tenants.engine.table import read_keys
 
@@ -81,25 +81,32 @@ class RemoveTenantsOperator(EngineOperator):
         rules = self.rules()
         guard = removal.Guard(self.max_deletions, self.max_deletion_fraction)
         target = self.target()
-        ledger = self.ledger(engines, context, target)
+        ledger = self.ledger(databases, context, target)
         assert ledger is not None  # noqa: S101 - its connection is required
-        rows = read_keys(engines.tenants, self.source(), active_column=self.active_column)
-        found = removal.doomed(rows, ledger, self.mode)
+        rows = read_keys(databases.tenants, self.source(), active_column=self.active_column)
+        found = removal.plan_removal(rows, ledger, self.mode)
         if found.foreign:
             self.log.warning(
                 "%d tenants have no row here and were provisioned by another Dag; they are left alone", found.foreign
             )
         report = Report(total=len(found.entries))
-        if self.planning:
+        if self.is_dry_run:
             report.planned = removal.planned(found.entries)
             return report
         guard.check(found.entries, found.held)
-        meter = Meter(target.system, report, len(found.entries))
+        progress = Progress(target.system, report, len(found.entries))
 
         async def send() -> Report:
-            async with self.transport(stop, meter) as api:
+            async with self.transport(stop, progress) as transport:
                 return await removal.remove(
-                    target, api, found.entries, report=report, meter=meter, rules=rules, stop=stop, ledger=ledger
+                    target,
+                    transport,
+                    found.entries,
+                    report=report,
+                    progress=progress,
+                    rules=rules,
+                    stop=stop,
+                    ledger=ledger,
                 )
 
         return asyncio.run(send())

@@ -13,14 +13,14 @@ from airflow_provider_databrain.tenants.operators.plan import TenantTableMixin
 if TYPE_CHECKING:
     from airflow_provider_databrain.client.transport.aio import AsyncTransport
     from airflow_provider_databrain.tenants.engine.ledger import Ledger
-    from airflow_provider_databrain.tenants.engine.progress import Meter
+    from airflow_provider_databrain.tenants.engine.progress import Progress
     from airflow_provider_databrain.tenants.engine.report import Report
     from airflow_provider_databrain.tenants.engine.stop import Stop
     from airflow_provider_databrain.tenants.engine.target import Target
     from airflow_provider_databrain.tenants.engine.workers import Rules
 
 
-class EngineOperator(TenantTableMixin, ApiOperator):
+class TenantTask(TenantTableMixin, ApiOperator):
     """What provisioning and removing share: the tenant table, the ledger, the engine's bounds, and the result."""
 
     _stop: Stop | None = None
@@ -57,7 +57,7 @@ class EngineOperator(TenantTableMixin, ApiOperator):
         self.max_failures = max_failures
         self.grace_seconds = grace_seconds
         # Not ``self.dry_run``, which is a method of Airflow's.
-        self.only_plan = dry_run
+        self.dry_run_flag = dry_run
         self.deferrable = deferrable
         self.defer_above = defer_above
 
@@ -78,13 +78,13 @@ class EngineOperator(TenantTableMixin, ApiOperator):
         # Read here, where Airflow answers, and not in the thread.
         server = self.hook.server
         self.log.info("%s is at %s", self.hook.hook_name, server.base_url)
-        engines = Engines(self)
+        databases = Databases(self)
         try:
-            report, interrupt = in_background(lambda: self.run(engines, context, stop), stop, self.grace_seconds + 1)
+            report, interrupt = in_background(lambda: self.run(databases, context, stop), stop, self.grace_seconds + 1)
         finally:
-            engines.dispose()
+            databases.dispose()
         self.log.info("Tenants: %s", ", ".join(f"{count} {action}" for action, count in report.counts().items()))
-        value = list(report.planned) if self.planning else report.ids
+        value = list(report.planned) if self.is_dry_run else report.ids
         self._push(context, report, value)
         if interrupt is not None:
             raise interrupt
@@ -94,17 +94,17 @@ class EngineOperator(TenantTableMixin, ApiOperator):
         return value
 
     @abstractmethod
-    def run(self, engines: Engines, context: Context, stop: Stop) -> Report:
+    def run(self, databases: Databases, context: Context, stop: Stop) -> Report:
         """The work itself."""
 
     @property
-    def planning(self) -> bool:
+    def is_dry_run(self) -> bool:
         """Whether only a plan is asked for."""
         from airflow_provider_databrain.tenants.engine.table import truth
 
-        only = truth(self.only_plan)
+        only = truth(self.dry_run_flag)
         if only is None:
-            raise ValueError(f"dry_run is {self.only_plan!r}; it is true or false. Nothing was sent.")
+            raise ValueError(f"dry_run is {self.dry_run_flag!r}; it is true or false. Nothing was sent.")
         return only
 
     @abstractmethod
@@ -120,25 +120,25 @@ class EngineOperator(TenantTableMixin, ApiOperator):
 
         return Rules(self.concurrency, self.max_failures, self.grace_seconds)
 
-    def ledger(self, engines: Engines, context: Context, target: Target[Any]) -> Ledger | None:
+    def ledger(self, databases: Databases, context: Context, target: Target[Any]) -> Ledger | None:
         """The ledger, open; None where there is none."""
         from airflow_provider_databrain.tenants.engine.ledger import Ledger
 
-        if engines.ledger is None:
+        if databases.ledger is None:
             return None
         task_instance = context.get("ti")
         ledger = Ledger(
-            engines.ledger,
+            databases.ledger,
             self.ledger_table,
             system=target.system,
             scope=target.scope,
             dag_id=getattr(task_instance, "dag_id", ""),
             run_id=getattr(task_instance, "run_id", ""),
         )
-        ledger.open(create=not self.planning)
+        ledger.open(create=not self.is_dry_run)
         return ledger
 
-    def transport(self, stop: Stop, meter: Meter) -> AsyncTransport:
+    def transport(self, stop: Stop, progress: Progress) -> AsyncTransport:
         """A transport at one pace for all workers; the caller opens it."""
         from airflow_provider_databrain.client.transport.pace import Pace
 
@@ -148,7 +148,7 @@ class EngineOperator(TenantTableMixin, ApiOperator):
 
         pace = Pace(self.requests_per_second, on_hold=held)
         stop.on_stop = pace.stop
-        return self.hook.concurrent(self.concurrency, pace=pace, watch=meter.tried)
+        return self.hook.concurrent(self.concurrency, pace=pace, watch=progress.tried)
 
     def _push(self, context: Context, report: Report, value: Any) -> None:
         task_instance = context.get("ti")
@@ -156,29 +156,29 @@ class EngineOperator(TenantTableMixin, ApiOperator):
             return
         task_instance.xcom_push(key="counts", value=report.counts())
         task_instance.xcom_push(key="failures", value=report.failures)
-        for key, handed in self.further(report).items():
+        for key, handed in self.extra_xcoms(report).items():
             task_instance.xcom_push(key=key, value=handed)
         if report.failures or report.why:
             # A task that raises returns nothing, and the ids must not be lost with it.
             task_instance.xcom_push(key="return_value", value=value)
 
-    def further(self, report: Report) -> dict[str, Any]:
+    def extra_xcoms(self, report: Report) -> dict[str, Any]:
         """What else goes to XCom: key to value."""
         return {}
 
     def _wait(self, seconds: float) -> None:
         from datetime import timedelta
 
-        from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+        from airflow_provider_databrain.airflow_compat import TimeDeltaTrigger
 
         self.log.info("The server asks to wait %.0f s; giving the slot back until then", seconds)
         self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=seconds)), method_name="resume")
 
 
-class Engines:
-    """The database engines of one task, made in the main thread."""
+class Databases:
+    """The databases of one task, opened in the main thread."""
 
-    def __init__(self, operator: EngineOperator) -> None:
+    def __init__(self, operator: TenantTask) -> None:
         self.tenants = sql_engine(operator.sql_conn_id, "sql_conn_id")
         self.ledger = sql_engine(operator.ledger_conn_id, "ledger_conn_id") if operator.ledger_conn_id else None
 

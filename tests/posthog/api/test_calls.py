@@ -299,7 +299,11 @@ def answered(call: Generator[Any, Any, Any], *tiles: dict[str, Any]) -> Any:
 
 
 def test_of_an_insight_newer_servers_say_only_by_tiles_where_it_is() -> None:
-    places = [{"id": 1, "dashboard_id": 4}, {"id": 2, "dashboard_id": 7}, {"id": 3, "dashboard_id": 8, "deleted": True}]
+    places = [
+        {"id": 1, "dashboard_id": 4},
+        {"id": 2, "dashboard_id": 7},
+        {"id": 3, "dashboard_id": 8, "deleted": True},
+    ]
     request = answered(calls.transfer_tile(4, 1, 5), {"id": 1, "insight": {"id": 9, "dashboard_tiles": places}})
     assert request.body == b'{"dashboards":[5,7]}'
 

@@ -15,10 +15,10 @@ from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.tenants.engine import apply as runner
-from airflow_provider_databrain.tenants.engine import progress as meters
-from airflow_provider_databrain.tenants.engine.check import take_in
+from airflow_provider_databrain.tenants.engine import progress as progresses
+from airflow_provider_databrain.tenants.engine.check import check_batch
 from airflow_provider_databrain.tenants.engine.ledger import Ledger
-from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.stop import Stop
@@ -42,9 +42,9 @@ class FakeTarget:
 
     system = "fake"
     scope = "app"
-    once = False
-    may_double = False
-    places = False
+    creates_once = False
+    can_duplicate = False
+    has_shared_places = False
     options = ""
 
     def __init__(
@@ -85,7 +85,7 @@ class FakeTarget:
     async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
         return self._existing(desired) if desired.tenant in self.seen else None
 
-    def doubles(self, desired: Desired[str]) -> Sequence[Existing]:
+    def duplicates(self, desired: Desired[str]) -> Sequence[Existing]:
         return ()
 
     async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
@@ -138,10 +138,10 @@ async def provision(
     """Run tenants against a fake; the transport is never opened."""
     nowhere = AsyncTransport(Server(base_url="http://127.0.0.1:9", tokens={}))
     bounds = Rules(concurrency=concurrency, **rules)
-    with take_in(rows(*tenants), {"text": text}, target, ledger) as intake:
-        meter = Meter(target.system, intake.report, len(intake.work))
+    with check_batch(rows(*tenants), {"text": text}, target, ledger) as checked:
+        progress = Progress(target.system, checked.report, len(checked.work))
         return await runner.provision(
-            target, nowhere, intake, meter=meter, rules=bounds, stop=stop or Stop(), ledger=ledger
+            target, nowhere, checked, progress=progress, rules=bounds, stop=stop or Stop(), ledger=ledger
         )
 
 
@@ -362,7 +362,7 @@ async def test_what_was_left_open_by_a_stop_is_not_settled() -> None:
 async def test_a_long_batch_tells_of_its_progress(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(meters, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(progresses, "PROGRESS_SECONDS", 0.0)
     with caplog.at_level(logging.INFO):
         await provision(FakeTarget(errors={"t0": NotFoundError("broken")}), TENANTS, 1)
     assert "1 of 20 tenants done" in caplog.text
@@ -377,8 +377,8 @@ async def test_a_preview_says_what_would_be_done(ledger: Ledger) -> None:
     await provision(FakeTarget(), ["t0", "t1"], ledger=ledger)
     target = FakeTarget(taken=["t2"])
     nowhere = AsyncTransport(Server(base_url="http://127.0.0.1:9", tokens={}))
-    with take_in(rows("t0", "t1", "t2", "t3"), {"text": "changed"}, target, ledger) as intake:
-        report = await runner.preview(target, nowhere, intake, rules=Rules(), stop=Stop())
+    with check_batch(rows("t0", "t1", "t2", "t3"), {"text": "changed"}, target, ledger) as checked:
+        report = await runner.preview(target, nowhere, checked, rules=Rules(), stop=Stop())
     assert [(plan["tenant"], plan["dashboard_id"], plan["action"]) for plan in report.planned] == [
         ("t0", "d-t0", "update"),
         ("t1", "d-t1", "update"),
@@ -395,7 +395,7 @@ async def test_a_preview_says_what_would_be_done(ledger: Ledger) -> None:
 def test_different_faults_are_told_together() -> None:
     table = [*rows("a", mode="METRIC"), *rows("b", mode=None), *rows("c", mode="wrong")]
     with pytest.raises(SpecError) as caught:
-        take_in(table, {**SPEC, "metric_import_mode": "{mode}"}, DatabrainTarget())
+        check_batch(table, {**SPEC, "metric_import_mode": "{mode}"}, DatabrainTarget())
     told = str(caught.value)
     assert told.startswith("2 of 3 tenants")
     assert "tenant 'b': column 'mode' is null" in told
@@ -403,8 +403,8 @@ def test_different_faults_are_told_together() -> None:
 
 
 def test_two_tenants_may_share_a_client_id() -> None:
-    with take_in(rows("a", "b"), {**SPEC, "client_id": "both"}, DatabrainTarget()) as intake:
-        assert [(work.desired.tenant, work.desired.wanted.client_id) for work in intake.work] == [
+    with check_batch(rows("a", "b"), {**SPEC, "client_id": "both"}, DatabrainTarget()) as checked:
+        assert [(work.desired.tenant, work.desired.wanted.client_id) for work in checked.work] == [
             ("a", "both"),
             ("b", "both"),
         ]

@@ -18,9 +18,9 @@ from airflow_provider_databrain.databrain.target import STAMP, DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.apply import provision
-from airflow_provider_databrain.tenants.engine.check import Intake, Spool, Work, take_in
+from airflow_provider_databrain.tenants.engine.check import CheckedBatch, Spool, Work, check_batch
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger, LedgerError
-from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.removal import remove
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.spec import Spec, SpecError
@@ -71,8 +71,8 @@ def rows(*tenants: str, **columns: Any) -> list[TenantRow]:
     return [row(tenant, **columns) for tenant in tenants]
 
 
-def work(intake: Intake[CreateDashboardEmbed]) -> dict[str, Work[CreateDashboardEmbed]]:
-    return {item.desired.tenant: item for item in intake.work}
+def work(checked: CheckedBatch[CreateDashboardEmbed]) -> dict[str, Work[CreateDashboardEmbed]]:
+    return {item.desired.tenant: item for item in checked.work}
 
 
 def settle(
@@ -83,7 +83,7 @@ def settle(
     target: DatabrainTarget | None = None,
 ) -> None:
     """Note in the ledger what provisioning these rows would, had it gone well."""
-    with take_in(tenant_rows, spec, target or DatabrainTarget(), ledger) as intake:
+    with check_batch(tenant_rows, spec, target or DatabrainTarget(), ledger) as checked:
         ledger.write(
             [
                 ledger.entry(
@@ -95,7 +95,7 @@ def settle(
                     ),
                     input_hash=item.input_hash,
                 )
-                for item in intake.work
+                for item in checked.work
             ]
         )
 
@@ -108,7 +108,7 @@ def refused(
 ) -> str:
     """What the error says."""
     with pytest.raises(SpecError) as caught:
-        take_in(tenant_rows, spec, target or DatabrainTarget(), ledger)
+        check_batch(tenant_rows, spec, target or DatabrainTarget(), ledger)
     assert "nothing was sent" in str(caught.value)
     return str(caught.value)
 
@@ -117,18 +117,18 @@ def refused(
 
 
 def test_without_a_ledger_everyone_active_is_work() -> None:
-    with take_in([row("a"), row("b", active=False), row("c")], NAMED, DatabrainTarget()) as intake:
-        assert [(item.desired.tenant, item.entry) for item in intake.work] == [("a", None), ("c", None)]
-        assert intake.report.ids == {"a": "", "c": ""}
-        assert intake.report.total == 3
-        assert intake.report.counted == {Action.INACTIVE: 1}
-        assert len(intake.renewed) == 0
+    with check_batch([row("a"), row("b", active=False), row("c")], NAMED, DatabrainTarget()) as checked:
+        assert [(item.desired.tenant, item.entry) for item in checked.work] == [("a", None), ("c", None)]
+        assert checked.report.ids == {"a": "", "c": ""}
+        assert checked.report.total == 3
+        assert checked.report.counted == {Action.INACTIVE: 1}
+        assert len(checked.renewed) == 0
 
 
 def test_what_is_set_aside_is_the_checked_request() -> None:
     target = DatabrainTarget(workspace_name="other")
-    with take_in(rows(*ODD_IDS), NAMED, target) as intake:
-        for item, tenant in zip(intake.work, ODD_IDS, strict=True):
+    with check_batch(rows(*ODD_IDS), NAMED, target) as checked:
+        for item, tenant in zip(checked.work, ODD_IDS, strict=True):
             assert item.desired == target.desire(
                 tenant,
                 {
@@ -142,15 +142,15 @@ def test_what_is_set_aside_is_the_checked_request() -> None:
 
 
 def test_an_empty_batch_is_nothing() -> None:
-    with take_in([], NAMED, DatabrainTarget()) as intake:
-        assert list(intake.work) == []
-        assert intake.report.total == 0
-        assert intake.report.ids == {}
+    with check_batch([], NAMED, DatabrainTarget()) as checked:
+        assert list(checked.work) == []
+        assert checked.report.total == 0
+        assert checked.report.ids == {}
 
 
 def test_inactive_rows_need_not_fit_the_spec() -> None:
-    with take_in([row("a", active=False, name=None), row("b")], NAMED, DatabrainTarget()) as intake:
-        assert list(work(intake)) == ["b"]
+    with check_batch([row("a", active=False, name=None), row("b")], NAMED, DatabrainTarget()) as checked:
+        assert list(work(checked)) == ["b"]
 
 
 # Unchanged or not
@@ -161,13 +161,13 @@ def test_an_unchanged_row_costs_not_even_its_request(ledger: Ledger) -> None:
     settle(ledger, rows(*tenants))
     ledger.run_id = "next run"
     target = Counting()
-    with take_in(rows(*tenants, "new"), NAMED, target, ledger) as intake:
+    with check_batch(rows(*tenants, "new"), NAMED, target, ledger) as checked:
         assert target.desired == ["new"]
-        assert list(work(intake)) == ["new"]
-        assert intake.report.counted == {Action.UNCHANGED: len(tenants)}
-        assert intake.report.ids == {**{tenant: f"client-{tenant}" for tenant in tenants}, "new": ""}
-        assert list(intake.report.ids) == [*tenants, "new"]
-        assert len(intake.renewed) == 0
+        assert list(work(checked)) == ["new"]
+        assert checked.report.counted == {Action.UNCHANGED: len(tenants)}
+        assert checked.report.ids == {**{tenant: f"client-{tenant}" for tenant in tenants}, "new": ""}
+        assert list(checked.report.ids) == [*tenants, "new"]
+        assert len(checked.renewed) == 0
 
 
 def test_a_function_as_spec_is_asked_for_each_row(book: Ledger) -> None:
@@ -177,11 +177,11 @@ def test_a_function_as_spec_is_asked_for_each_row(book: Ledger) -> None:
 
     settle(book, rows("a", "b"), spec)
     target = Counting()
-    with take_in([row("a", region="US"), row("b", name="New")], spec, target, book) as intake:
+    with check_batch([row("a", region="US"), row("b", name="New")], spec, target, book) as checked:
         assert target.desired == ["a", "b"]
-        assert list(work(intake)) == ["b"]
-        assert intake.report.counted == {Action.CREATED: 1}
-        assert len(intake.renewed) == 0
+        assert list(work(checked)) == ["b"]
+        assert checked.report.counted == {Action.CREATED: 1}
+        assert len(checked.renewed) == 0
 
 
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -201,21 +201,21 @@ def test_what_can_be_changed_is_work_with_the_entry(
     settle(book, rows("acme"))
     before = book.entries(["acme"])["acme"]
     spec = {name: value for name, value in {**NAMED, **fields}.items() if value is not None}
-    with take_in(rows("acme", **columns), spec, DatabrainTarget(), book) as intake:
-        found = work(intake)["acme"]
+    with check_batch(rows("acme", **columns), spec, DatabrainTarget(), book) as checked:
+        found = work(checked)["acme"]
         assert found.entry == before
         assert found.input_hash != before.input_hash
         assert found.desired.spec_hash != before.spec_hash
-        assert intake.report.ids == {"acme": ""}
-        assert not intake.report.counted
-        assert len(intake.renewed) == 0
+        assert checked.report.ids == {"acme": ""}
+        assert not checked.report.counted
+        assert len(checked.renewed) == 0
 
 
 def test_a_changed_setting_from_a_column_is_work(book: Ledger) -> None:
     spec = {**NAMED, "access_settings": {**ACCESS, "datamart_name": "{region}"}}
     settle(book, rows("acme", "globex"), spec)
-    with take_in([row("acme", region="US"), row("globex")], spec, DatabrainTarget(), book) as intake:
-        assert list(work(intake)) == ["acme"]
+    with check_batch([row("acme", region="US"), row("globex")], spec, DatabrainTarget(), book) as checked:
+        assert list(work(checked)) == ["acme"]
 
 
 CREATION_ONLY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -234,19 +234,19 @@ def test_what_counts_at_creation_only_is_unchanged_and_noted(
     before = book.entries(["acme"])["acme"]
     book.run_id = "next run"
     spec = {**NAMED, **fields}
-    with take_in(rows("acme", **columns), spec, DatabrainTarget(), book) as intake:
-        assert len(intake.work) == 0
-        assert intake.report.counted == {Action.UNCHANGED: 1}
-        assert intake.report.ids == {"acme": "client-acme"}
-        renewed = list(intake.renewed)
+    with check_batch(rows("acme", **columns), spec, DatabrainTarget(), book) as checked:
+        assert len(checked.work) == 0
+        assert checked.report.counted == {Action.UNCHANGED: 1}
+        assert checked.report.ids == {"acme": "client-acme"}
+        renewed = list(checked.renewed)
         assert len(renewed) <= 1
         book.write(renewed)
     after = book.entries(["acme"])["acme"]
     assert replace(after, input_hash=before.input_hash) == before
     # The next time the shortcut knows it.
     target = Counting()
-    with take_in(rows("acme", **columns), spec, target, book) as intake:
-        assert intake.report.counted == {Action.UNCHANGED: 1}
+    with check_batch(rows("acme", **columns), spec, target, book) as checked:
+        assert checked.report.counted == {Action.UNCHANGED: 1}
     assert target.desired == []
 
 
@@ -270,21 +270,21 @@ def failed(ledger: Ledger, tenant: str, existing: Existing | None) -> Entry:
 
 def test_who_failed_without_a_dashboard_is_work(ledger: Ledger) -> None:
     entry = failed(ledger, "acme", None)
-    with take_in(rows("acme"), NAMED, DatabrainTarget(), ledger) as intake:
-        assert work(intake)["acme"].entry == entry
+    with check_batch(rows("acme"), NAMED, DatabrainTarget(), ledger) as checked:
+        assert work(checked)["acme"].entry == entry
         assert entry.existing is None
-        assert intake.report.ids == {"acme": ""}
+        assert checked.report.ids == {"acme": ""}
 
 
 @pytest.mark.parametrize("name", ["Acme", "Globex"])
 def test_who_failed_with_a_dashboard_is_work_even_if_the_row_is_as_before(ledger: Ledger, name: str) -> None:
     settle(ledger, rows("acme"))
     entry = failed(ledger, "acme", ledger.entries(["acme"])["acme"].existing)
-    with take_in(rows("acme", name=name), NAMED, DatabrainTarget(), ledger) as intake:
-        assert work(intake)["acme"].entry == entry
+    with check_batch(rows("acme", name=name), NAMED, DatabrainTarget(), ledger) as checked:
+        assert work(checked)["acme"].entry == entry
         assert entry.existing is not None
-        assert intake.report.ids == {"acme": ""}
-        assert len(intake.renewed) == 0
+        assert checked.report.ids == {"acme": ""}
+        assert len(checked.renewed) == 0
 
 
 def test_who_was_deleted_is_work_without_a_dashboard(ledger: Ledger) -> None:
@@ -298,11 +298,11 @@ def test_who_was_deleted_is_work_without_a_dashboard(ledger: Ledger) -> None:
         wanted_id="client-acme",
     )
     ledger.write([entry])
-    with take_in(rows("acme"), NAMED, DatabrainTarget(), ledger) as intake:
-        found = work(intake)["acme"]
+    with check_batch(rows("acme"), NAMED, DatabrainTarget(), ledger) as checked:
+        found = work(checked)["acme"]
         assert found.entry == entry
         assert found.entry.existing is None
-        assert intake.report.ids == {"acme": ""}
+        assert checked.report.ids == {"acme": ""}
 
 
 def test_who_was_deleted_may_come_back_with_another_id(ledger: Ledger) -> None:
@@ -312,8 +312,8 @@ def test_who_was_deleted_may_come_back_with_another_id(ledger: Ledger) -> None:
         [ledger.entry("acme", before, Action.DELETED, existing=None, input_hash=None, wanted_id="client-acme")]
     )
     spec = {**NAMED, "dashboard_id": "new-{tenant_id}", "client_id": "other"}
-    with take_in(rows("acme"), spec, DatabrainTarget(), ledger) as intake:
-        assert work(intake)["acme"].desired.dashboard_id == "new-acme"
+    with check_batch(rows("acme"), spec, DatabrainTarget(), ledger) as checked:
+        assert work(checked)["acme"].desired.dashboard_id == "new-acme"
 
 
 @pytest.mark.parametrize("action", [Action.CREATED, Action.ADOPTED, Action.UPDATED])
@@ -327,24 +327,24 @@ def test_what_an_earlier_try_of_the_same_run_did_counts_as_that(book: Ledger, ac
         ("", "", Action.UNCHANGED),
     ):
         book.dag_id, book.run_id = dag_id, run_id
-        with take_in(rows("acme", "globex"), NAMED, DatabrainTarget(), book) as intake:
-            assert intake.report.counted == {counted: 2}
-            assert intake.report.ids == {"acme": "client-acme", "globex": "client-globex"}
+        with check_batch(rows("acme", "globex"), NAMED, DatabrainTarget(), book) as checked:
+            assert checked.report.counted == {counted: 2}
+            assert checked.report.ids == {"acme": "client-acme", "globex": "client-globex"}
 
 
 def test_entries_without_a_run_are_never_of_the_same_one(book: Ledger) -> None:
     book.dag_id = book.run_id = ""
     settle(book, rows("acme"))
-    with take_in(rows("acme"), NAMED, DatabrainTarget(), book) as intake:
-        assert intake.report.counted == {Action.UNCHANGED: 1}
+    with check_batch(rows("acme"), NAMED, DatabrainTarget(), book) as checked:
+        assert checked.report.counted == {Action.UNCHANGED: 1}
 
 
 def test_another_scopes_entries_are_no_matter(database: Database, ledger: Ledger) -> None:
     other = ledger_on(database, scope="other")
     other.open()
     settle(other, rows("acme"))
-    with take_in(rows("acme"), NAMED, DatabrainTarget(), ledger) as intake:
-        assert work(intake)["acme"].entry is None
+    with check_batch(rows("acme"), NAMED, DatabrainTarget(), ledger) as checked:
+        assert work(checked)["acme"].entry is None
 
 
 # What failed may have been done
@@ -354,10 +354,12 @@ async def applied(emulator: Emulator, ledger: Ledger, tenant_rows: Iterable[Tena
     """Provision these rows; each call is tried once."""
     server = Server(emulator.url, {endpoint.API_KEY: emulator.api_key}, max_retry_seconds=0)
     target = DatabrainTarget(look_first=False)
-    with take_in(tenant_rows, spec, target, ledger) as intake:
-        meter = Meter(target.system, intake.report, len(intake.work))
+    with check_batch(tenant_rows, spec, target, ledger) as checked:
+        progress = Progress(target.system, checked.report, len(checked.work))
         async with AsyncTransport(server, limit=4) as transport:
-            return await provision(target, transport, intake, meter=meter, rules=Rules(4), stop=Stop(), ledger=ledger)
+            return await provision(
+                target, transport, checked, progress=progress, rules=Rules(4), stop=Stop(), ledger=ledger
+            )
 
 
 async def taken_away(emulator: Emulator, ledger: Ledger) -> Report:
@@ -365,11 +367,11 @@ async def taken_away(emulator: Emulator, ledger: Ledger) -> Report:
     server = Server(emulator.url, {endpoint.API_KEY: emulator.api_key}, max_retry_seconds=0)
     entries = list(ledger.live())
     report = Report(total=len(entries))
-    meter = Meter("databrain", report, len(entries))
+    progress = Progress("databrain", report, len(entries))
     target = DatabrainTarget(delete_dashboards=True)
     async with AsyncTransport(server, limit=4) as transport:
         return await remove(
-            target, transport, entries, report=report, meter=meter, rules=Rules(4), stop=Stop(), ledger=ledger
+            target, transport, entries, report=report, progress=progress, rules=Rules(4), stop=Stop(), ledger=ledger
         )
 
 
@@ -473,7 +475,7 @@ def test_two_rows_for_one_tenant_in_the_table_are_refused(database: Database) ->
     database.run("CREATE TABLE tenants (tenant_id VARCHAR(9), name VARCHAR(9), region VARCHAR(9))")
     database.insert("tenants", [{"tenant_id": tenant, "name": "x", "region": "EU"} for tenant in ("a", "b", "b")])
     with pytest.raises(TenantTableError, match=r"tenant 'b' has more than one row.*Nothing was sent"):
-        take_in(
+        check_batch(
             read_batch(database.own, TenantSource("tenant_id", table="tenants"), {}), NAMED, DatabrainTarget(), None
         )
 
@@ -520,8 +522,8 @@ def test_the_id_of_a_deleted_dashboard_may_be_taken(ledger: Ledger) -> None:
     settle(ledger, rows("acme"), spec)
     before = ledger.entries(["acme"])["acme"]
     ledger.write([ledger.entry("acme", before, Action.DELETED, existing=None, input_hash=None, wanted_id="d-EU")])
-    with take_in(rows("globex"), spec, DatabrainTarget(), ledger) as intake:
-        assert list(work(intake)) == ["globex"]
+    with check_batch(rows("globex"), spec, DatabrainTarget(), ledger) as checked:
+        assert list(work(checked)) == ["globex"]
 
 
 IMMUTABLE: dict[str, tuple[dict[str, Any], str]] = {
@@ -546,28 +548,28 @@ def test_a_spec_change_that_cannot_be_made_is_refused_with_what_to_do(
     assert problem in told
     assert "be changed: undo the change, or remove the tenant's dashboard first" in told
     assert list(ledger.live()) == before
-    with take_in(rows("a", "b"), NAMED, DatabrainTarget(), ledger) as intake:
-        assert len(intake.work) == 0
+    with check_batch(rows("a", "b"), NAMED, DatabrainTarget(), ledger) as checked:
+        assert len(checked.work) == 0
 
 
 def test_a_key_or_id_that_the_ledger_cannot_hold_is_refused(ledger: Ledger) -> None:
     fits = "x" * (255 - len("client-"))
     too_long = "key or dashboard id has more than 255 characters"
-    with take_in(rows(fits), NAMED, DatabrainTarget(), ledger) as intake:
-        assert len(intake.work) == 1
+    with check_batch(rows(fits), NAMED, DatabrainTarget(), ledger) as checked:
+        assert len(checked.work) == 1
     assert too_long in refused(rows(f"{fits}x"), NAMED, ledger)
     assert too_long in refused(rows("y" * 256), {**NAMED, "dashboard_id": "short"}, ledger)
-    with take_in(rows("y" * 256), NAMED, DatabrainTarget()) as intake:
-        assert len(intake.work) == 1
+    with check_batch(rows("y" * 256), NAMED, DatabrainTarget()) as checked:
+        assert len(checked.work) == 1
 
 
 def test_a_key_that_the_ledgers_database_cannot_hold_ends_it(postgresql: Database) -> None:
     ledger = ledger_on(postgresql)
     ledger.open()
     with pytest.raises(LedgerError, match=r"cannot be read: .*NUL"):
-        take_in(rows("a\0b"), NAMED, DatabrainTarget(), ledger)
+        check_batch(rows("a\0b"), NAMED, DatabrainTarget(), ledger)
     with pytest.raises(LedgerError, match=r"cannot be read: .*NUL"):
-        take_in(rows("a", region="\0"), {**NAMED, "dashboard_id": "d-{region}"}, DatabrainTarget(), ledger)
+        check_batch(rows("a", region="\0"), {**NAMED, "dashboard_id": "d-{region}"}, DatabrainTarget(), ledger)
 
 
 def test_a_table_that_breaks_in_the_middle_ends_it() -> None:
@@ -576,18 +578,18 @@ def test_a_table_that_breaks_in_the_middle_ends_it() -> None:
         raise TenantTableError("gone")
 
     with pytest.raises(TenantTableError, match="gone"):
-        take_in(broken(), NAMED, DatabrainTarget())
+        check_batch(broken(), NAMED, DatabrainTarget())
 
 
 def test_a_refused_batch_leaves_no_file_open() -> None:
     # The bad row comes when the work before it is a file already.
     with pytest.raises(SpecError) as caught:
-        take_in([*rows(*numbered(12_000)), row("bad", name=None)], NAMED, DatabrainTarget())
+        check_batch([*rows(*numbered(12_000)), row("bad", name=None)], NAMED, DatabrainTarget())
     traceback = caught.value.__traceback__
-    while traceback is not None and "intake" not in traceback.tb_frame.f_locals:
+    while traceback is not None and "checked" not in traceback.tb_frame.f_locals:
         traceback = traceback.tb_next
     assert traceback is not None
-    made: Any = traceback.tb_frame.f_locals["intake"]
+    made: Any = traceback.tb_frame.f_locals["checked"]
     assert made.work._file._rolled
     assert made.work._file.closed
     assert made.renewed._file.closed
@@ -621,8 +623,8 @@ def test_a_small_spool_makes_no_file() -> None:
 
 
 def test_an_intake_lets_its_files_go_at_the_end() -> None:
-    with take_in(rows("a"), NAMED, DatabrainTarget()) as intake:
-        spools: Any = (intake.work, intake.renewed)
+    with check_batch(rows("a"), NAMED, DatabrainTarget()) as checked:
+        spools: Any = (checked.work, checked.renewed)
         assert not any(spool._file.closed for spool in spools)
     assert all(spool._file.closed for spool in spools)
 
@@ -631,8 +633,8 @@ def peak(count: int) -> int:
     """Bytes that taking in so many new tenants needs at most."""
     tracemalloc.start()
     try:
-        with take_in(map(row, numbered(count)), NAMED, DatabrainTarget()) as intake:
-            assert len(intake.work) == count
+        with check_batch(map(row, numbered(count)), NAMED, DatabrainTarget()) as checked:
+            assert len(checked.work) == count
             return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -17,8 +17,8 @@ from airflow_provider_databrain.client.errors import (
 )
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.tenants.engine.apply import ROUNDS, provision
-from airflow_provider_databrain.tenants.engine.check import take_in
-from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.check import check_batch
+from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import ProvisioningError, Report
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.stop import Stop
@@ -40,8 +40,8 @@ class DoublingTarget(TinyTarget):
     :param deletes: what each delete ends with.
     """
 
-    once = True
-    may_double = True
+    creates_once = True
+    can_duplicate = True
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class DoublingTarget(TinyTarget):
     async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
         return next(iter(self._listed.get(desired.tenant, [])), None)
 
-    def doubles(self, desired: Desired[str]) -> Sequence[Existing]:
+    def duplicates(self, desired: Desired[str]) -> Sequence[Existing]:
         return self._listed.get(desired.tenant, [])[1:]
 
     async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
@@ -124,10 +124,12 @@ class Run:
         self, target: TinyTarget, tenants: Sequence[str] = TENANTS, *, with_ledger: bool = True, **rules: Any
     ) -> Report:
         ledger = self.ledger if with_ledger else None
-        with take_in(rows(tenants, "Acme"), {"title": "Sales of {name}"}, target, ledger) as intake:
-            meter = Meter(target.system, intake.report, len(intake.work))
+        with check_batch(rows(tenants, "Acme"), {"title": "Sales of {name}"}, target, ledger) as checked:
+            progress = Progress(target.system, checked.report, len(checked.work))
             bounds = Rules(**{"concurrency": 2, **rules})
-            return await provision(target, NOWHERE, intake, meter=meter, rules=bounds, stop=Stop(), ledger=ledger)
+            return await provision(
+                target, NOWHERE, checked, progress=progress, rules=bounds, stop=Stop(), ledger=ledger
+            )
 
     def noted(self) -> dict[str, tuple[str | None, str]]:
         """Tenant to board and status, by the ledger."""

@@ -17,9 +17,9 @@ from airflow_provider_databrain.databrain.target import STAMP, DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault, Kind
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine import apply as runner
-from airflow_provider_databrain.tenants.engine.check import take_in
+from airflow_provider_databrain.tenants.engine.check import check_batch
 from airflow_provider_databrain.tenants.engine.ledger import Ledger
-from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.table import TenantRow
@@ -43,11 +43,11 @@ async def provision(
     server = Server(emulator.url, {endpoint.API_KEY: key or emulator.api_key}, max_retry_seconds=patience)
     target = target or DatabrainTarget()
     rows = [TenantRow(tenant, {"tenant_id": tenant}, True) for tenant in tenants]
-    with take_in(rows, SPEC, target, ledger) as intake:
-        meter = Meter(target.system, intake.report, len(intake.work))
-        async with AsyncTransport(server, limit=8, watch=meter.tried) as transport:
+    with check_batch(rows, SPEC, target, ledger) as checked:
+        progress = Progress(target.system, checked.report, len(checked.work))
+        async with AsyncTransport(server, limit=8, watch=progress.tried) as transport:
             return await runner.provision(
-                target, transport, intake, meter=meter, rules=Rules(concurrency=8), stop=Stop(), ledger=ledger
+                target, transport, checked, progress=progress, rules=Rules(concurrency=8), stop=Stop(), ledger=ledger
             )
 
 
@@ -78,8 +78,8 @@ class Interrupted(DatabrainTarget):
         super().__init__(**options)
         self._event: Callable[[], object] | None = event
 
-    async def survey(self, api_: AsyncTransport) -> None:
-        await super().survey(api_)
+    async def survey(self, transport: AsyncTransport) -> None:
+        await super().survey(transport)
         if self._event:
             self._event()
         self._event = None

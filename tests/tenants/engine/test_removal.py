@@ -17,13 +17,13 @@ from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger, LedgerError
-from airflow_provider_databrain.tenants.engine.progress import Meter
+from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.removal import (
-    Doomed,
     Guard,
     Mode,
     RemovalGuardError,
-    doomed,
+    RemovalPlan,
+    plan_removal,
     planned,
     remove,
 )
@@ -71,23 +71,23 @@ def rows(active: Iterable[str] = (), inactive: Iterable[str] = ()) -> list[Tenan
     return [TenantRow(tenant, {"tenant_id": tenant}, state) for tenant, state in sorted(states)]
 
 
-def tenants(found: Doomed) -> list[str]:
+def tenants(found: RemovalPlan) -> list[str]:
     return [entry.tenant for entry in found.entries]
 
 
-# Who is doomed
+# Whose dashboards are removed
 
 
 def test_incremental_takes_those_whose_row_says_so(ledger: Ledger) -> None:
     note(ledger, "active", "inactive", "vanished")
-    found = doomed(rows(["active", "new"], ["inactive", "never provisioned"]), ledger, "incremental")
+    found = plan_removal(rows(["active", "new"], ["inactive", "never provisioned"]), ledger, "incremental")
     assert tenants(found) == ["inactive"]
     assert (found.held, found.foreign) == (3, 0)
 
 
 def test_full_takes_those_without_a_row_too(ledger: Ledger) -> None:
     note(ledger, "active", "inactive", "vanished")
-    found = doomed(rows(["active", "new"], ["inactive"]), ledger, "full")
+    found = plan_removal(rows(["active", "new"], ["inactive"]), ledger, "full")
     assert tenants(found) == ["inactive", "vanished"]
     assert (found.held, found.foreign) == (3, 0)
 
@@ -97,11 +97,11 @@ def test_full_leaves_what_another_dag_provisioned(database: Database, ledger: Le
     other.open()
     note(other, "theirs", "theirs inactive", "theirs active")
     note(ledger, "mine")
-    found = doomed(rows(["theirs active"], ["theirs inactive"]), ledger, "full")
+    found = plan_removal(rows(["theirs active"], ["theirs inactive"]), ledger, "full")
     # A row that says so says so whoever made the dashboard.
     assert tenants(found) == ["mine", "theirs inactive"]
     assert (found.held, found.foreign) == (4, 1)
-    assert doomed(rows(["mine"], ["theirs inactive"]), ledger, "incremental").foreign == 0
+    assert plan_removal(rows(["mine"], ["theirs inactive"]), ledger, "incremental").foreign == 0
 
 
 def test_other_scopes_and_systems_are_left_alone(database: Database, ledger: Ledger) -> None:
@@ -110,7 +110,7 @@ def test_other_scopes_and_systems_are_left_alone(database: Database, ledger: Led
         other = ledger_on(database, scope=scope, system=system)
         other.open()
         note(other, "theirs")
-    found = doomed(rows(["x"]), ledger, "full")
+    found = plan_removal(rows(["x"]), ledger, "full")
     assert tenants(found) == ["mine"]
     assert found.held == 1
 
@@ -120,19 +120,19 @@ def test_who_has_no_dashboard_is_not_removed_again(ledger: Ledger) -> None:
     failed = ledger.entry("never", None, Action.FAILED, existing=None, input_hash=None, wanted_id="client-never")
     deleted = ledger.entry("gone", before, Action.DELETED, existing=None, input_hash=None, wanted_id="client-gone")
     ledger.write([failed, deleted])
-    found = doomed(rows(["x"], ["gone", "never"]), ledger, "full")
+    found = plan_removal(rows(["x"], ["gone", "never"]), ledger, "full")
     assert (tenants(found), found.held) == ([], 0)
 
 
-def test_whose_removal_failed_is_doomed_again(ledger: Ledger) -> None:
+def test_a_failed_removal_is_planned_again(ledger: Ledger) -> None:
     note(ledger, "acme", action=Action.FAILED)
-    assert tenants(doomed(rows(["x"]), ledger, "full")) == ["acme"]
+    assert tenants(plan_removal(rows(["x"]), ledger, "full")) == ["acme"]
 
 
 def test_odd_and_many_tenants_are_told_apart(ledger: Ledger) -> None:
     many = [*numbered(1500), *ODD_IDS]
     note(ledger, *many)
-    found = doomed(rows(numbered(1500), ODD_IDS[:-1]), ledger, "full")
+    found = plan_removal(rows(numbered(1500), ODD_IDS[:-1]), ledger, "full")
     assert sorted(tenants(found)) == sorted(ODD_IDS)
     assert found.held == len(many)
 
@@ -140,22 +140,22 @@ def test_odd_and_many_tenants_are_told_apart(ledger: Ledger) -> None:
 def test_an_empty_table_is_never_taken_for_the_truth(ledger: Ledger) -> None:
     note(ledger, "acme", "globex")
     with pytest.raises(RemovalGuardError) as caught:
-        doomed([], ledger, "full")
+        plan_removal([], ledger, "full")
     assert caught.value.tenants == 2
     assert str(caught.value).startswith("nothing was removed: the tenant table is empty")
     assert "would remove all 2 tenants" in str(caught.value)
     # Without mode full there is nothing that it would remove.
-    assert tenants(doomed([], ledger, "incremental")) == []
+    assert tenants(plan_removal([], ledger, "incremental")) == []
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_an_empty_table_beside_an_empty_ledger_is_nothing(ledger: Ledger, mode: Mode) -> None:
-    assert doomed([], ledger, mode) == Doomed([], 0, 0)
+    assert plan_removal([], ledger, mode) == RemovalPlan([], 0, 0)
 
 
 def test_a_table_in_which_all_are_inactive_is_the_truth(ledger: Ledger) -> None:
     note(ledger, "acme", "globex")
-    assert tenants(doomed(rows([], ["acme", "globex"]), ledger, "full")) == ["acme", "globex"]
+    assert tenants(plan_removal(rows([], ["acme", "globex"]), ledger, "full")) == ["acme", "globex"]
 
 
 def test_another_mode_is_refused_before_anything_is_read(book: Ledger) -> None:
@@ -165,7 +165,7 @@ def test_another_mode_is_refused_before_anything_is_read(book: Ledger) -> None:
 
     wrong: Any = "Full"
     with pytest.raises(ValueError, match=r"mode is 'Full'; it is 'incremental' or 'full'. Nothing was removed"):
-        doomed(never(), book, wrong)
+        plan_removal(never(), book, wrong)
 
 
 # A table that cannot be read removes nobody
@@ -199,7 +199,7 @@ def test_a_query_that_breaks_in_mid_stream_removes_nobody(database: Database, le
             yield found
 
     with pytest.raises(TenantTableError, match=r"the tenant query cannot be read: .*(overflow|out of range)"):
-        doomed(read(), ledger, mode)
+        plan_removal(read(), ledger, mode)
     assert 0 < len(came) < 2900
 
 
@@ -221,16 +221,16 @@ def test_a_bad_row_removes_nobody(
     note(ledger, "acme", "globex", "vanished")
     fill(database, [("acme", "yes"), ("inactive", "no"), bad])
     with pytest.raises(TenantTableError, match=problem):
-        doomed(read_keys(database.own, KEYS, active_column="active"), ledger, mode)
+        plan_removal(read_keys(database.own, KEYS, active_column="active"), ledger, mode)
 
 
 def test_a_missing_table_or_column_removes_nobody(database: Database, ledger: Ledger) -> None:
     note(ledger, "acme")
     with pytest.raises(TenantTableError, match="tenants"):
-        doomed(read_keys(database.own, KEYS), ledger, "full")
+        plan_removal(read_keys(database.own, KEYS), ledger, "full")
     fill(database, [("globex", "yes")])
     with pytest.raises(TenantTableError, match="no column 'aktive'"):
-        doomed(read_keys(database.own, KEYS, active_column="aktive"), ledger, "full")
+        plan_removal(read_keys(database.own, KEYS, active_column="aktive"), ledger, "full")
 
 
 def test_a_tenant_that_is_both_active_and_not_removes_nobody(sqlite: Database, book: Ledger) -> None:
@@ -240,13 +240,13 @@ def test_a_tenant_that_is_both_active_and_not_removes_nobody(sqlite: Database, b
     sqlite.insert("tenants", [{"tenant_id": key, "active": key == 1} for key in (1, 2, "1")])
     read = read_keys(sqlite.own, KEYS, active_column="active")
     with pytest.raises(TenantTableError, match="tenant '1' has more than one row"):
-        doomed(read, book, "incremental")
+        plan_removal(read, book, "incremental")
 
 
 def test_a_ledger_that_cannot_be_read_removes_nobody(database: Database, ledger: Ledger) -> None:
     database.run("DROP TABLE tenant_dashboards")
     with pytest.raises(LedgerError, match="cannot be read"):
-        doomed(rows(["acme"]), ledger, "full")
+        plan_removal(rows(["acme"]), ledger, "full")
 
 
 # The guard
@@ -257,7 +257,7 @@ def entries(ledger: Ledger, count: int) -> list[Entry]:
 
 
 @pytest.mark.parametrize(
-    ("guard", "doomed_count", "held", "bound"),
+    ("guard", "to_remove", "held", "bound"),
     [
         (Guard(), 0, 0, None),
         (Guard(), 0, 5, None),
@@ -283,16 +283,14 @@ def entries(ledger: Ledger, count: int) -> list[Entry]:
         (Guard(None, 2 / 3), 2, 3, None),
     ],
 )
-def test_the_bounds_are_what_they_say(
-    book: Ledger, guard: Guard, doomed_count: int, held: int, bound: str | None
-) -> None:
-    found = entries(book, doomed_count)
+def test_the_bounds_are_what_they_say(book: Ledger, guard: Guard, to_remove: int, held: int, bound: str | None) -> None:
+    found = entries(book, to_remove)
     if bound is None:
         guard.check(found, held)
         return
     with pytest.raises(RemovalGuardError) as caught:
         guard.check(found, held)
-    assert caught.value.tenants == doomed_count
+    assert caught.value.tenants == to_remove
     assert f"but {bound}. They are of" in str(caught.value)
 
 
@@ -308,7 +306,7 @@ def test_every_share_that_is_written_with_two_digits_means_itself(book: Ledger) 
 
 def test_a_table_that_shrank_stops_at_the_guard(ledger: Ledger) -> None:
     note(ledger, *numbered(200))
-    found = doomed(rows(numbered(150)), ledger, "full")
+    found = plan_removal(rows(numbered(150)), ledger, "full")
     assert len(found.entries) == 50
     with pytest.raises(RemovalGuardError) as caught:
         Guard().check(found.entries, found.held)
@@ -365,22 +363,22 @@ def put(emulator: Emulator, *tenants: str, owner: str = "") -> None:
 async def removed(
     emulator: Emulator,
     ledger: Ledger,
-    doomed_entries: list[Entry],
+    to_remove: list[Entry],
     *,
     rules: Rules | None = None,
     stop: Stop | None = None,
     **options: Any,
 ) -> Report:
     server = Server(emulator.url, {endpoint.API_KEY: emulator.api_key}, max_retry_seconds=0)
-    report = Report(total=len(doomed_entries))
-    meter = Meter("databrain", report, len(doomed_entries))
+    report = Report(total=len(to_remove))
+    progress = Progress("databrain", report, len(to_remove))
     async with AsyncTransport(server, limit=4) as transport:
         return await remove(
             DatabrainTarget(**options),
             transport,
-            doomed_entries,
+            to_remove,
             report=report,
-            meter=meter,
+            progress=progress,
             rules=rules or Rules(4),
             stop=stop or Stop(),
             ledger=ledger,
@@ -394,7 +392,7 @@ def listed(emulator: Emulator) -> list[str]:
 async def test_removing_deletes_and_notes_it(emulator: Emulator, ledger: Ledger) -> None:
     put(emulator, *numbered(30))
     note(ledger, *numbered(30))
-    found = doomed(rows(numbered(10)), ledger, "full")
+    found = plan_removal(rows(numbered(10)), ledger, "full")
     report = await removed(emulator, ledger, found.entries)
     assert report.counted == {Action.DELETED: 20}
     assert (report.left, report.why, report.ids, report.total) == (0, None, {}, 20)
@@ -407,7 +405,7 @@ async def test_removing_deletes_and_notes_it(emulator: Emulator, ledger: Ledger)
     assert {entry.dashboard_id for entry in gone.values()} == {f"client-{tenant}" for tenant in numbered(30)[10:]}
     # Nothing is left to do, and not even the list is asked for.
     emulator.control.log.clear()
-    again = doomed(rows(numbered(10)), ledger, "full")
+    again = plan_removal(rows(numbered(10)), ledger, "full")
     assert (await removed(emulator, ledger, again.entries)).counted == {}
     assert not emulator.control.log
 
@@ -446,12 +444,12 @@ async def test_what_is_somebody_elses_by_now_stays(emulator: Emulator, ledger: L
 
 async def test_a_failed_list_removes_nobody(emulator: Emulator, book: Ledger) -> None:
     put(emulator, "acme")
-    doomed_entries = note(book, "acme")
+    to_remove = note(book, "acme")
     emulator.control.set_faults([Fault(kind="error_before", method="GET")])
     with pytest.raises(ServerError):
-        await removed(emulator, book, doomed_entries)
+        await removed(emulator, book, to_remove)
     assert listed(emulator) == ["client-acme"]
-    assert list(book.live()) == doomed_entries
+    assert list(book.live()) == to_remove
 
 
 async def test_one_failure_stops_no_other_and_is_tried_again(emulator: Emulator, ledger: Ledger) -> None:
@@ -471,9 +469,9 @@ async def test_one_failure_stops_no_other_and_is_tried_again(emulator: Emulator,
 
 async def test_too_many_failures_leave_the_rest(emulator: Emulator, book: Ledger) -> None:
     put(emulator, *numbered(50))
-    doomed_entries = note(book, *numbered(50))
+    to_remove = note(book, *numbered(50))
     emulator.control.set_faults([Fault(kind="error_before", method="DELETE")])
-    report = await removed(emulator, book, doomed_entries, rules=Rules(1, max_failures=2))
+    report = await removed(emulator, book, to_remove, rules=Rules(1, max_failures=2))
     assert report.counted == {Action.FAILED: 3}
     assert report.left == 47
     assert report.why == "stopped after 3 failures (max_failures is 2)"

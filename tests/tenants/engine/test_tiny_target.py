@@ -9,10 +9,10 @@ import pytest
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.tenants.engine.apply import preview, provision
-from airflow_provider_databrain.tenants.engine.check import take_in
+from airflow_provider_databrain.tenants.engine.check import check_batch
 from airflow_provider_databrain.tenants.engine.ledger import Ledger
-from airflow_provider_databrain.tenants.engine.progress import Meter
-from airflow_provider_databrain.tenants.engine.removal import doomed, remove
+from airflow_provider_databrain.tenants.engine.progress import Progress
+from airflow_provider_databrain.tenants.engine.removal import plan_removal, remove
 from airflow_provider_databrain.tenants.engine.report import Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.table import TenantRow
@@ -53,31 +53,31 @@ class Runs:
         """Provision tenants, one title for all."""
         ledger = self.ledger() if with_ledger else None
         target: Target[str] = TinyTarget(self.vendor)
-        with take_in(rows(tenants, name), SPEC, target, ledger) as intake:
-            meter = Meter(target.system, intake.report, len(intake.work))
+        with check_batch(rows(tenants, name), SPEC, target, ledger) as checked:
+            progress = Progress(target.system, checked.report, len(checked.work))
             return await provision(
-                target, NOWHERE, intake, meter=meter, rules=Rules(concurrency=4), stop=Stop(), ledger=ledger
+                target, NOWHERE, checked, progress=progress, rules=Rules(concurrency=4), stop=Stop(), ledger=ledger
             )
 
     async def preview(self, tenants: Sequence[str], *, name: str = "Acme") -> Report:
         """What that would do."""
         target = TinyTarget(self.vendor)
-        with take_in(rows(tenants, name), SPEC, target, self.ledger()) as intake:
-            return await preview(target, NOWHERE, intake, rules=Rules(), stop=Stop())
+        with check_batch(rows(tenants, name), SPEC, target, self.ledger()) as checked:
+            return await preview(target, NOWHERE, checked, rules=Rules(), stop=Stop())
 
     async def remove(self, tenants: Sequence[str]) -> Report:
         """Remove these tenants' boards."""
         ledger = self.ledger()
         inactive = [TenantRow(tenant, {}, False) for tenant in tenants]
-        entries = doomed(inactive, ledger, "incremental").entries
+        entries = plan_removal(inactive, ledger, "incremental").entries
         report = Report(total=len(entries))
-        meter = Meter("tiny", report, len(entries))
+        progress = Progress("tiny", report, len(entries))
         return await remove(
             TinyTarget(self.vendor),
             NOWHERE,
             entries,
             report=report,
-            meter=meter,
+            progress=progress,
             rules=Rules(concurrency=4),
             stop=Stop(),
             ledger=ledger,

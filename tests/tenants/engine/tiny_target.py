@@ -69,9 +69,9 @@ class TinyTarget:
     system = "tiny"
     scope = "project"
     look_first = True
-    once = False
-    may_double = False
-    places = False
+    creates_once = False
+    can_duplicate = False
+    has_shared_places = False
     options = ""
 
     def __init__(self, vendor: TinyVendor) -> None:
@@ -103,7 +103,7 @@ class TinyTarget:
             )
         return boards[0] if boards else None
 
-    def doubles(self, desired: Desired[str]) -> Sequence[Existing]:
+    def duplicates(self, desired: Desired[str]) -> Sequence[Existing]:
         """None is told apart."""
         return ()
 
