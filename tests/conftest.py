@@ -31,7 +31,7 @@ from airflow_provider_databrain.emulator.server import POSTHOG_SCOPES, Emulator
 from tests.both_ways import ask
 from tests.conduit.support import Conduit, set_conduit_connection
 from tests.databases import KINDS, Database
-from tests.exposure import Told, listening
+from tests.exposure import Exposed, listening
 from tests.posthog.support import sent, set_posthog_connection
 from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection
 
@@ -106,10 +106,10 @@ def conduit(running_conduit: Conduit, monkeypatch: pytest.MonkeyPatch) -> Condui
 
 
 @pytest.fixture
-def told() -> Iterator[Told]:
+def exposed() -> Iterator[Exposed]:
     """What a person may get to see: every record that reaches the root logger, and whatever a test adds."""
-    with listening() as told:
-        yield told
+    with listening() as exposed:
+        yield exposed
 
 
 @pytest.fixture(scope="session")

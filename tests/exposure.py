@@ -27,7 +27,7 @@ FAULTS: list[Kind] = [
 
 
 @dataclass
-class Told:
+class Exposed:
     """All that a person may get to see.
 
     :param secrets: what must be in none of it.
@@ -95,20 +95,20 @@ class Told:
 
 
 @contextmanager
-def listening() -> Iterator[Told]:
+def listening() -> Iterator[Exposed]:
     """Take every record that reaches the root logger."""
-    told = Told()
+    exposed = Exposed()
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.records.append(record)
+            exposed.records.append(record)
 
     root, handler = logging.getLogger(), Keep()
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:
-        yield told
+        yield exposed
     finally:
         root.removeHandler(handler)
         root.setLevel(level)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -173,19 +173,26 @@ class ShareConduitDashboardOperator(ConduitOperator):
         return url if self.return_url else None
 
 
-class _ConduitTenantsOperator(ConduitOperator):
-    # Airflow gives a class without one that of its first base, and its siblings would be passed over.
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+class ConduitTenants:
+    """Conduit's side of a task over a tenant table.
 
-    def target(self, *, repeated: bool = False) -> ConduitTarget:
-        """Conduit's side of the engine."""
+    :param conn_id: the Airflow connection.
+    :param timeouts: seconds, instead of the connection's; as the hook takes them.
+    """
+
+    def __init__(self, conn_id: str, timeouts: Mapping[str, float | None]) -> None:
+        from airflow_provider_databrain.conduit.hook import ConduitHook
+
+        self.hook = ConduitHook(conn_id, **timeouts)
+
+    def target(self) -> ConduitTarget:
+        """The engine's target."""
         from airflow_provider_databrain.conduit.target import ConduitTarget
 
-        return ConduitTarget(scope=self.conduit_conn_id)
+        return ConduitTarget(scope=self.hook.conn_id)
 
 
-class ProvisionConduitDashboardsOperator(_ConduitTenantsOperator, ProvisionSharedOperator):
+class ProvisionConduitDashboardsOperator(ProvisionSharedOperator):
     """Make every tenant of one batch have its Conduit workspace, and in it a clone of the source dashboard.
 
     Further parameters: see ``ProvisionSharedOperator``. The spec's fields are those of
@@ -194,6 +201,20 @@ class ProvisionConduitDashboardsOperator(_ConduitTenantsOperator, ProvisionShare
     """
 
     template_fields: Sequence[str] = (*ConduitOperator.template_fields, *ProvisionSharedOperator.template_fields)
+    ui_color = ConduitOperator.ui_color
+
+    def __init__(self, *, conduit_conn_id: str = "conduit_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conduit_conn_id = conduit_conn_id
+
+    @cached_property
+    def vendor(self) -> ConduitTenants:
+        """Conduit's side of this task."""
+        return ConduitTenants(self.conduit_conn_id, self.timeouts)
+
+    def target(self, *, repeated: bool = False) -> ConduitTarget:
+        """The engine's target."""
+        return self.vendor.target()
 
     def extra_xcoms(self, report: Report) -> dict[str, Any]:
         """The workspaces, and the addresses where asked for."""
@@ -203,7 +224,20 @@ class ProvisionConduitDashboardsOperator(_ConduitTenantsOperator, ProvisionShare
         }
 
 
-class RemoveConduitWorkspacesOperator(_ConduitTenantsOperator, RemoveTenantsOperator):
+class RemoveConduitWorkspacesOperator(RemoveTenantsOperator):
     """Disable the Conduit workspaces of tenants that are no more; parameters: see ``RemoveTenantsOperator``."""
 
     template_fields: Sequence[str] = (*ConduitOperator.template_fields, *RemoveTenantsOperator.template_fields)
+
+    def __init__(self, *, conduit_conn_id: str = "conduit_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conduit_conn_id = conduit_conn_id
+
+    @cached_property
+    def vendor(self) -> ConduitTenants:
+        """Conduit's side of this task."""
+        return ConduitTenants(self.conduit_conn_id, self.timeouts)
+
+    def target(self, *, repeated: bool = False) -> ConduitTarget:
+        """The engine's target."""
+        return self.vendor.target()

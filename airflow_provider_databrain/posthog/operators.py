@@ -265,14 +265,30 @@ class DeletePostHogDashboardOperator(OneDashboardOperator):
     """Delete a dashboard; one that is deleted already is no error. ``PostHogHook.restore_dashboard`` brings it back.
 
     :param dashboard_id: number of the dashboard (templated).
+    :param posthog_conn_id: the Airflow connection (templated).
+    :param project_id: instead of the connection's (templated).
     :param delete_insights: delete those of its insights too that are on no other dashboard.
     """
 
     operator_extra_links: Collection[BaseOperatorLink] = ()
 
-    def __init__(self, *, delete_insights: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        posthog_conn_id: str = "posthog_default",
+        project_id: str | int | None = None,
+        delete_insights: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.posthog_conn_id = posthog_conn_id
+        self.project_id = project_id
         self.delete_insights = delete_insights
+
+    @cached_property
+    def vendor(self) -> PostHogTenants:
+        """PostHog's side of this task."""
+        return PostHogTenants(self.posthog_conn_id, self.project_id, self.timeouts)
 
     def execute(self, context: Context) -> None:
         """Delete."""
@@ -391,46 +407,86 @@ class AddPostHogCollaboratorsOperator(OneDashboardOperator):
         return added
 
 
-class _PostHogTenantsOperator(PostHogOperator):
-    # Airflow gives a class without one that of its first base, and its siblings would be passed over.
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+class PostHogTenants:
+    """PostHog's side of a task over a tenant table.
 
-    def posthog_target(self, **more: Any) -> PostHogTarget:
-        """PostHog's side of the engine."""
+    :param conn_id: the Airflow connection.
+    :param project_id: instead of the connection's.
+    :param timeouts: seconds, instead of the connection's; as the hook takes them.
+    """
+
+    def __init__(self, conn_id: str, project_id: str | int | None, timeouts: Mapping[str, float | None]) -> None:
+        from airflow_provider_databrain.posthog.hook import PostHogHook
+
+        self.hook = PostHogHook(conn_id, project_id, **timeouts)
+
+    def target(self, **options: Any) -> PostHogTarget:
+        """The engine's target; ``options`` are those of ``PostHogTarget``."""
         from airflow_provider_databrain.posthog.target import PostHogTarget
 
         project = self.hook.project_id
-        scope = self.posthog_conn_id if project.startswith("@") else project
-        return PostHogTarget(scope=scope, base_url=self.hook.server.base_url, **more)
+        scope = self.hook.conn_id if project.startswith("@") else project
+        return PostHogTarget(scope=scope, base_url=self.hook.server.base_url, **options)
 
 
-class ProvisionPostHogDashboardsOperator(ProvisionSharedOperator, _PostHogTenantsOperator):
+class ProvisionPostHogDashboardsOperator(ProvisionSharedOperator):
     """Make every tenant of one batch have its PostHog dashboard; further parameters: see ``ProvisionSharedOperator``.
 
     The spec's fields are those of ``provisioning.targets.posthog.PostHogSpec``. An update sets those of them that are
     not about the creation (``use_template``, ``use_dashboard``, ``duplicate_tiles``, ``create_in_folder``).
+
+    :param posthog_conn_id: the Airflow connection (templated).
+    :param project_id: instead of the connection's (templated).
     """
 
     template_fields: Sequence[str] = (*PostHogOperator.template_fields, *ProvisionSharedOperator.template_fields)
+    ui_color = PostHogOperator.ui_color
+
+    def __init__(
+        self, *, posthog_conn_id: str = "posthog_default", project_id: str | int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.posthog_conn_id = posthog_conn_id
+        self.project_id = project_id
+
+    @cached_property
+    def vendor(self) -> PostHogTenants:
+        """PostHog's side of this task."""
+        return PostHogTenants(self.posthog_conn_id, self.project_id, self.timeouts)
 
     def target(self, *, repeated: bool = False) -> PostHogTarget:
         """PostHog's side of the engine."""
-        return self.posthog_target()
+        return self.vendor.target()
 
 
-class RemovePostHogDashboardsOperator(RemoveTenantsOperator, _PostHogTenantsOperator):
+class RemovePostHogDashboardsOperator(RemoveTenantsOperator):
     """Delete the PostHog dashboards of tenants that are no more; further parameters: see ``RemoveTenantsOperator``.
 
+    :param posthog_conn_id: the Airflow connection (templated).
+    :param project_id: instead of the connection's (templated).
     :param delete_insights: delete those of their insights too that are on no other dashboard.
     """
 
     template_fields: Sequence[str] = (*PostHogOperator.template_fields, *RemoveTenantsOperator.template_fields)
 
-    def __init__(self, *, delete_insights: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        posthog_conn_id: str = "posthog_default",
+        project_id: str | int | None = None,
+        delete_insights: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.posthog_conn_id = posthog_conn_id
+        self.project_id = project_id
         self.delete_insights = delete_insights
+
+    @cached_property
+    def vendor(self) -> PostHogTenants:
+        """PostHog's side of this task."""
+        return PostHogTenants(self.posthog_conn_id, self.project_id, self.timeouts)
 
     def target(self, *, repeated: bool = False) -> PostHogTarget:
         """PostHog's side of the engine."""
-        return self.posthog_target(delete_insights=self.delete_insights)
+        return self.vendor.target(delete_insights=self.delete_insights)

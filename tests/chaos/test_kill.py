@@ -83,7 +83,7 @@ class Play:
         """Bring about what the killed run shall change."""
         if self.what.kind == "creation":
             return
-        assert self.run(self._provisioning(0, "first")) == 0, self.told()
+        assert self.run(self._provisioning(0, "first")) == 0, self.shown()
         if self.what.kind == "removal":
             with closing(sqlite3.connect(self.warehouse)) as database, database:
                 database.executemany("DELETE FROM tenants WHERE tenant_id = ?", [(name,) for name in TENANTS[STAYING:]])
@@ -121,7 +121,7 @@ class Play:
         found: dict[str, Any] = json.loads(self._result.read_text())
         return found
 
-    def told(self) -> str:
+    def shown(self) -> str:
         """For messages: the round, and what the tasks said."""
         error = self.result().get("error") if self._result.exists() else None
         log = self._log.read_text()[-2000:] if self._log.exists() else ""
@@ -133,7 +133,7 @@ class Play:
             rows = database.execute(
                 "SELECT tenant, dashboard_id, embed_id, status, spec_hash FROM tenant_dashboards"
             ).fetchall()
-        assert len(rows) == len({row[0] for row in rows}), self.told()
+        assert len(rows) == len({row[0] for row in rows}), self.shown()
         return {row[0]: row[1:] for row in rows}
 
     def _provisioning(self, spec: int, run_id: str, try_number: int = 1) -> Job:
@@ -156,29 +156,29 @@ class Play:
 
 def check(play: Play) -> None:
     """One dashboard per tenant, its own and as the table says; ledger and XCom say the same."""
-    told = play.told()
+    shown = play.shown()
     staying = TENANTS[:STAYING] if play.what.kind == "removal" else TENANTS
     found = play.vendor.correct(play.spec)
-    assert set(found) == set(staying), told
-    assert play.vendor.count() == len(staying), told
+    assert set(found) == set(staying), shown
+    assert play.vendor.count() == len(staying), shown
 
     ledger = play.ledger()
     live = {tenant: (row[0], row[1], row[3]) for tenant, row in ledger.items() if row[2] in LIVE}
-    assert live == {tenant: (*ids, play.vendor.spec_hash(tenant, play.spec)) for tenant, ids in found.items()}, told
+    assert live == {tenant: (*ids, play.vendor.spec_hash(tenant, play.spec)) for tenant, ids in found.items()}, shown
     gone = {tenant: row[1:] for tenant, row in ledger.items() if row[2] not in LIVE}
-    assert gone == dict.fromkeys(set(TENANTS) - set(staying), (None, "deleted", None)), told
+    assert gone == dict.fromkeys(set(TENANTS) - set(staying), (None, "deleted", None)), shown
 
     result = play.result()
-    assert result["pushed"]["failures"] == [], told
+    assert result["pushed"]["failures"] == [], shown
     counts = {action: count for action, count in result["pushed"]["counts"].items() if count}
     if play.what.kind == "removal":
-        assert result["returned"] == {}, told
-        assert set(counts) <= {"deleted"}, told
+        assert result["returned"] == {}, shown
+        assert set(counts) <= {"deleted"}, shown
         return
-    assert result["returned"] == {tenant: dashboard for tenant, (dashboard, _) in found.items()}, told
+    assert result["returned"] == {tenant: dashboard for tenant, (dashboard, _) in found.items()}, shown
     # What the killed try did counts too.
-    assert sum(counts.values()) == len(TENANTS), told
-    assert set(counts) <= ({"updated"} if play.what.kind == "update" else {"created", "adopted"}), told
+    assert sum(counts.values()) == len(TENANTS), shown
+    assert set(counts) <= ({"updated"} if play.what.kind == "update" else {"created", "adopted"}), shown
 
 
 @pytest.fixture(params=[DatabrainVendor, PostHogVendor, ConduitVendor], ids=["databrain", "posthog", "conduit"])
@@ -195,12 +195,12 @@ def test_a_killed_task_is_made_good_by_its_next_try(vendor: Vendor, tmp_path: Pa
             play.arrange()
             vendor.disturb(on=True)
             code = play.run(play.job(1), vendor.watch(what.kill_at))
-            assert code in (0, -signal.SIGKILL), play.told()
+            assert code in (0, -signal.SIGKILL), play.shown()
             if code and play.mid_run():
                 mid_run.append(what.number)
             vendor.settle()
             vendor.disturb(on=True)
-            assert play.run(play.job(2)) == 0, play.told()
+            assert play.run(play.job(2)) == 0, play.shown()
             check(play)
     print(f"killed in mid-run: {len(mid_run)} of {ROUNDS}: {mid_run}")  # noqa: T201
     assert len(mid_run) >= MID_RUN, mid_run

@@ -102,15 +102,15 @@ def test_no_token_and_no_address_is_told(
         return dashboards(workspace)
 
     monkeypatch.setattr(state, "dashboards", telling)
-    told = []
+    shown = []
     for number in range(2):
         runs.conduit.control.set_faults([Fault(kind=kind, every=2)] if kind and not number else [])
         try:
             runs.provision(max_retry_seconds=0)
         except ProvisioningError as error:
-            told += [str(error), repr(error), repr(error.failures)]
-        told += [repr(runs.last.pushed), repr(runs.task)]
-        told.append(repr({name: getattr(runs.task, name) for name in runs.task.template_fields}))
+            shown += [str(error), repr(error), repr(error.failures)]
+        shown += [repr(runs.last.pushed), repr(runs.task)]
+        shown.append(repr({name: getattr(runs.task, name) for name in runs.task.template_fields}))
     rows = repr(read(runs.path, "SELECT * FROM tenant_dashboards"))
     out = capfd.readouterr()
     secrets = [TOKEN, *(row.token for row in state.workspaces())]
@@ -118,8 +118,8 @@ def test_no_token_and_no_address_is_told(
     assert len(secrets) >= 1 + 8 + 7
     assert "t7" in rows
     assert "***" in rows or kind
-    told += [rows, caplog.text, out.out, out.err]
-    assert not [secret for secret in secrets if any(secret in text for text in told)]
+    shown += [rows, caplog.text, out.out, out.err]
+    assert not [secret for secret in secrets if any(secret in text for text in shown)]
 
 
 def test_addresses_that_were_asked_for_are_in_xcom_under_their_name_and_nowhere_else(
@@ -130,6 +130,6 @@ def test_addresses_that_were_asked_for_are_in_xcom_under_their_name_and_nowhere_
     shown = [url.rpartition("/")[2] for url in instance.pushed.pop("urls").values()]
     out = capfd.readouterr()
     rows = repr(read(runs.path, "SELECT * FROM tenant_dashboards"))
-    told = [repr(instance.pushed), caplog.text, out.out, out.err, rows]
+    shown = [repr(instance.pushed), caplog.text, out.out, out.err, rows]
     assert len(shown) == 8
-    assert not [key for key in shown if any(key in text for text in told)]
+    assert not [key for key in shown if any(key in text for text in shown)]

@@ -308,8 +308,8 @@ def test_no_token_gets_into_an_error_or_a_log(
     assert "next try in" in caplog.text
     assert f"Bearer {TOKEN}".encode() in met[0]
     assert len(answers) == 1 or f"Bearer {OWN}".encode() in met[-1]
-    told = f"{caught.value!s} {caught.value!r} {vars(caught.value)} {hook!r} {caplog.text}"
-    assert not any(secret in told for secret in (OWN, TOKEN))
+    shown = f"{caught.value!s} {caught.value!r} {vars(caught.value)} {hook!r} {caplog.text}"
+    assert not any(secret in shown for secret in (OWN, TOKEN))
 
 
 def test_errors_are_the_same_sync_and_async(conduit: Conduit) -> None:

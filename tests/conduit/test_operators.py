@@ -254,19 +254,19 @@ def test_no_token_and_no_address_is_told(
         (DisableConduitWorkspaceOperator, {"workspace_id": workspace}),
     ]
     secrets = [TOKEN, conduit.state.workspaces()[0].token]
-    told: list[str] = []
+    shown: list[str] = []
     for kind in (None, "error_before", "cut", "wrong"):
         conduit.control.set_faults([Fault(kind=kind, every=2)] if kind else [])
         for operator, options in calls:
             task = operator(task_id="t", **options, max_retry_seconds=0.01)
             try:
-                told.append(repr(task.execute({})))
+                shown.append(repr(task.execute({})))
             except ApiError as error:
-                told += [str(error), repr(error), repr(vars(error))]
-            told += [repr(task), repr({name: getattr(task, name) for name in task.template_fields}), repr(task.hook)]
+                shown += [str(error), repr(error), repr(vars(error))]
+            shown += [repr(task), repr({name: getattr(task, name) for name in task.template_fields}), repr(task.hook)]
         secrets += [row.token for row in conduit.state.workspaces()]
     secrets += [row.url for row in (*conduit.state.dashboards(), *conduit.state.dashboards(workspace))]
     out = capfd.readouterr()
-    told += [caplog.text, out.out, out.err]
-    assert "list workspaces" in "".join(told)
-    assert not [secret for secret in secrets if any(secret in text for text in told)]
+    shown += [caplog.text, out.out, out.err]
+    assert "list workspaces" in "".join(shown)
+    assert not [secret for secret in secrets if any(secret in text for text in shown)]

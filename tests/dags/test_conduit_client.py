@@ -23,9 +23,9 @@ def test_the_client_has_one_workspace_with_one_copy_and_no_address_is_told(
         [copy] = conduit.state.dashboards(workspace.id)
         assert (workspace.ext_id, copy.name, copy.cloned_from) == ("acme", "Sales", 1)
         assert ran.values("copy") == [copy.id]
-        told = repr(ran.xcoms) + "".join(capfd.readouterr())
-        assert copy.url not in told
-        assert workspace.token not in told
+        shown = repr(ran.xcoms) + "".join(capfd.readouterr())
+        assert copy.url not in shown
+        assert workspace.token not in shown
 
 
 def test_the_end_disables_the_clients_workspace_and_no_other(conduit: Conduit, run_example: Callable[..., Ran]) -> None:

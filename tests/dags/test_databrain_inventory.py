@@ -48,6 +48,6 @@ def test_each_list_is_in_the_folder_and_no_key(
     assert [[row["metricId"] for row in rows] for rows in ran.values("data_app.embed_metrics")] == [["revenue"]] * 2
     assert ran.values("data_app.reports") == [[], []]
     assert any(ran.values("organization.dashboard_metrics"))
-    told = repr(ran.xcoms) + repr(written) + "".join(capfd.readouterr())
-    assert organization.api_key not in told
-    assert organization.service_token not in told
+    shown = repr(ran.xcoms) + repr(written) + "".join(capfd.readouterr())
+    assert organization.api_key not in shown
+    assert organization.service_token not in shown

@@ -64,9 +64,9 @@ def test_all_of_it_is_made_once(
         made = connection.account.key(key)
         assert made
         assert (made.data_app, made.name) == (NAME, "airflow")
-        told = repr(ran.xcoms) + "".join(capfd.readouterr())
-        assert key not in told
-        assert PASSWORD not in told
+        shown = repr(ran.xcoms) + "".join(capfd.readouterr())
+        assert key not in shown
+        assert PASSWORD not in shown
     assert key_file.stat().st_mode & 0o777 == 0o600
 
 

@@ -18,7 +18,7 @@ from airflow_provider_databrain.emulator.databrain.state import DATA_APP
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.databrain.secret_cases import OPERATORS, SOURCE_SECRETS, STORING, drop, keep, prepare, stored
-from tests.exposure import Told, given_by, pieces
+from tests.exposure import Exposed, given_by, pieces
 from tests.support import set_connection
 
 DAG_ID = "credentials"
@@ -82,14 +82,14 @@ def kept(column: str, table: str, run_id: str) -> dict[str, Any]:
     return {task_id: json.loads(value) if isinstance(value, str) else value for task_id, value in rows}
 
 
-def assert_nothing_told(told: Told, emulator: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
+def assert_nothing_told(exposed: Exposed, emulator: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
     with closing(sqlite3.connect(database())) as connection:
-        told.texts += connection.iterdump()
-    told.texts += capfd.readouterr()
+        exposed.texts += connection.iterdump()
+    exposed.texts += capfd.readouterr()
     given = given_by(emulator)
     assert set(stored) <= set(given)
-    told.secrets += pieces(*given, *SOURCE_SECRETS)
-    assert told.leaks() == []
+    exposed.secrets += pieces(*given, *SOURCE_SECRETS)
+    assert exposed.leaks() == []
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def databrain(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 
 def test_a_good_run_stores_and_logs_no_credential(
-    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str]
+    databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run_id, states = run(dag_of_all(keep))
     assert states == dict.fromkeys([*OPERATORS, *GUEST], "success")
@@ -126,27 +126,27 @@ def test_a_good_run_stores_and_logs_no_credential(
         "source_conn_id": "source",
         "fields": {"schema": "public"},
     }
-    assert_nothing_told(told, databrain, capfd)
+    assert_nothing_told(exposed, databrain, capfd)
 
 
 def test_a_run_whose_keys_and_credentials_are_refused_stores_and_logs_none(
-    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str]
+    databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str]
 ) -> None:
     databrain.control.behaviour = Behaviour(refuses_credentials=True)
     _, states = run(dag_of_all(drop))
     failed = {name for name, state in states.items() if state == "failed"}
     assert failed == {*STORING, "create_datasource", "update_datasource"}
     assert len(stored) == len(STORING)
-    assert_nothing_told(told, databrain, capfd)
+    assert_nothing_told(exposed, databrain, capfd)
 
 
 @pytest.mark.parametrize("kind", ["reset_midway", "error_after"])
 def test_a_run_in_which_all_answers_get_lost_stores_and_logs_no_credential(
-    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], kind: Any
+    databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], kind: Any
 ) -> None:
     databrain.control.set_faults([Fault(kind=kind)])
     _, states = run(dag_of_all(keep))
     assert states == dict.fromkeys([*OPERATORS, *GUEST], "failed")
     assert stored == []
     assert len(given_by(databrain)) > len(STORING)
-    assert_nothing_told(told, databrain, capfd)
+    assert_nothing_told(exposed, databrain, capfd)

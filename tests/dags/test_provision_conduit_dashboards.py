@@ -32,8 +32,8 @@ def test_every_tenant_gets_its_workspace_with_a_clone_and_the_ids_come_back(
     assert ran.merged("workspaces") == {tenant: workspace for tenant, (_, workspace) in conduit.clones().items()}
     assert [counts["created"] for counts in ran.values("provision", "counts")] == [100, 20]
     assert ran.values("provision", "urls") == []
-    told = repr(ran.xcoms)
-    assert not [row for row in conduit.state.workspaces() if row.token in told]
+    shown = repr(ran.xcoms)
+    assert not [row for row in conduit.state.workspaces() if row.token in shown]
 
 
 def test_a_second_run_makes_no_call(conduit: Conduit, tenants: Path, run_example: Callable[..., Ran]) -> None:

@@ -57,8 +57,8 @@ def test_both_keys_are_new_in_the_file_and_told_nowhere(
         ran = run_example(DAG_ID)
         assert ran.state == "success"
         known.append(keys(connections))
-        told = repr(ran.xcoms) + "".join(capfd.readouterr())
-        assert not [key for pair in known for key in pair if key in told]
+        shown = repr(ran.xcoms) + "".join(capfd.readouterr())
+        assert not [key for pair in known for key in pair if key in shown]
     assert len({key for pair in known for key in pair}) == 6
     assert json.loads(connections.read_text())["other"] == {"conn_type": "http", "host": "example.com"}
     assert connections.stat().st_mode & 0o777 == 0o600

@@ -122,8 +122,8 @@ def test_a_token_that_is_not_stored_is_told_without_being_shown_and_handed_on_ag
     )
     assert str(error).endswith("Mend what stores, and run this again: the same one is handed on.")
     assert (error.__cause__, error.__context__) == (None, None)
-    told = f"{error!r} {vars(error)} {''.join(traceback.format_exception(error))} {caplog.text} {capsys.readouterr()}"
-    assert given[0] not in told
+    shown = f"{error!r} {vars(error)} {''.join(traceback.format_exception(error))} {caplog.text} {capsys.readouterr()}"
+    assert given[0] not in shown
     copy = pickle.loads(pickle.dumps(error))
     assert (str(copy), copy.old_key_until) == (str(error), None)
     assert not into(prefix, given.append)
@@ -141,9 +141,9 @@ def test_what_ends_the_task_while_a_token_is_stored_goes_through_and_is_logged(
 
     with pytest.raises(TaskTimeoutError):
         into(prefix, store)
-    told = "".join(capsys.readouterr())
-    assert "The API token is there, but was not stored: TaskTimeoutError" in told
-    assert keys(account)[0] not in told
+    shown = "".join(capsys.readouterr())
+    assert "The API token is there, but was not stored: TaskTimeoutError" in shown
+    assert keys(account)[0] not in shown
 
 
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut", "wrong"])

@@ -17,7 +17,7 @@ from airflow_provider_databrain.emulator.server import Emulator
 from tests.both_ways import BOTH_WAYS, do
 from tests.databrain.connections import hook_for
 from tests.emulator.client import log_of
-from tests.exposure import Told
+from tests.exposure import Exposed
 from tests.support import http_answer, raw_server
 
 KEY = "-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n-----END KEY-----\n"
@@ -36,10 +36,10 @@ ACCEPTED = SOURCE.model_copy(update={"extra": {}})
 METHODS = pytest.mark.parametrize("method", ["create_datasource", "update_datasource"])
 
 
-def assert_hidden(told: Told, *values: object) -> None:
-    told.secrets = SECRETS
-    told.show(*values)
-    assert told.leaks() == []
+def assert_hidden(exposed: Exposed, *values: object) -> None:
+    exposed.secrets = SECRETS
+    exposed.show(*values)
+    assert exposed.leaks() == []
 
 
 @METHODS
@@ -68,7 +68,7 @@ def assert_hidden(told: Told, *values: object) -> None:
 @pytest.mark.parametrize("status", [200, 400, 500])
 async def test_a_server_that_repeats_credentials_is_not_repeated(
     monkeypatch: pytest.MonkeyPatch,
-    told: Told,
+    exposed: Exposed,
     fast_retries: None,
     prefix: str,
     method: str,
@@ -78,13 +78,13 @@ async def test_a_server_that_repeats_credentials_is_not_repeated(
 ) -> None:
     with raw_server(http_answer(status, words.encode(), content_type)) as (url, _), pytest.raises(ApiError) as caught:
         await do(hook_for(monkeypatch, host=url), prefix, method, SOURCE)
-    assert_hidden(told, caught.value)
+    assert_hidden(exposed, caught.value)
 
 
 @METHODS
 @BOTH_WAYS
 async def test_refused_credentials_are_an_error_that_says_so_without_them(
-    connection: Emulator, told: Told, prefix: str, method: str
+    connection: Emulator, exposed: Exposed, prefix: str, method: str
 ) -> None:
     connection.catalog.add_datasource("other")
     if method == "update_datasource":
@@ -93,27 +93,27 @@ async def test_refused_credentials_are_an_error_that_says_so_without_them(
     with pytest.raises(InvalidRequestError, match="connection failed: name=warehouse username=") as caught:
         await do(DatabrainHook(), prefix, method, ACCEPTED)
     assert caught.value.code == "CREDENTIAL_TEST_FAILED"
-    assert_hidden(told, caught.value, log_of(connection))
+    assert_hidden(exposed, caught.value, log_of(connection))
 
 
 @BOTH_WAYS
 async def test_retries_and_lost_connections_log_no_credentials(
-    connection: Emulator, told: Told, fast_retries: None, prefix: str
+    connection: Emulator, exposed: Exposed, fast_retries: None, prefix: str
 ) -> None:
     connection.control.set_faults([Fault(kind="reset_before")])
     with pytest.raises(ApiError) as caught:
         await do(DatabrainHook(), prefix, "create_datasource", SOURCE)
-    assert [one for one in told.records if "next try in" in one.getMessage()]
-    assert_hidden(told, caught.value)
+    assert [one for one in exposed.records if "next try in" in one.getMessage()]
+    assert_hidden(exposed, caught.value)
 
 
-def test_a_wrong_field_is_named_without_its_value(told: Told) -> None:
+def test_a_wrong_field_is_named_without_its_value(exposed: Exposed) -> None:
     with pytest.raises(ValueError, match="credentials") as caught:
         Datasource.model_validate({"datasource_type": "csv", "credentials": {"name": "x", "password": {PASSWORD}}})
-    assert_hidden(told, caught.value)
+    assert_hidden(exposed, caught.value)
     with pytest.raises(ValueError, match="no 'name'") as unnamed:
         Datasource(datasource_type="csv", credentials={"password": PASSWORD})
-    assert_hidden(told, unnamed.value, SOURCE)
+    assert_hidden(exposed, unnamed.value, SOURCE)
 
 
 def test_a_code_that_a_credential_is_part_of_still_says_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,8 +117,8 @@ async def test_an_older_server_that_does_not_say_what_embeds_show_gets_none(
 ) -> None:
     rows = [{"embedId": "e", "embedType": "dashboard", "externalDashboard": {"name": "D"}, "externalMetric": None}]
     answer = http_answer(200, json.dumps({"data": rows}).encode())
-    told = pytest.raises(MalformedAnswerError, match="does not say what embed 'e' shows")
-    with raw_server(answer) as (url, met), told:
+    shown = pytest.raises(MalformedAnswerError, match="does not say what embed 'e' shows")
+    with raw_server(answer) as (url, met), shown:
         await do(hook_for(monkeypatch, host=url), prefix, "find_or_create_embed", WHOLE)
     assert [request.split(b" ")[0] for request in met] == [b"GET"]
 

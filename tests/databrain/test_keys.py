@@ -20,7 +20,7 @@ from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.both_ways import BOTH_WAYS, ask_async, ask_sync
 from tests.databrain.connections import KEY, SERVICE, hook_for
-from tests.exposure import Told, pieces
+from tests.exposure import Exposed, pieces
 from tests.support import http_answer, raw_server
 
 HOUR = timedelta(hours=1)
@@ -74,23 +74,23 @@ def storing(prefix: str, store: Callable[[str], object]) -> Any:
 @pytest.mark.parametrize("method", CALLS)
 def test_a_secret_is_in_no_repr_error_or_log(
     monkeypatch: pytest.MonkeyPatch,
-    told: Told,
+    exposed: Exposed,
     capfd: pytest.CaptureFixture[str],
     prefix: str,
     method: str,
     answer: str,
 ) -> None:
     args, kind = CALLS[method]
-    told.secrets += [*pieces(SECRET), KEY, SERVICE]
+    exposed.secrets += [*pieces(SECRET), KEY, SERVICE]
     with raw_server(spoiled(SOUND[kind], answer)) as (url, _):
         hook = hook_for(monkeypatch, host=url, extra={"service_token": SERVICE, "max_retry_seconds": 0})
-        told.show(hook, vars(hook.server) | {"tokens": None})
-        error = told.tries(lambda: do(hook, prefix, method, *args))
+        exposed.show(hook, vars(hook.server) | {"tokens": None})
+        error = exposed.tries(lambda: do(hook, prefix, method, *args))
     assert type(error) in ((type(None),) if answer == "sound" else (MalformedAnswerError, InvalidRequestError))
     if answer == "sound":
         assert redact(f"with {SECRET}") == "with ***"
-    told.show(*capfd.readouterr())
-    assert told.leaks() == []
+    exposed.show(*capfd.readouterr())
+    assert exposed.leaks() == []
 
 
 @BOTH_WAYS
@@ -163,13 +163,14 @@ def test_a_key_that_is_not_stored_is_told_without_being_shown(
     assert until is not None
     assert abs(until - datetime.now(UTC) - HOUR) < timedelta(minutes=1)
     assert str(error).startswith(
-        f"The {ROTATIONS[method]} was rotated, but the new one was not stored: PermissionError in "
-        "test_databrain_secrets.py, line "
+        f"The {ROTATIONS[method]} was rotated, but the new one was not stored: PermissionError in test_keys.py, line "
     )
     assert f"The old one lives until {until:%Y-%m-%d %H:%M:%S} UTC: mend what stores, and rotate again" in str(error)
     assert (error.__cause__, error.__context__) == (None, None)
-    told = f"{error!r} {vars(error)} {''.join(traceback.format_exception(error))} {caplog.text} {capsys.readouterr()}"
-    assert given[0] not in told
+    exposed = (
+        f"{error!r} {vars(error)} {''.join(traceback.format_exception(error))} {caplog.text} {capsys.readouterr()}"
+    )
+    assert given[0] not in exposed
     copy = pickle.loads(pickle.dumps(error))
     assert (str(copy), copy.old_key_until) == (str(error), until)
 
@@ -190,9 +191,9 @@ def test_what_ends_the_task_while_a_key_is_stored_goes_through_and_is_logged(
 
     with pytest.raises(TaskTimeoutError):
         do(DatabrainHook(), prefix, method, storing(prefix, store), HOUR)
-    told = "".join(capsys.readouterr())
-    assert f"The {ROTATIONS[method]} was rotated, but the new one was not stored: TaskTimeoutError" in told
-    assert given[0] not in told
+    exposed = "".join(capsys.readouterr())
+    assert f"The {ROTATIONS[method]} was rotated, but the new one was not stored: TaskTimeoutError" in exposed
+    assert given[0] not in exposed
 
 
 @BOTH_WAYS

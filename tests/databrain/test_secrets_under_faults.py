@@ -16,7 +16,7 @@ from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.both_ways import BOTH_WAYS
 from tests.databrain.test_keys import do, storing
-from tests.exposure import FAULTS, Told, given_by, pieces
+from tests.exposure import FAULTS, Exposed, given_by, pieces
 from tests.support import set_connection
 
 HOUR = timedelta(hours=1)
@@ -61,55 +61,57 @@ def databrain(running: Emulator, monkeypatch: pytest.MonkeyPatch, fast_retries: 
     return running
 
 
-def assert_nothing_told(told: Told, emulator: Emulator, capfd: pytest.CaptureFixture[str], stored: list[str]) -> None:
-    told.show(*capfd.readouterr())
+def assert_nothing_told(
+    exposed: Exposed, emulator: Emulator, capfd: pytest.CaptureFixture[str], stored: list[str]
+) -> None:
+    exposed.show(*capfd.readouterr())
     given = given_by(emulator)
     assert set(stored) <= set(given)
-    told.secrets += pieces(*given, PASSWORD, PRIVATE_KEY)
-    assert told.leaks() == []
+    exposed.secrets += pieces(*given, PASSWORD, PRIVATE_KEY)
+    assert exposed.leaks() == []
 
 
 @BOTH_WAYS
 @pytest.mark.parametrize("method", CALLS)
 def test_a_good_answer_is_shown_to_nobody(
-    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], prefix: str, method: str
+    databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], prefix: str, method: str
 ) -> None:
     stored: list[str] = []
     given: list[Any] = []
 
     def act() -> Any:
         hook = DatabrainHook()
-        told.show(hook, hook.server)
+        exposed.show(hook, hook.server)
         given.append(do(hook, prefix, method, *CALLS[method](storing(prefix, stored.append))))
         return given[0]
 
-    assert told.tries(act) is None
+    assert exposed.tries(act) is None
     rows = given[0] if isinstance(given[0], list) else given
     known = [row.secret for row in rows if isinstance(row, Credential)] + stored
     assert bool(known) is ("datasource" not in method)
-    assert_nothing_told(told, databrain, capfd, known)
+    assert_nothing_told(exposed, databrain, capfd, known)
 
 
 @BOTH_WAYS
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("method", CALLS)
 def test_a_fault_shows_nobody_a_credential(
-    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], prefix: str, method: str, kind: Any
+    databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], prefix: str, method: str, kind: Any
 ) -> None:
     stored: list[str] = []
     arguments = CALLS[method](storing(prefix, stored.append))
     # First one that passes, which is retried where it may be, then one that does not.
     databrain.control.set_faults([Fault(kind=kind, seconds=0.01, times=1)])
-    told.tries(lambda: do(DatabrainHook(), prefix, method, *arguments))
+    exposed.tries(lambda: do(DatabrainHook(), prefix, method, *arguments))
     databrain.control.set_faults([Fault(kind=kind, seconds=0.01)])
-    told.fails(lambda: do(DatabrainHook(max_retry_seconds=0), prefix, method, *arguments))
-    assert_nothing_told(told, databrain, capfd, stored)
+    exposed.fails(lambda: do(DatabrainHook(max_retry_seconds=0), prefix, method, *arguments))
+    assert_nothing_told(exposed, databrain, capfd, stored)
 
 
 @BOTH_WAYS
 @pytest.mark.parametrize("method", [name for name in CALLS if name.endswith("_into")])
 def test_what_fails_to_store_a_key_tells_it_nobody(
-    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], prefix: str, method: str
+    databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], prefix: str, method: str
 ) -> None:
     stored: list[str] = []
 
@@ -117,6 +119,6 @@ def test_what_fails_to_store_a_key_tells_it_nobody(
         stored.append(key)
         raise PermissionError(f"may not write {key}")
 
-    told.fails(lambda: do(DatabrainHook(), prefix, method, *CALLS[method](storing(prefix, store))))
+    exposed.fails(lambda: do(DatabrainHook(), prefix, method, *CALLS[method](storing(prefix, store))))
     assert len(stored) == 1
-    assert_nothing_told(told, databrain, capfd, stored)
+    assert_nothing_told(exposed, databrain, capfd, stored)

@@ -61,13 +61,13 @@ def test_a_dashboard_is_adopted_where_its_owner_is_the_wanted_client(found: Embe
         return
     with pytest.raises(AlreadyExistsError) as caught:
         adopt([found], embed())
-    told = str(caught.value)
-    assert "for tenant 'acme' (dashboard 'client-acme')" in told
+    shown = str(caught.value)
+    assert "for tenant 'acme' (dashboard 'client-acme')" in shown
     if owner is None:
-        assert "nothing proves that it belongs to 'acme'" in told
-        assert "'client-acme_acme'" in told
+        assert "nothing proves that it belongs to 'acme'" in shown
+        assert "'client-acme_acme'" in shown
     else:
-        assert f"belongs to client {owner!r}, not to 'acme'" in told
+        assert f"belongs to client {owner!r}, not to 'acme'" in shown
 
 
 def test_the_embed_made_with_the_dashboard_is_taken_where_there_are_several() -> None:
@@ -135,8 +135,8 @@ def test_fields_may_have_the_apis_names() -> None:
         ({"colour": "s3cret"}, "colour"),
     ],
 )
-def test_a_bad_field_is_named_with_the_tenant_and_without_its_value(changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(SpecError, match=f"tenant 'acme': .*{told}: ") as caught:
+def test_a_bad_field_is_named_with_the_tenant_and_without_its_value(changes: dict[str, Any], shown: str) -> None:
+    with pytest.raises(SpecError, match=f"tenant 'acme': .*{shown}: ") as caught:
         DatabrainTarget().desire("acme", {**SPEC, **FIELDS, **changes})
     assert "s3cret" not in str(caught.value)
 
@@ -182,8 +182,8 @@ def test_what_an_update_can_change_differs(changes: dict[str, Any]) -> None:
         ({"workspace_name": "sales"}, "client_id or workspace_name is not what"),
     ],
 )
-def test_what_nothing_can_change_is_refused(changes: dict[str, Any], told: str) -> None:
+def test_what_nothing_can_change_is_refused(changes: dict[str, Any], shown: str) -> None:
     target = DatabrainTarget(workspace_name="analytics")
     made = Existing("client-acme", "client-acme", target.desire("acme", FIELDS).spec_hash)
-    with pytest.raises(SpecError, match=f"tenant 'acme': .*{told}"):
+    with pytest.raises(SpecError, match=f"tenant 'acme': .*{shown}"):
         target.differs(target.desire("acme", {**FIELDS, **changes}), made)

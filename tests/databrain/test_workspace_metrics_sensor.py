@@ -183,9 +183,9 @@ def test_a_deferred_wait_runs_to_its_end(connection: Emulator) -> None:
     ],
 )
 def test_the_events_end_decides(
-    event: dict[str, Any] | None, options: dict[str, Any], error: type[Exception], told: str
+    event: dict[str, Any] | None, options: dict[str, Any], error: type[Exception], shown: str
 ) -> None:
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=shown):
         sensor(**options).execute_complete({}, event)
 
 

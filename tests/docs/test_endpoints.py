@@ -99,8 +99,8 @@ def endpoints(modules: list[ModuleType]) -> Iterator[Endpoint]:
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_page_has_each_endpoint_and_no_other(system: str) -> None:
     modules = SYSTEMS[system][0]
-    told = sorted((row.operation, row.request) for row in rows(system))
-    assert told == sorted((one.name, f"{one.method} {one.path}") for one in endpoints(modules))
+    shown = sorted((row.operation, row.request) for row in rows(system))
+    assert shown == sorted((one.name, f"{one.method} {one.path}") for one in endpoints(modules))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -130,13 +130,13 @@ def test_each_operator_is_there_and_calls_the_method(system: str) -> None:
 
 
 def test_each_operator_of_single_calls_is_on_the_page() -> None:
-    told = {name for system in SYSTEMS for row in rows(system) for name in row.operators}
+    shown = {name for system in SYSTEMS for row in rows(system) for name in row.operators}
     for module in MODULES:
         for name, value in vars(module).items():
             if name.startswith("_") or not isinstance(value, type) or not issubclass(value, ApiOperator):
                 continue
             if not (inspect.isabstract(value) or issubclass(value, TenantTask) or value.__subclasses__()):
-                assert name in told
+                assert name in shown
 
 
 def source(of: type) -> str:

@@ -40,7 +40,7 @@ def create(conduit: Conduit, **body: Any) -> requests.Response:
     return call(conduit, "POST", "/workspaces/", json={"name": "Acme", **body})
 
 
-def told(answer: requests.Response) -> tuple[int, Any]:
+def shown(answer: requests.Response) -> tuple[int, Any]:
     return answer.status_code, answer.json() if answer.content else None
 
 
@@ -58,7 +58,7 @@ def test_a_workspace_token_is_refused_where_the_organizations_is_needed(
     conduit: Conduit, method: str, path: str
 ) -> None:
     token = create(conduit).json()["token"]
-    assert told(call(conduit, method, path, token, json={"name": "x"})) == (401, {"detail": "Invalid token"})
+    assert shown(call(conduit, method, path, token, json={"name": "x"})) == (401, {"detail": "Invalid token"})
     assert [row.name for row in conduit.state.workspaces()] == ["Acme"]
 
 
@@ -70,7 +70,7 @@ def test_a_created_workspace_is_answered_and_listed(conduit: Conduit, status: An
     assert first.json() == {"id": 1, "ext_id": "crm1", "name": "Acme", "token": first.json()["token"]}
     assert second.json() == {"id": 2, "ext_id": None, "name": "Other", "token": second.json()["token"]}
     assert first.json()["token"] != second.json()["token"]
-    assert told(call(conduit, "GET", "/workspaces/")) == (200, [first.json(), second.json()])
+    assert shown(call(conduit, "GET", "/workspaces/")) == (200, [first.json(), second.json()])
 
 
 @pytest.mark.parametrize("ext_id", ODD_IDS)
@@ -121,8 +121,8 @@ def test_a_disabled_workspace_is_gone_and_so_is_its_token(conduit: Conduit, stat
     conduit.state.behaviour = ConduitBehaviour(disabled_status=status, unique_ext_id=True)
     token = create(conduit, ext_id="a").json()["token"]
     assert call(conduit, "GET", "/dashboards/", token).status_code == 200
-    assert told(call(conduit, "DELETE", "/workspaces/1/")) == (status, body)
-    assert told(call(conduit, "GET", "/workspaces/")) == (200, [])
+    assert shown(call(conduit, "DELETE", "/workspaces/1/")) == (status, body)
+    assert shown(call(conduit, "GET", "/workspaces/")) == (200, [])
     assert call(conduit, "GET", "/dashboards/", token).status_code == 401
     assert call(conduit, "DELETE", "/workspaces/1/").status_code == 404
     assert call(conduit, "POST", "/dashboards/1/clone/", json={"workspace": 1}).status_code == 400
@@ -138,11 +138,11 @@ def test_a_clone_is_in_the_workspace_and_shared_by_its_token(
     token, other = create(conduit).json()["token"], create(conduit).json()["token"]
     answer = call(conduit, "POST", "/dashboards/1/clone/", json={"workspace": 1, **named})
     url = answer.json()["url"]
-    assert told(answer) == (status, {"id": 2, "name": name, "url": url})
-    assert told(call(conduit, "GET", "/dashboards/", token)) == (200, [{"id": 2, "name": name}])
-    assert told(call(conduit, "GET", "/dashboards/", other)) == (200, [])
-    assert told(call(conduit, "GET", "/dashboards/")) == (200, [{"id": 1, "name": "Sales"}])
-    assert [told(call(conduit, "GET", "/dashboards/2/share/", token)) for _ in range(2)] == [(200, {"url": url})] * 2
+    assert shown(answer) == (status, {"id": 2, "name": name, "url": url})
+    assert shown(call(conduit, "GET", "/dashboards/", token)) == (200, [{"id": 2, "name": name}])
+    assert shown(call(conduit, "GET", "/dashboards/", other)) == (200, [])
+    assert shown(call(conduit, "GET", "/dashboards/")) == (200, [{"id": 1, "name": "Sales"}])
+    assert [shown(call(conduit, "GET", "/dashboards/2/share/", token)) for _ in range(2)] == [(200, {"url": url})] * 2
     assert call(conduit, "GET", "/dashboards/2/share/", other).status_code == 404
     assert call(conduit, "GET", "/dashboards/2/share/").status_code == 404
     assert call(conduit, "GET", "/dashboards/1/share/").json()["url"] != url
@@ -164,9 +164,9 @@ def test_workspaces_need_the_company_name(conduit: Conduit) -> None:
     conduit.state.add_workspace("there")
     conduit.state.behaviour = ConduitBehaviour(has_company_name=False)
     refused = (400, {"code": "company_name_missing", "message": "Your company name is not set"})
-    assert told(call(conduit, "GET", "/workspaces/")) == refused
-    assert told(create(conduit)) == refused
-    assert told(call(conduit, "DELETE", "/workspaces/1/")) == refused
+    assert shown(call(conduit, "GET", "/workspaces/")) == refused
+    assert shown(create(conduit)) == refused
+    assert shown(call(conduit, "DELETE", "/workspaces/1/")) == refused
     assert call(conduit, "GET", "/dashboards/").status_code == 200
     assert len(conduit.state.workspaces()) == 1
 
@@ -175,7 +175,7 @@ def test_clones_need_the_white_label(conduit: Conduit) -> None:
     conduit.state.add_workspace("there")
     conduit.state.behaviour = ConduitBehaviour(has_white_label=False)
     refused = (400, {"code": "white_label_missing", "message": "White-label is not configured"})
-    assert told(call(conduit, "POST", "/dashboards/1/clone/", json={"workspace": 1})) == refused
+    assert shown(call(conduit, "POST", "/dashboards/1/clone/", json={"workspace": 1})) == refused
     assert call(conduit, "GET", "/dashboards/1/share/").status_code == 200
 
 

@@ -47,10 +47,10 @@ def test_the_host_is_the_one_named_or_that_of_the_region(
 @pytest.mark.parametrize("host", ["us.i.posthog.com", "https://eu.i.posthog.com/", "HTTPS://APP.I.posthog.com:443"])
 async def test_a_host_that_only_takes_events_is_refused(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     hook = hook_for(monkeypatch, host=host)
-    told = r"'my_conn' names a host that takes events.*fill Host with https://us.posthog.com or https://eu"
-    with pytest.raises(ConfigurationError, match=told):
+    shown = r"'my_conn' names a host that takes events.*fill Host with https://us.posthog.com or https://eu"
+    with pytest.raises(ConfigurationError, match=shown):
         hook.list_dashboards()
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=shown):
         await hook.aconfigure()
 
 
@@ -97,9 +97,9 @@ def test_a_project_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, proj
     ],
 )
 def test_an_extra_that_cannot_be_used_is_named(
-    monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], told: str
+    monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], shown: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=rf"{told}.*Known extras: .*project_id.*region") as caught:
+    with pytest.raises(ConfigurationError, match=rf"{shown}.*Known extras: .*project_id.*region") as caught:
         _ = hook_for(monkeypatch, extra=extra).server
     assert "s3cr3t" not in str(caught.value)
 
@@ -151,12 +151,12 @@ def test_the_test_button_needs_only_the_right_to_read(posthog: Emulator) -> None
     ],
 )
 def test_the_test_button_says_what_is_wrong(
-    posthog: Emulator, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], told: str
+    posthog: Emulator, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], shown: str
 ) -> None:
     set_posthog_connection(monkeypatch, posthog, **changes)
     verdict, text = PostHogHook().test_connection()
     assert not verdict
-    assert told in text
+    assert shown in text
     assert "phx_wrong" not in text
 
 

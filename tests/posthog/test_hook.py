@@ -186,12 +186,12 @@ ERRORS: list[tuple[tuple[str, Arguments], type[ApiError], str]] = [
 
 
 @BOTH
-@pytest.mark.parametrize(("call", "error", "told"), ERRORS, ids=[f"{call[0]} {told}" for call, _, told in ERRORS])
+@pytest.mark.parametrize(("call", "error", "told"), ERRORS, ids=[f"{call[0]} {shown}" for call, _, shown in ERRORS])
 async def test_each_refusal_is_told(
-    scene: Scene, call: tuple[str, Arguments], error: type[ApiError], told: str, asynchronous: bool
+    scene: Scene, call: tuple[str, Arguments], error: type[ApiError], shown: str, asynchronous: bool
 ) -> None:
     method, arguments = call
-    with pytest.raises(ApiError, match=told) as caught:
+    with pytest.raises(ApiError, match=shown) as caught:
         await ask(method, *arguments(scene), asynchronous=asynchronous)
     assert type(caught.value) is error
     assert caught.value.status != 405
@@ -220,14 +220,14 @@ KEYS: list[tuple[Key | None, str, type[ApiError], str]] = [
 
 
 @BOTH
-@pytest.mark.parametrize(("key", "method", "error", "told"), KEYS, ids=[told for *_, told in KEYS])
+@pytest.mark.parametrize(("key", "method", "error", "told"), KEYS, ids=[shown for *_, shown in KEYS])
 async def test_what_the_key_may_not_do_is_told(
-    scene: Scene, key: Key | None, method: str, error: type[ApiError], told: str, asynchronous: bool
+    scene: Scene, key: Key | None, method: str, error: type[ApiError], shown: str, asynchronous: bool
 ) -> None:
     scene.emulator.posthog_keys.clear()
     if key is not None:
         scene.emulator.posthog_keys[scene.emulator.posthog_key] = key
-    with pytest.raises(ApiError, match=told) as caught:
+    with pytest.raises(ApiError, match=shown) as caught:
         await ask(method, scene.one, asynchronous=asynchronous)
     assert type(caught.value) is error
     assert scene.emulator.posthog_key not in str(caught.value)

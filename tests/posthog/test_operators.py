@@ -220,9 +220,9 @@ def test_a_key_with_scopes_may_not_be_told_to_use_the_refused_action(posthog: Em
     ],
 )
 def test_a_template_that_cannot_be_used_is_refused_before_sending(
-    posthog: Emulator, options: dict[str, Any], told: str
+    posthog: Emulator, options: dict[str, Any], shown: str
 ) -> None:
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=shown):
         run(FromTemplate, **{"template": TEMPLATE, **options})
     assert sent(posthog) == []
 

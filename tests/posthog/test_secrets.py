@@ -22,7 +22,7 @@ from airflow_provider_databrain.posthog.operators import (
     SharePostHogDashboardOperator,
 )
 from airflow_provider_databrain.posthog.sensors import PostHogDashboardRefreshedSensor
-from tests.exposure import Told
+from tests.exposure import Exposed
 from tests.posthog.support import sent, set_posthog_connection
 from tests.support import http_answer, make_warehouse, raw_server
 from tests.tenants.operators.test_provision import TABLE, TaskInstance
@@ -32,54 +32,54 @@ TOKEN = "s3cr3t-access-token"
 
 
 @pytest.fixture
-def told(posthog: Emulator, told: Told) -> Told:
+def exposed(posthog: Emulator, exposed: Exposed) -> Exposed:
     """With the secrets that all cases know."""
-    told.secrets += [posthog.posthog_key, PASSWORD, TOKEN]
-    return told
+    exposed.secrets += [posthog.posthog_key, PASSWORD, TOKEN]
+    return exposed
 
 
-def shared(emulator: Emulator, told: Told) -> int:
+def shared(emulator: Emulator, exposed: Exposed) -> int:
     """A shared dashboard with a known token."""
     number = emulator.posthog.add_dashboard(name="one")
     share = emulator.posthog.shares.save(number, enabled=True, password_required=True)
-    told.secrets.append(share.access_token)
+    exposed.secrets.append(share.access_token)
     return number
 
 
-def note_tokens(emulator: Emulator, told: Told) -> None:
+def note_tokens(emulator: Emulator, exposed: Exposed) -> None:
     """Take whatever tokens there are now for secrets."""
     rows = [emulator.posthog.shares.of(row.id) for row in emulator.posthog.dashboards()]
-    told.secrets += [row.access_token for row in rows if row is not None]
+    exposed.secrets += [row.access_token for row in rows if row is not None]
 
 
-def hook_methods(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def hook_methods(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """All of sharing through the hook."""
-    number, hook = shared(emulator, told), PostHogHook()
+    number, hook = shared(emulator, exposed), PostHogHook()
     password = hook.create_share_password(number, raw_password=PASSWORD)
     made = hook.create_share_password(number)
-    told.secrets.append(made.password)
+    exposed.secrets.append(made.password)
     refreshed = hook.refresh_sharing(number)
-    told.show(password, made, refreshed, hook.get_sharing(number), hook.update_sharing(number, enabled=True))
-    told.show(hook, hook.server, hook.extras, hook.test_connection())
-    note_tokens(emulator, told)
+    exposed.show(password, made, refreshed, hook.get_sharing(number), hook.update_sharing(number, enabled=True))
+    exposed.show(hook, hook.server, hook.extras, hook.test_connection())
+    note_tokens(emulator, exposed)
 
 
-def share_operators(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def share_operators(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """The operators that share, as they are by default."""
-    number, password = shared(emulator, told), token_hex(12)
-    told.secrets.append(password)
+    number, password = shared(emulator, exposed), token_hex(12)
+    exposed.secrets.append(password)
     for operator in (
         SharePostHogDashboardOperator(task_id="t", dashboard_id=number, password=password),
         RefreshPostHogSharingOperator(task_id="t", dashboard_id=number),
         CreatePostHogDashboardOperator(task_id="t", name="x"),
     ):
-        assert told.task(operator, TaskInstance()) is None
-    note_tokens(emulator, told)
+        assert exposed.task(operator, TaskInstance()) is None
+    note_tokens(emulator, exposed)
 
 
-def errors(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def errors(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Each kind of failure of each call that has to do with secrets."""
-    number, hook = shared(emulator, told), PostHogHook(max_retry_seconds=0)
+    number, hook = shared(emulator, exposed), PostHogHook(max_retry_seconds=0)
     acts: list[Callable[[], Any]] = [
         lambda: hook.get_sharing(number),
         lambda: hook.update_sharing(number, enabled=True),
@@ -93,17 +93,17 @@ def errors(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, fold
     for kind in kinds:
         emulator.control.set_faults([Fault(kind=kind)])
         for act in acts:
-            told.fails(act)
+            exposed.fails(act)
     emulator.control.set_faults([])
     emulator.control.behaviour = Behaviour(advanced_permissions=False)
-    told.fails(acts[-1])
+    exposed.fails(acts[-1])
     emulator.posthog_keys.clear()
     for act in acts:
-        told.fails(act)
-    note_tokens(emulator, told)
+        exposed.fails(act)
+    note_tokens(emulator, exposed)
 
 
-def echoes(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def echoes(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """A server, or what stands before it, that repeats what it was sent, or answers in another shape."""
     key = emulator.posthog_key
     sharing = {"enabled": True, "created_at": "2026-01-01T00:00:00Z", "access_token": TOKEN}
@@ -119,23 +119,23 @@ def echoes(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, fold
     for answer in answers:
         with raw_server(answer) as (url, _):
             set_posthog_connection(monkeypatch, emulator, host=url)
-            told.fails(lambda: PostHogHook(max_retry_seconds=0).get_sharing(1))
+            exposed.fails(lambda: PostHogHook(max_retry_seconds=0).get_sharing(1))
     password = {"id": "?", "password": PASSWORD}
     for body in (json.dumps(password), json.dumps(password)[:-3]):
         with raw_server(http_answer(201, body.encode())) as (url, _):
             set_posthog_connection(monkeypatch, emulator, host=url)
-            told.fails(lambda: PostHogHook().create_share_password(1))
+            exposed.fails(lambda: PostHogHook().create_share_password(1))
 
 
-def stream_echoes(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def stream_echoes(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """A stream whose error repeats the key."""
     event = {"type": "error", "error": f"no such key: {emulator.posthog_key}"}
     with raw_server(http_answer(200, f"data: {json.dumps(event)}\n\n".encode(), "text/event-stream")) as (url, _):
         set_posthog_connection(monkeypatch, emulator, host=url)
-        told.fails(lambda: list(PostHogHook().stream_tiles(1)))
+        exposed.fails(lambda: list(PostHogHook().stream_tiles(1)))
 
 
-def connections(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def connections(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Connections that cannot be used."""
     bad: list[dict[str, Any]] = [
         {"host": "us.i.posthog.com"},
@@ -147,25 +147,25 @@ def connections(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch,
     ]
     for changes in bad:
         set_posthog_connection(monkeypatch, emulator, **changes)
-        told.fails(lambda: PostHogHook().list_dashboards())
-        told.fails(lambda: PostHogDashboardRefreshedSensor(task_id="t", dashboard_id=1, since="2026-01-01").poke({}))
+        exposed.fails(lambda: PostHogHook().list_dashboards())
+        exposed.fails(lambda: PostHogDashboardRefreshedSensor(task_id="t", dashboard_id=1, since="2026-01-01").poke({}))
 
 
-def provisioning(emulator: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def provisioning(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """A tenant table, good tenants and failed ones; what is in the ledger, too."""
     make_warehouse(folder / "warehouse.db", monkeypatch, [(f"t{number}", "EU") for number in range(4)])
     fields: dict[str, Any] = {**TABLE, "ledger_conn_id": "warehouse", "spec": {"name": "{tenant_id}"}}
-    assert told.task(ProvisionPostHogDashboardsOperator(task_id="t", **fields), TaskInstance()) is None
+    assert exposed.task(ProvisionPostHogDashboardsOperator(task_id="t", **fields), TaskInstance()) is None
     emulator.control.set_faults([Fault(kind="wrong", path="/sharing/$"), Fault(kind="cut", method="PATCH")])
     spec = {"name": "new {tenant_id}", "sharing": {"settings": {"legend": True}}}
     instance = TaskInstance(run_id="run-2")
     again = ProvisionPostHogDashboardsOperator(task_id="t", **{**fields, "spec": spec, "max_retry_seconds": 0})
-    told.fails(lambda: again.execute({"ti": instance}))  # type: ignore[typeddict-item]
-    told.kept(again)
-    told.show(instance.pushed)
-    note_tokens(emulator, told)
+    exposed.fails(lambda: again.execute({"ti": instance}))  # type: ignore[typeddict-item]
+    exposed.kept(again)
+    exposed.show(instance.pushed)
+    note_tokens(emulator, exposed)
     with closing(sqlite3.connect(folder / "warehouse.db")) as database:
-        told.show(database.execute("SELECT * FROM tenant_dashboards").fetchall())
+        exposed.show(database.execute("SELECT * FROM tenant_dashboards").fetchall())
 
 
 CASES = [hook_methods, share_operators, errors, echoes, stream_echoes, connections, provisioning]
@@ -173,15 +173,15 @@ CASES = [hook_methods, share_operators, errors, echoes, stream_echoes, connectio
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_secret_is_told(
-    posthog: Emulator, told: Told, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: Callable[..., None]
+    posthog: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: Callable[..., None]
 ) -> None:
-    case(posthog, told, monkeypatch, tmp_path)
-    assert told.texts
-    assert told.leaks() == []
+    case(posthog, exposed, monkeypatch, tmp_path)
+    assert exposed.texts
+    assert exposed.leaks() == []
 
 
-def test_nothing_that_is_sent_carries_a_secret_in_its_address(posthog: Emulator, told: Told) -> None:
-    number, hook = shared(posthog, told), PostHogHook()
+def test_nothing_that_is_sent_carries_a_secret_in_its_address(posthog: Emulator, exposed: Exposed) -> None:
+    number, hook = shared(posthog, exposed), PostHogHook()
     hook.create_share_password(number, raw_password=PASSWORD)
     hook.refresh_sharing(number)
-    assert [call for call in sent(posthog) if any(secret in call for secret in told.secrets)] == []
+    assert [call for call in sent(posthog) if any(secret in call for secret in exposed.secrets)] == []

@@ -84,9 +84,9 @@ def test_templates_are_rendered(number: int) -> None:
     ],
 )
 def test_what_cannot_be_waited_for_is_refused_before_sending(
-    posthog: Emulator, options: dict[str, Any], told: str, deferrable: bool
+    posthog: Emulator, options: dict[str, Any], shown: str, deferrable: bool
 ) -> None:
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=shown):
         sensor(**{"dashboard_id": 4, "deferrable": deferrable, **options}).execute({})
     assert sent(posthog) == []
 

@@ -200,9 +200,9 @@ async def test_another_purpose_is_another_dashboard(bare: Runs, runs: Runs, post
     ],
 )
 async def test_a_spec_that_does_not_fit_is_refused_before_sending(
-    bare: Runs, posthog: Emulator, fields: dict[str, Any], told: str
+    bare: Runs, posthog: Emulator, fields: dict[str, Any], shown: str
 ) -> None:
-    with pytest.raises(SpecError, match=f"tenant 't00': .*{told}"):
+    with pytest.raises(SpecError, match=f"tenant 't00': .*{shown}"):
         await bare.provision(TENANTS, {**SPEC, **fields})
     assert sent(posthog) == []
 

@@ -86,8 +86,8 @@ def test_it_survives_being_stored(posthog: Emulator) -> None:
 
 
 async def test_a_refresh_that_was_ends_the_wait_with_one_request(posthog: Emulator, number: int) -> None:
-    told = await wait(trigger(number, since="2026-03-01T00:00:00"))
-    assert told == ("success", f"dashboard {number}: the wait is over")
+    shown = await wait(trigger(number, since="2026-03-01T00:00:00"))
+    assert shown == ("success", f"dashboard {number}: the wait is over")
     assert sent(posthog) == [f"GET dashboards/{number}/"]
 
 
@@ -123,12 +123,12 @@ async def test_what_no_wait_mends_ends_it(
     monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, Any],
     options: dict[str, Any],
-    told: str,
+    shown: str,
 ) -> None:
     set_posthog_connection(monkeypatch, posthog, **changes)
     status, message = await wait(trigger(**{"number": number, **options}))
     assert status == "error"
-    assert told in message
+    assert shown in message
     assert "phx_wrong" not in message
 
 

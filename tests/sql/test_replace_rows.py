@@ -138,8 +138,8 @@ def test_texts_become_what_the_columns_hold(database: Database) -> None:
 def test_a_moment_without_a_zone_is_in_utc_where_the_column_has_one(postgresql: Database) -> None:
     postgresql.run("CREATE TABLE moments (client TEXT, at TIMESTAMP WITH TIME ZONE)")
     put(postgresql, [{"at": "2026-02-03T04:05:06"}, {"at": "2026-02-03T04:05:06Z"}], table="moments")
-    told = "SELECT DISTINCT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM moments"
-    assert postgresql.run(told) == [("2026-02-03 04:05:06",)]
+    shown = "SELECT DISTINCT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM moments"
+    assert postgresql.run(shown) == [("2026-02-03 04:05:06",)]
 
 
 def test_nested_values_go_into_a_json_column(postgresql: Database) -> None:

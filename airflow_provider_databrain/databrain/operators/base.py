@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -54,18 +54,7 @@ class RowsOperator(DatabrainOperator):
 
     def hand_on(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | dict[str, Any]:
         """The rows themselves, or where they were written."""
-        import json
-
-        document = json.dumps(rows, ensure_ascii=False).encode()
-        if self.output_path:
-            write_file(self.output_path, document)
-            return {"path": self.output_path, "rows": len(rows)}
-        if len(document) > self.max_xcom_bytes:
-            raise ValueError(
-                f"{len(rows)} rows are {len(document)} bytes, and XCom may hold {self.max_xcom_bytes} of them: "
-                "set output_path, or raise max_xcom_bytes"
-            )
-        return [dict(row) for row in rows]
+        return hand_on(rows, self.output_path, self.max_xcom_bytes)
 
 
 class ListOperator(RowsOperator):
@@ -96,22 +85,14 @@ class NamedOperator(DatabrainOperator):
         super().__init__(**kwargs)
         self.name = name
 
-
-class CreateNamedOperator(NamedOperator):
-    """Base of the operators that make something exist; returns its name. What is there is taken as it is."""
-
-    @abstractmethod
-    def create(self) -> str:
-        """Call the endpoint."""
-
-    def execute(self, context: Context) -> str:
-        """Create; returns the name."""
+    def create_unless_exists(self, create: Callable[[], str]) -> str:
+        """Create; returns the name. If it exists already, it stays as it is."""
         from airflow_provider_databrain.client.errors import AlreadyExistsError
 
         try:
-            return self.create()
+            return create()
         except AlreadyExistsError:
-            self.log.info("%s %r is there", self.kind, self.name)
+            self.log.info("%s %r exists already", self.kind, self.name)
             return self.name
 
 
@@ -131,6 +112,27 @@ class DeleteNamedOperator(NamedOperator):
         except NotFoundError as error:
             raise_if_no_api_code(error)
             self.log.info("%s %r is gone already", self.kind, self.name)
+
+
+def hand_on(
+    rows: Sequence[Mapping[str, Any]], output_path: str | None, max_xcom_bytes: int
+) -> list[dict[str, Any]] | dict[str, Any]:
+    """The rows themselves or, if there is an ``output_path``, where they were written.
+
+    :raises ValueError: the rows are more than ``max_xcom_bytes`` of JSON.
+    """
+    import json
+
+    document = json.dumps(rows, ensure_ascii=False).encode()
+    if output_path:
+        write_file(output_path, document)
+        return {"path": output_path, "rows": len(rows)}
+    if len(document) > max_xcom_bytes:
+        raise ValueError(
+            f"{len(rows)} rows are {len(document)} bytes, and XCom may hold {max_xcom_bytes} of them: "
+            "set output_path, or raise max_xcom_bytes"
+        )
+    return [dict(row) for row in rows]
 
 
 def raise_if_no_api_code(error: NotFoundError) -> None:

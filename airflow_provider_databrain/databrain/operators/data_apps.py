@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.databrain.operators.base import (
-    CreateNamedOperator,
     DeleteNamedOperator,
     ListOperator,
     NamedOperator,
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.client.models import Received
 
 
-class CreateDataAppOperator(CreateNamedOperator):
+class CreateDataAppOperator(NamedOperator):
     """Make a data app exist; returns its name. One of that name that is there is taken as it is.
 
     :param name: unique in the organization (templated).
@@ -25,9 +24,9 @@ class CreateDataAppOperator(CreateNamedOperator):
 
     kind = "Data app"
 
-    def create(self) -> str:
-        """Call the endpoint."""
-        return self.hook.create_data_app(self.name)
+    def execute(self, context: Context) -> str:
+        """Create; returns the name."""
+        return self.create_unless_exists(lambda: self.hook.create_data_app(self.name))
 
 
 class RenameDataAppOperator(NamedOperator):

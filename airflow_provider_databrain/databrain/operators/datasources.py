@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import BaseHook, Connection, Context, conf
 from airflow_provider_databrain.databrain.operators.base import (
-    CreateNamedOperator,
     DatabrainOperator,
     DeleteNamedOperator,
     ListOperator,
@@ -74,7 +73,7 @@ class _CredentialsOperator(NamedOperator):
         return Datasource(datasource_type=self.datasource_type, credentials={**opened, "name": self.name})
 
 
-class CreateDatasourceOperator(_CredentialsOperator, CreateNamedOperator):
+class CreateDatasourceOperator(_CredentialsOperator):
     """Make a datasource exist; returns its name. One of that name that is there is taken as it is.
 
     What opens the database comes from an Airflow connection, and shows in no rendered field, log or error.
@@ -87,13 +86,10 @@ class CreateDatasourceOperator(_CredentialsOperator, CreateNamedOperator):
         for ``postgres``.
     """
 
-    # Airflow gives a class without one that of its first base, and its siblings would be passed over.
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-
-    def create(self) -> str:
-        """Call the endpoint."""
-        return self.hook.create_datasource(self.datasource())
+    def execute(self, context: Context) -> str:
+        """Create; returns the name."""
+        datasource = self.datasource()
+        return self.create_unless_exists(lambda: self.hook.create_datasource(datasource))
 
 
 class UpdateDatasourceOperator(_CredentialsOperator):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
-from airflow_provider_databrain.databrain.operators.base import DatabrainOperator, ListOperator, RowsOperator, given
+from airflow_provider_databrain.databrain.operators.base import DatabrainOperator, ListOperator, given, hand_on
 from airflow_provider_databrain.sql.engine import sql_engine
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class _MetricDataOperator(DatabrainOperator):
         return answer.data, answer.total_records
 
 
-class FetchMetricDataOperator(_MetricDataOperator, RowsOperator):
+class FetchMetricDataOperator(_MetricDataOperator):
     """Fetch the rows of a metric as a client sees them; see ``RowsOperator`` for where they go.
 
     :param embed_id: the embed that shows the metric (templated).
@@ -81,16 +81,17 @@ class FetchMetricDataOperator(_MetricDataOperator, RowsOperator):
 
     template_fields: Sequence[str] = (*_MetricDataOperator.template_fields, "output_path")
 
-    # Airflow gives a class without one that of its first base, and its siblings would be passed over.
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, output_path: str | None = None, max_xcom_bytes: int = 64 * 1024, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.output_path = output_path
+        self.max_xcom_bytes = max_xcom_bytes
 
     def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
         """Fetch, then return or write the rows."""
         rows, total = self.read()
         if total is not None and total > len(rows):
             self.log.warning("Metric %r: %d of %d rows came; narrow the filters", self.metric_id, len(rows), total)
-        return self.hand_on(rows)
+        return hand_on(rows, self.output_path, self.max_xcom_bytes)
 
 
 class MetricDataToSqlOperator(_MetricDataOperator):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_databrain.databrain.operators.base import DatabrainOperator
@@ -15,27 +16,35 @@ if TYPE_CHECKING:
 __all__ = ["PlanTenantBatchesOperator", "ProvisionTenantDashboardsOperator", "RemoveTenantDashboardsOperator"]
 
 
-class _DatabrainTenantsOperator(DatabrainOperator):
-    # Airflow gives a class without one that of its first base, and its siblings would be passed over.
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+class DatabrainTenants:
+    """Databrain's side of a task over a tenant table.
 
-    def databrain_target(self, **more: Any) -> DatabrainTarget:
-        """Databrain's side of the engine."""
+    :param conn_id: the Airflow connection.
+    :param timeouts: seconds, instead of the connection's; as the hook takes them.
+    """
+
+    def __init__(self, conn_id: str, timeouts: Mapping[str, float | None]) -> None:
+        from airflow_provider_databrain.databrain.hook import DatabrainHook
+
+        self.hook = DatabrainHook(conn_id, **timeouts)
+
+    def target(self, **options: Any) -> DatabrainTarget:
+        """The engine's target; ``options`` are those of ``DatabrainTarget``."""
         from airflow_provider_databrain.databrain.target import DatabrainTarget
 
         extras = self.hook.extras
         return DatabrainTarget(
-            scope=extras.data_app_name or self.databrain_conn_id, workspace_name=extras.workspace_name, **more
+            scope=extras.data_app_name or self.hook.conn_id, workspace_name=extras.workspace_name, **options
         )
 
 
-class ProvisionTenantDashboardsOperator(ProvisionTenantsOperator, _DatabrainTenantsOperator):
+class ProvisionTenantDashboardsOperator(ProvisionTenantsOperator):
     """Make every tenant of one batch have its Databrain dashboard; see ``ProvisionTenantsOperator`` too.
 
     The spec's fields are those of ``api.databrain.CreateDashboardEmbed``. An update sets access settings and name;
     the API changes nothing else.
 
+    :param databrain_conn_id: the Airflow connection (templated).
     :param if_exists: ``adopt`` takes over a dashboard that is proved to be the tenant's; ``fail`` does not, except
         where the task is tried again and an earlier try may have created it (templated).
     :param stamp: note the client id in each new dashboard's metadata, as the proof that ``adopt`` looks for.
@@ -47,14 +56,29 @@ class ProvisionTenantDashboardsOperator(ProvisionTenantsOperator, _DatabrainTena
         "if_exists",
     )
 
-    def __init__(self, *, if_exists: Literal["adopt", "fail"] = "adopt", stamp: bool = True, **kwargs: Any) -> None:
+    ui_color = DatabrainOperator.ui_color
+
+    def __init__(
+        self,
+        *,
+        databrain_conn_id: str = "databrain_default",
+        if_exists: Literal["adopt", "fail"] = "adopt",
+        stamp: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.databrain_conn_id = databrain_conn_id
         self.if_exists = if_exists
         self.stamp = stamp
 
+    @cached_property
+    def vendor(self) -> DatabrainTenants:
+        """Databrain's side of this task."""
+        return DatabrainTenants(self.databrain_conn_id, self.timeouts)
+
     def target(self, *, repeated: bool = False) -> DatabrainTarget:
         """Databrain's side of the engine. Without a ledger, any of the dashboards may exist."""
-        return self.databrain_target(
+        return self.vendor.target(
             repeated=repeated,
             if_exists=self.if_exists,
             stamp=self.stamp,
@@ -62,9 +86,10 @@ class ProvisionTenantDashboardsOperator(ProvisionTenantsOperator, _DatabrainTena
         )
 
 
-class RemoveTenantDashboardsOperator(RemoveTenantsOperator, _DatabrainTenantsOperator):
+class RemoveTenantDashboardsOperator(RemoveTenantsOperator):
     """Remove the Databrain dashboards of tenants that are no more; further parameters: see ``RemoveTenantsOperator``.
 
+    :param databrain_conn_id: the Airflow connection (templated).
     :param delete: ``embed``, or ``dashboard`` for embed and dashboard (templated).
     """
 
@@ -74,12 +99,24 @@ class RemoveTenantDashboardsOperator(RemoveTenantsOperator, _DatabrainTenantsOpe
         "delete",
     )
 
-    def __init__(self, *, delete: Literal["embed", "dashboard"], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        delete: Literal["embed", "dashboard"],
+        databrain_conn_id: str = "databrain_default",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        self.databrain_conn_id = databrain_conn_id
         self.delete = delete
+
+    @cached_property
+    def vendor(self) -> DatabrainTenants:
+        """Databrain's side of this task."""
+        return DatabrainTenants(self.databrain_conn_id, self.timeouts)
 
     def target(self, *, repeated: bool = False) -> DatabrainTarget:
         """Databrain's side of the engine."""
         if self.delete not in ("embed", "dashboard"):
             raise ValueError(f"delete is {self.delete!r}; it is 'embed' or 'dashboard'. Nothing was removed.")
-        return self.databrain_target(repeated=repeated, delete_dashboards=self.delete == "dashboard")
+        return self.vendor.target(repeated=repeated, delete_dashboards=self.delete == "dashboard")

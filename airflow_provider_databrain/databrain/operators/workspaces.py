@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.databrain.operators.base import (
-    CreateNamedOperator,
     DeleteNamedOperator,
     ListOperator,
     NamedOperator,
@@ -128,7 +127,7 @@ class _SourceOperator(NamedOperator):
         return WorkspaceConnection.model_validate({**fields, "extra": dict(self.extra or {})})
 
 
-class CreateWorkspaceOperator(_SourceOperator, CreateNamedOperator):
+class CreateWorkspaceOperator(_SourceOperator):
     """Make a workspace exist; returns its name. One of that name that is there is taken as it is.
 
     Further parameters: see ``DatabrainOperator``.
@@ -140,13 +139,10 @@ class CreateWorkspaceOperator(_SourceOperator, CreateNamedOperator):
     :param extra: further fields of the API (templated).
     """
 
-    # Airflow gives a class without one that of its first base, and its siblings would be passed over.
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-
-    def create(self) -> str:
-        """Call the endpoint."""
-        return self.hook.create_workspace(self.source())
+    def execute(self, context: Context) -> str:
+        """Create; returns the name."""
+        source = self.source()
+        return self.create_unless_exists(lambda: self.hook.create_workspace(source))
 
 
 class UpdateWorkspaceOperator(_SourceOperator):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_databrain.airflow_compat import Context, conf
 from airflow_provider_databrain.base.operator import ApiOperator
@@ -11,6 +11,7 @@ from airflow_provider_databrain.sql.engine import sql_engine
 from airflow_provider_databrain.tenants.operators.plan import TenantTableMixin
 
 if TYPE_CHECKING:
+    from airflow_provider_databrain.base.hook import ApiHook
     from airflow_provider_databrain.client.transport.aio import AsyncTransport
     from airflow_provider_databrain.tenants.engine.ledger import Ledger
     from airflow_provider_databrain.tenants.engine.progress import Progress
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.tenants.engine.stop import Stop
     from airflow_provider_databrain.tenants.engine.target import Target
     from airflow_provider_databrain.tenants.engine.workers import Rules
+
+
+class Vendor(Protocol):
+    """What a task over a tenant table needs of one vendor, beside the engine's target."""
+
+    @property
+    def hook(self) -> ApiHook[Any]:
+        """The vendor's hook, the same one each time."""
 
 
 class TenantTask(TenantTableMixin, ApiOperator):
@@ -92,6 +101,16 @@ class TenantTask(TenantTableMixin, ApiOperator):
             self._wait(report.wait)
         report.raise_for_failures()
         return value
+
+    @property
+    @abstractmethod
+    def vendor(self) -> Vendor:
+        """The vendor's side of this task."""
+
+    @property
+    def hook(self) -> ApiHook[Any]:
+        """The vendor's hook."""
+        return self.vendor.hook
 
     @abstractmethod
     def run(self, databases: Databases, context: Context, stop: Stop) -> Report:

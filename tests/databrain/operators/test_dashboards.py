@@ -65,8 +65,8 @@ def test_a_dashboard_goes_into_another_workspace(source: Emulator) -> None:
 
 
 def test_a_dashboard_goes_into_another_databrain_under_its_own_id(source: Emulator, production: Emulator) -> None:
-    told = promote(target_conn_id="production", target_workspace_name=None, target_dashboard_id=None)
-    assert told == "sales"
+    shown = promote(target_conn_id="production", target_workspace_name=None, target_dashboard_id=None)
+    assert shown == "sales"
     assert production.state.dashboards("main") == [("sales", "sales")]
     assert production.state.contents.document("sales") == source.state.contents.document("sales")
     assert imports(source) == 0

@@ -187,8 +187,8 @@ def test_all_pages_of_data_apps_are_listed_with_their_embeds(connection: Emulato
     assert [row["embedCount"] for row in rows] == [0] * 12 + [1]
     assert rows[-1]["embeds"][0]["embedId"] == "client-acme"
     path = tmp_path / "rows.json"
-    told = ListDataAppsOperator(task_id="t", output_path=str(path)).execute({})
-    assert told == {"path": str(path), "rows": 13}
+    shown = ListDataAppsOperator(task_id="t", output_path=str(path)).execute({})
+    assert shown == {"path": str(path), "rows": 13}
     assert json.loads(path.read_text()) == rows
 
 

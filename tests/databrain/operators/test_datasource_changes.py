@@ -241,17 +241,17 @@ def test_what_opens_a_database_is_in_no_log_result_error_or_rendered_field(
         server.control.set_faults([Fault(kind=kind)])
     context: Any = {}
     asked.render_template_fields(context)
-    told = [str(_serialize_rendered_fields(asked)), repr(asked)]
+    shown = [str(_serialize_rendered_fields(asked)), repr(asked)]
     try:
-        told.append(repr(asked.execute(context)))
+        shown.append(repr(asked.execute(context)))
     except ApiError as error:
         assert kind != "good"
-        told += [str(error), repr(error), repr(vars(error)), "".join(traceback.format_exception(error))]
+        shown += [str(error), repr(error), repr(vars(error)), "".join(traceback.format_exception(error))]
     else:
         assert kind == "good"
-    told += [str(_serialize_rendered_fields(asked)), caplog.text, *capfd.readouterr()]
-    assert not [secret for secret in SECRETS if secret in "\n".join(told)]
-    assert "public" in told[0]
+    shown += [str(_serialize_rendered_fields(asked)), caplog.text, *capfd.readouterr()]
+    assert not [secret for secret in SECRETS if secret in "\n".join(shown)]
+    assert "public" in shown[0]
 
 
 def test_all_pages_of_datasources_are_listed(server: Emulator, tmp_path: Path) -> None:
@@ -261,8 +261,8 @@ def test_all_pages_of_datasources_are_listed(server: Emulator, tmp_path: Path) -
     assert rows == [{"name": name} for name in names(server)]
     assert len(rows) == 21
     path = tmp_path / "rows.json"
-    told = ListDatasourcesOperator(task_id="t", output_path=str(path)).execute({})
-    assert told == {"path": str(path), "rows": 21}
+    shown = ListDatasourcesOperator(task_id="t", output_path=str(path)).execute({})
+    assert shown == {"path": str(path), "rows": 21}
     assert json.loads(path.read_text()) == rows
 
 

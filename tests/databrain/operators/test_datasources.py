@@ -131,9 +131,9 @@ def test_a_failed_sync_fails_the_task_with_the_servers_words(source: Source) -> 
 
 
 @pytest.mark.parametrize("told", ["3/16", ""])
-def test_a_wait_that_takes_too_long_tells_how_far_it_was(source: Source, told: str) -> None:
-    source.progress(told)
-    with pytest.raises(TimeoutError, match=f"Timed out: .*: {told or 'no progress'}"):
+def test_a_wait_that_takes_too_long_tells_how_far_it_was(source: Source, shown: str) -> None:
+    source.progress(shown)
+    with pytest.raises(TimeoutError, match=f"Timed out: .*: {shown or 'no progress'}"):
         sync(source, wait_for_progress=True, wait_seconds=0.05)
 
 
@@ -164,7 +164,7 @@ async def test_a_deferred_wait_ends_on_the_triggerer(source: Source, done_later:
     [("Access denied", 60, SyncFailedError, "Access denied"), ("", 0, TimeoutError, "Timed out: .*3/16")],
 )
 async def test_a_deferred_wait_that_fails_fails_the_task(
-    source: Source, error: str, wait_seconds: float, raised: type[Exception], told: str
+    source: Source, error: str, wait_seconds: float, raised: type[Exception], shown: str
 ) -> None:
     source.progress("3/16", error)
     source.emulator.control.set_faults([Fault(kind="reset_after", path=SYNC)])
@@ -173,7 +173,7 @@ async def test_a_deferred_wait_that_fails_fails_the_task(
     )
     _, trigger = deferral(task)
     event = await anext(trigger.run())
-    with pytest.raises(raised, match=told):
+    with pytest.raises(raised, match=shown):
         task.execute_complete(CONTEXT, event.payload)
 
 
@@ -190,8 +190,8 @@ def test_nothing_is_deferred_after_a_good_answer(source: Source) -> None:
 
 def test_the_sensor_waits_for_a_sync(source: Source) -> None:
     sensor = DatasourceSyncSensor(task_id="wait", datasource_id=source.id)
-    for told, met in (("", False), ("15/16", False), ("16/16", True)):
-        source.progress(told)
+    for shown, met in (("", False), ("15/16", False), ("16/16", True)):
+        source.progress(shown)
         assert sensor.poke(CONTEXT) is met
     source.progress("16/16", "Out of space")
     with pytest.raises(SyncFailedError, match="Out of space"):

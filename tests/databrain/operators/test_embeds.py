@@ -105,10 +105,10 @@ def test_what_cannot_be_embedded_is_told(account: Emulator, changes: dict[str, A
 
 
 def test_an_embeds_settings_and_name_are_changed(acme: Emulator) -> None:
-    told = UpdateEmbedOperator(
+    shown = UpdateEmbedOperator(
         task_id="t", embed_id="client-acme", access_settings={"is_allow_email_reports": True}, name="New"
     ).execute({})
-    assert told == "client-acme"
+    assert shown == "client-acme"
     [row] = acme.state.embeds()
     assert (row.name, row.dashboard_name) == ("New", "x")
     assert acme.state.access_settings("client-acme") == {
@@ -219,12 +219,12 @@ def test_templates_are_rendered(acme: Emulator, tmp_path: Path) -> None:
         ),
         DeleteEmbedOperator(task_id="delete", embed_id="client-{{ tenant }}"),
     ]
-    told = []
+    shown = []
     for task in tasks:
         task.render_template_fields(context)
-        told.append(task.execute(context))
+        shown.append(task.execute(context))
     [row] = acme.state.embeds()
     assert (row.name, row.metric_id) == ("Acme", "mrr")
     path = tmp_path / "acme.json"
-    assert told == [row.embed_id, "client-acme", {"path": str(path), "rows": 1}, str(tmp_path / "acme-out.json"), None]
+    assert shown == [row.embed_id, "client-acme", {"path": str(path), "rows": 1}, str(tmp_path / "acme-out.json"), None]
     assert json.loads(path.read_text())[0]["name"] == "ACME"

@@ -18,7 +18,7 @@ from airflow_provider_databrain.client.models import wire
 from airflow_provider_databrain.databrain.operators.metrics import MetricDataToSqlOperator
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
-from tests.exposure import Told
+from tests.exposure import Exposed
 from tests.support import embed, http_answer, raw_server, set_connection
 
 ROWS = [{"region": "north", "total": 1.5}, {"region": "south", "total": 2}]
@@ -92,7 +92,7 @@ def test_columns_are_renamed_and_left_out_after_templating(connection: Emulator,
 
 
 def test_the_databases_password_is_told_to_nobody(
-    table: Path, told: Told, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    table: Path, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     password = "pass-word-of-the-warehouse"
     # A port that nobody listens on.
@@ -100,12 +100,12 @@ def test_the_databases_password_is_told_to_nobody(
         port = listener.getsockname()[1]
     fields = {"conn_type": "postgres", "host": "127.0.0.1", "port": port, "login": "etl", "password": password}
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
-    told.secrets.append(password)
+    exposed.secrets.append(password)
     with pytest.raises(OperationalError) as failed:
         write()
     # Not the error's attributes, which nobody prints: the driver's connection is among them.
-    told.show("".join(traceback.format_exception(failed.value)), *capfd.readouterr())
-    assert told.leaks() == []
+    exposed.show("".join(traceback.format_exception(failed.value)), *capfd.readouterr())
+    assert exposed.leaks() == []
 
 
 def test_filters_are_sent(table: Path) -> None:

@@ -47,15 +47,15 @@ def test_the_new_key_goes_to_the_store_and_nowhere_else(
     connection: Emulator, key: str, store: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = datetime.now(UTC)
-    told = rotate(store)
+    shown = rotate(store)
     [new] = stored
     assert connection.account.key(new)
-    until = datetime.fromisoformat(told)
+    until = datetime.fromisoformat(shown)
     assert before + HOUR <= until <= datetime.now(UTC) + HOUR
     assert until.tzinfo == UTC
     out = "".join(capfd.readouterr())
-    assert new not in told + out
-    assert key not in told + out
+    assert new not in shown + out
+    assert key not in shown + out
 
 
 def test_the_old_key_lives_for_the_time_that_was_asked_for(

@@ -14,7 +14,7 @@ from airflow_provider_databrain.databrain.sensors import DatasourceSyncSensor
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.databrain.secret_cases import OPERATORS, PASSWORD, SOURCE_SECRETS, STORING, drop, keep, prepare, stored
-from tests.exposure import FAULTS, Told, given_by, pieces
+from tests.exposure import FAULTS, Exposed, given_by, pieces
 from tests.support import http_answer, raw_server, set_connection
 from tests.tenants.operators.test_provision import TaskInstance
 
@@ -34,60 +34,60 @@ METHODS = pytest.mark.parametrize("method", OPERATORS)
 
 @pytest.fixture
 def databrain(
-    connection: Emulator, monkeypatch: pytest.MonkeyPatch, method: str, told: Told, fast_retries: None
+    connection: Emulator, monkeypatch: pytest.MonkeyPatch, method: str, exposed: Exposed, fast_retries: None
 ) -> Emulator:
     """With all that the operator needs; what opens the database is known as a secret."""
     prepare(monkeypatch, connection, method)
-    told.secrets += pieces(*SOURCE_SECRETS)
+    exposed.secrets += pieces(*SOURCE_SECRETS)
     return connection
 
 
-def run(told: Told, method: str, **given: Any) -> BaseException | None:
+def run(exposed: Exposed, method: str, **given: Any) -> BaseException | None:
     """Render and execute the operator; returns the error."""
     operator = OPERATORS[method](**{"task_id": method, "store": keep, **given})
     operator.render_template_fields({})
-    return told.task(operator, TaskInstance())
+    return exposed.task(operator, TaskInstance())
 
 
-def assert_nothing_told(told: Told, emulator: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
-    told.show(*capfd.readouterr())
+def assert_nothing_told(exposed: Exposed, emulator: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
+    exposed.show(*capfd.readouterr())
     given = given_by(emulator)
     assert set(stored) <= set(given)
-    told.secrets += pieces(*given)
-    assert told.leaks() == []
+    exposed.secrets += pieces(*given)
+    assert exposed.leaks() == []
 
 
 @METHODS
 def test_a_good_answer_is_shown_to_nobody(
-    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], method: str
+    databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], method: str
 ) -> None:
-    assert run(told, method) is None
+    assert run(exposed, method) is None
     assert len(stored) == (method in STORING)
     if "datasource" in method:
         source = databrain.catalog.datasource(name="warehouse")
         assert source
         assert source.fields == ["name", "password", "schema", "serviceAccount"]
-    assert_nothing_told(told, databrain, capfd)
+    assert_nothing_told(exposed, databrain, capfd)
 
 
 @METHODS
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_fault_shows_nobody_a_credential(
-    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], method: str, kind: Any
+    databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], method: str, kind: Any
 ) -> None:
     # First one that passes, which is retried where it may be, then one that does not.
     databrain.control.set_faults([Fault(kind=kind, seconds=0.01, times=1)])
-    run(told, method)
+    run(exposed, method)
     databrain.control.set_faults([Fault(kind=kind, seconds=0.01)])
-    assert run(told, method, max_retry_seconds=0) is not None
-    assert_nothing_told(told, databrain, capfd)
+    assert run(exposed, method, max_retry_seconds=0) is not None
+    assert_nothing_told(exposed, databrain, capfd)
 
 
 @METHODS
 @pytest.mark.parametrize("spoil", ["cut", "in html", "wrong", "repeated in a refusal"])
 def test_a_server_that_shows_a_credential_is_not_repeated(
     databrain: Emulator,
-    told: Told,
+    exposed: Exposed,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     method: str,
@@ -105,51 +105,51 @@ def test_a_server_that_shows_a_credential_is_not_repeated(
     }
     with raw_server(answers[spoil]) as (url, met):
         set_connection(monkeypatch, databrain, host=url)
-        assert run(told, method, max_retry_seconds=0) is not None
+        assert run(exposed, method, max_retry_seconds=0) is not None
     assert met
     assert stored == []
-    told.secrets += pieces(NEW_KEY)
-    assert_nothing_told(told, databrain, capfd)
+    exposed.secrets += pieces(NEW_KEY)
+    assert_nothing_told(exposed, databrain, capfd)
 
 
 @pytest.mark.parametrize("method", STORING)
 def test_what_fails_to_store_a_key_tells_it_nobody(
-    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], method: str
+    databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], method: str
 ) -> None:
-    assert isinstance(run(told, method, store=drop), KeyNotStoredError)
+    assert isinstance(run(exposed, method, store=drop), KeyNotStoredError)
     assert len(stored) == 1
-    assert_nothing_told(told, databrain, capfd)
+    assert_nothing_told(exposed, databrain, capfd)
 
 
 @pytest.mark.parametrize("method", ["create_datasource", "update_datasource"])
 def test_credentials_that_are_refused_are_not_repeated(
-    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], method: str
+    databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], method: str
 ) -> None:
     databrain.control.behaviour = Behaviour(refuses_credentials=True)
-    assert "CREDENTIAL_TEST_FAILED" in str(run(told, method))
-    assert_nothing_told(told, databrain, capfd)
+    assert "CREDENTIAL_TEST_FAILED" in str(run(exposed, method))
+    assert_nothing_told(exposed, databrain, capfd)
 
 
 @pytest.mark.parametrize("method", ["list_api_tokens"])
 def test_a_file_of_tokens_holds_no_key(
-    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], tmp_path: Path, method: str
+    databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], tmp_path: Path, method: str
 ) -> None:
     path = tmp_path / "tokens.json"
-    assert run(told, method, output_path=str(path)) is None
+    assert run(exposed, method, output_path=str(path)) is None
     assert json.loads(path.read_text())[0]["name"] == "default"
-    told.show(path.read_text())
-    assert_nothing_told(told, databrain, capfd)
+    exposed.show(path.read_text())
+    assert_nothing_told(exposed, databrain, capfd)
 
 
 @pytest.mark.parametrize("method", ["update_datasource"])
 @pytest.mark.parametrize("waiting", [SyncDatasourceOperator, DatasourceSyncSensor])
 def test_a_trigger_is_handed_no_credential(
-    databrain: Emulator, told: Told, capfd: pytest.CaptureFixture[str], method: str, waiting: Any
+    databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], method: str, waiting: Any
 ) -> None:
     source = databrain.catalog.datasource(name="warehouse")
     assert source
     more = {"wait_for_progress": True} if waiting is SyncDatasourceOperator else {}
-    error = told.task(waiting(task_id="wait", datasource_id=source.id, deferrable=True, **more), TaskInstance())
+    error = exposed.task(waiting(task_id="wait", datasource_id=source.id, deferrable=True, **more), TaskInstance())
     assert type(error).__name__ == "TaskDeferred"
-    assert "databrain_default" in "".join(told.texts)
-    assert_nothing_told(told, databrain, capfd)
+    assert "databrain_default" in "".join(exposed.texts)
+    assert_nothing_told(exposed, databrain, capfd)

@@ -64,7 +64,7 @@ def layer(emulator: Emulator, name: str = "mart") -> Any:
     return row.layer
 
 
-def told(emulator: Emulator) -> tuple[Any, Any]:
+def shown(emulator: Emulator) -> tuple[Any, Any]:
     found = layer(emulator)
     return found["tables"], found["feedback"]
 
@@ -97,7 +97,7 @@ def test_a_layer_is_made_where_there_is_none_and_the_same_again_changes_nothing(
 ) -> None:
     for _ in range(2):
         assert put(**given) == "mart"
-        assert told(mart) == there
+        assert shown(mart) == there
     arrived = mart.control.arrived
     assert (arrived["PUT", ROUTE], arrived["POST", ROUTE]) == (2, 1)
 
@@ -117,7 +117,7 @@ def test_a_layer_that_is_there_is_changed_and_what_is_not_given_stays(
 ) -> None:
     put(tables=[ORDERS], feedback="good")
     assert put(**given) == "mart"
-    assert told(mart) == there
+    assert shown(mart) == there
 
 
 @UNCLEAR
@@ -128,7 +128,7 @@ def test_an_unclear_change_is_tried_again(mart: Emulator, kind: Any, method: str
         put(tables=[CLIENTS], feedback="good")
     mart.control.set_faults([Fault(kind=kind, method=method, times=1)])
     put(tables=[CLIENTS], feedback="bad")
-    assert told(mart) == ([CLIENTS], "bad")
+    assert shown(mart) == ([CLIENTS], "bad")
 
 
 def test_a_change_that_did_nothing_fails_and_can_be_done_again(mart: Emulator) -> None:
@@ -137,7 +137,7 @@ def test_a_change_that_did_nothing_fails_and_can_be_done_again(mart: Emulator) -
         put(tables=[CLIENTS], max_retry_seconds=0)
     assert layer(mart) is None
     put(tables=[CLIENTS], max_retry_seconds=0)
-    assert told(mart) == ([CLIENTS], None)
+    assert shown(mart) == ([CLIENTS], None)
 
 
 @pytest.mark.parametrize("name", ODD_IDS)
@@ -267,4 +267,4 @@ def test_templates_are_rendered_inside_of_tables_too(mart: Emulator) -> None:
     task.render_template_fields(context)
     assert task.execute(context) == "mart"
     columns = [{"name": "mart_id", "synonyms": ["mart"]}]
-    assert told(mart) == ([{"name": "orders", "columns": columns}], {"by": "mart"})
+    assert shown(mart) == ([{"name": "orders", "columns": columns}], {"by": "mart"})

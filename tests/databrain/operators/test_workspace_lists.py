@@ -93,8 +93,8 @@ def test_a_page_that_is_none_is_refused_before_sending(connection: Emulator, pag
 @BOTH
 def test_rows_go_to_a_file(big: Emulator, operator: Operator, key: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
-    told = run(operator, workspace_name="big", output_path=str(path), max_xcom_bytes=1)
-    assert told == {"path": str(path), "rows": 25}
+    shown = run(operator, workspace_name="big", output_path=str(path), max_xcom_bytes=1)
+    assert shown == {"path": str(path), "rows": 25}
     assert [row[key] for row in json.loads(path.read_text(encoding="utf-8"))] == IDS
 
 

@@ -121,8 +121,8 @@ def test_all_pages_of_workspaces_are_listed(connection: Emulator, tmp_path: Path
     rows = [{"name": name} for name in [WORKSPACE, *names]]
     assert ListWorkspacesOperator(task_id="t").execute({}) == rows
     path = tmp_path / "rows.json"
-    told = ListWorkspacesOperator(task_id="t", output_path=str(path)).execute({})
-    assert told == {"path": str(path), "rows": 21}
+    shown = ListWorkspacesOperator(task_id="t", output_path=str(path)).execute({})
+    assert shown == {"path": str(path), "rows": 21}
     assert json.loads(path.read_text()) == rows
 
 

@@ -71,10 +71,10 @@ def test_what_is_missing_is_said_in_words(wanted: list[str], at_least: int, miss
 
 
 def test_of_many_missing_metrics_ten_are_named() -> None:
-    told = unmet([], [f"m{number}" for number in range(30)], 0, "metrics")
-    assert told is not None
-    assert told.startswith("30 of 30 metrics are missing: 'm0', ")
-    assert told.endswith("'m9'")
+    shown = unmet([], [f"m{number}" for number in range(30)], 0, "metrics")
+    assert shown is not None
+    assert shown.startswith("30 of 30 metrics are missing: 'm0', ")
+    assert shown.endswith("'m9'")
 
 
 def test_a_nameless_metric_is_found_by_its_id_only() -> None:
@@ -188,13 +188,13 @@ async def test_a_wrong_token_is_an_error_at_once(connection: Emulator, monkeypat
     ],
 )
 async def test_a_connection_that_cannot_be_used_is_an_error(
-    connection: Emulator, monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], told: str
+    connection: Emulator, monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], shown: str
 ) -> None:
     set_connection(monkeypatch, connection, extra=extra)
     status, message = await wait(trigger(workspace_name=None))
     assert status == "error"
     assert message.startswith("ConfigurationError: ")
-    assert told in message
+    assert shown in message
     assert not connection.control.log
 
 

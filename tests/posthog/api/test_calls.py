@@ -127,22 +127,22 @@ ORIGINS = pytest.mark.parametrize(
 @ORIGINS
 @pytest.mark.parametrize("tagging", [True, False])
 def test_the_ghost_of_a_refused_origin_is_deleted(
-    posthog: Emulator, run: Run, origin: dict[str, Any], told: str, tagging: bool
+    posthog: Emulator, run: Run, origin: dict[str, Any], shown: str, tagging: bool
 ) -> None:
     posthog.control.behaviour = Behaviour(tagging=tagging)
     posthog.posthog.add_dashboard(name="other", tags=[calls.mark_of("other")])
-    with pytest.raises(InvalidRequestError, match=told):
+    with pytest.raises(InvalidRequestError, match=shown):
         find_or_create(run, posthog, name="Acme", **origin)
     assert names(posthog) == ["other"]
 
 
 @ORIGINS
 def test_a_ghost_that_cannot_be_deleted_does_not_hide_the_refusal(
-    posthog: Emulator, run: Run, origin: dict[str, Any], told: str
+    posthog: Emulator, run: Run, origin: dict[str, Any], shown: str
 ) -> None:
     posthog.control.set_faults([Fault(kind="error_before", method="PATCH")])
     call = calls.find_or_create_dashboard(NewDashboard(**origin), "acme")
-    with pytest.raises(InvalidRequestError, match=rf"{told}.* left behind half made could not be deleted: delete"):
+    with pytest.raises(InvalidRequestError, match=rf"{shown}.* left behind half made could not be deleted: delete"):
         run(posthog_server(posthog, max_retry_seconds=0), call)
 
 

@@ -159,8 +159,8 @@ def test_a_member_is_named_by_uuid(bad: str) -> None:
         (lambda: api.create_from_template_json({**TEMPLATE, "tiles": ["x"]}), "one or more objects"),
     ],
 )
-def test_what_posthog_would_refuse_or_ignore_is_refused_before_sending(call: Callable[[], Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_what_posthog_would_refuse_or_ignore_is_refused_before_sending(call: Callable[[], Any], shown: str) -> None:
+    with pytest.raises(ValueError, match=shown):
         call()
 
 
@@ -231,11 +231,11 @@ REFUSALS: list[tuple[int, object, type[ApiError], str]] = [
 
 
 @pytest.mark.parametrize(("status", "body", "kind", "told"), REFUSALS)
-def test_a_refusal_is_read_as_what_it_is(status: int, body: object, kind: type[ApiError], told: str) -> None:
+def test_a_refusal_is_read_as_what_it_is(status: int, body: object, kind: type[ApiError], shown: str) -> None:
     error = refused(status, body)
     assert type(error) is kind
     assert str(error).startswith("retrieve dashboard (dashboard '4') failed")
-    assert told in str(error)
+    assert shown in str(error)
 
 
 @pytest.mark.parametrize(

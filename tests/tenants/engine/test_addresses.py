@@ -56,47 +56,50 @@ def report() -> Report:
     return made
 
 
-async def ask(target: SharedTarget, told: Report, stop: Stop | None = None) -> dict[str, str]:
-    return await addresses(target, NOWHERE, told, concurrency=3, stop=stop or Stop())
+async def ask(target: SharedTarget, shown: Report, stop: Stop | None = None) -> dict[str, str]:
+    return await addresses(target, NOWHERE, shown, concurrency=3, stop=stop or Stop())
 
 
 async def test_each_shared_board_has_its_address() -> None:
-    target, told = SharedTarget(), report()
-    found = await ask(target, told)
+    target, shown = SharedTarget(), report()
+    found = await ask(target, shown)
     assert found == {tenant: f"https://x.example/e{tenant[1:]}" for tenant in TENANTS if tenant != "t3"}
     assert (len(target.asked), target.most) == (8, 3)
-    told.raise_for_failures()
+    shown.raise_for_failures()
 
 
 async def test_a_failure_is_one_of_its_tenant_besides_what_was_done(caplog: pytest.LogCaptureFixture) -> None:
-    told = report()
-    found = await ask(SharedTarget(errors={"b2": NotFoundError("it is gone")}), told)
+    shown = report()
+    found = await ask(SharedTarget(errors={"b2": NotFoundError("it is gone")}), shown)
     assert "t2" not in found
     assert len(found) == 6
-    assert [(failure["tenant"], failure["dashboard_id"]) for failure in told.failures] == [("t2", "b2")]
-    assert told.counted[Action.CREATED] == 8
+    assert [(failure["tenant"], failure["dashboard_id"]) for failure in shown.failures] == [("t2", "b2")]
+    assert shown.counted[Action.CREATED] == 8
     assert "'t2': API call failed: it is gone" in caplog.text
 
 
 async def test_after_refused_credentials_no_further_one_is_asked_for_and_all_are_told() -> None:
-    target, told = SharedTarget(errors={f"b{number}": AuthenticationError("no scope") for number in range(8)}), report()
-    assert await ask(target, told) == {}
+    target, shown = (
+        SharedTarget(errors={f"b{number}": AuthenticationError("no scope") for number in range(8)}),
+        report(),
+    )
+    assert await ask(target, shown) == {}
     assert len(target.asked) <= 3
-    assert {failure["tenant"] for failure in told.failures} == set(TENANTS)
+    assert {failure["tenant"] for failure in shown.failures} == set(TENANTS)
 
 
 async def test_after_a_stop_no_further_one_is_asked_for() -> None:
     stop = Stop()
     stop.bind()
-    target, told = SharedTarget(stop=(stop, 4)), report()
-    found = await ask(target, told, stop)
+    target, shown = SharedTarget(stop=(stop, 4)), report()
+    found = await ask(target, shown, stop)
     assert len(target.asked) <= 6
     assert 3 <= len(found) <= 6
-    told.raise_for_failures()
+    shown.raise_for_failures()
 
 
 async def test_what_a_stop_has_kept_from_being_sent_is_no_failure() -> None:
-    told = report()
-    found = await ask(SharedTarget(errors={f"b{number}": StoppedError("killed") for number in range(8)}), told)
+    shown = report()
+    found = await ask(SharedTarget(errors={f"b{number}": StoppedError("killed") for number in range(8)}), shown)
     assert found == {}
-    told.raise_for_failures()
+    shown.raise_for_failures()

@@ -177,8 +177,8 @@ async def test_no_more_calls_are_under_way_than_allowed(concurrency: int, most: 
         ({"grace_seconds": -0.5}, "grace_seconds is -0.5"),
     ],
 )
-def test_rules_that_make_no_sense_are_refused(rules: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=f"{told}; it is .* Nothing was sent"):
+def test_rules_that_make_no_sense_are_refused(rules: dict[str, Any], shown: str) -> None:
+    with pytest.raises(ValueError, match=f"{shown}; it is .* Nothing was sent"):
         Rules(**rules)
 
 
@@ -396,10 +396,10 @@ def test_different_faults_are_told_together() -> None:
     table = [*rows("a", mode="METRIC"), *rows("b", mode=None), *rows("c", mode="wrong")]
     with pytest.raises(SpecError) as caught:
         check_batch(table, {**SPEC, "metric_import_mode": "{mode}"}, DatabrainTarget())
-    told = str(caught.value)
-    assert told.startswith("2 of 3 tenants")
-    assert "tenant 'b': column 'mode' is null" in told
-    assert "tenant 'c': metric_import_mode: " in told
+    shown = str(caught.value)
+    assert shown.startswith("2 of 3 tenants")
+    assert "tenant 'b': column 'mode' is null" in shown
+    assert "tenant 'c': metric_import_mode: " in shown
 
 
 def test_two_tenants_may_share_a_client_id() -> None:

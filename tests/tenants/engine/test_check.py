@@ -430,12 +430,12 @@ async def test_a_dashboard_that_was_seen_to_be_anothers_is_not_touched_when_the_
 
 def test_each_bad_row_is_named_up_to_ten() -> None:
     bad = [row(tenant, name=None) for tenant in numbered(700)]
-    told = refused([*bad, row("good")])
-    assert told.startswith("700 of 701 tenants cannot be provisioned; nothing was sent.\n")
-    assert told.count("column 'name' is null") == 10
-    assert "tenant 't00009'" in told
-    assert "tenant 't00010'" not in told
-    assert told.endswith("\nand 690 more")
+    shown = refused([*bad, row("good")])
+    assert shown.startswith("700 of 701 tenants cannot be provisioned; nothing was sent.\n")
+    assert shown.count("column 'name' is null") == 10
+    assert "tenant 't00009'" in shown
+    assert "tenant 't00010'" not in shown
+    assert shown.endswith("\nand 690 more")
 
 
 @pytest.mark.parametrize(
@@ -449,9 +449,9 @@ def test_each_bad_row_is_named_up_to_ten() -> None:
     ],
 )
 def test_a_spec_that_does_not_fit_is_told_for_the_tenant(fields: dict[str, Any], problem: str) -> None:
-    told = refused(rows("acme"), {**NAMED, **fields})
-    assert "- tenant 'acme': " in told
-    assert problem in told
+    shown = refused(rows("acme"), {**NAMED, **fields})
+    assert "- tenant 'acme': " in shown
+    assert problem in shown
 
 
 def test_a_function_that_fails_is_told_for_the_tenant() -> None:
@@ -463,12 +463,12 @@ def test_a_function_that_fails_is_told_for_the_tenant() -> None:
 
 @pytest.mark.parametrize("apart", [0, 1, 600])
 def test_two_rows_for_one_tenant_are_refused(book: Ledger, apart: int) -> None:
-    told = refused([row("acme"), *rows(*numbered(apart)), row("acme")], ledger=book)
-    assert "- tenant 'acme' has more than one row" in told
+    shown = refused([row("acme"), *rows(*numbered(apart)), row("acme")], ledger=book)
+    assert "- tenant 'acme' has more than one row" in shown
     # Also where the first one needs nothing.
     settle(book, rows("acme"))
-    told = refused([row("acme"), *rows(*numbered(apart)), row("acme", name="Other")], ledger=book)
-    assert "- tenant 'acme' has more than one row" in told
+    shown = refused([row("acme"), *rows(*numbered(apart)), row("acme", name="Other")], ledger=book)
+    assert "- tenant 'acme' has more than one row" in shown
 
 
 def test_two_rows_for_one_tenant_in_the_table_are_refused(database: Database) -> None:
@@ -485,12 +485,12 @@ def test_two_rows_for_one_tenant_in_the_table_are_refused(database: Database) ->
 def test_two_tenants_with_one_dashboard_id_are_refused(book: Ledger, apart: int, with_ledger: bool) -> None:
     spec = {**NAMED, "dashboard_id": "d-{region}"}
     others = [row(tenant, region=tenant) for tenant in numbered(apart)]
-    told = refused(
+    shown = refused(
         [row("acme"), *others, row("globex"), row("initech", active=False)], spec, book if with_ledger else None
     )
-    assert told.startswith(f"1 of {apart + 3} tenants cannot be provisioned")
-    assert "- tenants 'acme' and 'globex' would share dashboard id 'd-EU'" in told
-    assert "initech" not in told
+    assert shown.startswith(f"1 of {apart + 3} tenants cannot be provisioned")
+    assert "- tenants 'acme' and 'globex' would share dashboard id 'd-EU'" in shown
+    assert "initech" not in shown
 
 
 @pytest.mark.parametrize("name", ["Acme", "Changed"])
@@ -501,20 +501,20 @@ def test_a_new_tenant_with_the_id_of_a_known_one_is_refused_once(ledger: Ledger,
     others = [row(tenant, region=tenant) for tenant in numbered(apart)]
     known, new = row("acme", name=name), row("globex")
     for order in ([known, *others, new], [new, *others, known]):
-        told = refused(order, spec, ledger)
-        assert told.startswith(f"1 of {apart + 2} tenants cannot be provisioned")
-        assert told.count("would share dashboard id 'd-EU'") == 1
-        assert "'acme'" in told
-        assert "'globex'" in told
+        shown = refused(order, spec, ledger)
+        assert shown.startswith(f"1 of {apart + 2} tenants cannot be provisioned")
+        assert shown.count("would share dashboard id 'd-EU'") == 1
+        assert "'acme'" in shown
+        assert "'globex'" in shown
 
 
 def test_a_new_tenant_with_the_id_of_another_batchs_is_refused(ledger: Ledger) -> None:
     spec = {**NAMED, "dashboard_id": "d-{region}"}
     settle(ledger, [row("acme"), row("hooli", region="US")], spec)
-    told = refused([row("globex"), row("initech", region="US"), row("new", region="APAC")], spec, ledger)
-    assert told.startswith("2 of 3 tenants cannot be provisioned")
-    assert "- tenants 'acme' and 'globex' would share dashboard id 'd-EU'" in told
-    assert "- tenants 'hooli' and 'initech' would share dashboard id 'd-US'" in told
+    shown = refused([row("globex"), row("initech", region="US"), row("new", region="APAC")], spec, ledger)
+    assert shown.startswith("2 of 3 tenants cannot be provisioned")
+    assert "- tenants 'acme' and 'globex' would share dashboard id 'd-EU'" in shown
+    assert "- tenants 'hooli' and 'initech' would share dashboard id 'd-US'" in shown
 
 
 def test_the_id_of_a_deleted_dashboard_may_be_taken(ledger: Ledger) -> None:
@@ -542,11 +542,11 @@ def test_a_spec_change_that_cannot_be_made_is_refused_with_what_to_do(
 ) -> None:
     settle(ledger, rows("a", "b"))
     before = list(ledger.live())
-    told = refused([*rows("a", "b"), row("new", region="US")], {**NAMED, **fields}, ledger)
+    shown = refused([*rows("a", "b"), row("new", region="US")], {**NAMED, **fields}, ledger)
     # The new tenant is refused with them: nothing that was set aside is to be sent.
-    assert told.startswith("2 of 3 tenants cannot be provisioned; nothing was sent.")
-    assert problem in told
-    assert "be changed: undo the change, or remove the tenant's dashboard first" in told
+    assert shown.startswith("2 of 3 tenants cannot be provisioned; nothing was sent.")
+    assert problem in shown
+    assert "be changed: undo the change, or remove the tenant's dashboard first" in shown
     assert list(ledger.live()) == before
     with check_batch(rows("a", "b"), NAMED, DatabrainTarget(), ledger) as checked:
         assert len(checked.work) == 0

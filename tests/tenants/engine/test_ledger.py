@@ -523,18 +523,18 @@ def failing(database: Database) -> Iterator[Failing]:
 @contextmanager
 def at_the_first_warning(act: Callable[[], None]) -> Iterator[list[str]]:
     """Act at the ledger's first warning; gives all of them."""
-    told: list[str] = []
+    shown: list[str] = []
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if not told:
+            if not shown:
                 act()
-            told.append(record.getMessage())
+            shown.append(record.getMessage())
 
     handler = Handler(logging.WARNING)
     ledgers.log.addHandler(handler)
     try:
-        yield told
+        yield shown
     finally:
         ledgers.log.removeHandler(handler)
 
@@ -548,10 +548,10 @@ def test_a_database_that_comes_back_takes_what_waited(database: Database, failin
     made = ledger_on(database, engine=impatient(database))
     made.open()
     failing.go()
-    with at_the_first_warning(failing.come_back) as told:
+    with at_the_first_warning(failing.come_back) as shown:
         made.write([entry("acme"), entry("globex")])
-    assert len(told) >= 1
-    assert "next try in" in told[0]
+    assert len(shown) >= 1
+    assert "next try in" in shown[0]
     assert list(made.live()) == [entry("acme"), entry("globex")]
 
 
@@ -586,10 +586,10 @@ def test_a_database_that_stays_away_is_told_without_what_was_to_be_written(
     made = ledger_on(database, engine=impatient(database))
     made.open()
     failing.go()
-    with at_the_first_warning(lambda: None) as told, pytest.raises(LedgerError) as caught:
+    with at_the_first_warning(lambda: None) as shown, pytest.raises(LedgerError) as caught:
         made.write([entry("secret-tenant", last_error="secret words")])
-    assert len(told) >= 1
-    for text in (str(caught.value), *told):
+    assert len(shown) >= 1
+    for text in (str(caught.value), *shown):
         assert "secret" not in text
         assert "INSERT" not in text.upper()
         assert "\n" not in text

@@ -154,7 +154,7 @@ async def test_a_renamed_dashboard_is_adopted_by_its_stamp(emulator: Emulator) -
 )
 @pytest.mark.parametrize("when", ["before the batch", "during the batch"])
 async def test_a_dashboard_of_another_client_is_never_adopted(
-    emulator: Emulator, ignores: bool, title: str | None, told: str, when: str
+    emulator: Emulator, ignores: bool, title: str | None, shown: str, when: str
 ) -> None:
     emulator.control.behaviour = Behaviour(ignores_client_filter=ignores)
 
@@ -171,7 +171,7 @@ async def test_a_dashboard_of_another_client_is_never_adopted(
     [failure] = report.failures
     assert (failure["tenant"], failure["dashboard_id"]) == ("acme", "client-acme")
     assert failure["error"] == "AlreadyExistsError"
-    assert told in failure["message"]
+    assert shown in failure["message"]
     assert "'acme'" in failure["message"]
     assert owners(emulator) == {"client-acme": "globex", "client-initech": "initech"}
     assert emulator.state.embeds("globex")[0].dashboard_name == (title or "client-acme_globex")

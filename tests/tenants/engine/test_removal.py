@@ -334,8 +334,8 @@ def test_few_tenants_are_all_named(book: Ledger) -> None:
         (None, math.nan, "max_deletion_fraction is nan; it is 0 to 1"),
     ],
 )
-def test_bounds_that_make_no_sense_are_refused(most: int | None, fraction: float, told: str) -> None:
-    with pytest.raises(ValueError, match=f"{told}.*Nothing was removed"):
+def test_bounds_that_make_no_sense_are_refused(most: int | None, fraction: float, shown: str) -> None:
+    with pytest.raises(ValueError, match=f"{shown}.*Nothing was removed"):
         Guard(most, fraction)
 
 

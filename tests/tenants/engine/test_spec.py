@@ -71,10 +71,10 @@ def test_neither_spec_nor_row_is_changed() -> None:
 def test_what_is_no_column_is_refused_and_the_columns_listed(template: str, asked: str) -> None:
     with pytest.raises(SpecError) as caught:
         fill({"a": {"b": template}}, ROW, "acme")
-    told = str(caught.value)
-    assert f"tenant 'acme': the spec {template!r} asks for {asked!r}, which is no column of the row" in told
-    assert "it has tenant_id, plan, seats, region, x.y, a b" in told
-    assert "Only plain column names are possible" in told
+    shown = str(caught.value)
+    assert f"tenant 'acme': the spec {template!r} asks for {asked!r}, which is no column of the row" in shown
+    assert "it has tenant_id, plan, seats, region, x.y, a b" in shown
+    assert "Only plain column names are possible" in shown
 
 
 @pytest.mark.parametrize("template", ["{plan!r}", "{plan!s}", "{plan:>3}", "{plan:{seats}}", "{plan!r:>3}"])

@@ -318,22 +318,22 @@ def drained(rows: Iterable[TenantRow]) -> tuple[list[str], str]:
 def test_bad_rows_are_told_after_the_good_ones(warehouse: Warehouse) -> None:
     warehouse.fill(["a", "b", "b", "c ", "", None, "d"])
     for rows in (read_batch(warehouse.engine, TENANTS, {}), read_keys(warehouse.engine, TENANTS)):
-        good, told = drained(rows)
+        good, shown = drained(rows)
         assert good == ["a", "b", "d"]
-        assert "tenant 'b' has more than one row" in told
-        assert "tenant 'c ' begins or ends with a blank" in told
-        assert "a row with an empty tenant_id" in told
-        assert "a row with a null tenant_id" in told
-        assert told.startswith("table 'tenants' cannot be provisioned: ")
-        assert "Nothing was sent" in told
+        assert "tenant 'b' has more than one row" in shown
+        assert "tenant 'c ' begins or ends with a blank" in shown
+        assert "a row with an empty tenant_id" in shown
+        assert "a row with a null tenant_id" in shown
+        assert shown.startswith("table 'tenants' cannot be provisioned: ")
+        assert "Nothing was sent" in shown
 
 
 def test_each_further_row_of_a_tenant_is_counted(warehouse: Warehouse) -> None:
     warehouse.fill([*"aabbb", *(f"x{number:02}" for number in range(12) for _ in range(2))])
-    good, told = drained(read_batch(warehouse.engine, TENANTS, {}))
+    good, shown = drained(read_batch(warehouse.engine, TENANTS, {}))
     assert good == ["a", "b", *(f"x{number:02}" for number in range(12))]
-    assert told.count("has more than one row") == 10
-    assert "and 5 more" in told
+    assert shown.count("has more than one row") == 10
+    assert "and 5 more" in shown
 
 
 # Active or not
@@ -369,8 +369,8 @@ def test_each_further_row_of_a_tenant_is_counted(warehouse: Warehouse) -> None:
         (date(2026, 1, 1), None),
     ],
 )
-def test_truth_is_what_is_clearly_so(value: object, told: bool | None) -> None:
-    assert truth(value) is told
+def test_truth_is_what_is_clearly_so(value: object, shown: bool | None) -> None:
+    assert truth(value) is shown
 
 
 ACTIVE = {
@@ -398,7 +398,7 @@ def test_a_column_says_who_is_active(warehouse: Warehouse, kind: str) -> None:
 
 
 @pytest.mark.parametrize(("value", "told"), [(None, "None"), ("perhaps", "'perhaps'"), ("", "''"), ("2", "'2'")])
-def test_an_unclear_state_is_an_error_that_names_the_tenant(warehouse: Warehouse, value: object, told: str) -> None:
+def test_an_unclear_state_is_an_error_that_names_the_tenant(warehouse: Warehouse, value: object, shown: str) -> None:
     warehouse.database.run("CREATE TABLE tenants (tenant_id VARCHAR(9), state VARCHAR(9))")
     warehouse.database.insert("tenants", [{"tenant_id": "a", "state": "yes"}, {"tenant_id": "o'b", "state": value}])
     for rows in (
@@ -407,7 +407,7 @@ def test_an_unclear_state_is_an_error_that_names_the_tenant(warehouse: Warehouse
     ):
         with pytest.raises(TenantTableError) as caught:
             list(rows)
-        assert f"""tenant "o'b" has {told} as state, which is neither true nor false""" in str(caught.value)
+        assert f"""tenant "o'b" has {shown} as state, which is neither true nor false""" in str(caught.value)
         assert "tenant 'a'" not in str(caught.value)
 
 

@@ -124,9 +124,9 @@ def test_a_null_that_comes_after_a_plan_of_one_batch_is_met(fill: Fill) -> None:
     ],
 )
 def test_what_is_missing_is_named(
-    fill: Fill, source: TenantSource, told: str, use: Callable[[Engine, TenantSource], object]
+    fill: Fill, source: TenantSource, shown: str, use: Callable[[Engine, TenantSource], object]
 ) -> None:
-    with pytest.raises(TenantTableError, match=told):
+    with pytest.raises(TenantTableError, match=shown):
         use(fill("ab"), source)
 
 

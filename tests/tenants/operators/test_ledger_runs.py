@@ -239,7 +239,7 @@ def test_no_secret_is_told(
     with pytest.raises(ProvisioningError) as caught:
         provision(instance, max_retry_seconds=0)
     out = capfd.readouterr()
-    told = [str(caught.value), repr(caught.value), caplog.text, out.out, out.err, repr(instance.pushed)]
-    told.append(repr(read(warehouse, "SELECT * FROM tenant_dashboards")))
-    assert "t07" in told[-1]
-    assert not [secret for secret in secrets if any(secret in text for text in told)]
+    shown = [str(caught.value), repr(caught.value), caplog.text, out.out, out.err, repr(instance.pushed)]
+    shown.append(repr(read(warehouse, "SELECT * FROM tenant_dashboards")))
+    assert "t07" in shown[-1]
+    assert not [secret for secret in secrets if any(secret in text for text in shown)]

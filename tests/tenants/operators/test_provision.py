@@ -165,10 +165,15 @@ def test_a_second_run_may_be_told_to_adopt_nothing(connection: Emulator) -> None
     ],
 )
 def test_one_bad_row_stops_the_batch_before_anything_is_sent(
-    connection: Emulator, warehouse: Path, row: tuple[Any, ...], spec: dict[str, Any], error: type[Exception], told: str
+    connection: Emulator,
+    warehouse: Path,
+    row: tuple[Any, ...],
+    spec: dict[str, Any],
+    error: type[Exception],
+    shown: str,
 ) -> None:
     change(warehouse, "INSERT INTO tenants VALUES (?, ?)", *row)
-    with pytest.raises(error, match=told) as caught:
+    with pytest.raises(error, match=shown) as caught:
         provision(spec={**SPEC, **spec})
     assert "nothing was sent" in str(caught.value).lower()
     assert connection.state.count_embeds() == 0

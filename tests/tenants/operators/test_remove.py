@@ -82,10 +82,10 @@ def test_a_shrunken_table_stops_at_the_guard(
     change(warehouse, "DELETE FROM tenants WHERE tenant_id < 't05'")
     with pytest.raises(RemovalGuardError) as caught:
         remove(**bounds)
-    told = str(caught.value)
-    assert "nothing was removed: the dashboards of 5 of 25 tenants would have been" in told
-    assert words in told
-    assert "'t00', 't01', 't02', 't03', 't04'." in told
+    shown = str(caught.value)
+    assert "nothing was removed: the dashboards of 5 of 25 tenants would have been" in shown
+    assert words in shown
+    assert "'t00', 't01', 't02', 't03', 't04'." in shown
     assert caught.value.tenants == 5
     assert deletions(connection) == 0
     assert clients(connection) == NAMES
