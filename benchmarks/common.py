@@ -179,7 +179,7 @@ def provision(run_id: str, **arguments: Any) -> tuple[dict[str, str], Counter[st
 
     :return: the ids, and how many tenants came to which end.
     """
-    from airflow_provider_databrain.databrain.operators.tenants import ProvisionTenantDashboardsOperator
+    from airflow_provider_databrain import ProvisionTenantDashboardsOperator
 
     operator = ProvisionTenantDashboardsOperator(
         task_id="provision",

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from airflow_provider_databrain.conduit.operators import (
+from airflow_provider_databrain import (
     CloneConduitDashboardOperator,
     CreateConduitWorkspaceOperator,
     DisableConduitWorkspaceOperator,

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task_group
 
-from airflow_provider_databrain.databrain.operators.data_apps import ListDataAppsOperator
-from airflow_provider_databrain.databrain.operators.datamarts import FetchSemanticLayerOperator, ListDatamartsOperator
-from airflow_provider_databrain.databrain.operators.datasources import ListDatasourcesOperator
-from airflow_provider_databrain.databrain.operators.embeds import ExportEmbedOperator, ListEmbedsOperator
-from airflow_provider_databrain.databrain.operators.metrics import (
+from airflow_provider_databrain import (
+    ExportEmbedOperator,
     FetchDashboardMetricsOperator,
     FetchDataAppDashboardsOperator,
     FetchEmbedMetricsOperator,
-    ListScheduledReportsOperator,
-)
-from airflow_provider_databrain.databrain.operators.tokens import ListApiTokensOperator
-from airflow_provider_databrain.databrain.operators.workspaces import (
+    FetchSemanticLayerOperator,
     FetchWorkspaceDashboardsOperator,
     FetchWorkspaceMetricsOperator,
+    ListApiTokensOperator,
+    ListDataAppsOperator,
+    ListDatamartsOperator,
+    ListDatasourcesOperator,
+    ListEmbedsOperator,
+    ListScheduledReportsOperator,
     ListWorkspacesOperator,
 )
 

@@ -13,27 +13,21 @@ from typing import Any
 
 from airflow.sdk import Param, dag
 
-from airflow_provider_databrain.databrain.operators.data_apps import (
+from airflow_provider_databrain import (
+    CreateApiTokenOperator,
     CreateDataAppOperator,
-    DeleteDataAppOperator,
-    RenameDataAppOperator,
-)
-from airflow_provider_databrain.databrain.operators.datamarts import (
     CreateDatamartOperator,
+    CreateDatasourceOperator,
+    CreateWorkspaceOperator,
+    DeleteDataAppOperator,
     DeleteDatamartOperator,
+    DeleteDatasourceOperator,
     DeleteSemanticLayerOperator,
+    DeleteWorkspaceOperator,
+    RenameDataAppOperator,
     SetSemanticLayerOperator,
     UpdateDatamartOperator,
-)
-from airflow_provider_databrain.databrain.operators.datasources import (
-    CreateDatasourceOperator,
-    DeleteDatasourceOperator,
     UpdateDatasourceOperator,
-)
-from airflow_provider_databrain.databrain.operators.tokens import CreateApiTokenOperator
-from airflow_provider_databrain.databrain.operators.workspaces import (
-    CreateWorkspaceOperator,
-    DeleteWorkspaceOperator,
     UpdateWorkspaceOperator,
 )
 

@@ -9,8 +9,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.databrain.operators.workspaces import FetchWorkspaceMetricsOperator
-from airflow_provider_databrain.databrain.sensors import WorkspaceMetricsSensor
+from airflow_provider_databrain import FetchWorkspaceMetricsOperator, WorkspaceMetricsSensor
 
 WORKSPACE = "analytics"
 

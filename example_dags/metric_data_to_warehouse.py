@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow.sdk import BaseHook, dag, task
 
-from airflow_provider_databrain.databrain.operators.metrics import FetchMetricDataOperator, MetricDataToSqlOperator
+from airflow_provider_databrain import FetchMetricDataOperator, MetricDataToSqlOperator
 
 DAY = "{{ dag_run.run_after | ds }}"
 COMMON: dict[str, Any] = {"metric_id": "{{ params.metric_id }}", "max_active_tis_per_dagrun": 8}

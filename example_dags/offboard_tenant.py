@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.databrain.operators.embeds import DeleteEmbedOperator
-from airflow_provider_databrain.databrain.operators.workspaces import DeleteWorkspaceOperator
+from airflow_provider_databrain import DeleteEmbedOperator, DeleteWorkspaceOperator
 
 
 @dag(

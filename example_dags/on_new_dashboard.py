@@ -12,9 +12,7 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetWatcher, dag, task
 
-from airflow_provider_databrain.databrain.operators.embeds import EmbedOperator, UpdateEmbedOperator
-from airflow_provider_databrain.databrain.sensors import EmbedSensor
-from airflow_provider_databrain.databrain.triggers.growth import WorkspaceGrowthTrigger
+from airflow_provider_databrain import EmbedOperator, EmbedSensor, UpdateEmbedOperator, WorkspaceGrowthTrigger
 
 ACCESS = {
     "datamart_name": "customer-analytics",

@@ -11,8 +11,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 
-from airflow_provider_databrain.databrain.operators.client_dashboards import CreateDashboardEmbedOperator
-from airflow_provider_databrain.databrain.operators.workspaces import CreateWorkspaceOperator
+from airflow_provider_databrain import CreateDashboardEmbedOperator, CreateWorkspaceOperator
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +37,8 @@ def welcome(client_id: str, token: str) -> None:
 @task
 def open_dashboard(client_id: str, dashboard_id: str) -> None:
     """Make a token that opens the client's dashboard, and use it here: what a task returns can be read in XCom."""
+    from airflow_provider_databrain import DatabrainHook
     from airflow_provider_databrain.databrain.api.tokens import CreateGuestToken
-    from airflow_provider_databrain.databrain.hook import DatabrainHook
 
     hook = DatabrainHook()
     wanted = CreateGuestToken.model_validate(

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.sdk import Param, dag
 
-from airflow_provider_databrain.posthog.operators import (
+from airflow_provider_databrain import (
     AddPostHogCollaboratorsOperator,
     CreatePostHogDashboardFromTemplateOperator,
     DeletePostHogDashboardOperator,

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.posthog.operators import (
+from airflow_provider_databrain import (
     CreatePostHogDashboardOperator,
+    PostHogDashboardRefreshedSensor,
     SharePostHogDashboardOperator,
     UpdatePostHogDashboardOperator,
 )
-from airflow_provider_databrain.posthog.sensors import PostHogDashboardRefreshedSensor
 
 
 @dag(schedule=None, catchup=False, tags=["posthog"])

@@ -11,9 +11,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.databrain.operators.dashboards import PromoteDashboardOperator
-from airflow_provider_databrain.databrain.operators.embeds import EmbedOperator
-from airflow_provider_databrain.databrain.sensors import WorkspaceDashboardsSensor
+from airflow_provider_databrain import EmbedOperator, PromoteDashboardOperator, WorkspaceDashboardsSensor
 
 PRODUCTION = "databrain_production"
 ACCESS = {

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.conduit.operators import (
+from airflow_provider_databrain import (
+    PlanTenantBatchesOperator,
     ProvisionConduitDashboardsOperator,
     RemoveConduitWorkspacesOperator,
 )
-from airflow_provider_databrain.tenants.operators.provision import PlanTenantBatchesOperator
 
 TENANTS = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant_id"}
 LEDGER = {"ledger_conn_id": "warehouse", "ledger_table": "conduit_dashboards", "active_column": "is_active"}

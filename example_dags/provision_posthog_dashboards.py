@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.posthog.operators import (
+from airflow_provider_databrain import (
+    PlanTenantBatchesOperator,
     ProvisionPostHogDashboardsOperator,
     RemovePostHogDashboardsOperator,
 )
-from airflow_provider_databrain.tenants.operators.provision import PlanTenantBatchesOperator
 
 TENANTS = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant_id"}
 LEDGER = {"ledger_conn_id": "warehouse", "ledger_table": "posthog_dashboards", "active_column": "is_active"}

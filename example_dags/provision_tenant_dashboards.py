@@ -12,7 +12,7 @@ from collections import Counter
 
 from airflow.sdk import XComArg, dag, task
 
-from airflow_provider_databrain.databrain.operators.tenants import (
+from airflow_provider_databrain import (
     PlanTenantBatchesOperator,
     ProvisionTenantDashboardsOperator,
     RemoveTenantDashboardsOperator,

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.databrain.operators.tokens import RotateApiKeyOperator, RotateServiceTokenOperator
+from airflow_provider_databrain import RotateApiKeyOperator, RotateServiceTokenOperator
 
 CONNECTION = "databrain_default"
 

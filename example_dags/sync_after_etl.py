@@ -10,9 +10,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag, task
 
-from airflow_provider_databrain.databrain.operators.datasources import SyncDatasourceOperator
-from airflow_provider_databrain.databrain.operators.metrics import PublishMetricOperator
-from airflow_provider_databrain.databrain.sensors import DatasourceSyncSensor
+from airflow_provider_databrain import DatasourceSyncSensor, PublishMetricOperator, SyncDatasourceOperator
 
 
 @task

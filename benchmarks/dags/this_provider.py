@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.databrain.operators.tenants import (
-    PlanTenantBatchesOperator,
-    ProvisionTenantDashboardsOperator,
-)
+from airflow_provider_databrain import PlanTenantBatchesOperator, ProvisionTenantDashboardsOperator
 from benchmarks.common import DASHBOARD
 
 TENANTS = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant_id"}

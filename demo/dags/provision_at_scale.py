@@ -10,10 +10,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain.databrain.operators.tenants import (
-    PlanTenantBatchesOperator,
-    ProvisionTenantDashboardsOperator,
-)
+from airflow_provider_databrain import PlanTenantBatchesOperator, ProvisionTenantDashboardsOperator
 
 TENANTS = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant_id"}
 

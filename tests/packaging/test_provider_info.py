@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ import airflow
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+import airflow_provider_databrain
 from airflow_provider_databrain import get_provider_info as module
+from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator, BaseTrigger
 from airflow_provider_databrain.conduit.hook import ConduitHook
 from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.posthog.hook import PostHogHook
 
+ROOT = Path(__file__).parents[2]
 INFO: dict[str, Any] = module.get_provider_info()
 CONNECTIONS: dict[str, dict[str, Any]] = {each["connection-type"]: each for each in INFO["connection-types"]}
 Hook = type[DatabrainHook] | type[PostHogHook] | type[ConduitHook]
@@ -40,19 +44,10 @@ def test_every_module_listed_is_there(name: str) -> None:
     assert inspect.getdoc(import_module(name))
 
 
-INNER = ("__init__", "base", "databrain_base", "engine", "sql_rows")
-"""Modules without a class that a Dag would name."""
-
-
-def test_every_room_with_public_classes_is_listed() -> None:
-    package = Path(inspect.getfile(module)).parent
-    there = {
-        f"airflow_provider_databrain.{kind}.{path.stem}"
-        for kind in ("operators", "sensors", "hooks", "triggers")
-        for path in (package / kind).glob("*.py")
-        if path.stem not in INNER
-    }
-    assert set(MODULES) == there
+def test_every_public_operator_sensor_hook_and_trigger_is_in_a_listed_module() -> None:
+    kinds = (BaseOperator, BaseHook, BaseTrigger)
+    public = {name: getattr(airflow_provider_databrain, name) for name in airflow_provider_databrain.__all__[1:]}
+    assert set(MODULES) == {value.__module__ for value in public.values() if issubclass(value, kinds)}
 
 
 def fields(hook: Hook) -> dict[str, dict[str, Any]]:
@@ -94,6 +89,19 @@ def test_the_service_token_is_a_password_in_the_form() -> None:
     assert fields(DatabrainHook)["service_token"]["schema"]["format"] == "password"
 
 
-def test_discovery_imports_nothing() -> None:
-    tree = ast.parse(inspect.getsource(module))
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+def test_discovery_imports_neither_airflow_nor_a_library() -> None:
+    script = (
+        "import sys; before = set(sys.modules);"
+        "from airflow_provider_databrain.get_provider_info import get_provider_info; get_provider_info();"
+        "print('\\n'.join(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = {name for name in done.stdout.split() if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert {name.partition(".")[0] for name in loaded} == {"airflow_provider_databrain"}
+    assert loaded == {
+        "airflow_provider_databrain",
+        "airflow_provider_databrain.base",
+        "airflow_provider_databrain.get_provider_info",
+        *(f"airflow_provider_databrain.{vendor}" for vendor in ("databrain", "posthog", "conduit")),
+        *(f"airflow_provider_databrain.{room}.provider_info" for room in ("base", "databrain", "posthog", "conduit")),
+    }
