@@ -1,60 +1,68 @@
 # Two commands do all the set-up: `make demo` and `make test`. Needed: python3 (3.11 to 3.13), make, git.
-#
-# AIRFLOW=3.0.6 picks another Airflow; each has a virtual environment of its own.
 
-AIRFLOW ?= 3.3.2
+# The Airflow versions: the newest one that this is developed on, and the oldest one that is supported.
+NEWEST := 3.3.2
+OLDEST := 3.0.6
+# AIRFLOW=3.0.6 picks another one; each has its own virtual environment.
+AIRFLOW ?= $(NEWEST)
 PYTHON ?= python3
-VENV := $(if $(filter 3.3.2,$(AIRFLOW)),.venv,.venv-$(AIRFLOW))
+VENV := $(if $(filter $(NEWEST),$(AIRFLOW)),.venv,.venv-$(AIRFLOW))
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
-# One name, so that an installation that was broken off is done again.
+# If an installation is interrupted, its stamp is missing and the next call repeats it.
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 SCALE_STAMP := $(VENV)/.installed-scale
-# Bytecode is compiled once, at installation: Airflow's processes would each do it anew.
+# Bytecode is compiled once, at installation. Otherwise each of Airflow's processes compiles it again.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c $(CONSTRAINTS)
-# The system of make demo: databrain, posthog or conduit.
 TARGET ?= databrain
 TENANTS ?= $(if $(filter demo-celery,$(MAKECMDGOALS)),10000,500)
 
-.PHONY: demo demo-up demo-celery test lint ui-check benchmark constraints clean
+.PHONY: help demo demo-up demo-celery check test format lint ui-check benchmark constraints clean
 
-demo: $(STAMP)
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{printf "%-20s%s\n", $$1, $$2}'
+
+demo: $(STAMP) ## run the main job on a real Airflow with the emulator; TARGET=posthog or conduit, TENANTS=2000
 	@$(BIN)/python -m demo --target $(TARGET) --tenants $(TENANTS)
 
-demo-up: $(STAMP)
+demo-up: $(STAMP) ## the same, and leave Airflow's UI and the emulator's page running
 	@$(BIN)/python -m demo --target $(TARGET) --tenants $(TENANTS) --up
 
-# PostgreSQL, Redis and two Celery workers, one of which is killed on the way.
-demo-celery: $(SCALE_STAMP)
+demo-celery: $(SCALE_STAMP) ## 10,000 tenants on PostgreSQL, Redis and two Celery workers, one of which is killed
 	@$(BIN)/python -m demo.celery --tenants $(TENANTS)
 
-# The lowest supported Airflow runs the unit tests; the checks of the code's form and the runs on a real Airflow
-# belong to the newest.
-# A process for each processor; the tests of a module stay together, because they share what takes long to set up.
+# One process for each processor. The tests of a module stay together, because they share what takes long to set up.
 PYTEST = $(BIN)/python -m pytest --numprocesses logical --dist loadscope --no-loadscope-reorder
-ifeq ($(AIRFLOW),3.3.2)
-test: lint
+
+check: lint ## lint and the unit tests that start no Airflow processes; under two minutes
+	$(PYTEST) --quiet --ignore=tests/dags --ignore=tests/demo --ignore=tests/chaos --ignore=tests/packaging
+
+# The older Airflow runs the unit tests. The checks of the code and the runs on a real Airflow belong to the newest.
+ifeq ($(AIRFLOW),$(NEWEST))
+test: lint ## lint and all tests with branch coverage; AIRFLOW=3.0.6 runs the unit tests on the oldest Airflow
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered
 else
 test: $(DEV_STAMP)
 	$(PYTEST) --ignore=tests/dags --ignore=tests/demo --ignore=tests/packaging
 endif
 
-lint: $(DEV_STAMP)
+format: $(DEV_STAMP) ## format the code and sort the imports
+	$(BIN)/ruff check --quiet --select I --fix .
+	$(BIN)/ruff format --quiet .
+
+lint: $(DEV_STAMP) ## ruff, mypy (strict) and the import contracts
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# Fills in the connection form in headless Chromium; needs Debian's chromium. Screenshots in build/ui.
-ui-check: $(DEV_STAMP)
+ui-check: $(DEV_STAMP) ## fill in the connection forms in headless Chromium (Debian's chromium); screenshots in build/ui
 	$(INSTALL) playwright
 	$(BIN)/python -m demo.connection_form
 
-# About half an hour; BENCHMARKS=memory runs one. Tables to standard output, progress to standard error.
 BENCHMARKS ?= imports throughput second_run memory rate_limit on_airflow
-benchmark: $(DEV_STAMP)
+benchmark: $(DEV_STAMP) ## print the tables of benchmarks/README.md, about half an hour; BENCHMARKS=memory runs one
 	@$(INSTALL) apache-airflow-providers-http
 	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
@@ -76,14 +84,14 @@ $(SCALE_STAMP): $(STAMP)
 	@$(INSTALL) -e '.[emulator]' --group scale
 	@touch $@
 
-# Anew, when a dependency changes. No index URL goes into the files.
+# The files hold no index URL.
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --extra emulator --group dev --group extras --group scale \
 	--universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url
-constraints: $(BIN)/uv
-	echo apache-airflow==3.3.2 | $(COMPILE) -c - --exclude-newer 2026-11-01 -o constraints/airflow-3.3.2.txt
-	echo apache-airflow==3.0.6 | $(COMPILE) -c - --exclude-newer 2025-09-10 \
+constraints: $(BIN)/uv ## pin the dependencies again, after one of them has changed
+	echo apache-airflow==$(NEWEST) | $(COMPILE) -c - --exclude-newer 2026-11-01 -o constraints/airflow-$(NEWEST).txt
+	echo apache-airflow==$(OLDEST) | $(COMPILE) -c - --exclude-newer 2025-09-10 \
 		--exclude-newer-package apache-airflow-providers-common-compat=2026-11-01 \
-		--exclude-newer-package asgiref=2026-11-01 -o constraints/airflow-3.0.6.txt
+		--exclude-newer-package asgiref=2026-11-01 -o constraints/airflow-$(OLDEST).txt
 
-clean:
+clean: ## delete environments, caches and build results
 	rm -rf build dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .coverage
