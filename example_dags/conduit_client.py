@@ -1,7 +1,28 @@
-"""A Conduit workspace for one client, with a copy of one of your dashboards and its link; and the client's end.
+"""Give one client a Conduit workspace with a copy of one of your dashboards, and end it later.
 
-Two Dags that are triggered with the client's id. Need the connection ``conduit_default``. Which dashboard is copied is
-told by its name.
+Trigger each Dag by hand. Its params are the client's id and the name of one of your organization's dashboards.
+
+``conduit_client``:
+
+1. ``workspace`` creates the client's workspace. If a workspace with this ``ext_id`` exists, it returns that one.
+2. ``ours`` lists your organization's dashboards. ``number_of`` picks the one with the given name; it fails unless
+   exactly one dashboard has that name.
+3. ``copy`` clones the dashboard into the workspace. If the workspace has a dashboard of that name, it returns that
+   one.
+4. ``share`` asks for the copy's address, as a check that the copy can be shared. The address is not stored.
+
+``end_conduit_client``:
+
+1. ``workspaces`` lists all workspaces. ``workspace_of`` picks the client's.
+2. ``disable`` disables it.
+
+Needs:
+
+- The connection ``conduit_default``. Password: the organization token.
+- In Conduit: "Your company name" on the page "API", and a white-label, without which Conduit refuses to clone.
+
+If you run it again: ``conduit_client`` creates nothing a second time. ``end_conduit_client`` changes nothing; without
+a workspace of the client, ``disable`` is skipped.
 """
 
 from __future__ import annotations
@@ -30,35 +51,35 @@ SETTINGS: dict[str, Any] = {
 
 @task
 def number_of(dashboards: list[dict[str, Any]], name: str) -> int:
-    """The number of the dashboard of that name."""
-    [found] = [dashboard["id"] for dashboard in dashboards if dashboard["name"] == name]
-    return int(found)
+    """Return the id of the only dashboard with this name."""
+    [number] = [dashboard["id"] for dashboard in dashboards if dashboard["name"] == name]
+    return int(number)
 
 
 @task
 def workspace_of(workspaces: list[dict[str, Any]], client_id: str) -> list[int]:
-    """The numbers of the client's workspaces: one, or none."""
+    """Return the ids of the client's workspaces: one, or an empty list."""
     return [workspace["id"] for workspace in workspaces if workspace["ext_id"] == client_id]
 
 
 @dag(**SETTINGS)
 def conduit_client() -> None:
-    """Workspace, copy, and a first look at its address, which is not kept."""
+    """Create the client's workspace, copy the dashboard into it, and check that the copy can be shared."""
     workspace = CreateConduitWorkspaceOperator(task_id="workspace", ext_id="{{ params.client_id }}")
-    ours = ListConduitDashboardsOperator(task_id="ours")
+    dashboards = ListConduitDashboardsOperator(task_id="ours")
     copy = CloneConduitDashboardOperator(
         task_id="copy",
         workspace_id=workspace.output,
-        dashboard_id=number_of(ours.output, "{{ params.dashboard }}"),
+        dashboard_id=number_of(dashboards.output, "{{ params.dashboard }}"),
         name="{{ params.dashboard }}",
     )
-    # With return_url=True the address, which opens the dashboard to whoever has it, is in XCom.
+    # With return_url=True, the address is in XCom. Anyone who has the address can open the dashboard.
     ShareConduitDashboardOperator(task_id="share", dashboard_id=copy.output, workspace_id=workspace.output)
 
 
 @dag(**SETTINGS)
 def end_conduit_client() -> None:
-    """Disable the client's workspace, where there is one."""
+    """Disable the client's workspace, if it exists."""
     workspaces = ListConduitWorkspacesOperator(task_id="workspaces")
     DisableConduitWorkspaceOperator.partial(task_id="disable").expand(
         workspace_id=workspace_of(workspaces.output, "{{ params.client_id }}")

@@ -1,7 +1,23 @@
-"""Every night, write down all that the Databrain organization has: to see what changed, and to have a copy.
+"""Every night, record what a Databrain organization has: to see what changed, and to keep a copy of each dashboard.
 
-Needs the connection ``databrain_default`` with both tokens and, in its extras, workspace and data app. No key is
-written down. ``folder`` is a path or an object storage URL such as ``s3://conn@bucket/databrain``.
+Two task groups run side by side:
+
+- ``organization`` lists workspaces, data apps, API tokens, datasources, datamarts with their semantic layers, and the
+  workspace's metrics and dashboards.
+- ``data_app`` lists the data app's dashboards and embeds. For each embed, it exports the dashboard to a file and lists
+  metrics and scheduled reports.
+
+A list with an ``output_path`` is written to ``<folder>/<date>/`` as a JSON file; the other lists are in XCom. No file
+and no XCom holds a key.
+
+Needs:
+
+- The connection ``databrain_default``. Password: the data app API key. Extras: ``service_token``, ``workspace_name``
+  and ``data_app_name``.
+- In Databrain: embed ids ``client-<client id>``, as ``provision_tenant_dashboards`` creates them.
+- The param ``folder``: a path, or an object storage URL such as ``s3://conn@bucket/databrain``.
+
+If it runs again: it only reads from Databrain. It overwrites the files of an earlier run on the same date.
 """
 
 from __future__ import annotations
@@ -30,7 +46,7 @@ FOLDER = "{{ params.folder }}/{{ dag_run.run_after | ds }}"
 
 @task_group
 def organization() -> None:
-    """What the service token sees."""
+    """List what belongs to the organization and the workspace; only ``dashboard_metrics`` uses the data app API key."""
     ListWorkspacesOperator(task_id="workspaces", output_path=f"{FOLDER}/workspaces.json")
     ListDataAppsOperator(task_id="data_apps", output_path=f"{FOLDER}/data_apps.json")
     ListApiTokensOperator(task_id="api_tokens", output_path=f"{FOLDER}/api_tokens.json")
@@ -48,7 +64,7 @@ def organization() -> None:
 
 @task_group
 def data_app() -> None:
-    """What the data app's key sees: each embed's dashboard as a document, its metrics and its reports."""
+    """List what belongs to the data app, with the data app API key, and export each embed's dashboard."""
     FetchDataAppDashboardsOperator(task_id="dashboards", output_path=f"{FOLDER}/data_app_dashboards.json")
     embeds = ListEmbedsOperator(task_id="embeds", max_xcom_bytes=1_000_000)
     ExportEmbedOperator.partial(task_id="export").expand_kwargs(
@@ -56,7 +72,7 @@ def data_app() -> None:
             lambda embed: {"embed_id": embed["embedId"], "output_path": f"{FOLDER}/{embed['embedId']}.json"}
         )
     )
-    # The list does not say whose an embed is; those of ``provision_tenant_dashboards`` have it in their ids.
+    # The list of embeds has no client ids. ``provision_tenant_dashboards`` puts the client id into the embed id.
     FetchEmbedMetricsOperator.partial(task_id="embed_metrics").expand_kwargs(
         embeds.output.map(
             lambda embed: {"embed_id": embed["embedId"], "client_id": embed["embedId"].removeprefix("client-")}
@@ -75,7 +91,7 @@ def data_app() -> None:
     default_args={"retries": 2, "retry_delay": 30},
 )
 def databrain_inventory() -> None:
-    """Both halves, side by side."""
+    """Record the organization and the data app, side by side."""
     organization()
     data_app()
 

@@ -1,7 +1,24 @@
-"""A preview of a Databrain set-up, such as for a branch: made from nothing, released as the real one, or ended.
+"""Create a preview of a Databrain set-up, for example for a branch; then release it, or delete it.
 
-Three Dags that are triggered by hand. Needs the connection ``databrain_default`` with the service token, and
-``warehouse_for_databrain``: the PostgreSQL database as Databrain is to open it. All three may be run again.
+Trigger each Dag by hand, with the branch as its param. Datasource, datamart, workspace and data app are all called
+``preview-<branch>``.
+
+- ``databrain_preview`` creates a datasource, a datamart with its tables and semantic layer, a workspace, and a data
+  app with an API token. ``keep_key`` stores the token's key.
+- ``release_databrain_preview`` makes the preview the real set-up: the datasource reads the schema ``public``, the
+  workspace reads all datasources, and the data app is renamed ``customer-portal``.
+- ``end_databrain_preview`` deletes everything that ``databrain_preview`` creates. Do not run it after a release: the
+  released workspace and datasource still have the preview's name, and it deletes them.
+
+Needs:
+
+- The connection ``databrain_default``. Extra: ``service_token``.
+- The connection ``warehouse_for_databrain``: host, port, login, password and database of a PostgreSQL server, as
+  Databrain must open it. The database needs a schema named like the branch, with the table ``orders``.
+- The environment variable ``DATABRAIN_PREVIEW_KEY_FILE``: the path of the file for the new key.
+
+If you run one again: ``databrain_preview`` keeps what exists, sets tables and semantic layer as this file says, and
+stores the same key again. The other two succeed and change nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +56,7 @@ TABLES = [
         "columns": [{"name": "customer_id", "is_hide": True}, {"name": "amount"}, {"name": "ordered_at"}],
     }
 ]
-MEANING = [{"name": "orders", "description": "What was bought, a row an order.", "synonyms": ["sales"]}]
+SEMANTIC_LAYER = [{"name": "orders", "description": "What was bought; one row per order.", "synonyms": ["sales"]}]
 SETTINGS: dict[str, Any] = {
     "schedule": None,
     "catchup": False,
@@ -50,7 +67,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def keep_key(key: str) -> None:
-    """Put the new key where only Airflow reads it; stands for a call of your secrets backend."""
+    """Write the key to a file that only its owner can read. Replace this with a call to your secrets backend."""
     path = Path(os.environ["DATABRAIN_PREVIEW_KEY_FILE"])
     path.touch(mode=0o600)
     path.write_text(json.dumps({"databrain_preview": {"conn_type": "databrain", "password": key}}))
@@ -58,7 +75,7 @@ def keep_key(key: str) -> None:
 
 @dag(**SETTINGS)
 def databrain_preview() -> None:
-    """Make all of it exist, and as this file says."""
+    """Create what does not exist; then set tables and semantic layer as this file says."""
     source = CreateDatasourceOperator(
         task_id="datasource",
         name=NAME,
@@ -68,7 +85,7 @@ def databrain_preview() -> None:
     )
     mart = CreateDatamartOperator(task_id="datamart", name=NAME, datasource_name=source.output, table_list=TABLES)
     tables = UpdateDatamartOperator(task_id="tables", name=mart.output, table_list=TABLES)
-    layer = SetSemanticLayerOperator(task_id="semantic_layer", name=mart.output, tables=MEANING)
+    layer = SetSemanticLayerOperator(task_id="semantic_layer", name=mart.output, tables=SEMANTIC_LAYER)
     workspace = CreateWorkspaceOperator(
         task_id="workspace", name=NAME, connection_type="DATAMART", datamart_name=mart.output
     )
@@ -80,7 +97,7 @@ def databrain_preview() -> None:
 
 @dag(**SETTINGS)
 def release_databrain_preview() -> None:
-    """The preview becomes the real one: its workspace reads all datasources, its data app gets the real name."""
+    """Make the preview the real set-up: another schema, all datasources, and the data app's real name."""
     source = UpdateDatasourceOperator(
         task_id="datasource",
         name=NAME,
@@ -95,7 +112,7 @@ def release_databrain_preview() -> None:
 
 @dag(**SETTINGS)
 def end_databrain_preview() -> None:
-    """Delete all of it, what reads from something before that."""
+    """Delete the preview. Each part is deleted before the part that it reads from."""
     app = DeleteDataAppOperator(task_id="data_app", name=NAME)
     workspace = DeleteWorkspaceOperator(task_id="workspace", name=NAME)
     layer = DeleteSemanticLayerOperator(task_id="semantic_layer", name=NAME)

@@ -1,7 +1,19 @@
-"""Everything for one new client: a workspace, its own dashboard in it, and a first guest token for your application.
+"""Create what one new client needs in Databrain: a workspace, a dashboard in it, and a first guest token.
 
-Needs the connection ``databrain_default`` with both tokens and, in its extras, the data app's name. Trigger it with the
-client's id. To run it again changes nothing: what is there is taken as it is, but for a new token.
+Trigger it by hand, with the client's id as its param.
+
+1. ``workspace`` creates the workspace ``<client>-workspace``.
+2. ``dashboard`` creates the client's dashboard and its embed, both with the id ``client-<client>``.
+3. ``open_dashboard`` makes a guest token for one hour and passes it to ``welcome``. Put your application's code there.
+
+Needs:
+
+- The connection ``databrain_default``. Password: the data app API key. Extras: ``service_token`` and
+  ``data_app_name``.
+- In Databrain: the datamart ``customer-analytics``.
+
+If you run it again: it uses the workspace and the dashboard that exist, and makes a new token. ``offboard_tenant``
+deletes what this Dag creates.
 """
 
 from __future__ import annotations
@@ -30,18 +42,18 @@ ACCESS = {
 
 
 def welcome(client_id: str, token: str) -> None:
-    """Stands for what your application does with a token, such as to render the client's first page."""
+    """Replace this with what your application does with the token, for example render the client's first page."""
     log.info("Client %r has a token of %d characters", client_id, len(token))
 
 
 @task
 def open_dashboard(client_id: str, dashboard_id: str) -> None:
-    """Make a token that opens the client's dashboard, and use it here: what a task returns can be read in XCom."""
+    """Make a token that opens the client's dashboard, and use it here. If the task returned it, XCom would hold it."""
     from airflow_provider_databrain import DatabrainHook
     from airflow_provider_databrain.databrain.api.tokens import CreateGuestToken
 
     hook = DatabrainHook()
-    wanted = CreateGuestToken.model_validate(
+    request = CreateGuestToken.model_validate(
         {
             "client_id": client_id,
             "data_app_name": hook.data_app(),
@@ -49,7 +61,7 @@ def open_dashboard(client_id: str, dashboard_id: str) -> None:
             "params": {"dashboard_app_filters": [{"dashboard_id": dashboard_id, "values": {"client": client_id}}]},
         }
     )
-    welcome(client_id, hook.create_guest_token(wanted).token)
+    welcome(client_id, hook.create_guest_token(request).token)
 
 
 @dag(
@@ -60,7 +72,7 @@ def open_dashboard(client_id: str, dashboard_id: str) -> None:
     default_args={"retries": 2, "retry_delay": 30},
 )
 def onboard_tenant() -> None:
-    """Workspace, then dashboard, then token."""
+    """Create the client's workspace and dashboard, then make a guest token."""
     workspace = CreateWorkspaceOperator(
         task_id="workspace", name="{{ params.client_id }}-workspace", connection_type="MULTI_DATASOURCE"
     )

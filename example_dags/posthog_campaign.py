@@ -1,7 +1,27 @@
-"""A PostHog dashboard for one campaign, made from a template of this file, with a link for the agency; and its end.
+"""Create a PostHog dashboard for one campaign from a template in this file, share it, and delete it later.
 
-Two Dags that are triggered by hand. Need the connection ``posthog_default``, whose key has the scopes dashboard:write,
-insight:write and sharing_configuration:write. The agency's people, by their UUIDs in PostHog, may edit it.
+Trigger each Dag by hand.
+
+``posthog_campaign`` has two params: the campaign, and the UUIDs of the PostHog members who may edit the dashboard.
+
+1. ``create`` creates the dashboard from the template. If an earlier run created it, it returns that one. Names are not
+   unique in PostHog, so each dashboard carries a mark made from ``key``.
+2. ``restrict`` lets only its collaborators edit it.
+3. ``editors`` adds the members as collaborators.
+4. ``share`` makes it public to everyone who has its address.
+5. ``refresh`` gives it a new public address. The old address works for five more minutes.
+
+The address is not in XCom and not in a log. Copy it from PostHog, or set ``return_url=True`` on ``refresh``; it is
+then in XCom.
+
+``end_posthog_campaign`` has one param, the id that ``create`` returned. It deletes the dashboard, and its insights
+that are on no other dashboard. ``PostHogHook.restore_dashboard`` brings the dashboard back.
+
+Needs the connection ``posthog_default``. Password: a personal API key with the scopes dashboard:write, insight:write
+and sharing_configuration:write. Extras: ``region`` and ``project_id``.
+
+If you run one again: ``posthog_campaign`` uses the same dashboard and makes a new address. ``end_posthog_campaign``
+changes nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +67,7 @@ SETTINGS: dict[str, Any] = {
 
 @dag(**SETTINGS)
 def posthog_campaign() -> None:
-    """Create or find, restrict it to its editors, share it, and give the link another address than the last run's."""
+    """Create or find the dashboard, restrict it to its editors, share it, and give it a new public address."""
     create = CreatePostHogDashboardFromTemplateOperator(task_id="create", key=KEY, template=TEMPLATE)
     restrict = UpdatePostHogDashboardOperator(
         task_id="restrict", dashboard_id="{{ ti.xcom_pull('create') }}", restriction_level=37
@@ -62,7 +82,7 @@ def posthog_campaign() -> None:
 
 @dag(**{**SETTINGS, "params": {"dashboard_id": Param(type="integer", minimum=1)}})
 def end_posthog_campaign() -> None:
-    """Delete the dashboard that ``posthog_campaign`` has returned, with its insights; PostHog can restore it."""
+    """Delete the dashboard that ``posthog_campaign`` created, with its insights. PostHog can restore it."""
     DeletePostHogDashboardOperator(task_id="delete", dashboard_id="{{ params.dashboard_id }}", delete_insights=True)
 
 

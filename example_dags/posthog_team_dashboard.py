@@ -1,6 +1,16 @@
-"""A PostHog dashboard for one team: created once, kept as this file says, shared, and reported on once it is fresh.
+"""Keep a PostHog dashboard for one team as this file says, share it, and wait until PostHog has refreshed it.
 
-Needs the connection ``posthog_default``, whose key has the scopes dashboard:write and sharing_configuration:write.
+1. ``create`` creates the dashboard from a PostHog template. If an earlier run created it, it returns that one. Names
+   are not unique in PostHog, so each dashboard carries a mark made from ``key``.
+2. ``update`` sets its name and filters.
+3. ``share`` makes it public to everyone who has its address. The address is not in XCom.
+4. ``fresh`` waits until PostHog has refreshed it. A refresh in the day before this run is enough. It polls every
+   minute, for at most two hours, on the triggerer; after that, the task is skipped and the run does not fail.
+
+Needs the connection ``posthog_default``. Password: a personal API key with the scopes dashboard:write and
+sharing_configuration:write. Extras: ``region`` and ``project_id``.
+
+If it runs again: it uses the same dashboard and sets the same fields again.
 """
 
 from __future__ import annotations
@@ -19,7 +29,7 @@ from airflow_provider_databrain import (
 
 @dag(schedule=None, catchup=False, tags=["posthog"])
 def posthog_team_dashboard() -> None:
-    """Create or find, update, share, then wait until PostHog has calculated it within the last day."""
+    """Create or find the dashboard, update it, share it, then wait until it was refreshed within the last day."""
     create = CreatePostHogDashboardOperator(
         task_id="create", key="team-growth", name="Growth", use_template="DEFAULT_APP"
     )

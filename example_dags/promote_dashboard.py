@@ -1,8 +1,21 @@
-"""Take a dashboard from development to production, and embed it there.
+"""Copy a Databrain dashboard from development to production, and embed it there.
 
-Needs two connections with both tokens each: ``databrain_default`` for development and ``databrain_production``; the
-extras of each name its workspace. A dashboard of the same id in production is never changed: the run fails where it is
-another one, so name the release in the id.
+Trigger it by hand. Its params are the dashboard's id and the release.
+
+1. ``there`` waits for at most an hour until the development workspace has the dashboard.
+2. ``promote`` copies it into the production workspace, under the id ``<dashboard>-<release>``. It replaces the
+   database schema ``dev`` with ``prod``, and checks what arrived.
+3. ``embed`` creates an embed of the copy in production.
+
+Needs two connections of type ``databrain``:
+
+- ``databrain_default``, for development. Extras: ``service_token`` and ``workspace_name``.
+- ``databrain_production``. Password: the data app API key. Extras: ``service_token`` and ``workspace_name``.
+
+In production, Databrain needs the datamart ``customer-analytics``.
+
+If you run it again with the same release: if the two dashboards are the same, nothing is imported, and the embed that
+exists is used. If they differ, the run fails and changes nothing; give another release.
 """
 
 from __future__ import annotations
@@ -36,8 +49,8 @@ ACCESS = {
     default_args={"retries": 2, "retry_delay": 30},
 )
 def promote_dashboard() -> None:
-    """Wait until it is there, copy and compare, then embed once."""
-    there = WorkspaceDashboardsSensor(
+    """Wait for the dashboard in development, copy it to production, then embed the copy."""
+    dashboard_exists = WorkspaceDashboardsSensor(
         task_id="there",
         dashboards=["{{ params.dashboard_id }}"],
         poke_interval=30,
@@ -52,7 +65,7 @@ def promote_dashboard() -> None:
         target_dashboard_name="{{ params.dashboard_id | title }}",
         schema_pairs=[{"replace_schema": "dev", "target_schema": "prod"}],
     )
-    there >> promote
+    dashboard_exists >> promote
     EmbedOperator(
         task_id="embed",
         databrain_conn_id=PRODUCTION,

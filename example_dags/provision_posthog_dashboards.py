@@ -1,8 +1,21 @@
-"""One shared PostHog dashboard for each row of a tenant table, in batches, kept as the table says.
+"""Give each row of a tenant table a shared PostHog dashboard, and keep it as the table says.
 
-Needs two connections: ``warehouse`` (any SQL connection, with a table ``tenants`` of the columns tenant_id, name,
-plan and is_active) and ``posthog_default``, whose key has the scopes dashboard:write and sharing_configuration:write.
-What was provisioned is noted in the table ``posthog_dashboards`` of the warehouse, so a run costs what has changed.
+1. ``plan`` splits the tenant table into key ranges of 250 tenants.
+2. ``provision``, mapped over the ranges, creates, updates and shares each active tenant's dashboard. Its XCom is
+   ``{tenant: dashboard id}``. One range runs at a time, at the pace that PostHog allows.
+3. ``remove`` deletes the dashboards of inactive tenants, if all ranges succeeded. It deletes none if there are more
+   than 25, or more than a tenth of the tenants in the ledger.
+
+Needs:
+
+- The connection ``warehouse``: any SQL database. It has the table ``tenants`` with the columns tenant_id (unique,
+  never null), name, plan and is_active. ``provision`` creates the ledger in it: the table ``posthog_dashboards``,
+  which records what each tenant has.
+- The connection ``posthog_default``. Password: a personal API key with the scopes dashboard:write and
+  sharing_configuration:write. Extras: ``region`` and ``project_id``.
+
+If it runs again: unchanged tenants cost no call. Dashboards of changed rows are updated; ``use_template`` counts only
+when a dashboard is created. New tenants get their dashboards.
 """
 
 from __future__ import annotations
@@ -35,7 +48,7 @@ DASHBOARD = {
     default_args={"retries": 2, "retry_delay": 30},
 )
 def provision_posthog_dashboards() -> None:
-    """Plan key ranges, provision them one after the other at PostHog's pace, delete what inactive tenants had."""
+    """Plan key ranges, provision them one after the other, then delete the dashboards of inactive tenants."""
     plan = PlanTenantBatchesOperator(task_id="plan", **TENANTS, batch_size=250)
 
     provision = ProvisionPostHogDashboardsOperator.partial(
@@ -43,7 +56,8 @@ def provision_posthog_dashboards() -> None:
         **TENANTS,
         **LEDGER,
         spec=DASHBOARD,
-        # PostHog grants 480 calls a minute and 4,800 an hour, a tenant takes two: let the slot go on a long wait.
+        # PostHog allows 480 calls per minute and 4,800 per hour, and a new tenant takes two. A deferrable task gives
+        # the worker slot back during a long wait.
         deferrable=True,
         max_active_tis_per_dagrun=1,
         map_index_template="{{ task.batch['label'] }}",

@@ -1,8 +1,26 @@
-"""One Databrain dashboard for each row of a tenant table, in batches, kept as the table says.
+"""Give each row of a tenant table a Databrain dashboard, and keep it as the table says.
 
-Needs two connections: ``warehouse`` (any SQL connection, with a table ``tenants`` of the columns tenant_id, name,
-region, plan and is_active) and ``databrain_default``; and, to bound the load on Databrain, a pool ``databrain``.
-What was provisioned is noted in the table ``tenant_dashboards`` of the warehouse, so a run costs what has changed.
+1. ``plan`` splits the tenant table into key ranges of 50 tenants.
+2. ``provision``, mapped over the ranges, creates and updates each active tenant's dashboard. Its XCom has ``{tenant:
+   dashboard id}``, and under the key ``counts`` how many tenants were created, updated and so on.
+3. ``hand_on`` receives the ids of all ranges. Put your own code there.
+4. ``remove`` deletes the dashboards of inactive tenants, if all ranges succeeded. It deletes none if there are more
+   than 25, or more than a twentieth of the tenants in the ledger.
+
+With the param ``dry_run``, ``provision`` and ``remove`` change nothing and return what they would do.
+
+Needs:
+
+- The connection ``warehouse``: any SQL database. It has the table ``tenants`` with the columns tenant_id (unique,
+  never null), name, region, plan and is_active. ``provision`` creates the ledger in it: the table
+  ``tenant_dashboards``, which records what each tenant has.
+- The connection ``databrain_default``. Password: the data app API key.
+- The pool ``databrain``, which limits how many ``provision`` tasks call Databrain at a time.
+- In Databrain: the workspace ``analytics``, the datamart ``customer-analytics``, and a dashboard ``template-<plan>``
+  for each plan.
+
+If it runs again: unchanged tenants cost no call. If a row's name changed, its embed is renamed. New tenants get their
+dashboards.
 """
 
 from __future__ import annotations
@@ -56,7 +74,7 @@ DASHBOARD = {
     default_args={"retries": 2, "retry_delay": 30},
 )
 def provision_tenant_dashboards() -> None:
-    """Plan key ranges, provision them side by side, hand the ids on, remove what inactive tenants had."""
+    """Plan key ranges, provision them side by side, pass the ids on, then remove inactive tenants' dashboards."""
     plan = PlanTenantBatchesOperator(task_id="plan", **TENANTS, batch_size=50)
 
     provision = ProvisionTenantDashboardsOperator.partial(
@@ -71,7 +89,7 @@ def provision_tenant_dashboards() -> None:
         map_index_template="{{ task.batch['label'] }}",
     ).expand(batch=plan.output)
 
-    # One task for all batches, so that its bounds hold for the whole run.
+    # One task for all batches, so that its limits hold for the whole run.
     remove = RemoveTenantDashboardsOperator(
         task_id="remove",
         **TENANTS,
@@ -83,13 +101,13 @@ def provision_tenant_dashboards() -> None:
         dry_run="{{ params.dry_run }}",
     )
 
-    # Also where some tenants failed: the ids of the good ones are in XCom.
+    # Runs even if some tenants failed: the ids of the others are in XCom.
     @task(trigger_rule="all_done")
     def hand_on(batches: list[dict[str, str]], counts: list[dict[str, int]]) -> int:
-        """Stands for what you do with the ids: each batch is a mapping from tenant to dashboard id."""
+        """Replace this with what you do with the ids. Each batch maps tenants to dashboard ids; returns how many."""
         total: Counter[str] = Counter()
-        for one in counts:
-            total.update(one)
+        for batch_counts in counts:
+            total.update(batch_counts)
         log.info("%s", ", ".join(f"{number} {action}" for action, number in total.items()))
         return sum(len(ids) for ids in batches if ids)
 

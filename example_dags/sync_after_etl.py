@@ -1,7 +1,17 @@
-"""After the ETL has changed a schema, make Databrain read it anew, and show a metric that counts on it.
+"""After an ETL changed a database schema, make Databrain read the schema again, then publish a metric that uses it.
 
-Needs the connection ``databrain_default`` with both tokens. ``datasource_id`` is in the address of the datasource's
-page in Databrain; no call of the API tells it.
+1. ``etl`` is a placeholder for your ETL. It must end before the sync begins.
+2. ``sync`` makes Databrain read the datasource's schema.
+3. ``synced`` waits for at most an hour until the sync is done. It is for datasources on S3 only: their sync continues
+   after Databrain has answered. Leave it out for other datasources.
+4. ``publish`` publishes the metric in its embed.
+
+Params: ``datasource_id``, ``embed_id`` and ``metric_id``. The datasource's id is in the URL of its page in Databrain;
+no API call returns it.
+
+Needs the connection ``databrain_default``. Password: the data app API key. Extra: ``service_token``.
+
+If it runs again: the schema is read again, and a metric that is published stays published.
 """
 
 from __future__ import annotations
@@ -15,7 +25,7 @@ from airflow_provider_databrain import DatasourceSyncSensor, PublishMetricOperat
 
 @task
 def etl() -> None:
-    """Stands for what adds columns to the warehouse."""
+    """Replace this with your ETL, which adds columns to the warehouse."""
 
 
 @dag(
@@ -25,11 +35,11 @@ def etl() -> None:
     params={"datasource_id": "", "embed_id": "client-acme", "metric_id": "revenue-by-region"},
 )
 def sync_after_etl() -> None:
-    """ETL, sync, then publish."""
+    """Run the ETL, sync the datasource, wait for the sync, then publish the metric."""
     sync = SyncDatasourceOperator(
         task_id="sync", datasource_id="{{ params.datasource_id }}", wait_seconds=1800, deferrable=True
     )
-    # For a datasource on S3, whose sync goes on after the answer; leave it out for others.
+    # For a datasource on S3 only: its sync continues after Databrain has answered.
     synced = DatasourceSyncSensor(
         task_id="synced",
         datasource_id="{{ params.datasource_id }}",

@@ -1,4 +1,8 @@
-"""What a user without this provider writes: Airflow's HttpOperator, mapped over the tenants."""
+"""What a user writes without this provider: Airflow's HttpOperator, mapped over the tenants.
+
+Needs the connections ``warehouse``, with the table ``tenants``, and ``databrain_http``, whose password is the API key.
+A second run sends every create again: this Dag keeps no record of what exists.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,13 @@ from benchmarks.common import CREATE_PATH, body
 
 @dag(schedule=None, catchup=False)
 def http_operator() -> None:
-    """One task for each tenant."""
+    """Send one request per tenant, each in a task of its own."""
 
     @task
     def bodies() -> list[str]:
-        """A request body for each row of the tenant table."""
-        found = BaseHook.get_hook("warehouse").get_records("SELECT tenant_id, name FROM tenants ORDER BY tenant_id")
-        return [json.dumps(body(tenant, name)) for tenant, name in found]
+        """Return one JSON request body per row of the tenant table."""
+        rows = BaseHook.get_hook("warehouse").get_records("SELECT tenant_id, name FROM tenants ORDER BY tenant_id")
+        return [json.dumps(body(tenant, name)) for tenant, name in rows]
 
     HttpOperator.partial(
         task_id="create",

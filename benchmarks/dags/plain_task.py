@@ -1,4 +1,8 @@
-"""What a user without this provider writes for more tenants than Airflow maps: one task with a loop."""
+"""What a user writes without this provider for more tenants than Airflow can map: one task with a loop.
+
+Needs the connections ``warehouse``, with the table ``tenants``, and ``databrain_default``, whose password is the API
+key. A second run sends every create again: this Dag keeps no record of what exists.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +13,22 @@ from benchmarks.common import CREATE_PATH, body
 
 @dag(schedule=None, catchup=False)
 def plain_task() -> None:
-    """One request after the other."""
+    """Send one request after the other, all in one task."""
 
     @task
     def create() -> dict[str, str]:
-        """A dashboard for each row of the tenant table; returns their ids."""
+        """Create a dashboard for each row of the tenant table; returns ``{tenant: id}``."""
         import requests
 
         connection = BaseHook.get_connection("databrain_default")
-        found = BaseHook.get_hook("warehouse").get_records("SELECT tenant_id, name FROM tenants ORDER BY tenant_id")
+        rows = BaseHook.get_hook("warehouse").get_records("SELECT tenant_id, name FROM tenants ORDER BY tenant_id")
         ids = {}
         with requests.Session() as session:
             session.headers["Authorization"] = f"Bearer {connection.password}"
-            for tenant, name in found:
-                answer = session.post(f"{connection.host}{CREATE_PATH}", json=body(tenant, name), timeout=60)
-                answer.raise_for_status()
-                ids[tenant] = answer.json()["id"]
+            for tenant, name in rows:
+                response = session.post(f"{connection.host}{CREATE_PATH}", json=body(tenant, name), timeout=60)
+                response.raise_for_status()
+                ids[tenant] = response.json()["id"]
         return ids
 
     create()

@@ -1,4 +1,8 @@
-"""The batch operator at work: plan, then one mapped task for each batch of 250, four at a time."""
+"""The same job with this provider's batch operator: plan, then one mapped task per batch of 250, four at a time.
+
+Needs the connections ``warehouse``, with the table ``tenants``, and ``databrain_default``, whose password is the API
+key. ``provision`` creates the ledger in the warehouse: the table ``tenant_dashboards``. A second run makes no call.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ TENANTS = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant
 
 @dag(schedule=None, catchup=False)
 def this_provider() -> None:
-    """Plan and provision."""
+    """Plan the batches, then provision each batch."""
     plan = PlanTenantBatchesOperator(task_id="plan", **TENANTS, batch_size=250)
     ProvisionTenantDashboardsOperator.partial(
         task_id="provision",

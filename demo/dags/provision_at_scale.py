@@ -1,7 +1,15 @@
-"""The main job at ten thousand tenants and more: batches of 250, on workers of which one may die.
+"""Provision ten thousand or more tenants on Celery workers; ``make demo-celery`` kills one of them during the run.
 
-Needs two connections: ``warehouse`` (with a table ``tenants`` of the columns tenant_id, name, region, plan and
-is_active) and ``databrain_default``. What was provisioned is noted in the warehouse's table ``tenant_dashboards``.
+1. ``plan`` splits the tenant table into key ranges of 250 tenants.
+2. ``provision``, mapped over the ranges, creates each active tenant's Databrain dashboard.
+
+Needs:
+
+- The connection ``warehouse``, with the table ``tenants`` of the columns tenant_id, name, region, plan and is_active.
+  ``provision`` creates the ledger in it: the table ``tenant_dashboards``, which records what each tenant has.
+- The connection ``databrain_default``. Password: the data app API key.
+
+If it runs again, or if a worker dies: tenants in the ledger cost no call, and no tenant gets a second dashboard.
 """
 
 from __future__ import annotations
@@ -38,10 +46,10 @@ DASHBOARD = {
 }
 
 
-# A task that dies with its worker counts as one try.
+# A task whose worker dies uses up one try.
 @dag(schedule=None, catchup=False, default_args={"retries": 3, "retry_delay": timedelta(seconds=5)})
 def provision_at_scale() -> None:
-    """Plan key ranges, provision them side by side."""
+    """Plan key ranges, then provision them side by side."""
     plan = PlanTenantBatchesOperator(task_id="plan", **TENANTS, batch_size=250)
 
     ProvisionTenantDashboardsOperator.partial(

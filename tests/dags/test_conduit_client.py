@@ -1,4 +1,4 @@
-"""The example Dags that give one client a workspace, and end it."""
+"""The example Dags that give one client a workspace, and disable it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from tests.conduit.support import Conduit
 from tests.dags.conftest import Ran
 
-MAKE, END = "conduit_client", "end_conduit_client"
+CREATE, END = "conduit_client", "end_conduit_client"
 
 
-def test_the_client_has_one_workspace_with_one_copy_and_no_address_is_told(
+def test_two_runs_leave_one_workspace_with_one_copy_and_show_no_address_or_token(
     conduit: Conduit, run_example: Callable[..., Ran], capfd: pytest.CaptureFixture[str]
 ) -> None:
     conduit.state.add_dashboard("Marketing")
     for _ in range(2):
-        ran = run_example(MAKE)
+        ran = run_example(CREATE)
         assert ran.state == "success"
         [workspace] = conduit.state.workspaces()
         [copy] = conduit.state.dashboards(workspace.id)
@@ -28,7 +28,7 @@ def test_the_client_has_one_workspace_with_one_copy_and_no_address_is_told(
         assert workspace.token not in shown
 
 
-def test_the_end_disables_the_clients_workspace_and_no_other(conduit: Conduit, run_example: Callable[..., Ran]) -> None:
+def test_the_end_dag_disables_only_the_clients_workspace(conduit: Conduit, run_example: Callable[..., Ran]) -> None:
     conduit.state.add_workspace("Acme", "acme")
     other = conduit.state.add_workspace("Globex", "globex")
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The example Dag that writes down what an organization has."""
+"""The example Dag that records what an organization has."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAG_ID = "databrain_inventory"
 
 @pytest.fixture
 def organization(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """One of everything, and two embeds."""
+    """A Databrain with one of each object, and two embeds."""
     set_connection(monkeypatch, emulator, extra={"data_app_name": DATA_APP})
     emulator.catalog.add_datasource("warehouse")
     emulator.catalog.put_datamart("mart", "warehouse", {"tableList": [{"name": "orders", "columns": []}]})
@@ -31,7 +31,7 @@ def organization(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulato
     return emulator
 
 
-def test_each_list_is_in_the_folder_and_no_key(
+def test_the_lists_are_in_files_and_xcoms_and_no_key_is_shown(
     organization: Emulator, tmp_path: Path, run_example: Callable[..., Ran], capfd: pytest.CaptureFixture[str]
 ) -> None:
     ran = run_example(DAG_ID, params={"folder": f"file://{tmp_path}"})

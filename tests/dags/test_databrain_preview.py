@@ -1,4 +1,4 @@
-"""The example Dags that make a preview, release it, and end it."""
+"""The example Dags that create a preview, release it, and delete it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from airflow_provider_databrain.emulator.server import Emulator
 from tests.dags.conftest import Ran
 from tests.support import WORKSPACE
 
-MAKE, RELEASE, END = "databrain_preview", "release_databrain_preview", "end_databrain_preview"
+CREATE, RELEASE, END = "databrain_preview", "release_databrain_preview", "end_databrain_preview"
 NAME = "preview-main"
 PASSWORD = "s3cr3t-of-the-warehouse"
 
 
 @pytest.fixture
 def key_file(connection: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the preview's key goes, and the warehouse's connection."""
+    """The file for the preview's key; also sets the connection of the warehouse."""
     path = tmp_path / "key.json"
     monkeypatch.setenv("DATABRAIN_PREVIEW_KEY_FILE", str(path))
     warehouse = {
@@ -35,20 +35,20 @@ def key_file(connection: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return path
 
 
-def source_of(emulator: Emulator) -> dict[str, Any]:
-    """What the preview's workspace reads from."""
+def workspace_source(emulator: Emulator) -> dict[str, Any]:
+    """The connection of the preview's workspace."""
     return emulator.state.workspace_connection(NAME) or {}
 
 
-def apps(emulator: Emulator) -> list[str]:
+def data_apps(emulator: Emulator) -> list[str]:
     return sorted(app.name for app in emulator.account.apps())
 
 
-def test_all_of_it_is_made_once(
+def test_two_runs_create_each_part_once_and_show_no_secret(
     connection: Emulator, key_file: Path, run_example: Callable[..., Ran], capfd: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(2):
-        ran = run_example(MAKE)
+        ran = run_example(CREATE)
         assert ran.state == "success"
         [source] = connection.catalog.datasources()
         assert (source.name, source.type) == (NAME, "postgres")
@@ -58,34 +58,34 @@ def test_all_of_it_is_made_once(
         assert mart.layer
         assert [table["name"] for table in mart.layer["tables"]] == ["orders"]
         assert connection.state.workspaces() == [WORKSPACE, NAME]
-        assert source_of(connection)["datamartName"] == NAME
-        assert apps(connection) == sorted([DATA_APP, NAME])
+        assert workspace_source(connection)["datamartName"] == NAME
+        assert data_apps(connection) == sorted([DATA_APP, NAME])
         key = json.loads(key_file.read_text())["databrain_preview"]["password"]
-        made = connection.account.key(key)
-        assert made
-        assert (made.data_app, made.name) == (NAME, "airflow")
+        created = connection.account.key(key)
+        assert created
+        assert (created.data_app, created.name) == (NAME, "airflow")
         shown = repr(ran.xcoms) + "".join(capfd.readouterr())
         assert key not in shown
         assert PASSWORD not in shown
     assert key_file.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_release_changes_source_and_name_and_may_be_run_again(
+def test_a_release_changes_source_and_name_and_can_run_again(
     connection: Emulator, key_file: Path, run_example: Callable[..., Ran]
 ) -> None:
-    assert run_example(MAKE).state == "success"
+    assert run_example(CREATE).state == "success"
     for _ in range(2):
         assert run_example(RELEASE).state == "success"
-        assert source_of(connection)["connectionType"] == "MULTI_DATASOURCE"
-        assert apps(connection) == sorted([DATA_APP, "customer-portal"])
+        assert workspace_source(connection)["connectionType"] == "MULTI_DATASOURCE"
+        assert data_apps(connection) == sorted([DATA_APP, "customer-portal"])
 
 
-def test_the_end_leaves_nothing_and_may_be_run_again(
+def test_the_end_dag_deletes_the_whole_preview_and_can_run_again(
     connection: Emulator, key_file: Path, run_example: Callable[..., Ran]
 ) -> None:
-    assert run_example(MAKE).state == "success"
+    assert run_example(CREATE).state == "success"
     for _ in range(2):
         assert run_example(END).state == "success"
         assert (connection.catalog.datasources(), connection.catalog.datamarts()) == ([], [])
         assert connection.state.workspaces() == [WORKSPACE]
-        assert apps(connection) == [DATA_APP]
+        assert data_apps(connection) == [DATA_APP]

@@ -1,4 +1,4 @@
-"""A Dag of all that reaches one of Databrain's credentials: none is in what Airflow stores of a run, or logs of it."""
+"""A Dag of all tasks that handle one of Databrain's credentials: Airflow neither stores nor logs any of them."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ GUEST = ["use_guest_token", "return_guest_token"]
 
 @task
 def use_guest_token() -> int:
-    """As a user's task does it: uses the token and returns what is no secret."""
-    wanted = CreateGuestToken(client_id="acme", data_app_name=DATA_APP)
-    return len(DatabrainHook(max_retry_seconds=0).create_guest_token(wanted).token)
+    """What a user's task should do: use the token and return something that is not secret."""
+    request = CreateGuestToken(client_id="acme", data_app_name=DATA_APP)
+    return len(DatabrainHook(max_retry_seconds=0).create_guest_token(request).token)
 
 
 @task
 def return_guest_token() -> Any:
-    """As a user's task should not do it."""
+    """What a user's task should not do: return the token."""
     return DatabrainHook(max_retry_seconds=0).create_guest_token(
         CreateGuestToken(client_id="acme", data_app_name=DATA_APP)
     )
 
 
-def dag_of_all(store: Callable[[str], None]) -> DAG:
-    """Each operator as a task of its own; the datasource is updated once it was to be made."""
+def dag_with_all(store: Callable[[str], None]) -> DAG:
+    """A Dag with one task per operator; the datasource is updated after its create, even a failed one."""
     with DAG(DAG_ID, schedule=None) as dag:
         tasks = {method: make(task_id=method, store=store, max_retry_seconds=0) for method, make in OPERATORS.items()}
         use_guest_token()
@@ -52,7 +52,7 @@ def dag_of_all(store: Callable[[str], None]) -> DAG:
 
 
 def database() -> Path:
-    """Airflow's own."""
+    """The file of Airflow's metadata database."""
     from airflow.settings import engine
 
     assert engine
@@ -61,7 +61,7 @@ def database() -> Path:
 
 
 def run(dag: DAG) -> tuple[str, dict[str, str]]:
-    """Run it in this process; the run's id, and the tasks' states."""
+    """Run the Dag in this process; returns the run's id and the tasks' states."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 
@@ -72,29 +72,29 @@ def run(dag: DAG) -> tuple[str, dict[str, str]]:
     bag.bag_dag(dag)
     sync_bag_to_db(bag, bundle.name, None)
     dag_run = dag.test()
-    return dag_run.run_id, {one.task_id: str(one.state) for one in dag_run.get_task_instances()}
+    return dag_run.run_id, {instance.task_id: str(instance.state) for instance in dag_run.get_task_instances()}
 
 
-def kept(column: str, table: str, run_id: str) -> dict[str, Any]:
-    """What a table of Airflow's has of each task of a run."""
+def column_by_task(column: str, table: str, run_id: str) -> dict[str, Any]:
+    """A column of one of Airflow's tables, by task, for one run."""
     with closing(sqlite3.connect(database())) as connection:
         rows = connection.execute(f"SELECT task_id, {column} FROM {table} WHERE run_id = ?", (run_id,)).fetchall()
     return {task_id: json.loads(value) if isinstance(value, str) else value for task_id, value in rows}
 
 
-def assert_nothing_told(exposed: Exposed, emulator: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
+def assert_no_leak(exposed: Exposed, emulator: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
     with closing(sqlite3.connect(database())) as connection:
         exposed.texts += connection.iterdump()
     exposed.texts += capfd.readouterr()
-    given = given_by(emulator)
-    assert set(stored) <= set(given)
-    exposed.secrets += pieces(*given, *SOURCE_SECRETS)
+    issued = given_by(emulator)
+    assert set(stored) <= set(issued)
+    exposed.secrets += pieces(*issued, *SOURCE_SECRETS)
     assert exposed.leaks() == []
 
 
 @pytest.fixture
 def databrain(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, airflow_database: None) -> Emulator:
-    """The emulator behind the connection; and for Airflow, a folder without Dag files."""
+    """The emulator behind the connection; Airflow reads Dags from an empty folder."""
     set_connection(monkeypatch, emulator)
     prepare(monkeypatch, emulator, "create_datasource")
     folder = {
@@ -106,19 +106,19 @@ def databrain(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     return emulator
 
 
-def test_a_good_run_stores_and_logs_no_credential(
+def test_a_successful_run_stores_and_logs_no_credential(
     databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run_id, states = run(dag_of_all(keep))
+    run_id, states = run(dag_with_all(keep))
     assert states == dict.fromkeys([*OPERATORS, *GUEST], "success")
     assert len(stored) == len(STORING)
-    xcoms = kept("value", "xcom", run_id)
+    xcoms = column_by_task("value", "xcom", run_id)
     assert set(xcoms) == {*OPERATORS, *GUEST}
     assert {row["name"] for row in xcoms["list_api_tokens"]} >= {"default"}
     assert (xcoms["create_api_token"], xcoms["update_datasource"]) == ("ci", "warehouse")
-    # The token was given to Airflow, and is left out.
+    # The task returned the token; Airflow stores the object without it.
     assert xcoms["return_guest_token"]["__data__"] == {}
-    fields = kept("rendered_fields", "rendered_task_instance_fields", run_id)
+    fields = column_by_task("rendered_fields", "rendered_task_instance_fields", run_id)
     assert fields["create_datasource"] == {
         "databrain_conn_id": "databrain_default",
         "name": "warehouse",
@@ -126,27 +126,27 @@ def test_a_good_run_stores_and_logs_no_credential(
         "source_conn_id": "source",
         "fields": {"schema": "public"},
     }
-    assert_nothing_told(exposed, databrain, capfd)
+    assert_no_leak(exposed, databrain, capfd)
 
 
-def test_a_run_whose_keys_and_credentials_are_refused_stores_and_logs_none(
+def test_a_run_with_failing_stores_and_refused_credentials_stores_and_logs_none(
     databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str]
 ) -> None:
     databrain.control.behaviour = Behaviour(refuses_credentials=True)
-    _, states = run(dag_of_all(drop))
+    _, states = run(dag_with_all(drop))
     failed = {name for name, state in states.items() if state == "failed"}
     assert failed == {*STORING, "create_datasource", "update_datasource"}
     assert len(stored) == len(STORING)
-    assert_nothing_told(exposed, databrain, capfd)
+    assert_no_leak(exposed, databrain, capfd)
 
 
 @pytest.mark.parametrize("kind", ["reset_midway", "error_after"])
-def test_a_run_in_which_all_answers_get_lost_stores_and_logs_no_credential(
+def test_a_run_whose_answers_are_all_lost_stores_and_logs_no_credential(
     databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], kind: Any
 ) -> None:
     databrain.control.set_faults([Fault(kind=kind)])
-    _, states = run(dag_of_all(keep))
+    _, states = run(dag_with_all(keep))
     assert states == dict.fromkeys([*OPERATORS, *GUEST], "failed")
     assert stored == []
     assert len(given_by(databrain)) > len(STORING)
-    assert_nothing_told(exposed, databrain, capfd)
+    assert_no_leak(exposed, databrain, capfd)

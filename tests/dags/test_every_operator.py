@@ -1,4 +1,4 @@
-"""The example Dags show every operator and sensor, and each is run by a test."""
+"""The example Dags use every operator and sensor, and a test runs each example Dag."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.dags.conftest import EXAMPLES
 INFO: dict[str, Any] = get_provider_info()
 
 
-def to_be_used() -> Iterator[type]:
-    """Operators and sensors that a Dag would name; what others are made of is abstract or cannot be executed."""
+def public_operators() -> Iterator[type]:
+    """Operators and sensors for use in a Dag. Base classes are left out: abstract, private, or without ``execute``."""
     for kind in ("operators", "sensors"):
-        for room in INFO[kind]:
-            for name in room["python-modules"]:
+        for integration in INFO[kind]:
+            for name in integration["python-modules"]:
                 for value in vars(import_module(name)).values():
                     if isinstance(value, type) and issubclass(value, BaseOperator) and value.__module__ == name:
                         base = inspect.isabstract(value) or value.execute is BaseOperator.execute
@@ -34,24 +34,24 @@ def to_be_used() -> Iterator[type]:
 
 @pytest.fixture(scope="module")
 def bag(airflow_database: None) -> DagBag:
-    found = DagBag(str(EXAMPLES), bundle_path=EXAMPLES, bundle_name="dags-folder")
-    assert found.import_errors == {}
-    return found
+    examples = DagBag(str(EXAMPLES), bundle_path=EXAMPLES, bundle_name="dags-folder")
+    assert examples.import_errors == {}
+    return examples
 
 
-def test_every_operator_and_sensor_is_in_an_example(bag: DagBag) -> None:
+def test_an_example_uses_every_operator_and_sensor(bag: DagBag) -> None:
     used = {
         task.operator_class if isinstance(task, MappedOperator) else type(task)
         for dag in bag.dags.values()
         for task in dag.tasks
     }
-    wanted = set(to_be_used())
-    assert PlanTenantBatchesOperator in wanted
-    assert len(wanted) > 60
-    assert {one.__name__ for one in wanted - used} == set()
+    public = set(public_operators())
+    assert PlanTenantBatchesOperator in public
+    assert len(public) > 60
+    assert {operator.__name__ for operator in public - used} == set()
 
 
-def test_every_example_is_named_in_the_test_of_its_file(bag: DagBag) -> None:
+def test_the_test_file_of_each_example_names_its_dag(bag: DagBag) -> None:
     folder = EXAMPLES.parent / "tests" / "dags"
     for dag in bag.dags.values():
         test = folder / f"test_{Path(dag.fileloc).name}"

@@ -9,7 +9,9 @@ from tests.dags.conftest import Ran
 from tests.support import METRICS
 
 
-def test_the_metrics_are_in_xcom_as_the_api_names_them(connection: Emulator, run_example: Callable[..., Ran]) -> None:
+def test_the_metrics_are_in_xcom_under_the_apis_field_names(
+    connection: Emulator, run_example: Callable[..., Ran]
+) -> None:
     ran = run_example("fetch_workspace_metrics")
     assert ran.state == "success"
     [rows] = ran.values("fetch")

@@ -17,18 +17,18 @@ from tests.dags.conftest import Ran
 from tests.support import ODD_IDS, embed
 
 DAG_ID = "metric_data_to_warehouse"
-# A slash would be a folder, which a file's name of one's own choice has to deal with.
-CLIENTS = ["acme", "globex", *(one for one in ODD_IDS if "/" not in one)]
+# The example uses the client id as a file name, in which a slash would mean a folder.
+CLIENTS = ["acme", "globex", *(client for client in ODD_IDS if "/" not in client)]
 
 
 def rows_of(client: str) -> list[dict[str, Any]]:
-    """What the metric says for a client."""
+    """The metric's rows for a client."""
     return [{"month": f"2026-{month:02}", "revenue": month * len(client), "internal_note": "x"} for month in (1, 2, 3)]
 
 
 @pytest.fixture
 def warehouse(connection: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The table, and embeds of several clients with the metric."""
+    """The warehouse's SQLite file with both tables; each client has an embed with the metric."""
     path = tmp_path / "warehouse.sqlite"
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE revenue_by_client (client_id TEXT, day DATE, month TEXT, revenue NUMERIC)")
@@ -43,29 +43,29 @@ def warehouse(connection: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return path
 
 
-def in_table(path: Path) -> list[tuple[Any, ...]]:
+def table_rows(path: Path) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(path)) as database:
         return database.execute("SELECT client_id, month, revenue FROM revenue_by_client ORDER BY 1, 2").fetchall()
 
 
-def test_each_client_has_its_rows_once_in_the_table_and_in_its_file(
+def test_two_runs_leave_each_clients_rows_once_in_the_table_and_in_its_file(
     warehouse: Path, tmp_path: Path, run_example: Callable[..., Ran]
 ) -> None:
     for _ in range(2):
         ran = run_example(DAG_ID, params={"folder": f"file://{tmp_path}/metrics"})
         assert ran.state == "success"
         assert ran.values("to_table") == [3] * len(CLIENTS)
-        assert in_table(warehouse) == sorted(
+        assert table_rows(warehouse) == sorted(
             (client, row["month"], row["revenue"]) for client in CLIENTS for row in rows_of(client)
         )
     files = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "metrics").rglob("*.json")}
     assert files == {client: rows_of(client) for client in CLIENTS}
 
 
-def test_one_client_that_fails_costs_no_other(
+def test_a_failing_client_does_not_stop_the_others(
     connection: Emulator, warehouse: Path, tmp_path: Path, run_example: Callable[..., Ran]
 ) -> None:
     connection.state.contents.add_metric("client-globex", "revenue", data=[{"surprise": 1}])
     ran = run_example(DAG_ID, params={"folder": f"file://{tmp_path}/metrics"})
     assert ran.state == "failed"
-    assert {row[0] for row in in_table(warehouse)} == set(CLIENTS) - {"globex"}
+    assert {row[0] for row in table_rows(warehouse)} == set(CLIENTS) - {"globex"}

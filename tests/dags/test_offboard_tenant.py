@@ -12,7 +12,7 @@ from tests.support import WORKSPACE, embed
 DAG_ID = "offboard_tenant"
 
 
-def test_what_a_client_has_is_deleted_and_others_keep_theirs(
+def test_a_client_loses_its_embed_dashboard_and_workspace_and_other_clients_keep_theirs(
     connection: Emulator, run_example: Callable[..., Ran]
 ) -> None:
     connection.state.add_workspace("acme-workspace")
@@ -26,6 +26,8 @@ def test_what_a_client_has_is_deleted_and_others_keep_theirs(
     assert connection.state.dashboard_exists("client-acme-2", WORKSPACE)
 
 
-def test_a_second_run_changes_nothing(connection: Emulator, run_example: Callable[..., Ran]) -> None:
+def test_a_run_for_a_client_that_does_not_exist_changes_nothing(
+    connection: Emulator, run_example: Callable[..., Ran]
+) -> None:
     assert run_example(DAG_ID).state == "success"
     assert connection.state.workspaces() == [WORKSPACE]

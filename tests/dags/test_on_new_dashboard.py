@@ -11,7 +11,7 @@ from tests.support import WORKSPACE
 DAG_ID = "on_new_dashboard"
 
 
-def test_the_dashboard_is_embedded_once_with_the_settings_of_the_file(
+def test_two_runs_embed_the_dashboard_once_with_the_examples_access_settings(
     connection: Emulator, run_example: Callable[..., Ran]
 ) -> None:
     connection.state.add_workspace(WORKSPACE, dashboards=["sales"])

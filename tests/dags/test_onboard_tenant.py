@@ -1,4 +1,4 @@
-"""The example Dag that makes everything for one client."""
+"""The example Dag that creates what one client needs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def guest_tokens(emulator: Emulator) -> list[str]:
     return [token for (token,) in emulator.account._all("SELECT token FROM databrain_guest_tokens ORDER BY rowid")]
 
 
-def test_a_client_gets_workspace_dashboard_and_a_token_that_is_handed_on_nowhere(
+def test_a_client_gets_a_workspace_a_dashboard_and_a_token_that_is_neither_stored_nor_logged(
     databrain: Emulator, run_example: Callable[..., Ran], capfd: pytest.CaptureFixture[str]
 ) -> None:
     ran = run_example(DAG_ID)
@@ -34,14 +34,14 @@ def test_a_client_gets_workspace_dashboard_and_a_token_that_is_handed_on_nowhere
     [row] = databrain.state.embeds()
     assert (row.embed_id, row.client_id, row.workspace) == ("client-acme", "acme", "acme-workspace")
     [token] = guest_tokens(databrain)
-    made = databrain.account.guest_token(token)
-    assert made
-    assert made.request["clientId"] == "acme"
+    issued = databrain.account.guest_token(token)
+    assert issued
+    assert issued.request["clientId"] == "acme"
     assert token not in repr(ran.xcoms) + "".join(capfd.readouterr())
     assert ran.values("open_dashboard") in ([], [None])
 
 
-def test_a_second_run_makes_a_new_token_and_nothing_else(databrain: Emulator, run_example: Callable[..., Ran]) -> None:
+def test_a_second_run_only_makes_a_new_token(databrain: Emulator, run_example: Callable[..., Ran]) -> None:
     for number in (1, 2):
         assert run_example(DAG_ID).state == "success"
         assert len(guest_tokens(databrain)) == number

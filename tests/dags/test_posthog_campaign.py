@@ -1,4 +1,4 @@
-"""The example Dags that make a campaign's dashboard, and delete it."""
+"""The example Dags that create a campaign's dashboard, and delete it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from airflow_provider_databrain.emulator.posthog.state import MEMBER
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.dags.conftest import Ran
 
-MAKE, END = "posthog_campaign", "end_posthog_campaign"
+CREATE, END = "posthog_campaign", "end_posthog_campaign"
 
 
-def test_the_campaign_has_one_dashboard_with_its_editors_and_an_address_that_is_told_nowhere(
+def test_two_runs_leave_one_dashboard_with_its_editors_and_show_no_address(
     posthog: Emulator, run_example: Callable[..., Ran], capfd: pytest.CaptureFixture[str]
 ) -> None:
     member = posthog.posthog.member(MEMBER).uuid
     addresses = set()
     for _ in range(2):
-        ran = run_example(MAKE, params={"editors": [member]})
+        ran = run_example(CREATE, params={"editors": [member]})
         assert ran.state == "success"
         [row] = posthog.posthog.dashboards()
         assert (row.fields["name"], row.fields["restriction_level"], row.shared) == ("Campaign spring", 37, True)
@@ -32,10 +32,10 @@ def test_the_campaign_has_one_dashboard_with_its_editors_and_an_address_that_is_
     assert len(addresses) == 2
 
 
-def test_the_end_deletes_it_with_its_insights_and_may_be_run_again(
+def test_the_end_dag_deletes_the_dashboard_with_its_insights_and_can_run_again(
     posthog: Emulator, run_example: Callable[..., Ran]
 ) -> None:
-    [number] = run_example(MAKE).values("create")
+    [number] = run_example(CREATE).values("create")
     other = posthog.posthog.add_dashboard(name="Other")
     [tile] = posthog.posthog.contents.tiles(number)
     assert tile.insight_id is not None

@@ -16,15 +16,13 @@ DAG_ID = "posthog_team_dashboard"
 
 
 @pytest.fixture(autouse=True)
-def calculated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each new dashboard has been calculated an hour ago."""
+def refreshed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each new dashboard was refreshed an hour ago."""
     when = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     monkeypatch.setitem(posthog_state.NEW_DASHBOARD, "last_refresh", when)
 
 
-def test_the_teams_dashboard_is_made_changed_shared_and_found_fresh(
-    posthog: Emulator, run_example: Callable[..., Ran]
-) -> None:
+def test_the_dashboard_is_created_updated_shared_and_fresh(posthog: Emulator, run_example: Callable[..., Ran]) -> None:
     ran = run_example(DAG_ID)
     assert ran.state == "success"
     assert set(ran.task_states.values()) == {"success"}
@@ -37,14 +35,14 @@ def test_the_teams_dashboard_is_made_changed_shared_and_found_fresh(
     assert share.access_token not in repr(ran.xcoms)
 
 
-def test_a_second_run_finds_the_same_dashboard(posthog: Emulator, run_example: Callable[..., Ran]) -> None:
+def test_a_second_run_uses_the_same_dashboard(posthog: Emulator, run_example: Callable[..., Ran]) -> None:
     first, second = (run_example(DAG_ID) for _ in range(2))
     assert second.state == "success"
     assert second.values("create") == first.values("create")
     assert [row.id for row in posthog.posthog.dashboards()] == first.values("create")
 
 
-def test_a_create_whose_answer_is_lost_makes_one_dashboard(
+def test_a_lost_answer_to_a_create_leaves_one_dashboard(
     posthog: Emulator, run_example: Callable[..., Ran], fast_retries: None
 ) -> None:
     posthog.control.set_faults([Fault(kind="reset_after", method="POST", path="/dashboards/$", times=1)])

@@ -1,4 +1,4 @@
-"""The example Dag that takes a dashboard from development to production."""
+"""The example Dag that copies a dashboard from development to production."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ DOCUMENT = {"layout": [], "filters": [{"schemaName": "dev"}], "metrics": [{"metr
 
 @pytest.fixture
 def production(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    """A second Databrain, and the dashboard to be promoted in the first."""
+    """A second Databrain as production; the first one has the dashboard to be promoted."""
     connection.state.contents.add_dashboard("sales", "Sales", WORKSPACE, DOCUMENT)
-    with Emulator() as running:
-        running.state.add_workspace("main")
-        running.catalog.put_datamart("customer-analytics", "warehouse", {"tableList": []})
+    with Emulator() as emulator:
+        emulator.state.add_workspace("main")
+        emulator.catalog.put_datamart("customer-analytics", "warehouse", {"tableList": []})
         fields = {
             "conn_type": "databrain",
-            "host": running.url,
-            "password": running.api_key,
-            "extra": {"service_token": running.service_token, "workspace_name": "main"},
+            "host": emulator.url,
+            "password": emulator.api_key,
+            "extra": {"service_token": emulator.service_token, "workspace_name": "main"},
         }
         monkeypatch.setenv("AIRFLOW_CONN_DATABRAIN_PRODUCTION", json.dumps(fields))
-        yield running
+        yield emulator
 
 
-def test_the_dashboard_is_in_production_and_embedded_once(
+def test_two_runs_leave_one_copy_and_one_embed_in_production(
     production: Emulator, run_example: Callable[..., Ran]
 ) -> None:
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The example Dag of Conduit, on a warehouse of 120 tenants."""
+"""The example Dag that provisions Conduit dashboards, on a warehouse of 120 tenants."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LEDGER = "conduit_dashboards"
 
 
 def in_server(conduit: Conduit) -> dict[str, str]:
-    """Tenant to the clone's id."""
+    """Maps each tenant to the id of its clone in Conduit."""
     return {tenant: clone for tenant, (clone, _) in conduit.clones().items()}
 
 
-def test_every_tenant_gets_its_workspace_with_a_clone_and_the_ids_come_back(
+def test_every_tenant_gets_a_workspace_with_a_clone_and_the_ids_are_in_xcom(
     conduit: Conduit, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     ran = run_example(DAG_ID)
@@ -47,7 +47,7 @@ def test_a_second_run_makes_no_call(conduit: Conduit, tenants: Path, run_example
     assert conduit.calls == []
 
 
-def test_an_inactive_tenant_costs_a_look_and_a_call_and_nothing_else(
+def test_an_inactive_tenant_costs_one_list_and_one_delete(
     conduit: Conduit, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     first = run_example(DAG_ID)
@@ -55,14 +55,14 @@ def test_an_inactive_tenant_costs_a_look_and_a_call_and_nothing_else(
     conduit.control.arrived.clear()
     ran = run_example(DAG_ID)
     assert ran.state == "success"
-    left = {tenant: clone for tenant, clone in first.merged().items() if tenant != "tenant-00060"}
-    assert in_server(conduit) == ran.merged() == in_ledger(tenants, LEDGER) == left
-    gone = first.merged("workspaces")["tenant-00060"]
-    assert conduit.calls == ["1 GET /workspaces/", f"1 DELETE /workspaces/{gone}/"]
+    remaining = {tenant: clone for tenant, clone in first.merged().items() if tenant != "tenant-00060"}
+    assert in_server(conduit) == ran.merged() == in_ledger(tenants, LEDGER) == remaining
+    disabled = first.merged("workspaces")["tenant-00060"]
+    assert conduit.calls == ["1 GET /workspaces/", f"1 DELETE /workspaces/{disabled}/"]
     assert ran.values("remove", "counts")[0]["deleted"] == 1
 
 
-def test_with_resets_errors_and_429s_each_tenant_has_one_clone_and_its_id_is_in_xcom(
+def test_despite_resets_errors_and_429s_each_tenant_has_one_clone_and_its_id_is_in_xcom(
     conduit: Conduit, tenants: Path, run_example: Callable[..., Ran], fast_retries: None
 ) -> None:
     conduit.control.set_faults(
@@ -81,7 +81,7 @@ def test_with_resets_errors_and_429s_each_tenant_has_one_clone_and_its_id_is_in_
     assert {"reset_after", "error_after", "error_before", "too_many"} <= faults
 
 
-def test_without_a_white_label_the_run_is_red_and_the_next_one_goes_on_with_the_workspaces(
+def test_without_a_white_label_the_run_fails_and_the_next_run_uses_the_same_workspaces(
     conduit: Conduit, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     conduit.state.behaviour = ConduitBehaviour(has_white_label=False)
@@ -90,9 +90,9 @@ def test_without_a_white_label_the_run_is_red_and_the_next_one_goes_on_with_the_
     assert ran.merged() == {}
     assert ran.task_states[("remove", -1)] == "upstream_failed"
     assert "needs a white-label in Conduit" in ran.values("provision", "failures")[0][0]["message"]
-    there = {str(row.ext_id): str(row.id) for row in conduit.state.workspaces()}
+    workspaces = {str(row.ext_id): str(row.id) for row in conduit.state.workspaces()}
     conduit.state.behaviour = ConduitBehaviour()
     ran = run_example(DAG_ID)
     assert ran.state == "success"
-    assert ran.merged("workspaces") == there
+    assert ran.merged("workspaces") == workspaces
     assert in_server(conduit) == ran.merged()

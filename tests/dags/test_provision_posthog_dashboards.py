@@ -17,7 +17,7 @@ CREATES = "/dashboards/$"
 
 
 def in_server(emulator: Emulator) -> dict[str, str]:
-    """Name to dashboard id, of those that are not deleted; each name once, all of them shared."""
+    """Maps the name of each existing dashboard to its id. Names are unique, and all dashboards are shared."""
     rows = emulator.posthog.dashboards()
     assert len({row.fields["name"] for row in rows}) == len(rows)
     assert all(row.shared for row in rows)
@@ -25,12 +25,12 @@ def in_server(emulator: Emulator) -> dict[str, str]:
 
 
 def by_name(ids: dict[str, str]) -> dict[str, str]:
-    """Name to dashboard id, of ids by tenant."""
+    """Replace the tenants in a mapping by their names."""
     names = {tenant: name for tenant, name, *_ in warehouse.rows(TENANTS)}
     return {names[tenant]: dashboard for tenant, dashboard in ids.items()}
 
 
-def test_every_tenant_gets_its_shared_dashboard_and_the_ids_come_back(
+def test_every_tenant_gets_a_shared_dashboard_and_the_ids_are_in_xcom(
     posthog: Emulator, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     ran = run_example(DAG_ID)
@@ -55,7 +55,7 @@ def test_a_second_run_makes_no_call(posthog: Emulator, tenants: Path, run_exampl
     assert list(posthog.control.log) == []
 
 
-def test_a_changed_and_an_inactive_tenant_cost_a_call_each_and_nothing_else(
+def test_a_changed_and_an_inactive_tenant_cost_one_change_each_and_one_list(
     posthog: Emulator, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     first = run_example(DAG_ID).merged()
@@ -63,12 +63,12 @@ def test_a_changed_and_an_inactive_tenant_cost_a_call_each_and_nothing_else(
     posthog.control.log.clear()
     ran = run_example(DAG_ID)
     assert ran.state == "success"
-    left = {tenant: dashboard for tenant, dashboard in first.items() if tenant != "tenant-00060"}
-    assert ran.merged() == in_ledger(tenants, LEDGER) == left
+    remaining = {tenant: dashboard for tenant, dashboard in first.items() if tenant != "tenant-00060"}
+    assert ran.merged() == in_ledger(tenants, LEDGER) == remaining
     assert in_server(posthog) == {
-        "New name" if tenant == "tenant-00007" else name: left[tenant]
+        "New name" if tenant == "tenant-00007" else name: remaining[tenant]
         for tenant, name, *_ in warehouse.rows(TENANTS)
-        if tenant in left
+        if tenant in remaining
     }
     calls = Counter((logged.method, logged.path.rpartition("/dashboards/")[2]) for logged in posthog.control.log)
     assert calls == {
@@ -79,7 +79,7 @@ def test_a_changed_and_an_inactive_tenant_cost_a_call_each_and_nothing_else(
     assert ran.values("remove", "counts")[0]["deleted"] == 1
 
 
-def test_with_resets_errors_and_429s_each_tenant_has_one_dashboard_and_its_id_is_in_xcom(
+def test_despite_resets_errors_and_429s_each_tenant_has_one_dashboard_and_its_id_is_in_xcom(
     posthog: Emulator, tenants: Path, run_example: Callable[..., Ran], fast_retries: None
 ) -> None:
     posthog.control.set_faults(

@@ -1,4 +1,4 @@
-"""The main example Dag, on a warehouse of 120 tenants."""
+"""The example Dag that provisions Databrain dashboards, on a warehouse of 120 tenants."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ CREATES = "dashboard-embeds"
 
 
 def expected(count: int = TENANTS) -> dict[str, str]:
-    """Tenant to dashboard id, as the spec makes them."""
+    """Maps each tenant to the dashboard id that the spec gives it."""
     return {tenant: f"client-{tenant}" for tenant, *_ in warehouse.rows(count)}
 
 
 def in_server(emulator: Emulator) -> dict[str, str]:
-    """Client to dashboard id, as the server has them; each client once."""
+    """Maps each client to its dashboard id on the server. No client has two."""
     rows = emulator.state.embeds()
     assert len({row.client_id for row in rows}) == len(rows)
     return {row.client_id: row.dashboard_id for row in rows}
 
 
-def test_every_tenant_gets_its_dashboard_and_the_ids_come_back(
+def test_every_tenant_gets_a_dashboard_and_the_ids_are_in_xcom(
     connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     ran = run_example(DAG_ID)
@@ -50,7 +50,7 @@ def test_a_second_run_makes_no_call(connection: Emulator, tenants: Path, run_exa
     assert list(connection.control.log) == []
 
 
-def test_a_changed_and_an_inactive_tenant_cost_a_call_each_and_nothing_else(
+def test_a_changed_and_an_inactive_tenant_cost_one_change_each_and_one_list(
     connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     run_example(DAG_ID)
@@ -58,8 +58,8 @@ def test_a_changed_and_an_inactive_tenant_cost_a_call_each_and_nothing_else(
     connection.control.log.clear()
     ran = run_example(DAG_ID)
     assert ran.state == "success"
-    left = {tenant: dashboard for tenant, dashboard in expected().items() if tenant != "tenant-00060"}
-    assert in_server(connection) == ran.merged() == in_ledger(tenants) == left
+    remaining = {tenant: dashboard for tenant, dashboard in expected().items() if tenant != "tenant-00060"}
+    assert in_server(connection) == ran.merged() == in_ledger(tenants) == remaining
     assert sorted((logged.method, logged.path) for logged in connection.control.log) == [
         ("DELETE", "/api/v2/data-app/embeds"),
         ("GET", "/api/v2/data-app/embeds"),
@@ -68,7 +68,7 @@ def test_a_changed_and_an_inactive_tenant_cost_a_call_each_and_nothing_else(
     assert ran.values("remove", "counts")[0]["deleted"] == 1
 
 
-def test_with_resets_errors_and_429s_each_tenant_has_one_dashboard_and_its_id_is_in_xcom(
+def test_despite_resets_errors_and_429s_each_tenant_has_one_dashboard_and_its_id_is_in_xcom(
     connection: Emulator, tenants: Path, run_example: Callable[..., Ran], fast_retries: None
 ) -> None:
     connection.control.set_faults(
@@ -85,7 +85,7 @@ def test_with_resets_errors_and_429s_each_tenant_has_one_dashboard_and_its_id_is
     assert ran.count("created") == TENANTS
 
 
-def test_on_a_long_wait_the_slot_is_given_back_and_the_batch_goes_on_where_it_stopped(
+def test_on_a_long_wait_the_task_defers_and_the_batch_continues_where_it_stopped(
     connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     connection.control.set_faults([Fault(kind="too_many", every=30, times=3, path=CREATES, seconds=1.2)])
@@ -102,21 +102,21 @@ def test_a_dry_run_lists_what_would_be_done_and_changes_nothing(
     connection.control.behaviour.read_only = True
     ran = run_example(DAG_ID, dry_run=True)
     assert ran.state == "success"
-    planned = [one for batch in ran.values("provision") for one in batch]
-    assert {one["tenant"]: one["dashboard_id"] for one in planned} == expected()
-    assert {one["action"] for one in planned} == {"create"}
+    planned = [row for batch in ran.values("provision") for row in batch]
+    assert {row["tenant"]: row["dashboard_id"] for row in planned} == expected()
+    assert {row["action"] for row in planned} == {"create"}
     assert in_server(connection) == {}
 
 
-def test_one_tenant_whose_id_is_taken_turns_the_run_red_and_costs_no_other(
+def test_a_tenant_whose_id_is_taken_fails_the_run_and_the_others_get_their_dashboards(
     connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     taken = wire(embed("globex", dashboard_id="client-tenant-00060"))
     connection.state.create_embed(taken, dashboard_name="client-tenant-00060_globex", name="x")
     ran = run_example(DAG_ID, retries=0)
     assert ran.state == "failed"
-    good = {tenant: dashboard for tenant, dashboard in expected().items() if tenant != "tenant-00060"}
-    assert ran.merged() == in_ledger(tenants) == good
+    others = {tenant: dashboard for tenant, dashboard in expected().items() if tenant != "tenant-00060"}
+    assert ran.merged() == in_ledger(tenants) == others
     [failure] = [failure for failures in ran.values("provision", "failures") for failure in failures]
     assert failure["tenant"] == "tenant-00060"
     assert "'globex'" in failure["message"]
@@ -125,7 +125,7 @@ def test_one_tenant_whose_id_is_taken_turns_the_run_red_and_costs_no_other(
     assert ran.task_states[("remove", -1)] == "upstream_failed"
 
 
-def test_an_empty_tenant_table_is_a_green_run_that_sends_nothing(
+def test_with_an_empty_tenant_table_the_run_succeeds_and_sends_nothing(
     connection: Emulator, tenants: Path, run_example: Callable[..., Ran]
 ) -> None:
     warehouse.build(tenants, 0)

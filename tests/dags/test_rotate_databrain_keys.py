@@ -19,7 +19,7 @@ DAG_ID = "rotate_databrain_keys"
 
 @pytest.fixture
 def connections(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file in which the connections are."""
+    """The JSON file that holds the connections."""
     path = tmp_path / "connections.json"
     databrain = {
         "conn_type": "databrain",
@@ -32,19 +32,19 @@ def connections(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return path
 
 
-def read_by_airflow(connections: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stands for the secrets backend, which Airflow sets up once for a process."""
+def load_connection(connections: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the connection from the file. Replaces the secrets backend, which Airflow sets up only once per process."""
     databrain = json.loads(connections.read_text())["databrain_default"]
     monkeypatch.setenv("AIRFLOW_CONN_DATABRAIN_DEFAULT", json.dumps(databrain))
 
 
 def keys(connections: Path) -> tuple[str, str]:
-    """API key and service token of the file."""
+    """The API key and the service token in the file."""
     databrain: dict[str, Any] = json.loads(connections.read_text())["databrain_default"]
     return databrain["password"], databrain["extra"]["service_token"]
 
 
-def test_both_keys_are_new_in_the_file_and_told_nowhere(
+def test_each_run_stores_two_new_keys_in_the_file_and_shows_none(
     emulator: Emulator,
     connections: Path,
     run_example: Callable[..., Ran],
@@ -53,7 +53,7 @@ def test_both_keys_are_new_in_the_file_and_told_nowhere(
 ) -> None:
     known = [keys(connections)]
     for _ in range(2):
-        read_by_airflow(connections, monkeypatch)
+        load_connection(connections, monkeypatch)
         ran = run_example(DAG_ID)
         assert ran.state == "success"
         known.append(keys(connections))
@@ -62,5 +62,5 @@ def test_both_keys_are_new_in_the_file_and_told_nowhere(
     assert len({key for pair in known for key in pair}) == 6
     assert json.loads(connections.read_text())["other"] == {"conn_type": "http", "host": "example.com"}
     assert connections.stat().st_mode & 0o777 == 0o600
-    read_by_airflow(connections, monkeypatch)
+    load_connection(connections, monkeypatch)
     assert DatabrainHook().test_connection() == (True, "data app API key: works; service token: works")

@@ -16,7 +16,7 @@ DAG_ID = "sync_after_etl"
 
 @pytest.fixture
 def datasource(connection: Emulator) -> str:
-    """The id of a datasource on S3, beside an embed whose metric is not published."""
+    """The id of a datasource on S3; there is also an embed whose metric is not published."""
     DatabrainHook().create_dashboard_embed(embed())
     connection.state.contents.add_metric("client-acme", "revenue-by-region")
     return connection.catalog.add_datasource("lake", "awss3")
@@ -26,7 +26,7 @@ def published(emulator: Emulator) -> list[bool]:
     return [bool(row.published) for row in emulator.state.contents.metrics("client-acme")]
 
 
-def test_the_metric_is_published_once_the_sync_is_done(
+def test_the_metric_is_published_after_the_sync(
     connection: Emulator, datasource: str, run_example: Callable[..., Ran]
 ) -> None:
     connection.catalog.set_progress("lake", "16/16")
@@ -37,7 +37,7 @@ def test_the_metric_is_published_once_the_sync_is_done(
     assert published(connection) == [True]
 
 
-def test_a_sync_that_fails_publishes_nothing(
+def test_a_failed_sync_publishes_nothing(
     connection: Emulator, datasource: str, run_example: Callable[..., Ran], capfd: pytest.CaptureFixture[str]
 ) -> None:
     connection.catalog.set_progress("lake", "3/16", "no such bucket")
