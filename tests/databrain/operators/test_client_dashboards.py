@@ -223,7 +223,7 @@ def test_a_retry_after_a_plain_conflict_is_a_conflict_again(connection: Emulator
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "told"),
+    ("changes", "error", "words"),
     [
         ({"workspace_name": "nowhere"}, NotFoundError, "Invalid workspace name"),
         ({"template_dashboard_id": "nothing"}, NotFoundError, "Invalid template dashboard id"),
@@ -233,9 +233,9 @@ def test_a_retry_after_a_plain_conflict_is_a_conflict_again(connection: Emulator
     ],
 )
 def test_what_the_server_refuses_is_told_with_the_tenant(
-    connection: Emulator, changes: dict[str, Any], error: type[ApiError], shown: str
+    connection: Emulator, changes: dict[str, Any], error: type[ApiError], words: str
 ) -> None:
-    with pytest.raises(error, match="create dashboard embed for tenant 'acme'.*" + shown):
+    with pytest.raises(error, match="create dashboard embed for tenant 'acme'.*" + words):
         run(**changes)
     assert connection.state.count_embeds() == 0
     assert len(connection.control.log) == 1

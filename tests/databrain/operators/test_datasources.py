@@ -130,10 +130,10 @@ def test_a_failed_sync_fails_the_task_with_the_servers_words(source: Source) -> 
         sync(source, wait_for_progress=True)
 
 
-@pytest.mark.parametrize("told", ["3/16", ""])
-def test_a_wait_that_takes_too_long_tells_how_far_it_was(source: Source, shown: str) -> None:
-    source.progress(shown)
-    with pytest.raises(TimeoutError, match=f"Timed out: .*: {shown or 'no progress'}"):
+@pytest.mark.parametrize("progress", ["3/16", ""])
+def test_a_wait_that_takes_too_long_tells_how_far_it_was(source: Source, progress: str) -> None:
+    source.progress(progress)
+    with pytest.raises(TimeoutError, match=f"Timed out: .*: {progress or 'no progress'}"):
         sync(source, wait_for_progress=True, wait_seconds=0.05)
 
 
@@ -160,11 +160,11 @@ async def test_a_deferred_wait_ends_on_the_triggerer(source: Source, done_later:
 
 
 @pytest.mark.parametrize(
-    ("error", "wait_seconds", "raised", "told"),
+    ("error", "wait_seconds", "raised", "words"),
     [("Access denied", 60, SyncFailedError, "Access denied"), ("", 0, TimeoutError, "Timed out: .*3/16")],
 )
 async def test_a_deferred_wait_that_fails_fails_the_task(
-    source: Source, error: str, wait_seconds: float, raised: type[Exception], shown: str
+    source: Source, error: str, wait_seconds: float, raised: type[Exception], words: str
 ) -> None:
     source.progress("3/16", error)
     source.emulator.control.set_faults([Fault(kind="reset_after", path=SYNC)])
@@ -173,7 +173,7 @@ async def test_a_deferred_wait_that_fails_fails_the_task(
     )
     _, trigger = deferral(task)
     event = await anext(trigger.run())
-    with pytest.raises(raised, match=shown):
+    with pytest.raises(raised, match=words):
         task.execute_complete(CONTEXT, event.payload)
 
 

@@ -58,7 +58,7 @@ def account(connection: Emulator, monkeypatch: pytest.MonkeyPatch, fast_retries:
 
 
 @pytest.fixture
-def shown(account: Emulator, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Any:
+def shown_by(account: Emulator, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Any:
     """All that a person may get to see of a task that runs: its fields, result or error, and logs."""
     caplog.set_level(logging.DEBUG)
 
@@ -203,15 +203,15 @@ def test_all_pages_of_tokens_are_listed_without_their_keys(account: Emulator, tm
 
 @pytest.mark.parametrize("store", [keep, lose])
 @pytest.mark.parametrize("kind", [None, "reset_after", "cut", "html", "wrong", "error_after"])
-def test_a_key_is_shown_nowhere(account: Emulator, shown: Any, store: Any, kind: Any) -> None:
+def test_a_key_is_shown_nowhere(account: Emulator, shown_by: Any, store: Any, kind: Any) -> None:
     old = token_of(account)
     if kind:
         account.control.set_faults([Fault(kind=kind, method="POST", times=1)])
-    shown = shown(creating(store=store)) + shown(rotating(store, max_retry_seconds=0))
+    shown = shown_by(creating(store=store)) + shown_by(rotating(store, max_retry_seconds=0))
     if kind:
         account.control.set_faults([Fault(kind=kind, path=ROTATE)])
-    shown += shown(rotating(store, max_retry_seconds=0))
-    shown += shown(ListApiTokensOperator(task_id="t"))
+    shown += shown_by(rotating(store, max_retry_seconds=0))
+    shown += shown_by(ListApiTokensOperator(task_id="t"))
     made = [row.key for row in account.account.live_keys()]
     assert len(made) >= 4
     assert {*stored, *keys(account)} <= set(made)
