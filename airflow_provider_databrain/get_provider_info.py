@@ -34,6 +34,7 @@ def get_provider_info() -> dict[str, object]:
                     "airflow_provider_databrain.databrain.operators.datamarts",
                     "airflow_provider_databrain.databrain.operators.datasources",
                     "airflow_provider_databrain.databrain.operators.embeds",
+                    "airflow_provider_databrain.databrain.operators.semantic_layers",
                     "airflow_provider_databrain.databrain.operators.tokens",
                     "airflow_provider_databrain.databrain.operators.dashboards",
                     "airflow_provider_databrain.databrain.operators.workspaces",

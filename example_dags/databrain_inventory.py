@@ -9,7 +9,7 @@ from __future__ import annotations
 from airflow.sdk import dag, task_group
 
 from airflow_provider_databrain.databrain.operators.data_apps import ListDataAppsOperator
-from airflow_provider_databrain.databrain.operators.datamarts import FetchSemanticLayerOperator, ListDatamartsOperator
+from airflow_provider_databrain.databrain.operators.datamarts import ListDatamartsOperator
 from airflow_provider_databrain.databrain.operators.datasources import ListDatasourcesOperator
 from airflow_provider_databrain.databrain.operators.embeds import ExportEmbedOperator, ListEmbedsOperator
 from airflow_provider_databrain.databrain.operators.metrics import (
@@ -18,6 +18,7 @@ from airflow_provider_databrain.databrain.operators.metrics import (
     FetchEmbedMetricsOperator,
     ListScheduledReportsOperator,
 )
+from airflow_provider_databrain.databrain.operators.semantic_layers import FetchSemanticLayerOperator
 from airflow_provider_databrain.databrain.operators.tokens import ListApiTokensOperator
 from airflow_provider_databrain.databrain.operators.workspaces import (
     FetchWorkspaceDashboardsOperator,

@@ -21,14 +21,16 @@ from airflow_provider_databrain.databrain.operators.data_apps import (
 from airflow_provider_databrain.databrain.operators.datamarts import (
     CreateDatamartOperator,
     DeleteDatamartOperator,
-    DeleteSemanticLayerOperator,
-    SetSemanticLayerOperator,
     UpdateDatamartOperator,
 )
 from airflow_provider_databrain.databrain.operators.datasources import (
     CreateDatasourceOperator,
     DeleteDatasourceOperator,
     UpdateDatasourceOperator,
+)
+from airflow_provider_databrain.databrain.operators.semantic_layers import (
+    DeleteSemanticLayerOperator,
+    SetSemanticLayerOperator,
 )
 from airflow_provider_databrain.databrain.operators.tokens import CreateApiTokenOperator
 from airflow_provider_databrain.databrain.operators.workspaces import (

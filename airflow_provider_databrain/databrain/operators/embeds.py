@@ -10,8 +10,8 @@ from airflow_provider_databrain.base.operator import write_file
 from airflow_provider_databrain.databrain.operators.base import (
     DatabrainOperator,
     ListOperator,
-    given,
     raise_if_no_api_code,
+    without_blanks,
 )
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class EmbedOperator(DatabrainOperator):
         """Find or create; returns the embed's id."""
         from airflow_provider_databrain.databrain.api.embeds import DashboardEmbed, MetricEmbed
 
-        fields = given(
+        fields = without_blanks(
             dashboard_id=self.dashboard_id,
             metric_id=self.metric_id,
             workspace_name=self.hook.workspace(self.workspace_name),

@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
-from airflow_provider_databrain.databrain.operators.base import DatabrainOperator, ListOperator, given, hand_on
+from airflow_provider_databrain.databrain.operators.base import (
+    DatabrainOperator,
+    ListOperator,
+    to_xcom_or_file,
+    without_blanks,
+)
 from airflow_provider_databrain.sql.engine import sql_engine
 
 if TYPE_CHECKING:
@@ -53,7 +58,7 @@ class _MetricDataOperator(DatabrainOperator):
         """The rows, and how many there are at the server; None where it does not tell."""
         from airflow_provider_databrain.databrain.api.metrics import MetricQuery
 
-        fields = given(
+        fields = without_blanks(
             embed_id=self.embed_id,
             metric_id=self.metric_id,
             client_id=self.client_id,
@@ -91,7 +96,7 @@ class FetchMetricDataOperator(_MetricDataOperator):
         rows, total = self.read()
         if total is not None and total > len(rows):
             self.log.warning("Metric %r: %d of %d rows came; narrow the filters", self.metric_id, len(rows), total)
-        return hand_on(rows, self.output_path, self.max_xcom_bytes)
+        return to_xcom_or_file(rows, self.output_path, self.max_xcom_bytes)
 
 
 class MetricDataToSqlOperator(_MetricDataOperator):

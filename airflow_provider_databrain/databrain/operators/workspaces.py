@@ -10,7 +10,7 @@ from airflow_provider_databrain.databrain.operators.base import (
     DeleteNamedOperator,
     ListOperator,
     NamedOperator,
-    given,
+    without_blanks,
 )
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class _SourceOperator(NamedOperator):
         """The request's fields, checked."""
         from airflow_provider_databrain.databrain.api.workspaces import WorkspaceConnection
 
-        fields = given(
+        fields = without_blanks(
             name=self.name,
             connection_type=self.connection_type,
             datasource_name=self.datasource_name,

@@ -180,8 +180,8 @@ def test_a_datamart_that_is_not_there_is_not_made_by_an_update(connection: Emula
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "give table_list, tenancy_settings or relationships. Nothing was sent"),
-        ({"table_list": "", "relationships": None}, "give table_list, .*Nothing was sent"),
+        ({}, "set table_list, tenancy_settings or relationships. Nothing was sent"),
+        ({"table_list": "", "relationships": None}, "set table_list, .*Nothing was sent"),
         ({"table_list": []}, "table_list"),
         ({"table_list": [{"name": "x", "columns": []}]}, "columns"),
         ({"relationships": [{"parent_table_name": "x"}]}, "parent_column_name"),

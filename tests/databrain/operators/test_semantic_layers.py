@@ -15,7 +15,7 @@ from airflow_provider_databrain.client.errors import (
     ServerError,
 )
 from airflow_provider_databrain.client.server import ConfigurationError
-from airflow_provider_databrain.databrain.operators.datamarts import (
+from airflow_provider_databrain.databrain.operators.semantic_layers import (
     DeleteSemanticLayerOperator,
     FetchSemanticLayerOperator,
     SetSemanticLayerOperator,
@@ -210,8 +210,8 @@ def test_the_layer_of_a_datamart_that_is_gone_is_gone_too(mart: Emulator) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({}, "give tables or feedback. Nothing was sent"),
-        ({"tables": [], "feedback": ""}, "give tables or feedback. Nothing was sent"),
+        ({}, "set tables or feedback. Nothing was sent"),
+        ({"tables": [], "feedback": ""}, "set tables or feedback. Nothing was sent"),
         ({"tables": [{"description": "x"}]}, "name"),
         ({"tables": [{"name": " "}]}, "name"),
         ({"tables": [{"name": "x", "meaning": "y"}]}, "meaning"),
