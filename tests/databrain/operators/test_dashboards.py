@@ -144,7 +144,7 @@ def test_what_did_not_arrive_is_told(source: Emulator, monkeypatch: pytest.Monke
         return add(dashboard, name, workspace, {**document, "metrics": document["metrics"][:1]})
 
     monkeypatch.setattr(contents, "add_dashboard", add_half)
-    with pytest.raises(PromotionError, match=r"'sales-prod' was imported .* its metrics are 1 instead of 2"):
+    with pytest.raises(PromotionError, match=r"'sales-prod' was imported .* it has 1 items in 'metrics' instead of 2"):
         promote()
 
 

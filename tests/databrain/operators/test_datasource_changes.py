@@ -174,9 +174,9 @@ def test_a_wrong_address_is_not_taken_for_a_datasource_that_is_gone(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"datasource_type": "snowflake"}, "type 'snowflake' needs of connection 'source' is .*give credentials"),
-        ({"datasource_type": "Postgres"}, "give credentials, a function that makes it. Nothing was sent"),
-        ({"datasource_type": ""}, "give credentials, .*Nothing was sent"),
+        ({"datasource_type": "snowflake"}, "credentials of type 'snowflake' from connection 'source'; set credentials"),
+        ({"datasource_type": "Postgres"}, "set credentials, a function that builds them. Nothing was sent"),
+        ({"datasource_type": ""}, "set credentials, .*Nothing was sent"),
         ({"datasource_type": " ", "credentials": warehouse}, "datasource_type"),
         ({"name": ""}, "name"),
         ({"name": " "}, "name"),

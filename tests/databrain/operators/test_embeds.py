@@ -133,7 +133,7 @@ def test_only_what_was_given_is_changed(acme: Emulator, arguments: dict[str, Any
 
 
 def test_an_update_of_nothing_is_refused(acme: Emulator) -> None:
-    with pytest.raises(ValueError, match="give access_settings, name, or both"):
+    with pytest.raises(ValueError, match="set access_settings, name, or both"):
         UpdateEmbedOperator(task_id="t", embed_id="client-acme", name="").execute({})
     assert not acme.control.log
 

@@ -136,7 +136,7 @@ def test_a_part_of_the_rows_replaces_nothing(
     answer = {"data": ROWS[:1], "totalRecords": 2}
     with raw_server(http_answer(200, json.dumps(answer).encode())) as (url, _):
         set_connection(monkeypatch, connection, host=url)
-        with pytest.raises(ValueError, match="metric 'sales' of client 'acme': 1 of 2 rows came"):
+        with pytest.raises(ValueError, match="metric 'sales' of client 'acme': the server sent 1 of 2 rows"):
             write()
     assert rows(table) == BOTH
 

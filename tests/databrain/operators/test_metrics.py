@@ -105,7 +105,7 @@ def test_rows_that_the_server_keeps_back_are_told_in_the_log(
     with raw_server(http_answer(200, answer)) as (url, _):
         set_connection(monkeypatch, acme, host=url)
         assert fetch() == ROWS[:1]
-    assert "Metric 'sales': 1 of 3 rows came; narrow the filters" in capfd.readouterr().out
+    assert "Metric 'sales': the server sent 1 of 3 rows; narrow the filters" in capfd.readouterr().out
 
 
 def test_a_metric_is_published_and_taken_back(acme: Emulator) -> None:

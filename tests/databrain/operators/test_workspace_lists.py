@@ -85,7 +85,7 @@ def test_a_server_that_ignores_pages_gives_no_row_twice(big: Emulator, operator:
 
 @pytest.mark.parametrize("page", [0, -1, "0", "two", "1.5", 1.5, "ALL", True])
 def test_a_page_that_is_none_is_refused_before_sending(connection: Emulator, page: Any) -> None:
-    with pytest.raises(ValueError, match="it is a number from 1, 'all', or None for everything"):
+    with pytest.raises(ValueError, match="it must be a whole number from 1, 'all', or None for all"):
         run(FetchWorkspaceMetricsOperator, page=page)
     assert not connection.control.log
 
