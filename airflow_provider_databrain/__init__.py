@@ -24,10 +24,7 @@ MODULES = {
     "databrain.operators.datamarts": (
         "CreateDatamartOperator",
         "DeleteDatamartOperator",
-        "DeleteSemanticLayerOperator",
-        "FetchSemanticLayerOperator",
         "ListDatamartsOperator",
-        "SetSemanticLayerOperator",
         "UpdateDatamartOperator",
     ),
     "databrain.operators.datasources": (
@@ -52,6 +49,11 @@ MODULES = {
         "ListScheduledReportsOperator",
         "MetricDataToSqlOperator",
         "PublishMetricOperator",
+    ),
+    "databrain.operators.semantic_layers": (
+        "DeleteSemanticLayerOperator",
+        "FetchSemanticLayerOperator",
+        "SetSemanticLayerOperator",
     ),
     "databrain.operators.tenants": ("ProvisionTenantDashboardsOperator", "RemoveTenantDashboardsOperator"),
     "databrain.operators.tokens": (
@@ -187,16 +189,7 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.databrain.operators.datamarts import (
         DeleteDatamartOperator as DeleteDatamartOperator,
     )
-    from airflow_provider_databrain.databrain.operators.datamarts import (
-        DeleteSemanticLayerOperator as DeleteSemanticLayerOperator,
-    )
-    from airflow_provider_databrain.databrain.operators.datamarts import (
-        FetchSemanticLayerOperator as FetchSemanticLayerOperator,
-    )
     from airflow_provider_databrain.databrain.operators.datamarts import ListDatamartsOperator as ListDatamartsOperator
-    from airflow_provider_databrain.databrain.operators.datamarts import (
-        SetSemanticLayerOperator as SetSemanticLayerOperator,
-    )
     from airflow_provider_databrain.databrain.operators.datamarts import (
         UpdateDatamartOperator as UpdateDatamartOperator,
     )
@@ -239,6 +232,15 @@ if TYPE_CHECKING:
         MetricDataToSqlOperator as MetricDataToSqlOperator,
     )
     from airflow_provider_databrain.databrain.operators.metrics import PublishMetricOperator as PublishMetricOperator
+    from airflow_provider_databrain.databrain.operators.semantic_layers import (
+        DeleteSemanticLayerOperator as DeleteSemanticLayerOperator,
+    )
+    from airflow_provider_databrain.databrain.operators.semantic_layers import (
+        FetchSemanticLayerOperator as FetchSemanticLayerOperator,
+    )
+    from airflow_provider_databrain.databrain.operators.semantic_layers import (
+        SetSemanticLayerOperator as SetSemanticLayerOperator,
+    )
     from airflow_provider_databrain.databrain.operators.tenants import (
         ProvisionTenantDashboardsOperator as ProvisionTenantDashboardsOperator,
     )

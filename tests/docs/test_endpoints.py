@@ -1,4 +1,4 @@
-"""The page of all endpoints says what the code does."""
+"""``docs/endpoints.md`` agrees with the code, the tests and the emulator."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ TRIGGERS = {
     for name, value in vars(import_module(path)).items()
     if isinstance(value, type)
 }
-"""What waits for an operator or a sensor, by name."""
-WITHIN = {
+"""All triggers by class name: they call the API for an operator or a sensor that is deferred."""
+CALLED_INSTEAD = {
     "create_embed": "find_or_create_embed",
     "create_workspace": "find_or_create_workspace",
     "create_dashboard": "find_or_create_dashboard",
@@ -68,7 +68,7 @@ WITHIN = {
     "rotate_api_key": "rotate_api_key_into",
     "rotate_service_token": "rotate_service_token_into",
 }
-"""What an operator calls in the place of the method itself."""
+"""The hook method that operators call in place of the plain one; it makes the plain one's call itself."""
 
 
 class Row(NamedTuple):
@@ -82,29 +82,29 @@ class Row(NamedTuple):
 
 
 def rows(system: str) -> list[Row]:
-    """What the page says of one system."""
+    """The table of one system."""
     [section] = re.findall(rf"^## {system}\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
     return [
-        Row(one[0], one[1].strip("`"), one[2].strip("`"), tuple(re.findall("`(.*?)`", one[3])), one[4].strip("`"))
-        for one in cells[2:]
+        Row(row[0], row[1].strip("`"), row[2].strip("`"), tuple(re.findall("`(.*?)`", row[3])), row[4].strip("`"))
+        for row in cells[2:]
     ]
 
 
 def endpoints(modules: list[ModuleType]) -> Iterator[Endpoint]:
-    """What the code has."""
+    """The endpoints that these modules define."""
     return (value for module in modules for value in vars(module).values() if isinstance(value, Endpoint))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_page_has_each_endpoint_and_no_other(system: str) -> None:
+def test_the_page_lists_exactly_the_endpoints_of_the_code(system: str) -> None:
     modules = SYSTEMS[system][0]
     shown = sorted((row.operation, row.request) for row in rows(system))
-    assert shown == sorted((one.name, f"{one.method} {one.path}") for one in endpoints(modules))
+    assert shown == sorted((each.name, f"{each.method} {each.path}") for each in endpoints(modules))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_each_hook_method_is_there_sync_and_async(system: str) -> None:
+def test_each_hook_method_exists_sync_and_async(system: str) -> None:
     hook = SYSTEMS[system][1]
     for row in rows(system):
         assert callable(getattr(hook, row.method)), row
@@ -112,24 +112,24 @@ def test_each_hook_method_is_there_sync_and_async(system: str) -> None:
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_each_is_called_in_the_test_that_is_named(system: str) -> None:
+def test_each_hook_method_is_called_in_its_test(system: str) -> None:
     for row in rows(system):
         assert re.search(rf"\b{row.method}\b", (ROOT / row.test).read_text()), row
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_each_operator_is_there_and_calls_the_method(system: str) -> None:
+def test_each_operator_exists_and_calls_the_hook_method(system: str) -> None:
     for row in rows(system):
         for name in row.operators:
             [operator] = {vars(module)[name] for module in MODULES if name in vars(module)}
             called = "".join(map(source, operator.__mro__))
             called += "".join(
-                source(TRIGGERS[each]) for each in re.findall(r"\w+Trigger\b", called) if each in TRIGGERS
+                source(TRIGGERS[trigger]) for trigger in re.findall(r"\w+Trigger\b", called) if trigger in TRIGGERS
             )
-            assert re.search(rf"\b({row.method}|{WITHIN.get(row.method, row.method)})\b", called), (row, name)
+            assert re.search(rf"\b({row.method}|{CALLED_INSTEAD.get(row.method, row.method)})\b", called), (row, name)
 
 
-def test_each_operator_of_single_calls_is_on_the_page() -> None:
+def test_each_operator_for_single_calls_is_on_the_page() -> None:
     shown = {name for system in SYSTEMS for row in rows(system) for name in row.operators}
     for module in MODULES:
         for name, value in vars(module).items():
@@ -139,16 +139,16 @@ def test_each_operator_of_single_calls_is_on_the_page() -> None:
                 assert name in shown
 
 
-def source(of: type) -> str:
-    """The code of a class of ours."""
-    return inspect.getsource(of) if of.__module__.startswith("airflow_provider_databrain.") else ""
+def source(cls: type) -> str:
+    """The source of a class, if it belongs to this package."""
+    return inspect.getsource(cls) if cls.__module__.startswith("airflow_provider_databrain.") else ""
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_emulator_has_a_route_for_each(system: str, emulator: Emulator) -> None:
+def test_the_emulator_has_a_route_for_each_endpoint(system: str, emulator: Emulator) -> None:
     modules, _, prefix = SYSTEMS[system]
     app: Any = emulator.server.config.app
-    routes = [(method, one) for one in app.routes if isinstance(one, Route) for method in one.methods or ()]
-    for one in endpoints(modules):
-        path = prefix + re.sub(r"\{\w+\}", "1", one.path)
-        assert any(method == one.method and route.path_regex.match(path) for method, route in routes), one
+    routes = [(method, each) for each in app.routes if isinstance(each, Route) for method in each.methods or ()]
+    for endpoint in endpoints(modules):
+        path = prefix + re.sub(r"\{\w+\}", "1", endpoint.path)
+        assert any(method == endpoint.method and route.path_regex.match(path) for method, route in routes), endpoint

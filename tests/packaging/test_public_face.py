@@ -96,11 +96,12 @@ def test_importing_the_package_imports_none_of_its_modules_and_a_name_imports_wh
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
-def test_a_page_imports_only_from_the_face(page: Path) -> None:
+def test_a_page_imports_from_the_face_and_only_request_models_from_an_api(page: Path) -> None:
     imports = re.findall(r"from (airflow_provider_databrain[\w.]*) import (\([^)]*\)|[^\n]*)", page.read_text())
     for module, names in imports:
-        assert module == face.__name__
-        assert set(re.findall(r"\w+", names)) <= set(face.__all__)
+        there = face.__all__ if module == face.__name__ else dir(import_module(module))
+        assert set(re.findall(r"\w+", names)) <= set(there)
+        assert module == face.__name__ or ".api." in f"{module}."
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""What the operators of Databrain share."""
+"""Bases of Databrain's operators for single calls, and what they share.
+
+Inheritance is single. An operator imports the hook, the API and the errors only when it runs, so that Airflow parses a
+Dag file fast.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,9 @@ if TYPE_CHECKING:
 
 
 class DatabrainOperator(ApiOperator):
-    """Base of the operators that talk to Databrain; further parameters: see ``ApiOperator``.
+    """Base of the operators that call Databrain's API.
+
+    Further parameters: see ``ApiOperator``.
 
     :param databrain_conn_id: the Airflow connection (templated).
     """
@@ -31,18 +37,20 @@ class DatabrainOperator(ApiOperator):
 
     @cached_property
     def hook(self) -> DatabrainHook:
-        """The hook, made when first used."""
+        """The hook, created on first use."""
         from airflow_provider_databrain.databrain.hook import DatabrainHook
 
         return DatabrainHook(self.databrain_conn_id, **self.timeouts)
 
 
 class RowsOperator(DatabrainOperator):
-    """Base of the operators that hand on rows.
+    """Base of the operators that return rows, or write them to a file.
 
-    :param output_path: write the rows there as a JSON array, to a path or an object storage URL such as
-        ``s3://conn@bucket/metrics.json``, and return ``{"path", "rows"}`` instead (templated).
-    :param max_xcom_bytes: fail rather than put more than this into XCom, in bytes of JSON.
+    Further parameters: see ``DatabrainOperator``.
+
+    :param output_path: write the rows to this file as a JSON array, and return ``{"path", "rows"}`` (path and number
+        of rows) instead. A path, or an object storage URL such as ``s3://conn@bucket/metrics.json`` (templated).
+    :param max_xcom_bytes: the most bytes of JSON that may go into XCom; the task fails if the rows are larger.
     """
 
     template_fields: Sequence[str] = (*DatabrainOperator.template_fields, "output_path")
@@ -52,41 +60,47 @@ class RowsOperator(DatabrainOperator):
         self.output_path = output_path
         self.max_xcom_bytes = max_xcom_bytes
 
-    def hand_on(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | dict[str, Any]:
-        """The rows themselves, or where they were written."""
-        return hand_on(rows, self.output_path, self.max_xcom_bytes)
+    def to_xcom_or_file(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]] | dict[str, Any]:
+        """Return the rows, or write them to ``output_path``."""
+        return to_xcom_or_file(rows, self.output_path, self.max_xcom_bytes)
 
 
 class ListOperator(RowsOperator):
-    """Base of the operators that hand on what an endpoint lists; see ``RowsOperator``."""
+    """Base of the operators that return what an endpoint lists, with the API's own field names.
+
+    Parameters: see ``RowsOperator``.
+    """
 
     @abstractmethod
     def fetch(self) -> Sequence[Received]:
-        """Call the endpoint."""
+        """Fetch the rows from the API."""
 
     def execute(self, context: Context) -> list[dict[str, Any]] | dict[str, Any]:
-        """Fetch, then return or write the rows, under the API's own field names."""
+        """Fetch the rows, then return them or write them to a file.
+
+        :raises ValueError: the rows are larger than ``max_xcom_bytes``.
+        """
         rows = [row.as_row() for row in self.fetch()]
         self.log.info("%d rows", len(rows))
-        return self.hand_on(rows)
+        return self.to_xcom_or_file(rows)
 
 
 class NamedOperator(DatabrainOperator):
-    """Base of what is done to something that has a name.
+    """Base of the operators that act on one object with a name.
 
     :param name: case-sensitive (templated).
     """
 
     template_fields: Sequence[str] = (*DatabrainOperator.template_fields, "name")
     kind: ClassVar[str]
-    """What has that name, for the log."""
+    """What the object is, for the log. ``create_unless_exists`` and ``DeleteNamedOperator`` need it."""
 
     def __init__(self, *, name: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.name = name
 
     def create_unless_exists(self, create: Callable[[], str]) -> str:
-        """Create; returns the name. If it exists already, it stays as it is."""
+        """Call ``create`` and return the name. An object that exists already is left unchanged."""
         from airflow_provider_databrain.client.errors import AlreadyExistsError
 
         try:
@@ -97,29 +111,32 @@ class NamedOperator(DatabrainOperator):
 
 
 class DeleteNamedOperator(NamedOperator):
-    """Base of the operators that delete; what is gone already is no error."""
+    """Base of the operators that delete an object by its name. Succeeds if the object is already gone."""
 
     @abstractmethod
     def delete(self) -> object:
         """Call the endpoint."""
 
     def execute(self, context: Context) -> None:
-        """Delete."""
+        """Delete the object.
+
+        :raises ValueError: ``name`` is blank; nothing was sent.
+        """
         from airflow_provider_databrain.client.errors import NotFoundError
 
         try:
             self.delete()
         except NotFoundError as error:
             raise_if_no_api_code(error)
-            self.log.info("%s %r is gone already", self.kind, self.name)
+            self.log.info("%s %r is already gone", self.kind, self.name)
 
 
-def hand_on(
+def to_xcom_or_file(
     rows: Sequence[Mapping[str, Any]], output_path: str | None, max_xcom_bytes: int
 ) -> list[dict[str, Any]] | dict[str, Any]:
-    """The rows themselves or, if there is an ``output_path``, where they were written.
+    """Return the rows; or, with ``output_path``, write them there as JSON and return the path and how many they are.
 
-    :raises ValueError: the rows are more than ``max_xcom_bytes`` of JSON.
+    :raises ValueError: there is no ``output_path``, and the rows are more than ``max_xcom_bytes`` bytes of JSON.
     """
     import json
 
@@ -129,18 +146,18 @@ def hand_on(
         return {"path": output_path, "rows": len(rows)}
     if len(document) > max_xcom_bytes:
         raise ValueError(
-            f"{len(rows)} rows are {len(document)} bytes, and XCom may hold {max_xcom_bytes} of them: "
+            f"{len(rows)} rows are {len(document)} bytes of JSON, and max_xcom_bytes is {max_xcom_bytes}: "
             "set output_path, or raise max_xcom_bytes"
         )
     return [dict(row) for row in rows]
 
 
 def raise_if_no_api_code(error: NotFoundError) -> None:
-    """Raise an error without a code of the API's: that is of a wrong address, and says nothing of what is there."""
+    """Re-raise a 404 that carries no API error code: it means a wrong URL, not a missing object."""
     if error.code is None:
         raise error
 
 
-def given(**fields: Any) -> dict[str, Any]:
-    """The fields without those that were not given. Templating makes a text of them, so a blank one is none."""
+def without_blanks(**fields: Any) -> dict[str, Any]:
+    """The fields that are set: neither None nor an empty string, which a template may render for None."""
     return {name: value for name, value in fields.items() if value not in (None, "")}

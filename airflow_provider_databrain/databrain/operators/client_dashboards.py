@@ -1,4 +1,9 @@
-"""Operators for single calls of the Databrain API."""
+"""The operator that creates one client's dashboard with its embed. It needs the data app API key.
+
+Before it sends the request, it notes in Airflow's task state store (Airflow 3.3 and later) what it is about to create.
+So a retry recognizes its own dashboard even if the worker was killed. It deletes the note only if the server has
+certainly created nothing for this task.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +17,38 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed
 
 INTENT_KEY = "databrain_create"
+"""The key of the note in the task state store."""
 
 
 class CreateDashboardEmbedOperator(DatabrainOperator):
-    """Create one client's dashboard and its embed; returns the embed id.
+    """Create one client's dashboard and its embed; returns the embed's id.
 
-    The parameters up to ``extra`` are the API's fields (see ``api.databrain.CreateDashboardEmbed``), all templated.
+    The parameters up to ``extra`` are the API's fields; see ``databrain.api.embeds.CreateDashboardEmbed``. Further
+    parameters: see ``DatabrainOperator``.
 
-    :param import_dashboard_data_file: path or object storage URL of a dashboard export to upload; used
-        instead of ``import_dashboard_data``.
-    :param if_exists: ``adopt`` returns the existing embed where the dashboard is proved to belong to
-        ``client_id``; ``fail`` fails. A create of the same task whose answer got lost is no conflict.
-    :param stamp: note the client id in the dashboard's metadata, as the proof that ``adopt`` looks for.
+    :param dashboard_id: the id of the new dashboard; you choose it, unique in the data app (templated).
+    :param client_id: the client that owns the dashboard; the key of row-level security (templated).
+    :param access_settings: what the client may do; see ``databrain.api.access.AccessSettings`` (templated).
+    :param workspace_name: the workspace; the connection's default if not set (templated).
+    :param template_dashboard_id: the dashboard whose filters, margins and layout are cloned (templated).
+    :param metadata: any JSON object to keep with the dashboard (templated).
+    :param is_allow_private_metrics_by_default: see the vendor's page (templated).
+    :param name: the embed's name; the dashboard's id if not set (templated).
+    :param embed_description: the embed's description (templated).
+    :param is_import_metrics: also import the template's metrics (templated).
+    :param import_dashboard_data: the ``data`` object of a dashboard export, used instead of the template's metrics
+        (templated).
+    :param import_dashboard_data_file: path or object storage URL of a dashboard export to upload, used instead of
+        ``import_dashboard_data`` (templated).
+    :param is_rename_dashboard: show ``name`` as the dashboard's title; otherwise the title is
+        ``{dashboard_id}_{client_id}`` (templated).
+    :param metric_import_mode: ``GALLERY`` or ``METRIC`` (templated).
+    :param schema_pairs: database schemas to replace, each ``{"replace_schema", "target_schema"}`` (templated).
+    :param extra: more fields of the API, by the API's own names (templated).
+    :param if_exists: if the dashboard exists already: ``adopt`` returns its embed if it is proved to belong to
+        ``client_id``, and fails otherwise; ``fail`` always fails. A dashboard that this task created in an earlier,
+        unclear try is no conflict (templated).
+    :param stamp: write the client id into the dashboard's metadata; ``adopt`` accepts it as proof.
     """
 
     template_fields: Sequence[str] = (
@@ -92,7 +117,12 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
         self.stamp = stamp
 
     def execute(self, context: Context) -> str:
-        """Create or adopt; returns the embed id."""
+        """Create or adopt the dashboard; returns the embed's id.
+
+        :raises AlreadyExistsError: the dashboard exists, and it is not proved to be the client's or ``if_exists`` is
+            ``fail``.
+        :raises ValueError: a field is missing or has a wrong value; nothing was sent.
+        """
         from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError
         from airflow_provider_databrain.client.server import ConfigurationError
         from airflow_provider_databrain.databrain.target import DatabrainTarget
@@ -111,7 +141,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
             ours = tried_before or taken.after_ambiguous
             if not ours:
                 self._forget_intent(context)
-            # All clients' embeds: a conflict is to be told with the name of the other client.
+            # The embeds of all clients: the error must name the client that owns the dashboard.
             embed_id = target.decide(wanted, self.hook.list_embeds(), ours=ours)
             self.log.info("Dashboard %r exists and belongs to %r", wanted.dashboard_id, wanted.client_id)
         except (ApiError, ConfigurationError) as error:
@@ -141,10 +171,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
         return content
 
     def _note_intent(self, context: Context, wanted: CreateDashboardEmbed) -> bool:
-        """Note before sending what this task is about to create; True where an earlier try has noted the same.
-
-        The note outlives a killed worker (Airflow 3.3 and later), so that the retry knows its own work.
-        """
+        """Note what this task is about to create. Returns True if an earlier try has noted the same."""
         store = task_state_store(context)
         if store is None:
             return False
@@ -155,7 +182,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
         return False
 
     def _forget_intent(self, context: Context) -> None:
-        """Take the note back: the server has certainly created nothing for us."""
+        """Delete the note: the server has certainly created nothing for this task."""
         store = task_state_store(context)
         if store is not None:
             store.delete(INTENT_KEY)

@@ -1,4 +1,4 @@
-"""Moving a dashboard from one place to another."""
+"""The operator that copies a dashboard between workspaces. It needs the service token on both sides."""
 
 from __future__ import annotations
 
@@ -14,21 +14,28 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.databrain.hook import DatabrainHook
 
 
+class PromotionError(Exception):
+    """The target has another dashboard with this id, or the copy is not complete."""
+
+
 class PromoteDashboardOperator(DatabrainOperator):
-    """Copy a dashboard into another workspace, or another Databrain (development to production); returns its id there.
+    """Copy a dashboard to another workspace or another Databrain; returns the copy's id.
 
-    The dashboard is exported, imported under an id that you choose, and exported again from where it went: whatever it
-    has must be there, and each list as long as it was. Where the workspace has a dashboard of that id already, nothing
-    is imported: the task succeeds if the two exports are the same but for ``schema_pairs``, as after an earlier try
-    whose answer got lost, and fails otherwise. Needs the service token on both sides.
+    For example, from development to production. The task exports the dashboard, imports it under the target id, and
+    exports the copy to check it: the copy must have every part of the original, and each list must have as many items.
 
-    :param dashboard_id: of the dashboard to be copied, not of an embed (templated).
-    :param workspace_name: where it is; the connection's default where it is not given (templated).
-    :param target_conn_id: where it goes; ``databrain_conn_id`` where it is not given (templated).
-    :param target_workspace_name: the workspace there; the target connection's default where not given (templated).
-    :param target_dashboard_id: its id there; the same where it is not given (templated).
-    :param target_dashboard_name: its title there (templated).
-    :param schema_pairs: database schemas to be replaced, each ``{"replace_schema", "target_schema"}`` (templated).
+    If the target workspace has a dashboard with the target id already, the task imports nothing. It succeeds if the two
+    exports differ only in ``schema_pairs``, as after an earlier try whose answer was lost. Otherwise it fails.
+
+    Further parameters: see ``DatabrainOperator``.
+
+    :param dashboard_id: the id of the dashboard to copy, not of an embed (templated).
+    :param workspace_name: its workspace; the connection's default if not set (templated).
+    :param target_conn_id: the Airflow connection to copy to; ``databrain_conn_id`` if not set (templated).
+    :param target_workspace_name: the workspace to copy to; the target connection's default if not set (templated).
+    :param target_dashboard_id: the copy's id; ``dashboard_id`` if not set (templated).
+    :param target_dashboard_name: the copy's title (templated).
+    :param schema_pairs: database schemas to replace, each ``{"replace_schema", "target_schema"}`` (templated).
     """
 
     template_fields: Sequence[str] = (
@@ -65,39 +72,42 @@ class PromoteDashboardOperator(DatabrainOperator):
 
     @cached_property
     def target_hook(self) -> DatabrainHook:
-        """The hook of where it goes."""
+        """The hook of the target connection, created on first use."""
         from airflow_provider_databrain.databrain.hook import DatabrainHook
 
         return DatabrainHook(self.target_conn_id or self.databrain_conn_id, **self.timeouts)
 
     def execute(self, context: Context) -> str:
-        """Export, import, compare; returns the dashboard's id where it went.
+        """Export, import and check; returns the copy's id.
 
-        :raises PromotionError: another dashboard has that id there, or it did not arrive as it was sent.
+        :raises PromotionError: another dashboard has the target id, or the copy is not complete.
+        :raises AlreadyExistsError: another workspace uses the target id.
+        :raises NotFoundError: the target workspace does not exist.
+        :raises InvalidRequestError: the dashboard or its workspace does not exist.
         """
         from airflow_provider_databrain.client.errors import AlreadyExistsError
 
         target = self.target_hook.workspace(self.target_workspace_name)
         identifier = self.target_dashboard_id or self.dashboard_id
         exported = self.hook.export_dashboard(self.dashboard_id, self.hook.workspace(self.workspace_name))
-        wanted = self._wanted(exported, identifier, target)
-        # Looked at first, because older servers answer an import the same whether the id is taken or not.
-        there = self.target_hook.fetch_workspace_dashboards(target, page="all")
-        if any(row.external_dashboard_id == identifier for row in there):
+        wanted = self._import_request(exported, identifier, target)
+        # Check the id first: an older server's answer to an import does not say whether the id was taken.
+        existing = self.target_hook.fetch_workspace_dashboards(target, page="all")
+        if any(row.external_dashboard_id == identifier for row in existing):
             self._check_same(exported, wanted)
-            self.log.info("Dashboard %r is in workspace %r already", identifier, target)
+            self.log.info("Dashboard %r is already in workspace %r", identifier, target)
             return identifier
         try:
             self.target_hook.import_dashboard(wanted)
         except AlreadyExistsError as taken:
-            # After an unclear try the dashboard may be the one that this try has imported; else it is not ours.
+            # After an unclear try, this task may have imported the dashboard itself. Otherwise it is another one.
             if not taken.after_ambiguous:
                 raise
         self._check_arrived(exported, identifier, target)
         self.log.info("Dashboard %r was imported into workspace %r", identifier, target)
         return identifier
 
-    def _wanted(self, exported: DashboardExport, identifier: str, target: str) -> ImportDashboard:
+    def _import_request(self, exported: DashboardExport, identifier: str, target: str) -> ImportDashboard:
         from airflow_provider_databrain.databrain.api.dashboards import ImportDashboard
 
         fields = {
@@ -113,12 +123,12 @@ class PromoteDashboardOperator(DatabrainOperator):
         identifier, target = str(wanted.dashboard_id), wanted.workspace_name
         pairs = {pair.replace_schema: pair.target_schema for pair in wanted.schema_pairs or ()}
         arrived = self.target_hook.export_dashboard(identifier, target)
-        # Those that were replaced are replaced on both sides, wherever they stand.
-        sent, got = _in_schemas(exported.data, pairs), _in_schemas(arrived.data, pairs)
+        # Replace the schemas on both sides, so that they do not count as a difference.
+        sent, got = _with_schemas_replaced(exported.data, pairs), _with_schemas_replaced(arrived.data, pairs)
         if different := sorted(name for name in {*sent, *got} if sent.get(name) != got.get(name)):
             raise PromotionError(
                 f"workspace {target!r} has another dashboard {identifier!r}: it differs in {', '.join(different)}. "
-                "Nothing was imported; delete it, or give another target_dashboard_id."
+                "Nothing was imported; delete it, or set another target_dashboard_id."
             )
 
     def _check_arrived(self, exported: DashboardExport, identifier: str, target: str) -> None:
@@ -131,30 +141,26 @@ class PromoteDashboardOperator(DatabrainOperator):
                 f"dashboard {identifier!r} was sent to workspace {target!r}, but cannot be exported from there; "
                 f"another workspace may have that id: {error}"
             ) from error
-        if lost := _lost(exported, arrived):
-            raise PromotionError(f"dashboard {identifier!r} was imported into workspace {target!r}, but {lost}")
+        if missing := _missing_part(exported, arrived):
+            raise PromotionError(f"dashboard {identifier!r} was imported into workspace {target!r}, but {missing}")
 
 
-class PromotionError(Exception):
-    """A dashboard that is not, or did not arrive, as it was sent."""
-
-
-def _lost(sent: DashboardExport, arrived: DashboardExport) -> str | None:
-    """What did not arrive, in words. A server may give new ids to what is in it, so values are not compared."""
+def _missing_part(sent: DashboardExport, arrived: DashboardExport) -> str | None:
+    """What the copy lacks, as part of a message. Values are not compared: a server may assign new ids inside."""
     if missing := sorted(set(sent.data) - set(arrived.data)):
-        return f"it came without {', '.join(missing)}"
+        return f"these parts are missing: {', '.join(missing)}"
     for name, value in sent.data.items():
         other = arrived.data[name]
         if isinstance(value, list) and not (isinstance(other, list) and len(other) == len(value)):
             count = len(other) if isinstance(other, list) else 0
-            return f"its {name} are {count} instead of {len(value)}"
+            return f"it has {count} items in {name!r} instead of {len(value)}"
     return None
 
 
-def _in_schemas(value: Any, pairs: Mapping[str, str]) -> Any:
-    """A document in which each text that is a schema to be replaced, is replaced."""
+def _with_schemas_replaced(value: Any, pairs: Mapping[str, str]) -> Any:
+    """A copy of an exported document. Each string that is the name of a schema to replace, is replaced."""
     if isinstance(value, dict):
-        return {key: _in_schemas(item, pairs) for key, item in value.items()}
+        return {key: _with_schemas_replaced(item, pairs) for key, item in value.items()}
     if isinstance(value, list):
-        return [_in_schemas(item, pairs) for item in value]
+        return [_with_schemas_replaced(item, pairs) for item in value]
     return pairs.get(value, value) if isinstance(value, str) else value

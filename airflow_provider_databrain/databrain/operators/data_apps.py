@@ -17,25 +17,29 @@ if TYPE_CHECKING:
 
 
 class CreateDataAppOperator(NamedOperator):
-    """Make a data app exist; returns its name. One of that name that is there is taken as it is.
+    """Create a data app if none has this name; returns its name. An existing one is left unchanged.
 
-    :param name: unique in the organization (templated).
+    Further parameters: see ``DatabrainOperator``.
+
+    :param name: the data app's name; case-sensitive, unique in the organization (templated).
     """
 
     kind = "Data app"
 
     def execute(self, context: Context) -> str:
-        """Create; returns the name."""
+        """Create the data app; returns its name."""
         return self.create_unless_exists(lambda: self.hook.create_data_app(self.name))
 
 
 class RenameDataAppOperator(NamedOperator):
-    """Give a data app another name; returns that. One that has it already is left alone.
+    """Rename a data app; returns the new name. Succeeds if an earlier try has already renamed it.
 
-    Guest tokens are asked for by the new name from then on.
+    From then on, requests for guest tokens must use the new name.
 
-    :param name: its present name (templated).
-    :param new_name: its new one (templated).
+    Further parameters: see ``DatabrainOperator``.
+
+    :param name: the present name; case-sensitive (templated).
+    :param new_name: the new name (templated).
     """
 
     kind = "Data app"
@@ -46,28 +50,32 @@ class RenameDataAppOperator(NamedOperator):
         self.new_name = new_name
 
     def execute(self, context: Context) -> str:
-        """Rename; returns the new name.
+        """Rename the data app; returns the new name.
 
-        :raises NotFoundError: there is a data app of neither name.
-        :raises AlreadyExistsError: there is one of both.
+        :raises NotFoundError: no data app has either name.
+        :raises AlreadyExistsError: both names are in use.
+        :raises ValueError: a name is blank; nothing was sent.
         """
         from airflow_provider_databrain.client.errors import AlreadyExistsError, NotFoundError
 
         try:
             return self.hook.update_data_app(self.name, self.new_name)
         except (NotFoundError, AlreadyExistsError):
-            # An earlier try of this task may have renamed it; which of the two names is looked at first, nobody tells.
+            # An earlier try of this task may have renamed it. The server may check either name first, so both errors
+            # are possible.
             names = {app.name for app in self.hook.list_data_apps(page="all")}
             if self.new_name not in names or self.name in names:
                 raise
-            self.log.info("Data app %r is there, and none is called %r", self.new_name, self.name)
+            self.log.info("Data app %r exists and %r does not: it is already renamed", self.new_name, self.name)
             return self.new_name
 
 
 class DeleteDataAppOperator(DeleteNamedOperator):
-    """Delete a data app with all its embeds and API tokens; one that is gone is no error.
+    """Delete a data app with its embeds and API tokens; returns nothing. Succeeds if the data app is already gone.
 
-    :param name: case-sensitive (templated).
+    Further parameters: see ``DatabrainOperator``.
+
+    :param name: the data app's name; case-sensitive (templated).
     """
 
     kind = "Data app"
@@ -78,8 +86,11 @@ class DeleteDataAppOperator(DeleteNamedOperator):
 
 
 class ListDataAppsOperator(ListOperator):
-    """List the organization's data apps with their embeds; see ``RowsOperator``."""
+    """List the organization's data apps with their embeds; returns rows with ``name``.
+
+    Parameters: see ``RowsOperator``.
+    """
 
     def fetch(self) -> Sequence[Received]:
-        """Call the endpoint."""
+        """Fetch all pages of the list."""
         return self.hook.list_data_apps(page="all")

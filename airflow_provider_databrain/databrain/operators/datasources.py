@@ -1,4 +1,8 @@
-"""Operators of Databrain's datasources. All need the service token."""
+"""Operators of Databrain's datasources, the databases that Databrain reads. All need the service token.
+
+Database credentials come from an Airflow connection when the task runs. They are not templated, and no rendered field,
+log, error or XCom contains them.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +26,11 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.databrain.triggers.syncs import DatasourceSyncTrigger
 
 GRACE = timedelta(seconds=60)
-"""How much later than the trigger Airflow itself gives up, so that the trigger's own words are heard."""
+"""Airflow's own timeout ends this much later than the trigger's, so that the trigger's message is shown."""
 
 
 class _CredentialsOperator(NamedOperator):
-    """Base of what says how Databrain opens a database."""
+    """Base of the operators that send the credentials of a database."""
 
     kind = "Datasource"
     template_fields: Sequence[str] = (*NamedOperator.template_fields, "datasource_type", "source_conn_id", "fields")
@@ -48,9 +52,9 @@ class _CredentialsOperator(NamedOperator):
         self.credentials = credentials
 
     def datasource(self) -> Datasource:
-        """The request's fields, checked.
+        """The datasource to send, with its credentials.
 
-        :raises ValueError: nobody says what this type of datasource needs, or the connection lacks a part of it;
+        :raises ValueError: the type needs ``credentials``, the connection lacks a field, or a field has a wrong value;
             nothing was sent.
         """
         from airflow_provider_databrain.databrain.api.datasources import Datasource
@@ -58,55 +62,74 @@ class _CredentialsOperator(NamedOperator):
         read = self.credentials or {"postgres": _postgres}.get(self.datasource_type)
         if read is None:
             raise ValueError(
-                f"datasource {self.name!r}: what type {self.datasource_type!r} needs of connection "
-                f"{self.source_conn_id!r} is not known here; give credentials, a function that makes it. "
+                f"datasource {self.name!r}: this operator cannot build credentials of type {self.datasource_type!r} "
+                f"from connection {self.source_conn_id!r}; set credentials, a function that builds them. "
                 "Nothing was sent."
             )
-        opened = {**read(BaseHook.get_connection(self.source_conn_id)), **(self.fields or {})}
-        # What a function of the user's leaves out is left out on purpose.
-        missing = [] if self.credentials else [name for name, value in opened.items() if value in (None, "")]
+        values = {**read(BaseHook.get_connection(self.source_conn_id)), **(self.fields or {})}
+        # A user's own function may leave a value blank on purpose.
+        missing = [] if self.credentials else [name for name, value in values.items() if value in (None, "")]
         if missing:
             raise ValueError(
                 f"datasource {self.name!r}: connection {self.source_conn_id!r} has no {', '.join(missing)}. "
                 "Nothing was sent."
             )
-        return Datasource(datasource_type=self.datasource_type, credentials={**opened, "name": self.name})
+        return Datasource(datasource_type=self.datasource_type, credentials={**values, "name": self.name})
 
 
 class CreateDatasourceOperator(_CredentialsOperator):
-    """Make a datasource exist; returns its name. One of that name that is there is taken as it is.
+    """Create a datasource if none has this name; returns its name. An existing one is left unchanged.
 
-    What opens the database comes from an Airflow connection, and shows in no rendered field, log or error.
+    Further parameters: see ``DatabrainOperator``.
 
-    :param name: unique in the organization (templated).
+    :param name: the datasource's name; case-sensitive, unique in the organization (templated).
     :param datasource_type: such as ``postgres``, ``snowflake`` or ``bigquery`` (templated).
-    :param source_conn_id: the Airflow connection of the database, as Databrain is to open it (templated).
-    :param fields: what else the type needs and is no secret, such as ``{"schema": "public"}`` (templated).
-    :param credentials: a function from that connection to what the type needs, by the API's names; can be left out
-        for ``postgres``.
+    :param source_conn_id: the Airflow connection of the database, with the host and user that Databrain must use
+        (templated).
+    :param fields: more fields of this type that are no secrets, such as ``{"schema": "public"}`` (templated).
+    :param credentials: a function that takes the Airflow connection and returns the credentials by the API's own
+        names; not needed for ``postgres``.
     """
 
     def execute(self, context: Context) -> str:
-        """Create; returns the name."""
+        """Create the datasource; returns its name.
+
+        :raises ValueError: the credentials are incomplete, or a field has a wrong value; nothing was sent.
+        :raises InvalidRequestError: Databrain cannot open the database with these credentials.
+        """
         datasource = self.datasource()
         return self.create_unless_exists(lambda: self.hook.create_datasource(datasource))
 
 
 class UpdateDatasourceOperator(_CredentialsOperator):
-    """Replace all that opens a datasource's database, such as after its password was changed; returns its name.
+    """Replace all credentials of a datasource, for example after a password change; returns its name.
 
-    Parameters: see ``CreateDatasourceOperator``.
+    Further parameters: see ``DatabrainOperator``.
+
+    :param name: the datasource's name; case-sensitive (templated).
+    :param datasource_type: such as ``postgres``, ``snowflake`` or ``bigquery`` (templated).
+    :param source_conn_id: the Airflow connection of the database, with the host and user that Databrain must use
+        (templated).
+    :param fields: more fields of this type that are no secrets, such as ``{"schema": "public"}`` (templated).
+    :param credentials: a function that takes the Airflow connection and returns the credentials by the API's own
+        names; not needed for ``postgres``.
     """
 
     def execute(self, context: Context) -> str:
-        """Update; returns the name."""
+        """Update the datasource; returns its name.
+
+        :raises ValueError: the credentials are incomplete, or a field has a wrong value; nothing was sent.
+        :raises NotFoundError: no datasource has this name.
+        """
         return self.hook.update_datasource(self.datasource())
 
 
 class DeleteDatasourceOperator(DeleteNamedOperator):
-    """Delete a datasource; one that is gone is no error, and one that something reads from is not deleted.
+    """Delete a datasource; returns nothing. Succeeds if it is already gone; fails if it is in use.
 
-    :param name: the datasource (templated).
+    Further parameters: see ``DatabrainOperator``.
+
+    :param name: the datasource's name; case-sensitive (templated).
     """
 
     kind = "Datasource"
@@ -117,26 +140,31 @@ class DeleteDatasourceOperator(DeleteNamedOperator):
 
 
 class ListDatasourcesOperator(ListOperator):
-    """List the organization's datasources: rows with ``name``; see ``RowsOperator``."""
+    """List the organization's datasources; returns rows with ``name``.
+
+    Parameters: see ``RowsOperator``.
+    """
 
     def fetch(self) -> Sequence[Received]:
-        """Call the endpoint."""
+        """Fetch all pages of the list."""
         return self.hook.list_datasources(page="all")
 
 
 class SyncDatasourceOperator(DatabrainOperator):
-    """Make Databrain read a database's schema anew.
+    """Make Databrain read a database's schema again (a sync); returns nothing.
 
-    The server answers once the sync is done. Where the answer gets lost, such as by ``read_timeout``, the sync may be
-    running; then it is not started again, and the task waits for its progress. The API tells progress for datasources
-    on S3 only, and does not tell whether it is that of an earlier sync.
+    The server answers when the sync is done. If the answer is lost, for example after ``read_timeout``, the sync may
+    still be running. Then the task does not start it again; it waits until the progress is complete. The API reports
+    progress only for datasources on S3, and does not say which sync the progress belongs to: it may be an earlier one.
 
-    :param datasource_id: a UUID, from the address of the datasource's page in Databrain (templated).
-    :param wait_for_progress: wait for the progress after a good answer too.
-    :param poke_interval: seconds between two looks at the progress.
-    :param wait_seconds: seconds after which the wait fails.
-    :param max_transient_failures: looks in a row that may fail for a passing reason.
-    :param deferrable: wait on the triggerer, without a worker.
+    Further parameters: see ``DatabrainOperator``.
+
+    :param datasource_id: a UUID; it is in the URL of the datasource's page in Databrain (templated).
+    :param wait_for_progress: also wait for the progress after a successful answer.
+    :param poke_interval: seconds between two requests for the progress.
+    :param wait_seconds: the wait fails after this many seconds.
+    :param max_transient_failures: how many requests for the progress in a row may fail with a transient error.
+    :param deferrable: wait on the triggerer, without a worker slot.
     """
 
     template_fields: Sequence[str] = (*DatabrainOperator.template_fields, "datasource_id")
@@ -161,10 +189,11 @@ class SyncDatasourceOperator(DatabrainOperator):
         self.deferrable = deferrable
 
     def execute(self, context: Context) -> None:
-        """Sync, and wait where that is needed.
+        """Start the sync, and wait for its end if needed.
 
-        :raises SyncFailedError: the server says that the sync has failed.
-        :raises TimeoutError: it was not seen to end within ``wait_seconds``.
+        :raises SyncFailedError: the server reports that the sync failed.
+        :raises TimeoutError: the progress was not complete within ``wait_seconds``.
+        :raises NotFoundError: the datasource does not exist.
         """
         from airflow_provider_databrain.client.errors import ApiError
 
@@ -173,7 +202,7 @@ class SyncDatasourceOperator(DatabrainOperator):
         except ApiError as error:
             if not error.ambiguous:
                 raise
-            self.log.warning("The sync may be running; waiting for its progress, because: %s", error)
+            self.log.warning("The sync may be running; waiting for its progress. Reason: %s", error)
         else:
             self.log.info("Datasource %r: %s", self.datasource_id, message or "synced")
             if not self.wait_for_progress:
@@ -185,7 +214,7 @@ class SyncDatasourceOperator(DatabrainOperator):
         self.log.info("%s", asyncio.run(trigger.wait()))
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
-        """End as the trigger's event says; an event that is none of the known ones is a failure."""
+        """End the task as the trigger's event says. An unknown event is a failure."""
         from airflow_provider_databrain.databrain.triggers.syncs import SyncFailedError
 
         status = (event or {}).get("status")
@@ -210,7 +239,7 @@ class SyncDatasourceOperator(DatabrainOperator):
 
 
 def _postgres(connection: Connection) -> dict[str, Any]:
-    """What a datasource of type ``postgres`` needs."""
+    """The credentials of a datasource of type ``postgres``."""
     return {
         "host": connection.host,
         "port": connection.port or 5432,

@@ -1,4 +1,7 @@
-"""Operators of Databrain's embeds, other than those that create a client's dashboard."""
+"""Operators of Databrain's embeds. All need the data app API key.
+
+The operator that creates a client's own dashboard together with its embed is in ``client_dashboards``.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from airflow_provider_databrain.base.operator import write_file
 from airflow_provider_databrain.databrain.operators.base import (
     DatabrainOperator,
     ListOperator,
-    given,
     raise_if_no_api_code,
+    without_blanks,
 )
 
 if TYPE_CHECKING:
@@ -19,16 +22,20 @@ if TYPE_CHECKING:
 
 
 class EmbedOperator(DatabrainOperator):
-    """Make an embed of a pre-built dashboard, or of one of its metrics, exist; returns the embed's id.
+    """Embed an existing dashboard, or one of its metrics, if it is not embedded yet; returns the embed's id.
 
-    One that shows the same is taken as it is, whatever its access settings. Needs the data app API key.
+    An existing embed of the same dashboard or metric (and of the same ``name``, if you set one) is left unchanged, even
+    if its access settings differ.
 
-    :param dashboard_id: the dashboard that is shown, or that has the metric (templated).
-    :param metric_id: the metric; None to show the whole dashboard (templated).
-    :param workspace_name: the connection's default where it is not given (templated).
-    :param access_settings: see ``api.databrain.AccessSettings``; a metric's may be left out (templated).
+    Further parameters: see ``DatabrainOperator``.
+
+    :param dashboard_id: the dashboard to show, or the dashboard that contains the metric (templated).
+    :param metric_id: the metric to show; None shows the whole dashboard (templated).
+    :param workspace_name: the workspace; the connection's default if not set (templated).
+    :param access_settings: what a client may do; see ``databrain.api.access.AccessSettings``. Required for a dashboard,
+        optional for a metric (templated).
     :param name: the embed's name (templated).
-    :param extra: further fields of the API (templated).
+    :param extra: more fields of the API, by the API's own names (templated).
     """
 
     template_fields: Sequence[str] = (
@@ -62,10 +69,14 @@ class EmbedOperator(DatabrainOperator):
         self.extra = extra
 
     def execute(self, context: Context) -> str:
-        """Find or create; returns the embed's id."""
+        """Find or create the embed; returns its id.
+
+        :raises ValueError: a field is missing or has a wrong value; nothing was sent.
+        :raises NotFoundError: the dashboard, the metric or the workspace does not exist.
+        """
         from airflow_provider_databrain.databrain.api.embeds import DashboardEmbed, MetricEmbed
 
-        fields = given(
+        fields = without_blanks(
             dashboard_id=self.dashboard_id,
             metric_id=self.metric_id,
             workspace_name=self.hook.workspace(self.workspace_name),
@@ -75,14 +86,14 @@ class EmbedOperator(DatabrainOperator):
         model = MetricEmbed if self.metric_id else DashboardEmbed
         embed = model.model_validate({**fields, "extra": dict(self.extra or {})})
         embed_id, created = self.hook.find_or_create_embed(embed)
-        self.log.info("Embed %r: %s", embed_id, "created" if created else "was there")
+        self.log.info("Embed %r: %s", embed_id, "created" if created else "exists already")
         return embed_id
 
 
 class _OneEmbedOperator(DatabrainOperator):
-    """Base of what is done to one embed.
+    """Base of the operators that act on one embed.
 
-    :param embed_id: the embed (templated).
+    :param embed_id: the embed's id (templated).
     """
 
     template_fields: Sequence[str] = (*DatabrainOperator.template_fields, "embed_id")
@@ -93,12 +104,15 @@ class _OneEmbedOperator(DatabrainOperator):
 
 
 class UpdateEmbedOperator(_OneEmbedOperator):
-    """Change what a client may do in an embed, its name, or both; returns the embed's id.
+    """Change an embed's access settings, its name, or both; returns the embed's id.
 
-    :param embed_id: the embed (templated).
-    :param access_settings: those settings that are to be changed (templated).
-    :param name: its new name (templated).
-    :param is_rename_dashboard: with ``name``: show it as the dashboard's title too.
+    Further parameters: see ``DatabrainOperator``.
+
+    :param embed_id: the embed's id (templated).
+    :param access_settings: the settings to change; see ``databrain.api.access.AccessSettings``. The others stay as they
+        are (templated).
+    :param name: the embed's new name (templated).
+    :param is_rename_dashboard: also show ``name`` as the dashboard's title.
     """
 
     template_fields: Sequence[str] = (*_OneEmbedOperator.template_fields, "access_settings", "name")
@@ -118,9 +132,13 @@ class UpdateEmbedOperator(_OneEmbedOperator):
         self.is_rename_dashboard = is_rename_dashboard
 
     def execute(self, context: Context) -> str:
-        """Update; returns the embed's id."""
+        """Update the embed; returns its id.
+
+        :raises ValueError: ``access_settings`` and ``name`` are both blank, or a setting is wrong; nothing was sent.
+        :raises NotFoundError: the embed does not exist.
+        """
         if not self.access_settings and not self.name:
-            raise ValueError("give access_settings, name, or both. Nothing was sent.")
+            raise ValueError("set access_settings, name, or both. Nothing was sent.")
         if self.access_settings:
             self.hook.update_embed(self.embed_id, self.access_settings)
         if self.name:
@@ -129,10 +147,12 @@ class UpdateEmbedOperator(_OneEmbedOperator):
 
 
 class DeleteEmbedOperator(_OneEmbedOperator):
-    """Delete an embed; one that is gone is no error. Its guest tokens end with it.
+    """Delete an embed; returns nothing. Succeeds if the embed is already gone. Its guest tokens stop working.
 
-    :param embed_id: the embed (templated).
-    :param is_delete_dashboard: delete the dashboard that it shows too.
+    Further parameters: see ``DatabrainOperator``.
+
+    :param embed_id: the embed's id (templated).
+    :param is_delete_dashboard: also delete the dashboard that it shows.
     """
 
     def __init__(self, *, is_delete_dashboard: bool = False, **kwargs: Any) -> None:
@@ -140,20 +160,26 @@ class DeleteEmbedOperator(_OneEmbedOperator):
         self.is_delete_dashboard = is_delete_dashboard
 
     def execute(self, context: Context) -> None:
-        """Delete."""
+        """Delete the embed.
+
+        :raises ValueError: ``embed_id`` is blank; nothing was sent.
+        """
         from airflow_provider_databrain.client.errors import NotFoundError
 
         try:
             self.hook.delete_embed(self.embed_id, is_delete_dashboard=self.is_delete_dashboard)
         except NotFoundError as error:
             raise_if_no_api_code(error)
-            self.log.info("Embed %r is gone already", self.embed_id)
+            self.log.info("Embed %r is already gone", self.embed_id)
 
 
 class ListEmbedsOperator(ListOperator):
-    """List the data app's embeds, as the API has them; see ``RowsOperator`` too.
+    """List the data app's embeds; returns rows with ``embedId``.
 
-    :param client_id: ask only for this client's; a server that does not know the filter answers everyone's (templated).
+    Further parameters: see ``RowsOperator``.
+
+    :param client_id: ask for this client's embeds only. A server that does not know this filter returns the embeds of
+        all clients (templated).
     """
 
     template_fields: Sequence[str] = (*ListOperator.template_fields, "client_id")
@@ -163,15 +189,18 @@ class ListEmbedsOperator(ListOperator):
         self.client_id = client_id
 
     def fetch(self) -> Sequence[Received]:
-        """Call the endpoint."""
+        """Fetch all pages of the list."""
         return self.hook.list_embeds(client_id=self.client_id or None, page="all")
 
 
 class ExportEmbedOperator(_OneEmbedOperator):
-    """Export the dashboard of an embed to a file; returns its path.
+    """Export the dashboard of an embed to a JSON file; returns the file's path.
 
-    :param embed_id: the embed (templated).
-    :param output_path: path or object storage URL (templated).
+    Further parameters: see ``DatabrainOperator``.
+
+    :param embed_id: the embed's id (templated).
+    :param output_path: the file to write: a path, or an object storage URL such as ``s3://conn@bucket/export.json``
+        (templated).
     """
 
     template_fields: Sequence[str] = (*_OneEmbedOperator.template_fields, "output_path")
@@ -181,7 +210,10 @@ class ExportEmbedOperator(_OneEmbedOperator):
         self.output_path = output_path
 
     def execute(self, context: Context) -> str:
-        """Export; returns the path."""
+        """Export the dashboard; returns the path.
+
+        :raises ValueError: ``embed_id`` is blank; nothing was sent.
+        """
         import json
 
         document = self.hook.export_embed(self.embed_id).as_row()

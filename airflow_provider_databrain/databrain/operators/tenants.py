@@ -1,4 +1,4 @@
-"""Databrain's operators over a tenant table."""
+"""Databrain's operators that work on a tenant table. All need the data app API key."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["PlanTenantBatchesOperator", "ProvisionTenantDashboardsOperator", "Re
 
 
 class DatabrainTenants:
-    """Databrain's side of a task over a tenant table.
+    """The hook and the target of a task that works on a tenant table.
 
     :param conn_id: the Airflow connection.
-    :param timeouts: seconds, instead of the connection's; as the hook takes them.
+    :param timeouts: the hook's timeouts in seconds, which replace the connection's.
     """
 
     def __init__(self, conn_id: str, timeouts: Mapping[str, float | None]) -> None:
@@ -29,7 +29,7 @@ class DatabrainTenants:
         self.hook = DatabrainHook(conn_id, **timeouts)
 
     def target(self, **options: Any) -> DatabrainTarget:
-        """The engine's target; ``options`` are those of ``DatabrainTarget``."""
+        """The engine's target. ``options`` are more arguments of ``DatabrainTarget``."""
         from airflow_provider_databrain.databrain.target import DatabrainTarget
 
         extras = self.hook.extras
@@ -39,15 +39,17 @@ class DatabrainTenants:
 
 
 class ProvisionTenantDashboardsOperator(ProvisionTenantsOperator):
-    """Make every tenant of one batch have its Databrain dashboard; see ``ProvisionTenantsOperator`` too.
+    """Give each tenant of a batch its Databrain dashboard; returns ``{tenant: dashboard id}``.
 
-    The spec's fields are those of ``api.databrain.CreateDashboardEmbed``. An update sets access settings and name;
-    the API changes nothing else.
+    The fields of ``spec`` are those of ``databrain.api.embeds.CreateDashboardEmbed``. For an existing dashboard, the
+    task updates access settings and name; the API cannot change the other fields.
+
+    Further parameters, and what else goes into XCom: see ``ProvisionTenantsOperator``.
 
     :param databrain_conn_id: the Airflow connection (templated).
-    :param if_exists: ``adopt`` takes over a dashboard that is proved to be the tenant's; ``fail`` does not, except
-        where the task is tried again and an earlier try may have created it (templated).
-    :param stamp: note the client id in each new dashboard's metadata, as the proof that ``adopt`` looks for.
+    :param if_exists: if a dashboard exists already: ``adopt`` takes it over if it is proved to be the tenant's;
+        ``fail`` fails, except in a retry whose earlier try may have created it (templated).
+    :param stamp: write the client id into each new dashboard's metadata; ``adopt`` accepts it as proof.
     """
 
     template_fields: Sequence[str] = (
@@ -73,11 +75,11 @@ class ProvisionTenantDashboardsOperator(ProvisionTenantsOperator):
 
     @cached_property
     def vendor(self) -> DatabrainTenants:
-        """Databrain's side of this task."""
+        """The hook and the target, created on first use."""
         return DatabrainTenants(self.databrain_conn_id, self.timeouts)
 
     def target(self, *, repeated: bool = False) -> DatabrainTarget:
-        """Databrain's side of the engine. Without a ledger, any of the dashboards may exist."""
+        """The engine's target. Without a ledger, any dashboard may exist already, so the target looks first."""
         return self.vendor.target(
             repeated=repeated,
             if_exists=self.if_exists,
@@ -87,10 +89,12 @@ class ProvisionTenantDashboardsOperator(ProvisionTenantsOperator):
 
 
 class RemoveTenantDashboardsOperator(RemoveTenantsOperator):
-    """Remove the Databrain dashboards of tenants that are no more; further parameters: see ``RemoveTenantsOperator``.
+    """Remove the Databrain dashboards of tenants that no longer exist.
+
+    Further parameters, and what the task returns: see ``RemoveTenantsOperator``.
 
     :param databrain_conn_id: the Airflow connection (templated).
-    :param delete: ``embed``, or ``dashboard`` for embed and dashboard (templated).
+    :param delete: ``embed`` deletes only the embed; ``dashboard`` deletes the embed and its dashboard (templated).
     """
 
     template_fields: Sequence[str] = (
@@ -112,11 +116,11 @@ class RemoveTenantDashboardsOperator(RemoveTenantsOperator):
 
     @cached_property
     def vendor(self) -> DatabrainTenants:
-        """Databrain's side of this task."""
+        """The hook and the target, created on first use."""
         return DatabrainTenants(self.databrain_conn_id, self.timeouts)
 
     def target(self, *, repeated: bool = False) -> DatabrainTarget:
-        """Databrain's side of the engine."""
+        """The engine's target."""
         if self.delete not in ("embed", "dashboard"):
-            raise ValueError(f"delete is {self.delete!r}; it is 'embed' or 'dashboard'. Nothing was removed.")
+            raise ValueError(f"delete is {self.delete!r}; it must be 'embed' or 'dashboard'. Nothing was removed.")
         return self.vendor.target(repeated=repeated, delete_dashboards=self.delete == "dashboard")

@@ -1,7 +1,8 @@
-"""Operators of Databrain's workspaces. All need the service token."""
+"""Operators of Databrain's workspaces, and of the metrics and dashboards in them. All need the service token."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,85 +11,17 @@ from airflow_provider_databrain.databrain.operators.base import (
     DeleteNamedOperator,
     ListOperator,
     NamedOperator,
-    given,
+    without_blanks,
 )
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.client.models import Received
-    from airflow_provider_databrain.databrain.api.workspaces import WorkspaceConnection
-from abc import abstractmethod
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from airflow_provider_databrain.client.models import Received
     from airflow_provider_databrain.databrain.api.paging import Page
-
-
-class FetchWorkspaceRowsOperator(ListOperator):
-    """Base of the operators that fetch a workspace's list; returns its rows under the API's own field names.
-
-    Further parameters: see ``RowsOperator``.
-
-    :param workspace_name: the workspace; the connection's default where it is not given (templated).
-    :param page: None for everything in one answer, a number (from 1) for one page of ten, ``"all"`` for
-        everything page by page (templated).
-    """
-
-    template_fields: Sequence[str] = (*ListOperator.template_fields, "workspace_name", "page")
-
-    def __init__(self, *, workspace_name: str | None = None, page: int | str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.workspace_name = workspace_name
-        self.page = page
-
-    @abstractmethod
-    def fetch_of(self, workspace_name: str, page: Page) -> Sequence[Received]:
-        """Call the endpoint."""
-
-    def fetch(self) -> Sequence[Received]:
-        """Call the endpoint."""
-        return self.fetch_of(self.hook.workspace(self.workspace_name), _page(self.page))
-
-
-class FetchWorkspaceMetricsOperator(FetchWorkspaceRowsOperator):
-    """Fetch the metrics of a workspace: rows with ``metricId`` and ``name``. Needs the service token.
-
-    Parameters: see ``FetchWorkspaceRowsOperator``.
-    """
-
-    def fetch_of(self, workspace_name: str, page: Page) -> Sequence[Received]:
-        """Call the endpoint."""
-        return self.hook.fetch_workspace_metrics(workspace_name, page=page)
-
-
-class FetchWorkspaceDashboardsOperator(FetchWorkspaceRowsOperator):
-    """Fetch the dashboards of a workspace: rows with ``externalDashboardId`` and ``name``. Needs the service token.
-
-    Parameters: see ``FetchWorkspaceRowsOperator``.
-    """
-
-    def fetch_of(self, workspace_name: str, page: Page) -> Sequence[Received]:
-        """Call the endpoint."""
-        return self.hook.fetch_workspace_dashboards(workspace_name, page=page)
-
-
-def _page(value: int | str | None) -> Page:
-    """Read ``page`` after templating, where a number may have become text."""
-    if value in (None, "", "None"):
-        return None
-    if value == "all":
-        return "all"
-    try:
-        number = int(str(value))
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"page is {value!r}; it is a number from 1, 'all', or None for everything at once")
-    return number
+    from airflow_provider_databrain.databrain.api.workspaces import WorkspaceConnection
 
 
 class _SourceOperator(NamedOperator):
-    """Base of what says where a workspace reads from."""
+    """Base of the operators that set what a workspace reads from."""
 
     kind = "Workspace"
     template_fields: Sequence[str] = (
@@ -115,10 +48,13 @@ class _SourceOperator(NamedOperator):
         self.extra = extra
 
     def source(self) -> WorkspaceConnection:
-        """The request's fields, checked."""
+        """The workspace and its source, as the API takes them.
+
+        :raises ValueError: a field is missing or has a wrong value; nothing was sent.
+        """
         from airflow_provider_databrain.databrain.api.workspaces import WorkspaceConnection
 
-        fields = given(
+        fields = without_blanks(
             name=self.name,
             connection_type=self.connection_type,
             datasource_name=self.datasource_name,
@@ -128,38 +64,56 @@ class _SourceOperator(NamedOperator):
 
 
 class CreateWorkspaceOperator(_SourceOperator):
-    """Make a workspace exist; returns its name. One of that name that is there is taken as it is.
+    """Create a workspace if none has this name; returns its name. An existing one is left unchanged.
 
     Further parameters: see ``DatabrainOperator``.
 
-    :param name: unique in the organization (templated).
+    :param name: the workspace's name; case-sensitive, unique in the organization (templated).
     :param connection_type: ``DATASOURCE``, ``DATAMART``, ``MULTI_DATASOURCE`` or ``MULTI_DATAMART`` (templated).
-    :param datasource_name: for the type ``DATASOURCE`` (templated).
-    :param datamart_name: for the type ``DATAMART`` (templated).
-    :param extra: further fields of the API (templated).
+    :param datasource_name: the datasource; set it for the type ``DATASOURCE`` only (templated).
+    :param datamart_name: the datamart; set it for the type ``DATAMART`` only (templated).
+    :param extra: more fields of the API, by the API's own names (templated).
     """
 
     def execute(self, context: Context) -> str:
-        """Create; returns the name."""
+        """Create the workspace; returns its name.
+
+        :raises ValueError: a field is missing or has a wrong value; nothing was sent.
+        :raises NotFoundError: the datasource or the datamart does not exist.
+        """
         source = self.source()
         return self.create_unless_exists(lambda: self.hook.create_workspace(source))
 
 
 class UpdateWorkspaceOperator(_SourceOperator):
-    """Give a workspace another source, which all its metrics then read from; returns its name.
+    """Change what a workspace and all its metrics read from; returns the workspace's name.
 
-    Parameters: see ``CreateWorkspaceOperator``. A change to a ``MULTI_`` type undoes the single link that was there.
+    A change to a ``MULTI_`` type removes the workspace's link to its single datasource or datamart.
+
+    Further parameters: see ``DatabrainOperator``.
+
+    :param name: the workspace's name; case-sensitive (templated).
+    :param connection_type: ``DATASOURCE``, ``DATAMART``, ``MULTI_DATASOURCE`` or ``MULTI_DATAMART`` (templated).
+    :param datasource_name: the datasource; set it for the type ``DATASOURCE`` only (templated).
+    :param datamart_name: the datamart; set it for the type ``DATAMART`` only (templated).
+    :param extra: more fields of the API, by the API's own names (templated).
     """
 
     def execute(self, context: Context) -> str:
-        """Update; returns the name."""
+        """Update the workspace; returns its name.
+
+        :raises ValueError: a field is missing or has a wrong value; nothing was sent.
+        :raises NotFoundError: the workspace, the datasource or the datamart does not exist.
+        """
         return self.hook.update_workspace(self.source())
 
 
 class DeleteWorkspaceOperator(DeleteNamedOperator):
-    """Delete a workspace; one that is gone is no error.
+    """Delete a workspace; returns nothing. Succeeds if the workspace is already gone.
 
-    :param name: case-sensitive (templated).
+    Further parameters: see ``DatabrainOperator``.
+
+    :param name: the workspace's name; case-sensitive (templated).
     """
 
     kind = "Workspace"
@@ -170,8 +124,91 @@ class DeleteWorkspaceOperator(DeleteNamedOperator):
 
 
 class ListWorkspacesOperator(ListOperator):
-    """List the organization's workspaces: rows with ``name``. See ``RowsOperator`` too."""
+    """List the organization's workspaces; returns rows with ``name``.
+
+    Parameters: see ``RowsOperator``.
+    """
 
     def fetch(self) -> Sequence[Received]:
-        """Call the endpoint."""
+        """Fetch all pages of the list."""
         return self.hook.list_workspaces(page="all")
+
+
+class FetchWorkspaceRowsOperator(ListOperator):
+    """Base of the operators that fetch a list of one workspace.
+
+    Further parameters: see ``RowsOperator``.
+
+    :param workspace_name: the workspace; the connection's default if not set (templated).
+    :param page: None fetches all rows in one answer. A number (from 1) fetches one page of ten rows. ``"all"`` fetches
+        all rows page by page (templated).
+    """
+
+    template_fields: Sequence[str] = (*ListOperator.template_fields, "workspace_name", "page")
+
+    def __init__(self, *, workspace_name: str | None = None, page: int | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workspace_name = workspace_name
+        self.page = page
+
+    @abstractmethod
+    def fetch_from(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Fetch the rows of one workspace from the API."""
+
+    def fetch(self) -> Sequence[Received]:
+        """Fetch the rows.
+
+        :raises ConfigurationError: neither ``workspace_name`` nor the connection names a workspace.
+        :raises ValueError: ``page`` is wrong; nothing was sent.
+        """
+        return self.fetch_from(self.hook.workspace(self.workspace_name), _page(self.page))
+
+
+class FetchWorkspaceMetricsOperator(FetchWorkspaceRowsOperator):
+    """Fetch the metrics of a workspace; returns rows with ``metricId`` and ``name``. Needs the service token.
+
+    Further parameters: see ``RowsOperator``.
+
+    :param workspace_name: the workspace; the connection's default if not set (templated).
+    :param page: None fetches all rows in one answer. A number (from 1) fetches one page of ten rows. ``"all"`` fetches
+        all rows page by page (templated).
+    """
+
+    def fetch_from(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Fetch the metrics of one workspace from the API."""
+        return self.hook.fetch_workspace_metrics(workspace_name, page=page)
+
+
+class FetchWorkspaceDashboardsOperator(FetchWorkspaceRowsOperator):
+    """Fetch the dashboards of a workspace; returns rows with ``externalDashboardId`` and ``name``.
+
+    Needs the service token.
+
+    Further parameters: see ``RowsOperator``.
+
+    :param workspace_name: the workspace; the connection's default if not set (templated).
+    :param page: None fetches all rows in one answer. A number (from 1) fetches one page of ten rows. ``"all"`` fetches
+        all rows page by page (templated).
+    """
+
+    def fetch_from(self, workspace_name: str, page: Page) -> Sequence[Received]:
+        """Fetch the dashboards of one workspace from the API."""
+        return self.hook.fetch_workspace_dashboards(workspace_name, page=page)
+
+
+def _page(value: int | str | None) -> Page:
+    """Read ``page`` after templating, which may turn a number into a string.
+
+    :raises ValueError: it is not a page.
+    """
+    if value in (None, "", "None"):
+        return None
+    if value == "all":
+        return "all"
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"page is {value!r}; it must be a whole number from 1, 'all', or None for all in one answer")
+    return number

@@ -1,4 +1,4 @@
-"""One emulator for all tests of this folder, emptied before each: starting and stopping it is most of their time."""
+"""One emulator for all tests of this folder, emptied before each test. To start one for each test would be slow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def running_emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def emulator(running_emulator: Emulator) -> Emulator:
-    """As good as fresh, with one workspace, five metrics and two templates."""
+    """An emptied emulator with one workspace, five metrics and two templates."""
     state, control = running_emulator.state, running_emulator.control
     account, catalog = running_emulator.account, running_emulator.catalog
     state.clear()

@@ -1,4 +1,4 @@
-"""The operator that makes one client's dashboard, run against the emulator."""
+"""The operator that creates one client's dashboard, over HTTP against the emulator."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ ACME: dict[str, Any] = {"dashboard_id": "client-acme", "client_id": "acme", "acc
 
 
 class Store:
-    """What Airflow 3.3 keeps for a task from try to try."""
+    """The task state store of Airflow 3.3, which keeps values between the tries of a task."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
+        self.values: dict[str, str] = {}
 
     def get(self, key: str, default: Any = None) -> Any:
-        return json.loads(self.kept[key]) if key in self.kept else default
+        return json.loads(self.values[key]) if key in self.values else default
 
     def set(self, key: str, value: Any, **_options: Any) -> None:
-        self.kept[key] = json.dumps(value)
+        self.values[key] = json.dumps(value)
 
     def delete(self, key: str) -> None:
-        self.kept.pop(key, None)
+        self.values.pop(key, None)
 
 
 def operator(**changes: Any) -> CreateDashboardEmbedOperator:
@@ -55,12 +55,12 @@ def run(context: Any = None, **changes: Any) -> str:
 
 
 def put(emulator: Emulator, owner: str, title: str | None = None) -> None:
-    """Have the id ``client-acme`` taken."""
+    """Create the dashboard ``client-acme`` for ``owner``."""
     title = title or f"client-acme_{owner}"
     emulator.state.create_embed(wire(embed(client_id=owner)), dashboard_name=title, name="x")
 
 
-def test_a_dashboard_is_made_and_its_embed_id_returned(connection: Emulator) -> None:
+def test_a_dashboard_is_created_and_its_embed_id_returned(connection: Emulator) -> None:
     assert run() == "client-acme"
     assert connection.state.created_with("client-acme") == {
         "dashboardId": "client-acme",
@@ -118,7 +118,7 @@ def test_every_field_reaches_the_server(connection: Emulator) -> None:
     }
 
 
-def test_templates_are_rendered_and_text_passes_for_flags(connection: Emulator) -> None:
+def test_templates_are_rendered_and_strings_are_accepted_as_booleans(connection: Emulator) -> None:
     task = operator(
         dashboard_id="client-{{ params.tenant }}",
         client_id="{{ params.tenant }}",
@@ -140,7 +140,7 @@ def test_templates_are_rendered_and_text_passes_for_flags(connection: Emulator) 
     assert task.if_exists == "fail"
 
 
-def test_nothing_is_looked_at_before_it_runs() -> None:
+def test_no_argument_is_checked_before_the_task_runs() -> None:
     task = operator(
         client_id="{{ x }}", metric_import_mode="{{ y }}", access_settings={"{{ z }}": 1}, if_exists="{{ w }}"
     )
@@ -148,26 +148,26 @@ def test_nothing_is_looked_at_before_it_runs() -> None:
 
 
 @pytest.mark.parametrize("stamp", [True, False])
-def test_a_second_run_adopts_and_makes_nothing(connection: Emulator, stamp: bool) -> None:
+def test_a_second_run_adopts_the_dashboard_and_creates_nothing(connection: Emulator, stamp: bool) -> None:
     assert run(stamp=stamp) == run(stamp=stamp) == "client-acme"
     assert connection.state.count_embeds() == 1
     assert ("metadata" in connection.state.created_with("client-acme")) is stamp
 
 
-def test_a_dashboard_of_another_client_is_a_conflict_that_names_both(connection: Emulator) -> None:
+def test_a_dashboard_of_another_client_raises_an_error_that_names_both_clients(connection: Emulator) -> None:
     put(connection, "globex")
     with pytest.raises(AlreadyExistsError, match="belongs to client 'globex', not to 'acme'"):
         run()
     assert [row.client_id for row in connection.state.embeds()] == ["globex"]
 
 
-def test_a_renamed_dashboard_without_stamp_is_not_taken_over(connection: Emulator) -> None:
+def test_a_renamed_dashboard_without_stamp_is_not_adopted(connection: Emulator) -> None:
     put(connection, "acme", title="Sales")
     with pytest.raises(AlreadyExistsError, match="nothing proves that it belongs to 'acme'"):
         run()
 
 
-def test_fail_refuses_even_the_clients_own_dashboard(connection: Emulator) -> None:
+def test_if_exists_fail_refuses_even_the_clients_own_dashboard(connection: Emulator) -> None:
     run()
     with pytest.raises(AlreadyExistsError, match="exists already and if_exists is 'fail'"):
         run(if_exists="fail")
@@ -182,13 +182,13 @@ def test_an_unknown_if_exists_is_refused(connection: Emulator) -> None:
 @pytest.mark.parametrize("if_exists", ["adopt", "fail"])
 @pytest.mark.parametrize("kind", ["reset_after", "error_after", "html", "cut", "wrong"])
 @pytest.mark.usefixtures("fast_retries")
-def test_a_lost_answer_is_no_conflict(connection: Emulator, kind: Any, if_exists: str) -> None:
+def test_a_dashboard_whose_answer_was_lost_is_no_conflict(connection: Emulator, kind: Any, if_exists: str) -> None:
     connection.control.set_faults([Fault(kind=kind, method="POST", times=1)])
     assert run(if_exists=if_exists) == "client-acme"
     assert connection.state.count_embeds() == 1
 
 
-def test_a_killed_worker_knows_its_own_work_where_airflow_keeps_a_note(connection: Emulator) -> None:
+def test_with_a_note_a_retry_after_a_killed_worker_recognizes_its_dashboard(connection: Emulator) -> None:
     connection.control.set_faults([Fault(kind="reset_after", method="POST", times=1)])
     context = {"task_state_store": Store()}
     with pytest.raises(TransportError):
@@ -197,7 +197,7 @@ def test_a_killed_worker_knows_its_own_work_where_airflow_keeps_a_note(connectio
     assert run(context, if_exists="fail", max_retry_seconds=0) == "client-acme"
 
 
-def test_without_a_note_a_killed_worker_finds_its_own_work_in_the_way(connection: Emulator) -> None:
+def test_without_a_note_a_retry_after_a_killed_worker_is_a_conflict_unless_it_adopts(connection: Emulator) -> None:
     connection.control.set_faults([Fault(kind="reset_after", method="POST", times=1)])
     with pytest.raises(TransportError):
         run(if_exists="fail", max_retry_seconds=0)
@@ -206,7 +206,7 @@ def test_without_a_note_a_killed_worker_finds_its_own_work_in_the_way(connection
     assert run(if_exists="adopt") == "client-acme"
 
 
-def test_a_note_for_another_client_proves_nothing(connection: Emulator) -> None:
+def test_a_note_for_another_client_is_no_proof(connection: Emulator) -> None:
     context = {"task_state_store": Store()}
     run(context, dashboard_id="client-globex", client_id="globex")
     put(connection, "acme")
@@ -223,7 +223,7 @@ def test_a_retry_after_a_plain_conflict_is_a_conflict_again(connection: Emulator
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "told"),
+    ("changes", "error", "words"),
     [
         ({"workspace_name": "nowhere"}, NotFoundError, "Invalid workspace name"),
         ({"template_dashboard_id": "nothing"}, NotFoundError, "Invalid template dashboard id"),
@@ -232,10 +232,10 @@ def test_a_retry_after_a_plain_conflict_is_a_conflict_again(connection: Emulator
         ({"access_settings": {**ACCESS, "extra": {"odd": 1}}}, InvalidRequestError, '"odd" is not allowed'),
     ],
 )
-def test_what_the_server_refuses_is_told_with_the_tenant(
-    connection: Emulator, changes: dict[str, Any], error: type[ApiError], shown: str
+def test_the_servers_refusal_is_raised_with_the_tenant(
+    connection: Emulator, changes: dict[str, Any], error: type[ApiError], words: str
 ) -> None:
-    with pytest.raises(error, match="create dashboard embed for tenant 'acme'.*" + shown):
+    with pytest.raises(error, match="create dashboard embed for tenant 'acme'.*" + words):
         run(**changes)
     assert connection.state.count_embeds() == 0
     assert len(connection.control.log) == 1
@@ -249,13 +249,15 @@ def test_a_wrong_key_fails_at_once_and_is_not_shown(connection: Emulator, monkey
     assert len(connection.control.log) == 1
 
 
-def test_a_missing_key_is_named(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_is_named_in_the_error(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection(monkeypatch, connection, password=None)
     with pytest.raises(ConfigurationError, match=r"'databrain_default' has no data app API key.*fill Password"):
         run()
 
 
-def test_a_workspace_that_is_named_nowhere_is_asked_for(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_workspace_name_raises_and_sends_nothing(
+    connection: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_connection(monkeypatch, connection, extra={"workspace_name": None})
     with pytest.raises(ValueError, match=r"tenant 'acme': (workspaceName|workspace_name): Field required"):
         run()
@@ -263,7 +265,7 @@ def test_a_workspace_that_is_named_nowhere_is_asked_for(connection: Emulator, mo
 
 
 @pytest.mark.parametrize("tenant", ODD_IDS)
-def test_ids_arrive_as_they_are(connection: Emulator, tenant: str) -> None:
+def test_ids_are_sent_unchanged(connection: Emulator, tenant: str) -> None:
     ids = {"dashboard_id": f"{tenant}/of {tenant}", "client_id": tenant}
     assert run(**ids) == run(**ids) == f"{tenant}/of {tenant}"
     assert [(row.client_id, row.dashboard_id) for row in connection.state.embeds()] == [
@@ -281,7 +283,9 @@ def test_an_export_file_is_uploaded(connection: Emulator, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"data": []}'])
-def test_a_file_that_is_no_export_is_refused_before_sending(connection: Emulator, tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_an_export_is_refused_before_sending(
+    connection: Emulator, tmp_path: Path, content: str
+) -> None:
     file = tmp_path / "export.json"
     file.write_text(content)
     with pytest.raises(ValueError, match="import_dashboard_data_file is not a dashboard export"):
@@ -289,7 +293,7 @@ def test_a_file_that_is_no_export_is_refused_before_sending(connection: Emulator
     assert not connection.control.log
 
 
-def test_a_missing_file_is_named(connection: Emulator, tmp_path: Path) -> None:
+def test_a_missing_file_is_named_in_the_error(connection: Emulator, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"gone\.json"):
         run(import_dashboard_data_file=str(tmp_path / "gone.json"))
     assert not connection.control.log
@@ -300,4 +304,4 @@ def test_a_task_that_could_not_send_leaves_no_note(connection: Emulator, monkeyp
     set_connection(monkeypatch, connection, password=None)
     with pytest.raises(ConfigurationError):
         run({"task_state_store": store}, if_exists="fail")
-    assert store.kept == {}
+    assert store.values == {}

@@ -24,7 +24,7 @@ DOCUMENT = {
 
 @pytest.fixture
 def source(connection: Emulator, fast_retries: None) -> Emulator:
-    """A dashboard of two metrics in the default workspace, and an empty workspace beside it."""
+    """A dashboard with two metrics in the default workspace, and an empty workspace ``production``."""
     connection.state.add_workspace("production")
     connection.state.contents.add_dashboard("sales", "Sales", WORKSPACE, DOCUMENT)
     return connection
@@ -32,7 +32,7 @@ def source(connection: Emulator, fast_retries: None) -> Emulator:
 
 @pytest.fixture
 def production(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    """Another Databrain with a workspace of its own, behind the connection ``production``."""
+    """Another Databrain with the workspace ``main``; the connection ``production`` leads to it."""
     with Emulator() as running:
         running.state.add_workspace("main")
         connection = {
@@ -58,13 +58,13 @@ def imports(emulator: Emulator) -> int:
     return sum(IMPORT in one.path for one in emulator.control.log)
 
 
-def test_a_dashboard_goes_into_another_workspace(source: Emulator) -> None:
+def test_a_dashboard_is_copied_to_another_workspace(source: Emulator) -> None:
     assert promote(target_dashboard_name="Sales (production)") == "sales-prod"
     assert source.state.dashboards("production") == [("sales-prod", "Sales (production)")]
     assert source.state.contents.document("sales-prod") == source.state.contents.document("sales")
 
 
-def test_a_dashboard_goes_into_another_databrain_under_its_own_id(source: Emulator, production: Emulator) -> None:
+def test_a_dashboard_is_copied_to_another_databrain_under_its_own_id(source: Emulator, production: Emulator) -> None:
     shown = promote(target_conn_id="production", target_workspace_name=None, target_dashboard_id=None)
     assert shown == "sales"
     assert production.state.dashboards("main") == [("sales", "sales")]
@@ -82,7 +82,7 @@ def test_schemas_are_replaced(source: Emulator) -> None:
 
 @pytest.mark.parametrize("older", [False, True])
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut", "error_before", "reset_before"])
-def test_an_unclear_import_is_tried_again_and_is_green(source: Emulator, kind: Any, older: bool) -> None:
+def test_an_unclear_import_is_retried_and_succeeds(source: Emulator, kind: Any, older: bool) -> None:
     source.control.behaviour = Behaviour(older_import_answer=older)
     source.control.set_faults([Fault(kind=kind, path=IMPORT, times=1)])
     assert promote() == "sales-prod"
@@ -92,7 +92,7 @@ def test_an_unclear_import_is_tried_again_and_is_green(source: Emulator, kind: A
 
 @pytest.mark.parametrize("older", [False, True])
 @pytest.mark.parametrize("kind", ["error_after", "reset_after"])
-def test_the_next_try_of_a_task_whose_import_stayed_unclear_is_green(source: Emulator, kind: Any, older: bool) -> None:
+def test_the_next_try_after_an_unclear_import_succeeds(source: Emulator, kind: Any, older: bool) -> None:
     source.control.behaviour = Behaviour(older_import_answer=older)
     source.control.set_faults([Fault(kind=kind, path=IMPORT)])
     with pytest.raises(ApiError):
@@ -111,7 +111,7 @@ def test_the_next_try_of_a_task_whose_import_stayed_unclear_is_green(source: Emu
         ({**DOCUMENT, "notes": "mine"}, "notes"),
     ],
 )
-def test_another_dashboard_under_the_same_id_is_named_and_left_alone(
+def test_another_dashboard_with_the_same_id_raises_and_is_left_unchanged(
     source: Emulator, other: dict[str, Any], differs: str, older: bool
 ) -> None:
     source.control.behaviour = Behaviour(older_import_answer=older)
@@ -123,20 +123,20 @@ def test_another_dashboard_under_the_same_id_is_named_and_left_alone(
     assert imports(source) == 0
 
 
-def test_an_id_that_another_workspace_has_is_told(source: Emulator) -> None:
+def test_an_id_of_another_workspace_raises(source: Emulator) -> None:
     with pytest.raises(AlreadyExistsError, match=r"dashboard 'sales'.*already exists"):
         promote(target_dashboard_id=None)
     assert source.state.dashboards("production") == []
 
 
-def test_an_id_that_another_workspace_has_is_told_with_an_older_server(source: Emulator) -> None:
+def test_an_id_of_another_workspace_raises_with_an_older_server(source: Emulator) -> None:
     source.control.behaviour = Behaviour(older_import_answer=True)
     with pytest.raises(PromotionError, match=r"'sales'.*cannot be exported from there; another workspace may have"):
         promote(target_dashboard_id="")
     assert source.state.dashboards("production") == []
 
 
-def test_what_did_not_arrive_is_told(source: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_copy_raises_with_what_is_missing(source: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     contents = source.state.contents
     add = contents.add_dashboard
 
@@ -144,7 +144,7 @@ def test_what_did_not_arrive_is_told(source: Emulator, monkeypatch: pytest.Monke
         return add(dashboard, name, workspace, {**document, "metrics": document["metrics"][:1]})
 
     monkeypatch.setattr(contents, "add_dashboard", add_half)
-    with pytest.raises(PromotionError, match=r"'sales-prod' was imported .* its metrics are 1 instead of 2"):
+    with pytest.raises(PromotionError, match=r"'sales-prod' was imported .* it has 1 items in 'metrics' instead of 2"):
         promote()
 
 
@@ -157,7 +157,7 @@ def test_what_did_not_arrive_is_told(source: Emulator, monkeypatch: pytest.Monke
         ({"schema_pairs": [{"replace_schema": "dev"}]}, ValueError),
     ],
 )
-def test_what_is_not_there_or_wrong_imports_nothing(
+def test_a_missing_object_or_a_wrong_argument_imports_nothing(
     source: Emulator, changes: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error):

@@ -46,7 +46,7 @@ def rename(name: str, new_name: str, **changes: Any) -> str:
 
 
 def delete(name: str) -> None:
-    # Of None: nothing goes into XCom.
+    # The result is None, so nothing goes into XCom.
     task: Any = DeleteDataAppOperator(task_id="t", name=name)
     assert task.execute({}) is None
 
@@ -56,7 +56,7 @@ def names(emulator: Emulator) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["acme", *ODD_IDS])
-def test_a_data_app_is_made_once_and_deleted_once_however_often_that_is_done(connection: Emulator, name: str) -> None:
+def test_a_repeated_create_or_delete_changes_nothing_more(connection: Emulator, name: str) -> None:
     for _ in range(2):
         assert create(name) == name
         assert names(connection) == [DATA_APP, name]
@@ -65,7 +65,7 @@ def test_a_data_app_is_made_once_and_deleted_once_however_often_that_is_done(con
         assert names(connection) == [DATA_APP]
 
 
-def test_a_data_app_that_is_there_keeps_what_it_has(connection: Emulator) -> None:
+def test_an_existing_data_app_is_left_unchanged(connection: Emulator) -> None:
     connection.account.create_app("acme")
     key = connection.account.add_key("acme", "ci")
     assert create("acme") == "acme"
@@ -73,14 +73,14 @@ def test_a_data_app_that_is_there_keeps_what_it_has(connection: Emulator) -> Non
 
 
 @UNCLEAR
-def test_an_unclear_create_is_tried_again_and_makes_one(connection: Emulator, kind: Any) -> None:
+def test_an_unclear_create_is_retried_and_creates_one_data_app(connection: Emulator, kind: Any) -> None:
     connection.control.set_faults([Fault(kind=kind, method="POST", times=1)])
     assert create("acme") == "acme"
     assert names(connection) == [DATA_APP, "acme"]
     assert connection.control.arrived["POST", ROUTE] == 2
 
 
-def test_a_create_that_did_nothing_fails_and_can_be_done_again(connection: Emulator) -> None:
+def test_a_create_without_effect_fails_and_can_be_repeated(connection: Emulator) -> None:
     connection.control.set_faults([Fault(kind="error_before", method="POST", times=1)])
     with pytest.raises(ServerError):
         create("acme", max_retry_seconds=0)
@@ -89,7 +89,7 @@ def test_a_create_that_did_nothing_fails_and_can_be_done_again(connection: Emula
 
 
 @pytest.mark.parametrize("new_name", ["acme 2", *ODD_IDS])
-def test_a_data_app_is_renamed_with_all_that_is_in_it(connection: Emulator, new_name: str) -> None:
+def test_a_renamed_data_app_keeps_its_contents(connection: Emulator, new_name: str) -> None:
     connection.account.create_app("acme")
     connection.account.add_key("acme", "ci")
     connection.state.create_embed(wire(embed("acme")), dashboard_name="x", name="x", data_app="acme")
@@ -101,14 +101,14 @@ def test_a_data_app_is_renamed_with_all_that_is_in_it(connection: Emulator, new_
 
 
 @UNCLEAR
-def test_an_unclear_rename_is_looked_up(connection: Emulator, kind: Any) -> None:
+def test_an_unclear_rename_is_checked_in_the_list(connection: Emulator, kind: Any) -> None:
     connection.account.create_app("acme")
     connection.control.set_faults([Fault(kind=kind, method="PUT", times=1)])
     assert rename("acme", "acme 2") == "acme 2"
     assert names(connection) == [DATA_APP, "acme 2"]
 
 
-def test_a_renamed_data_app_is_found_on_whatever_page_it_is(connection: Emulator) -> None:
+def test_a_renamed_data_app_is_found_on_a_later_page(connection: Emulator) -> None:
     for number in range(12):
         connection.account.create_app(f"app-{number}")
     assert rename("acme", "app-11") == "app-11"
@@ -117,10 +117,10 @@ def test_a_renamed_data_app_is_found_on_whatever_page_it_is(connection: Emulator
 
 @pytest.mark.parametrize(("listed", "fails"), [(["new"], False), (["old", "new"], True), (["old"], True), ([], True)])
 @pytest.mark.parametrize("code", ["DATA_APP_ALREADY_EXISTS", "DATA_APP_NOT_FOUND"])
-def test_a_refused_rename_was_done_before_where_only_the_new_name_is_there(
+def test_a_refused_rename_succeeds_if_only_the_new_name_exists(
     connection: Emulator, monkeypatch: pytest.MonkeyPatch, code: str, listed: list[str], fails: bool
 ) -> None:
-    """Whichever of the two names a server looks at first."""
+    """The server may check either name first, so either error code is possible."""
     refusal = http_answer(400, json.dumps({"error": {"code": code, "message": "no"}}).encode())
     there = http_answer(200, json.dumps({"data": [{"name": name} for name in listed]}).encode())
     with raw_server(refusal, there) as (url, _):
@@ -135,7 +135,7 @@ def test_a_refused_rename_was_done_before_where_only_the_new_name_is_there(
 @pytest.mark.parametrize(
     ("there", "error"), [([], NotFoundError), (["Acme"], NotFoundError), (["acme", "new"], AlreadyExistsError)]
 )
-def test_a_rename_without_an_old_one_or_onto_another_changes_nothing(
+def test_a_rename_from_a_missing_name_or_to_a_taken_name_changes_nothing(
     connection: Emulator, there: list[str], error: type[Exception]
 ) -> None:
     for name in there:
@@ -145,7 +145,7 @@ def test_a_rename_without_an_old_one_or_onto_another_changes_nothing(
     assert names(connection) == [DATA_APP, *there]
 
 
-def test_a_delete_takes_embeds_and_keys_along_and_no_other_data_app(connection: Emulator) -> None:
+def test_a_delete_removes_embeds_and_keys_but_no_other_data_app(connection: Emulator) -> None:
     for tenant in ("acme", "other"):
         connection.account.create_app(tenant)
         connection.account.add_key(tenant, "ci")
@@ -157,7 +157,7 @@ def test_a_delete_takes_embeds_and_keys_along_and_no_other_data_app(connection: 
 
 
 @UNCLEAR
-def test_an_unclear_delete_is_tried_again(connection: Emulator, kind: Any) -> None:
+def test_an_unclear_delete_is_retried(connection: Emulator, kind: Any) -> None:
     connection.account.create_app("acme")
     connection.control.set_faults([Fault(kind=kind, method="DELETE", times=1)])
     delete("acme")
@@ -169,7 +169,7 @@ def test_an_unclear_delete_is_tried_again(connection: Emulator, kind: Any) -> No
     ("body", "content_type"),
     [(b"<pre>Cannot DELETE /api/v2/data-app</pre>", "text/html"), (b"{}", "application/json"), (b"", "text/plain")],
 )
-def test_a_wrong_address_is_not_taken_for_a_data_app_that_is_gone(
+def test_a_wrong_url_is_not_taken_for_a_deleted_data_app(
     connection: Emulator, monkeypatch: pytest.MonkeyPatch, body: bytes, content_type: str
 ) -> None:
     with raw_server(http_answer(404, body, content_type)) as (url, _):
@@ -192,13 +192,13 @@ def test_all_pages_of_data_apps_are_listed_with_their_embeds(connection: Emulato
     assert json.loads(path.read_text()) == rows
 
 
-def test_a_list_that_is_too_large_for_xcom_is_not_handed_on(connection: Emulator) -> None:
+def test_a_list_that_is_too_large_for_xcom_raises(connection: Emulator) -> None:
     with pytest.raises(ValueError, match="set output_path, or raise max_xcom_bytes"):
         ListDataAppsOperator(task_id="t", max_xcom_bytes=10).execute({})
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\n"])
-def test_what_is_blank_is_told_and_not_sent(connection: Emulator, blank: str) -> None:
+def test_a_blank_name_raises_and_is_not_sent(connection: Emulator, blank: str) -> None:
     for act in (create, delete, lambda name: rename(name, "new")):
         with pytest.raises(ValueError, match=r"^name is empty"):
             act(blank)
@@ -208,7 +208,7 @@ def test_what_is_blank_is_told_and_not_sent(connection: Emulator, blank: str) ->
 
 
 @TASKS
-def test_the_data_apps_key_does_not_do(
+def test_the_data_app_key_is_refused(
     connection: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any, arguments: dict[str, Any]
 ) -> None:
     set_connection(monkeypatch, connection, extra={"service_token": connection.api_key})
@@ -218,7 +218,7 @@ def test_the_data_apps_key_does_not_do(
 
 
 @TASKS
-def test_a_service_token_that_is_not_there_is_named(
+def test_a_missing_service_token_is_named_in_the_error(
     connection: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any, arguments: dict[str, Any]
 ) -> None:
     set_connection(monkeypatch, connection, extra={"service_token": None})

@@ -28,7 +28,7 @@ UNCLEAR = pytest.mark.parametrize("kind", ["error_after", "reset_after", "html",
 
 @pytest.fixture
 def mart(connection: Emulator, fast_retries: None) -> str:
-    """A name that no datamart has yet; the datasource ``warehouse`` is there."""
+    """A name that no datamart has; the datasource ``warehouse`` exists."""
     connection.catalog.put_datasource("warehouse", "postgres", [])
     return f"mart-{uuid.uuid4()}"
 
@@ -54,7 +54,7 @@ def methods(emulator: Emulator) -> list[str]:
     return [one.method for one in emulator.control.log if one.method != "GET"]
 
 
-def test_a_datamart_is_made_of_what_was_given(connection: Emulator, mart: str) -> None:
+def test_a_datamart_is_created_from_the_arguments(connection: Emulator, mart: str) -> None:
     relation = {
         "parent_table_name": "orders",
         "parent_column_name": "client",
@@ -70,7 +70,7 @@ def test_a_datamart_is_made_of_what_was_given(connection: Emulator, mart: str) -
     assert row.contents["relationships"][0]["childTableName"] == "clients"
 
 
-def test_a_datamart_that_is_there_is_taken_as_it_is(connection: Emulator, mart: str) -> None:
+def test_an_existing_datamart_is_left_unchanged(connection: Emulator, mart: str) -> None:
     create(mart)
     assert create(mart, table_list=[{"name": "other", "columns": [{"name": "a"}]}]) == mart
     row = connection.catalog.datamart(mart)
@@ -80,14 +80,14 @@ def test_a_datamart_that_is_there_is_taken_as_it_is(connection: Emulator, mart: 
 
 
 @UNCLEAR
-def test_an_unclear_create_is_looked_up_and_not_repeated(connection: Emulator, mart: str, kind: Any) -> None:
+def test_an_unclear_create_is_checked_in_the_list_and_not_repeated(connection: Emulator, mart: str, kind: Any) -> None:
     connection.control.set_faults([Fault(kind=kind, method="POST")])
     assert create(mart) == mart
     assert methods(connection) == ["POST"]
 
 
 @pytest.mark.parametrize("kind", ["error_before", "reset_before"])
-def test_a_create_that_did_nothing_fails_and_can_be_done_again(connection: Emulator, mart: str, kind: Any) -> None:
+def test_a_create_without_effect_fails_and_can_be_repeated(connection: Emulator, mart: str, kind: Any) -> None:
     connection.control.set_faults([Fault(kind=kind, method="POST")])
     with pytest.raises(ApiError):
         create(mart)
@@ -103,7 +103,7 @@ def test_a_create_that_did_nothing_fails_and_can_be_done_again(connection: Emula
         ({"tenancy_settings": {"tenancy_level": "TABLE"}}, ValueError),
     ],
 )
-def test_what_cannot_be_a_datamart_is_told(
+def test_a_wrong_datamart_raises_and_is_not_created(
     connection: Emulator, mart: str, changes: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -111,7 +111,7 @@ def test_what_cannot_be_a_datamart_is_told(
     assert connection.catalog.datamart(mart) is None
 
 
-def test_a_datamart_is_deleted_and_one_that_is_gone_is_no_error(connection: Emulator, mart: str) -> None:
+def test_a_datamart_is_deleted_and_a_second_delete_succeeds(connection: Emulator, mart: str) -> None:
     create(mart)
     for _ in range(2):
         delete(mart)
@@ -119,14 +119,14 @@ def test_a_datamart_is_deleted_and_one_that_is_gone_is_no_error(connection: Emul
 
 
 @UNCLEAR
-def test_an_unclear_delete_is_no_error_where_it_is_gone(connection: Emulator, mart: str, kind: Any) -> None:
+def test_an_unclear_delete_succeeds_if_the_datamart_is_gone(connection: Emulator, mart: str, kind: Any) -> None:
     create(mart)
     connection.control.set_faults([Fault(kind=kind, method="DELETE", times=1)])
     delete(mart)
     assert connection.catalog.datamart(mart) is None
 
 
-def test_a_delete_that_did_nothing_fails(connection: Emulator, mart: str) -> None:
+def test_a_delete_without_effect_fails(connection: Emulator, mart: str) -> None:
     create(mart)
     connection.control.set_faults([Fault(kind="error_before", method="DELETE")])
     with pytest.raises(ApiError):
@@ -151,7 +151,7 @@ def contents(emulator: Emulator, name: str) -> dict[str, Any]:
         ({"relationships": [], "table_list": None, "tenancy_settings": ""}, {"relationships": []}),
     ],
 )
-def test_what_is_given_replaces_what_a_datamart_held_and_the_rest_stays(
+def test_an_update_replaces_the_set_fields_and_keeps_the_others(
     connection: Emulator, mart: str, changes: dict[str, Any], now: dict[str, Any]
 ) -> None:
     names = ("parent_table_name", "parent_column_name", "child_table_name", "child_column_name")
@@ -164,14 +164,14 @@ def test_what_is_given_replaces_what_a_datamart_held_and_the_rest_stays(
 
 
 @UNCLEAR
-def test_an_unclear_update_is_tried_again(connection: Emulator, mart: str, kind: Any) -> None:
+def test_an_unclear_update_is_retried(connection: Emulator, mart: str, kind: Any) -> None:
     create(mart)
     connection.control.set_faults([Fault(kind=kind, method="PUT", times=1)])
     assert update(mart, relationships=[]) == mart
     assert contents(connection, mart) == {"tableList": SENT, "relationships": []}
 
 
-def test_a_datamart_that_is_not_there_is_not_made_by_an_update(connection: Emulator, mart: str) -> None:
+def test_an_update_does_not_create_a_missing_datamart(connection: Emulator, mart: str) -> None:
     with pytest.raises(InvalidRequestError, match="Datamart not found"):
         update(mart, table_list=TABLES)
     assert connection.catalog.datamart(mart) is None
@@ -180,15 +180,15 @@ def test_a_datamart_that_is_not_there_is_not_made_by_an_update(connection: Emula
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "give table_list, tenancy_settings or relationships. Nothing was sent"),
-        ({"table_list": "", "relationships": None}, "give table_list, .*Nothing was sent"),
+        ({}, "set table_list, tenancy_settings or relationships. Nothing was sent"),
+        ({"table_list": "", "relationships": None}, "set table_list, .*Nothing was sent"),
         ({"table_list": []}, "table_list"),
         ({"table_list": [{"name": "x", "columns": []}]}, "columns"),
         ({"relationships": [{"parent_table_name": "x"}]}, "parent_column_name"),
         ({"name": " ", "relationships": []}, "datamart_name"),
     ],
 )
-def test_what_cannot_be_an_update_is_told_and_not_sent(
+def test_a_wrong_update_raises_and_is_not_sent(
     connection: Emulator, mart: str, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
@@ -197,7 +197,7 @@ def test_what_cannot_be_an_update_is_told_and_not_sent(
 
 
 @pytest.mark.parametrize("blank", ["", " "])
-def test_a_blank_name_is_told_and_not_sent(connection: Emulator, mart: str, blank: str) -> None:
+def test_a_blank_name_raises_and_is_not_sent(connection: Emulator, mart: str, blank: str) -> None:
     for act in (create, delete, lambda name: update(name, table_list=TABLES)):
         with pytest.raises(ValueError, match="name"):
             act(blank)
@@ -205,7 +205,7 @@ def test_a_blank_name_is_told_and_not_sent(connection: Emulator, mart: str, blan
 
 
 @pytest.mark.parametrize("name", ODD_IDS)
-def test_odd_names_are_made_changed_and_deleted(connection: Emulator, mart: str, name: str) -> None:
+def test_unusual_names_are_created_updated_and_deleted(connection: Emulator, mart: str, name: str) -> None:
     assert create(name) == update(name, relationships=[]) == name
     assert contents(connection, name) == {"tableList": SENT, "relationships": []}
     delete(name)
@@ -224,7 +224,7 @@ def test_all_pages_of_datamarts_are_listed_with_their_tables(connection: Emulato
     assert json.loads(path.read_text()) == rows
 
 
-def test_a_wrong_or_missing_service_token_is_named(
+def test_a_wrong_or_missing_service_token_is_named_in_the_error(
     connection: Emulator, mart: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acts = (lambda: create(mart), lambda: delete(mart), lambda: update(mart, table_list=TABLES), listed)

@@ -1,4 +1,4 @@
-"""The operators that make, change, delete and list datasources: what opens a database is shown nowhere."""
+"""The operators that create, update, delete and list datasources. Credentials must not be shown anywhere."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BOTH = pytest.mark.parametrize("task", [CreateDatasourceOperator, UpdateDatasour
 
 @pytest.fixture
 def server(connection: Emulator, fast_retries: None, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """With the Airflow connection ``source`` of a database, and a datasource ``old``."""
+    """An emulator with the datasource ``old``, and the Airflow connection ``source`` of a database."""
     set_source(monkeypatch)
     connection.catalog.add_datasource("old", "mysql")
     return connection
@@ -66,7 +66,7 @@ def update(name: str = "old", **changes: Any) -> Any:
 
 
 def delete(name: str) -> None:
-    # Of None: nothing goes into XCom.
+    # The result is None, so nothing goes into XCom.
     task: Any = DeleteDatasourceOperator(task_id="t", name=name)
     assert task.execute({}) is None
 
@@ -76,12 +76,12 @@ def names(emulator: Emulator) -> list[str]:
 
 
 def warehouse(connection: Connection) -> dict[str, Any]:
-    """What a datasource of type ``snowflake`` needs, as a user writes it."""
+    """The credentials of a datasource of type ``snowflake``, as a user would write the function."""
     return {"account": connection.host, "password": connection.password, "role": None}
 
 
 def sent_by(task: Any, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The body that a server gets of a task."""
+    """The body that the task sends to the server."""
     with raw_server(http_answer(200, b'{"name": "new"}')) as (url, met):
         set_connection(monkeypatch, emulator, host=url)
         assert task.execute({}) == "new"
@@ -90,7 +90,7 @@ def sent_by(task: Any, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> A
 
 
 @BOTH
-def test_what_opens_the_database_comes_from_its_airflow_connection(
+def test_the_credentials_come_from_the_airflow_connection(
     server: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any
 ) -> None:
     body = sent_by(made(task, fields={"schema": "public"}), server, monkeypatch)
@@ -98,13 +98,15 @@ def test_what_opens_the_database_comes_from_its_airflow_connection(
     assert body == {"datasourceType": "postgres", "credentials": {"name": "new", **opens, "schema": "public"}}
 
 
-def test_a_connection_without_a_port_means_that_of_postgres(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_without_a_port_uses_the_port_of_postgres(
+    server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_source(monkeypatch, port=None)
     assert sent_by(made(), server, monkeypatch)["credentials"]["port"] == 5432
 
 
 @BOTH
-def test_another_type_is_opened_by_what_a_function_makes_of_the_connection(
+def test_another_type_takes_its_credentials_from_a_function(
     server: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any
 ) -> None:
     asked = made(task, datasource_type="snowflake", credentials=warehouse, fields={"warehouse": "wh"})
@@ -113,7 +115,7 @@ def test_another_type_is_opened_by_what_a_function_makes_of_the_connection(
 
 
 @pytest.mark.parametrize("name", ["new", *ODD_IDS])
-def test_a_datasource_is_made_once_changed_and_deleted(server: Emulator, name: str) -> None:
+def test_a_datasource_is_created_once_updated_and_deleted(server: Emulator, name: str) -> None:
     for _ in range(2):
         assert create(name) == name
         assert names(server) == ["old", name]
@@ -126,14 +128,14 @@ def test_a_datasource_is_made_once_changed_and_deleted(server: Emulator, name: s
         assert names(server) == ["old"]
 
 
-def test_a_datasource_that_is_there_is_taken_as_it_is(server: Emulator) -> None:
+def test_an_existing_datasource_is_left_unchanged(server: Emulator) -> None:
     assert create("old") == "old"
     row = server.catalog.datasource(name="old")
     assert row
     assert (row.type, row.fields) == ("mysql", [])
 
 
-def test_an_update_makes_none(server: Emulator) -> None:
+def test_an_update_does_not_create_a_missing_datasource(server: Emulator) -> None:
     with pytest.raises(NotFoundError, match="Invalid datasource name"):
         update("never")
     assert names(server) == ["old"]
@@ -145,7 +147,7 @@ def test_an_update_makes_none(server: Emulator) -> None:
     [(create, "POST", ["old", "new"]), (update, "PUT", ["old"]), (lambda: delete("old"), "DELETE", [])],
     ids=["create", "update", "delete"],
 )
-def test_an_unclear_failure_is_tried_again_and_leaves_one(
+def test_an_unclear_failure_is_retried_without_a_duplicate(
     server: Emulator, kind: Any, act: Callable[[], Any], method: str, there: list[str]
 ) -> None:
     server.control.set_faults([Fault(kind=kind, method=method, times=1)])
@@ -161,9 +163,7 @@ def test_a_datasource_in_use_is_not_deleted(server: Emulator) -> None:
     assert names(server) == ["old"]
 
 
-def test_a_wrong_address_is_not_taken_for_a_datasource_that_is_gone(
-    server: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_url_is_not_taken_for_a_deleted_datasource(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(http_answer(404, b"<h1>Not Found</h1>", "text/html")) as (url, _):
         set_connection(monkeypatch, server, host=url)
         with pytest.raises(NotFoundError):
@@ -174,16 +174,16 @@ def test_a_wrong_address_is_not_taken_for_a_datasource_that_is_gone(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"datasource_type": "snowflake"}, "type 'snowflake' needs of connection 'source' is .*give credentials"),
-        ({"datasource_type": "Postgres"}, "give credentials, a function that makes it. Nothing was sent"),
-        ({"datasource_type": ""}, "give credentials, .*Nothing was sent"),
+        ({"datasource_type": "snowflake"}, "credentials of type 'snowflake' from connection 'source'; set credentials"),
+        ({"datasource_type": "Postgres"}, "set credentials, a function that builds them. Nothing was sent"),
+        ({"datasource_type": ""}, "set credentials, .*Nothing was sent"),
         ({"datasource_type": " ", "credentials": warehouse}, "datasource_type"),
         ({"name": ""}, "name"),
         ({"name": " "}, "name"),
         ({"credentials": lambda connection: {"pin": {connection.password}}}, "credentials"),
     ],
 )
-def test_what_cannot_be_a_datasource_is_told_and_not_sent(
+def test_a_wrong_datasource_raises_and_is_not_sent(
     server: Emulator, task: Any, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ValueError, match=words) as caught:
@@ -201,7 +201,7 @@ def test_what_cannot_be_a_datasource_is_told_and_not_sent(
         ({"schema": ""}, "database"),
     ],
 )
-def test_what_a_postgres_connection_lacks_is_named_and_not_sent(
+def test_missing_fields_of_a_postgres_connection_are_named_and_nothing_is_sent(
     server: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any, changes: dict[str, Any], missing: str
 ) -> None:
     set_source(monkeypatch, **changes)
@@ -210,13 +210,13 @@ def test_what_a_postgres_connection_lacks_is_named_and_not_sent(
     assert not server.control.arrived
 
 
-def test_what_a_connection_lacks_may_be_given_as_a_field(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_can_add_what_the_connection_lacks(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     set_source(monkeypatch, schema=None)
     body = sent_by(made(fields={"database": "other"}), server, monkeypatch)
     assert body["credentials"]["database"] == "other"
 
 
-def test_a_connection_that_is_not_there_is_named(server: Emulator) -> None:
+def test_a_missing_connection_is_named_in_the_error(server: Emulator) -> None:
     for act in (create, update):
         with pytest.raises(Exception, match="nowhere"):
             act(source_conn_id="nowhere")
@@ -225,7 +225,7 @@ def test_a_connection_that_is_not_there_is_named(server: Emulator) -> None:
 
 @BOTH
 @pytest.mark.parametrize("kind", ["good", "refused", "reset_before", "error_after", "cut", "wrong"])
-def test_what_opens_a_database_is_in_no_log_result_error_or_rendered_field(
+def test_no_log_result_error_or_rendered_field_contains_credentials(
     server: Emulator,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
@@ -267,13 +267,15 @@ def test_all_pages_of_datasources_are_listed(server: Emulator, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("blank", ["", " "])
-def test_a_delete_of_nothing_is_told_and_not_sent(server: Emulator, blank: str) -> None:
+def test_a_delete_with_a_blank_name_raises_and_is_not_sent(server: Emulator, blank: str) -> None:
     with pytest.raises(ValueError, match=r"^name is empty"):
         delete(blank)
     assert not server.control.arrived
 
 
-def test_a_wrong_or_missing_service_token_is_named(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_or_missing_service_token_is_named_in_the_error(
+    server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     acts = (create, update, lambda: delete("old"), lambda: ListDatasourcesOperator(task_id="t").execute({}))
     set_connection(monkeypatch, server, extra={"service_token": server.api_key})
     for act in acts:

@@ -1,4 +1,4 @@
-"""The operators of embeds that are not a client's own, over HTTP against the emulator."""
+"""The operators of embeds, over HTTP against the emulator."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNCLEAR = pytest.mark.parametrize("kind", ["error_after", "reset_after", "html",
 
 @pytest.fixture
 def account(connection: Emulator, fast_retries: None) -> Emulator:
-    """The datamart that the access settings name, and a metric on the first template."""
+    """An emulator with the datamart of the access settings, and a metric on the first template."""
     connection.catalog.put_datamart(MART, "warehouse", {"tableList": []})
     connection.state.contents.add_metric("template-basic", "mrr", name="MRR")
     return connection
@@ -35,7 +35,7 @@ def account(connection: Emulator, fast_retries: None) -> Emulator:
 
 @pytest.fixture
 def acme(account: Emulator) -> Emulator:
-    """A client's own embed."""
+    """An emulator with the embed of one client."""
     account.state.create_embed(wire(embed("acme")), dashboard_name="x", name="Acme")
     return account
 
@@ -63,7 +63,7 @@ def test_a_dashboard_is_embedded_once(account: Emulator) -> None:
 
 
 @pytest.mark.parametrize("access", [None, ACCESS])
-def test_a_metric_is_embedded_beside_its_dashboard(account: Emulator, access: Any) -> None:
+def test_a_metric_and_its_dashboard_have_separate_embeds(account: Emulator, access: Any) -> None:
     whole = make()
     embed_id = make(metric_id="mrr", access_settings=access)
     assert embed_id != whole
@@ -72,13 +72,13 @@ def test_a_metric_is_embedded_beside_its_dashboard(account: Emulator, access: An
 
 
 @UNCLEAR
-def test_an_unclear_create_is_looked_up_and_not_repeated(account: Emulator, kind: Any) -> None:
+def test_an_unclear_create_is_checked_in_the_list_and_not_repeated(account: Emulator, kind: Any) -> None:
     account.control.set_faults([Fault(kind=kind, method="POST", times=1)])
     assert [make()] == [row.embed_id for row in account.state.embeds()]
     assert methods(account) == ["GET", "POST", "GET"]
 
 
-def test_the_next_try_of_a_task_takes_what_an_unclear_one_has_made(account: Emulator) -> None:
+def test_the_next_try_finds_the_embed_of_an_unclear_try(account: Emulator) -> None:
     account.control.set_faults([Fault(kind="reset_after", method="POST"), Fault(kind="reset_before", every=3)])
     with pytest.raises(ApiError):
         make(max_retry_seconds=0)
@@ -98,13 +98,15 @@ def test_the_next_try_of_a_task_takes_what_an_unclear_one_has_made(account: Emul
         ({"access_settings": {"is_allow_everything": True}}, ValueError),
     ],
 )
-def test_what_cannot_be_embedded_is_told(account: Emulator, changes: dict[str, Any], error: type[Exception]) -> None:
+def test_a_wrong_embed_raises_and_is_not_created(
+    account: Emulator, changes: dict[str, Any], error: type[Exception]
+) -> None:
     with pytest.raises(error):
         make(**changes)
     assert account.state.count_embeds() == 0
 
 
-def test_an_embeds_settings_and_name_are_changed(acme: Emulator) -> None:
+def test_an_embeds_settings_and_name_are_updated(acme: Emulator) -> None:
     shown = UpdateEmbedOperator(
         task_id="t", embed_id="client-acme", access_settings={"is_allow_email_reports": True}, name="New"
     ).execute({})
@@ -125,43 +127,41 @@ def test_an_embeds_settings_and_name_are_changed(acme: Emulator) -> None:
         ({"access_settings": {}, "name": "New"}, 1),
     ],
 )
-def test_only_what_was_given_is_changed(acme: Emulator, arguments: dict[str, Any], requests: int) -> None:
+def test_only_the_set_fields_are_updated(acme: Emulator, arguments: dict[str, Any], requests: int) -> None:
     UpdateEmbedOperator(task_id="t", embed_id="client-acme", **arguments).execute({})
     assert len(acme.control.log) == requests
     [row] = acme.state.embeds()
     assert row.dashboard_name == ("New" if "is_rename_dashboard" in arguments else "x")
 
 
-def test_an_update_of_nothing_is_refused(acme: Emulator) -> None:
-    with pytest.raises(ValueError, match="give access_settings, name, or both"):
+def test_an_update_without_fields_is_refused(acme: Emulator) -> None:
+    with pytest.raises(ValueError, match="set access_settings, name, or both"):
         UpdateEmbedOperator(task_id="t", embed_id="client-acme", name="").execute({})
     assert not acme.control.log
 
 
 @pytest.mark.parametrize("arguments", [{"name": "New"}, {"access_settings": {"is_allow_email_reports": True}}])
-def test_an_update_of_an_embed_that_is_not_there_fails(acme: Emulator, arguments: dict[str, Any]) -> None:
+def test_an_update_of_a_missing_embed_fails(acme: Emulator, arguments: dict[str, Any]) -> None:
     with pytest.raises(NotFoundError):
         UpdateEmbedOperator(task_id="t", embed_id="never", **arguments).execute({})
 
 
 @UNCLEAR
-def test_an_unclear_update_is_tried_again(acme: Emulator, kind: Any) -> None:
+def test_an_unclear_update_is_retried(acme: Emulator, kind: Any) -> None:
     acme.control.set_faults([Fault(kind=kind, method="PUT", times=1)])
     UpdateEmbedOperator(task_id="t", embed_id="client-acme", name="New").execute({})
     assert methods(acme) == ["PUT", "PUT"]
 
 
 @pytest.mark.parametrize("with_dashboard", [False, True])
-def test_an_embed_is_deleted_and_one_that_is_gone_is_no_error(acme: Emulator, with_dashboard: bool) -> None:
+def test_an_embed_is_deleted_and_a_second_delete_succeeds(acme: Emulator, with_dashboard: bool) -> None:
     for _ in range(2):
         DeleteEmbedOperator(task_id="t", embed_id="client-acme", is_delete_dashboard=with_dashboard).execute({})
     assert acme.state.count_embeds() == 0
     assert acme.state.dashboard_exists("client-acme") is not with_dashboard
 
 
-def test_a_wrong_address_is_not_taken_for_an_embed_that_is_gone(
-    acme: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_url_is_not_taken_for_a_deleted_embed(acme: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(http_answer(404, b"<h1>Not Found</h1>", "text/html")) as (url, _):
         set_connection(monkeypatch, acme, host=url)
         with pytest.raises(NotFoundError, match="the answer is not JSON"):
@@ -169,14 +169,14 @@ def test_a_wrong_address_is_not_taken_for_an_embed_that_is_gone(
 
 
 @UNCLEAR
-def test_an_unclear_delete_is_tried_again(acme: Emulator, kind: Any) -> None:
+def test_an_unclear_delete_is_retried(acme: Emulator, kind: Any) -> None:
     acme.control.set_faults([Fault(kind=kind, method="DELETE", times=1)])
     DeleteEmbedOperator(task_id="t", embed_id="client-acme").execute({})
     assert methods(acme) == ["DELETE", "DELETE"]
 
 
 @pytest.mark.parametrize(("client", "count"), [(None, 12), ("", 12), ("acme", 1), ("nobody", 0)])
-def test_embeds_are_listed_as_the_api_has_them(acme: Emulator, client: str | None, count: int) -> None:
+def test_embeds_are_listed_with_the_apis_field_names(acme: Emulator, client: str | None, count: int) -> None:
     for number in range(11):
         acme.state.create_embed(wire(embed(f"c-{number}")), dashboard_name="x", name="x")
     rows: Any = ListEmbedsOperator(task_id="t", client_id=client).execute({})
@@ -185,7 +185,7 @@ def test_embeds_are_listed_as_the_api_has_them(acme: Emulator, client: str | Non
     json.dumps(rows)
 
 
-def test_an_export_goes_to_a_file(acme: Emulator, tmp_path: Path) -> None:
+def test_an_export_is_written_to_a_file(acme: Emulator, tmp_path: Path) -> None:
     path = tmp_path / "export.json"
     embed_id = make()
     assert ExportEmbedOperator(task_id="t", embed_id=embed_id, output_path=str(path)).execute({}) == str(path)
@@ -194,7 +194,7 @@ def test_an_export_goes_to_a_file(acme: Emulator, tmp_path: Path) -> None:
     assert document["data"] == acme.state.contents.document("template-basic")
 
 
-def test_an_export_of_what_is_not_there_writes_nothing(acme: Emulator, tmp_path: Path) -> None:
+def test_an_export_of_a_missing_embed_writes_nothing(acme: Emulator, tmp_path: Path) -> None:
     path = tmp_path / "export.json"
     with pytest.raises(ApiError):
         ExportEmbedOperator(task_id="t", embed_id="never", output_path=str(path)).execute({})

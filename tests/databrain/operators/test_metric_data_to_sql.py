@@ -1,4 +1,4 @@
-"""A metric's data into a table, over HTTP against the emulator."""
+"""The operator that writes a metric's data to an SQL table, over HTTP against the emulator."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROWS = [{"region": "north", "total": 1.5}, {"region": "south", "total": 2}]
 
 @pytest.fixture
 def table(connection: Emulator, fast_retries: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A table with a row of another day, and a client's embed with a metric."""
+    """A table with a row of another day, and an embed of a client with a metric."""
     path = tmp_path / "warehouse.sqlite"
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE sales (client TEXT, day DATE, region TEXT, total NUMERIC)")
@@ -63,13 +63,13 @@ OLD = ("acme", "2026-01-01", "north", 9)
 BOTH = [OLD, ("acme", "2026-01-02", "north", 1.5), ("acme", "2026-01-02", "south", 2)]
 
 
-def test_the_day_has_the_metrics_rows_once_and_other_days_stay(table: Path) -> None:
+def test_a_repeated_run_writes_each_row_once_and_keeps_other_days(table: Path) -> None:
     for _ in range(2):
         assert write() == 2
         assert rows(table) == BOTH
 
 
-def test_clients_in_one_table_do_not_touch_one_another(connection: Emulator, table: Path) -> None:
+def test_clients_in_one_table_do_not_affect_each_other(connection: Emulator, table: Path) -> None:
     write()
     connection.state.create_embed(wire(embed("o'neill")), dashboard_name="y", name="y")
     connection.state.contents.add_metric("client-o'neill", "sales", data=ROWS[:1])
@@ -91,11 +91,11 @@ def test_columns_are_renamed_and_left_out_after_templating(connection: Emulator,
     assert rows(table) == [OLD, ("acme", "2026-01-02", "north", 1)]
 
 
-def test_the_databases_password_is_told_to_nobody(
+def test_the_databases_password_is_not_shown(
     table: Path, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     password = "pass-word-of-the-warehouse"
-    # A port that nobody listens on.
+    # A port on which nothing listens.
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     fields = {"conn_type": "postgres", "host": "127.0.0.1", "port": port, "login": "etl", "password": password}
@@ -103,7 +103,7 @@ def test_the_databases_password_is_told_to_nobody(
     exposed.secrets.append(password)
     with pytest.raises(OperationalError) as failed:
         write()
-    # Not the error's attributes, which nobody prints: the driver's connection is among them.
+    # The error's attributes are left out: they include the driver's connection, and nothing prints them.
     exposed.show("".join(traceback.format_exception(failed.value)), *capfd.readouterr())
     assert exposed.leaks() == []
 
@@ -114,14 +114,14 @@ def test_filters_are_sent(table: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut", "too_many"])
-def test_a_passing_failure_costs_nothing(connection: Emulator, table: Path, kind: Any) -> None:
+def test_a_transient_failure_is_retried(connection: Emulator, table: Path, kind: Any) -> None:
     connection.control.set_faults([Fault(kind=kind, times=1, seconds=0.01)])
     assert write() == 2
     assert rows(table) == BOTH
 
 
 @pytest.mark.parametrize("kind", ["error_before", "html", "cut", "wrong"])
-def test_a_lasting_failure_leaves_the_table_as_it_was(connection: Emulator, table: Path, kind: Any) -> None:
+def test_a_permanent_failure_leaves_the_table_unchanged(connection: Emulator, table: Path, kind: Any) -> None:
     write()
     connection.control.set_faults([Fault(kind=kind)])
     with pytest.raises(ApiError, match="tenant 'acme'"):
@@ -129,14 +129,14 @@ def test_a_lasting_failure_leaves_the_table_as_it_was(connection: Emulator, tabl
     assert rows(table) == BOTH
 
 
-def test_a_part_of_the_rows_replaces_nothing(
+def test_an_incomplete_answer_leaves_the_table_unchanged(
     connection: Emulator, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write()
     answer = {"data": ROWS[:1], "totalRecords": 2}
     with raw_server(http_answer(200, json.dumps(answer).encode())) as (url, _):
         set_connection(monkeypatch, connection, host=url)
-        with pytest.raises(ValueError, match="metric 'sales' of client 'acme': 1 of 2 rows came"):
+        with pytest.raises(ValueError, match="metric 'sales' of client 'acme': the server sent 1 of 2 rows"):
             write()
     assert rows(table) == BOTH
 
@@ -149,7 +149,7 @@ def test_a_part_of_the_rows_replaces_nothing(
         ({"sql_conn_id": "databrain_default"}, "sql_conn_id: connection 'databrain_default' is no SQL connection"),
     ],
 )
-def test_what_cannot_be_written_is_not_fetched(
+def test_wrong_arguments_raise_before_the_metric_is_fetched(
     connection: Emulator, table: Path, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(Exception, match=words):
@@ -158,18 +158,18 @@ def test_what_cannot_be_written_is_not_fetched(
     assert rows(table) == [OLD]
 
 
-def test_a_table_that_does_not_fit_names_metric_and_client(connection: Emulator, table: Path) -> None:
+def test_a_table_that_does_not_fit_raises_with_metric_and_client(connection: Emulator, table: Path) -> None:
     connection.state.contents.add_metric("client-acme", "odd", data=[{"surprise": 1}])
     with pytest.raises(ValueError, match="metric 'odd' of client 'acme': table 'sales' has no column surprise"):
         write(metric_id="odd")
     assert rows(table) == [OLD]
 
 
-def test_a_metric_that_is_not_there_is_told(table: Path) -> None:
+def test_a_missing_metric_raises(table: Path) -> None:
     with pytest.raises(NotFoundError, match="client-acme"):
         write(metric_id="never")
     assert rows(table) == [OLD]
 
 
-def test_what_can_be_templated() -> None:
+def test_the_sql_arguments_are_templated() -> None:
     assert {"sql_conn_id", "table", "constants", "columns", "client_id"} <= set(MetricDataToSqlOperator.template_fields)

@@ -1,4 +1,4 @@
-"""The operators of metrics' data, over HTTP against the emulator."""
+"""The operators of metrics, over HTTP against the emulator."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ UNCLEAR = pytest.mark.parametrize("kind", ["error_after", "reset_after", "html",
 
 @pytest.fixture
 def acme(connection: Emulator, fast_retries: None) -> Emulator:
-    """A client's embed with a metric that has data, and one that is the client's own."""
+    """An embed of a client, with a metric that has data and a metric that the client created."""
     connection.state.create_embed(wire(embed("acme")), dashboard_name="x", name="x")
     connection.state.contents.add_metric("client-acme", "sales", data=ROWS)
     connection.state.contents.add_metric("client-acme", "own", client_id="acme")
@@ -63,11 +63,11 @@ def fetch(**changes: Any) -> Any:
         ({"metric_filter": {"region": "west"}}, []),
     ],
 )
-def test_a_metrics_rows_are_those_that_pass_the_filters(acme: Emulator, filters: dict[str, Any], rows: Any) -> None:
+def test_only_rows_that_pass_the_filters_are_returned(acme: Emulator, filters: dict[str, Any], rows: Any) -> None:
     assert fetch(**filters) == rows
 
 
-def test_rows_go_to_a_file(acme: Emulator, tmp_path: Path) -> None:
+def test_rows_are_written_to_a_file(acme: Emulator, tmp_path: Path) -> None:
     path = tmp_path / "sales.json"
     assert fetch(output_path=str(path), max_xcom_bytes=1) == {"path": str(path), "rows": 3}
     assert json.loads(path.read_text()) == ROWS
@@ -79,7 +79,7 @@ def test_too_many_rows_for_xcom_are_refused_with_advice(acme: Emulator) -> None:
 
 
 @pytest.mark.parametrize("kind", ["error_before", "error_after", "reset_before", "reset_after", "html", "cut"])
-def test_a_fetch_is_tried_again(acme: Emulator, kind: Any) -> None:
+def test_a_failed_fetch_is_retried(acme: Emulator, kind: Any) -> None:
     acme.control.set_faults([Fault(kind=kind, times=1)])
     assert fetch() == ROWS
 
@@ -93,22 +93,22 @@ def test_a_fetch_is_tried_again(acme: Emulator, kind: Any) -> None:
         {"datasource_name": "never"},
     ],
 )
-def test_what_is_not_there_for_a_client_is_told(acme: Emulator, changes: dict[str, Any]) -> None:
+def test_what_does_not_exist_for_a_client_raises(acme: Emulator, changes: dict[str, Any]) -> None:
     with pytest.raises(NotFoundError):
         fetch(**changes)
 
 
-def test_rows_that_the_server_keeps_back_are_told_in_the_log(
+def test_an_incomplete_answer_is_logged(
     acme: Emulator, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     answer = json.dumps({"data": ROWS[:1], "totalRecords": 3, "metricid": "sales", "error": None}).encode()
     with raw_server(http_answer(200, answer)) as (url, _):
         set_connection(monkeypatch, acme, host=url)
         assert fetch() == ROWS[:1]
-    assert "Metric 'sales': 1 of 3 rows came; narrow the filters" in capfd.readouterr().out
+    assert "Metric 'sales': the server sent 1 of 3 rows; narrow the filters" in capfd.readouterr().out
 
 
-def test_a_metric_is_published_and_taken_back(acme: Emulator) -> None:
+def test_a_metric_is_published_and_unpublished(acme: Emulator) -> None:
     for published in (True, False):
         task = PublishMetricOperator(task_id="t", embed_id="client-acme", metric_id="own", is_published=published)
         assert task.execute({}) == "own"
@@ -116,14 +116,14 @@ def test_a_metric_is_published_and_taken_back(acme: Emulator) -> None:
 
 
 @UNCLEAR
-def test_an_unclear_publish_is_tried_again(acme: Emulator, kind: Any) -> None:
+def test_an_unclear_publish_is_retried(acme: Emulator, kind: Any) -> None:
     acme.control.set_faults([Fault(kind=kind, method="PUT", times=1)])
     assert PublishMetricOperator(task_id="t", embed_id="client-acme", metric_id="own").execute({}) == "own"
     assert len(acme.control.log) == 2
 
 
 @pytest.mark.parametrize("arguments", [{"embed_id": "never"}, {"metric_id": "never"}])
-def test_a_metric_that_is_not_there_is_not_published(acme: Emulator, arguments: dict[str, Any]) -> None:
+def test_a_missing_metric_is_not_published(acme: Emulator, arguments: dict[str, Any]) -> None:
     with pytest.raises(NotFoundError):
         PublishMetricOperator(task_id="t", **{"embed_id": "client-acme", "metric_id": "own"} | arguments).execute({})
 
@@ -138,7 +138,7 @@ def test_all_pages_of_scheduled_reports_are_listed(acme: Emulator, client: str |
     assert not rows or rows[0]["scheduleEmailReportCharts"] == [{"externalMetric": {"metricId": "sales"}}]
 
 
-def test_reports_of_an_embed_that_is_not_there_are_an_error(acme: Emulator) -> None:
+def test_reports_of_a_missing_embed_raise(acme: Emulator) -> None:
     with pytest.raises(NotFoundError):
         ListScheduledReportsOperator(task_id="t", embed_id="never").execute({})
 
@@ -188,7 +188,7 @@ def test_all_pages_are_fetched_and_written(
 
 @LISTS
 @UNCLEAR
-def test_a_list_whose_answer_is_lost_is_fetched_again(
+def test_a_list_is_fetched_again_if_its_answer_is_lost(
     acme: Emulator, task: Any, arguments: dict[str, Any], kind: Any
 ) -> None:
     rows = rows_of(task, **arguments)
@@ -197,7 +197,7 @@ def test_a_list_whose_answer_is_lost_is_fetched_again(
 
 
 @pytest.mark.parametrize("name", ODD_IDS)
-def test_odd_ids_are_found(acme: Emulator, name: str) -> None:
+def test_unusual_ids_are_found(acme: Emulator, name: str) -> None:
     acme.state.add_workspace(name)
     acme.state.create_embed(wire(embed(name, workspace_name=name)), dashboard_name=name, name=name)
     acme.state.contents.add_metric(f"client-{name}", name, client_id=name)
@@ -216,9 +216,7 @@ def test_odd_ids_are_found(acme: Emulator, name: str) -> None:
         (FetchDashboardMetricsOperator, {"dashboard_id": "client-acme", "workspace_name": "never"}, "workspace"),
     ],
 )
-def test_a_list_of_what_is_not_there_is_an_error(
-    acme: Emulator, task: Any, arguments: dict[str, Any], words: str
-) -> None:
+def test_a_list_of_a_missing_object_raises(acme: Emulator, task: Any, arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(NotFoundError, match=words):
         rows_of(task, **arguments)
 
@@ -232,7 +230,7 @@ def test_a_list_of_what_is_not_there_is_an_error(
         (FetchDashboardMetricsOperator, {}, "dashboard_id"),
     ],
 )
-def test_a_blank_id_is_told_and_not_sent(
+def test_a_blank_id_raises_and_is_not_sent(
     acme: Emulator, task: Any, arguments: dict[str, Any], field: str, blank: str
 ) -> None:
     with pytest.raises(ValueError, match=f"{field} is empty"):
@@ -240,7 +238,7 @@ def test_a_blank_id_is_told_and_not_sent(
     assert not acme.control.arrived
 
 
-def test_a_workspace_that_nobody_names_is_asked_for(acme: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_workspace_name_raises_and_sends_nothing(acme: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection(monkeypatch, acme, extra={"workspace_name": ""})
     with pytest.raises(ConfigurationError, match="give workspace_name, or fill 'Default workspace'"):
         rows_of(FetchDashboardMetricsOperator, dashboard_id="client-acme")
@@ -250,7 +248,7 @@ def test_a_workspace_that_nobody_names_is_asked_for(acme: Emulator, monkeypatch:
 
 
 @LISTS
-def test_a_wrong_or_missing_key_is_named(
+def test_a_wrong_or_missing_key_is_named_in_the_error(
     acme: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any, arguments: dict[str, Any]
 ) -> None:
     set_connection(monkeypatch, acme, password=acme.service_token)

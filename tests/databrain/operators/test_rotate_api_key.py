@@ -18,18 +18,18 @@ from tests.support import set_connection
 HOUR = timedelta(hours=1)
 ROTATE = "/api/v2/data-app/rotate-api"
 stored: list[str] = []
-"""What the function that a dotted path names was given."""
+"""The keys that ``keep`` received."""
 not_callable = "text"
 
 
 def keep(key: str) -> None:
-    """Take a key."""
+    """Store a key."""
     stored.append(key)
 
 
 @pytest.fixture
 def key(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A key of its own for each test, in the connection: it dies of the rotation."""
+    """A new key in the connection for each test, because the rotation makes it expire."""
     stored.clear()
     connection.control.arrived.clear()
     made = connection.account.add_key(DATA_APP, "ci")
@@ -58,7 +58,7 @@ def test_the_new_key_goes_to_the_store_and_nowhere_else(
     assert key not in shown + out
 
 
-def test_the_old_key_lives_for_the_time_that_was_asked_for(
+def test_the_old_key_stays_valid_for_expire_after(
     connection: Emulator, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     until = datetime.fromisoformat(rotate())
@@ -68,7 +68,7 @@ def test_the_old_key_lives_for_the_time_that_was_asked_for(
     assert connection.account.key(stored[0])
 
 
-def test_a_store_that_fails_leaves_the_old_key_for_another_try(connection: Emulator, key: str) -> None:
+def test_the_old_key_can_be_rotated_again_after_store_failed(connection: Emulator, key: str) -> None:
     def broken(new: str) -> None:
         stored.append(new)
         raise RuntimeError(f"no room for {new}")
@@ -83,20 +83,20 @@ def test_a_store_that_fails_leaves_the_old_key_for_another_try(connection: Emula
 @pytest.mark.parametrize(
     "store", ["", "keep", ".keep", "no_such_module.keep", f"{__name__}.no_such", f"{__name__}.not_callable", None]
 )
-def test_a_store_that_is_not_there_rotates_nothing(connection: Emulator, key: str, store: Any) -> None:
+def test_a_wrong_store_raises_and_rotates_nothing(connection: Emulator, key: str, store: Any) -> None:
     with pytest.raises(ValueError, match="Nothing was sent"):
         rotate(store)
     assert not connection.control.arrived
 
 
 @pytest.mark.parametrize("expire_after", [timedelta(0), -HOUR, 3600, None])
-def test_an_old_key_must_live_on_for_a_while(connection: Emulator, key: str, expire_after: Any) -> None:
+def test_expire_after_must_be_above_zero(connection: Emulator, key: str, expire_after: Any) -> None:
     with pytest.raises(ValueError, match="expire_after is no timedelta above 0"):
         rotate(expire_after=expire_after)
     assert not connection.control.arrived
 
 
-def test_an_unclear_rotation_fails_and_can_be_done_again(connection: Emulator, key: str, fast_retries: None) -> None:
+def test_an_unclear_rotation_fails_and_can_be_repeated(connection: Emulator, key: str, fast_retries: None) -> None:
     connection.control.set_faults([Fault(kind="reset_after", path=ROTATE)])
     with pytest.raises(ApiError):
         rotate(max_retry_seconds=0)
@@ -106,7 +106,7 @@ def test_an_unclear_rotation_fails_and_can_be_done_again(connection: Emulator, k
     assert connection.account.key(stored[0])
 
 
-def test_the_store_is_not_called_by_templating(key: str) -> None:
+def test_templating_does_not_call_the_store(key: str) -> None:
     task = RotateApiKeyOperator(
         task_id="rotate", store=keep, expire_after=HOUR, databrain_conn_id="databrain_{{ kind }}"
     )

@@ -1,4 +1,4 @@
-"""Each operator that reaches one of Databrain's credentials: it is told to nobody, whatever goes wrong on the way."""
+"""Each operator that handles a credential of Databrain. It must not show the credential, even if something fails."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ANSWERS = {
     "create_datasource": f'{{"name": "warehouse", "credentials": {{"password": "{PASSWORD}"}}}}',
     "update_datasource": f'{{"name": "warehouse", "credentials": {{"password": "{PASSWORD}"}}}}',
 }
-"""Good ones, with a credential in each."""
+"""Good answers; each contains a credential."""
 METHODS = pytest.mark.parametrize("method", OPERATORS)
 
 
@@ -36,29 +36,29 @@ METHODS = pytest.mark.parametrize("method", OPERATORS)
 def databrain(
     connection: Emulator, monkeypatch: pytest.MonkeyPatch, method: str, exposed: Exposed, fast_retries: None
 ) -> Emulator:
-    """With all that the operator needs; what opens the database is known as a secret."""
+    """An emulator with all objects that the operator needs. The credentials of the database count as secrets."""
     prepare(monkeypatch, connection, method)
     exposed.secrets += pieces(*SOURCE_SECRETS)
     return connection
 
 
-def run(exposed: Exposed, method: str, **given: Any) -> BaseException | None:
+def run(exposed: Exposed, method: str, **arguments: Any) -> BaseException | None:
     """Render and execute the operator; returns the error."""
-    operator = OPERATORS[method](**{"task_id": method, "store": keep, **given})
+    operator = OPERATORS[method](**{"task_id": method, "store": keep, **arguments})
     operator.render_template_fields({})
     return exposed.task(operator, TaskInstance())
 
 
-def assert_nothing_told(exposed: Exposed, emulator: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
+def assert_nothing_shown(exposed: Exposed, emulator: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
     exposed.show(*capfd.readouterr())
-    given = given_by(emulator)
-    assert set(stored) <= set(given)
-    exposed.secrets += pieces(*given)
+    issued = given_by(emulator)
+    assert set(stored) <= set(issued)
+    exposed.secrets += pieces(*issued)
     assert exposed.leaks() == []
 
 
 @METHODS
-def test_a_good_answer_is_shown_to_nobody(
+def test_a_good_answer_shows_no_credential(
     databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], method: str
 ) -> None:
     assert run(exposed, method) is None
@@ -67,25 +67,25 @@ def test_a_good_answer_is_shown_to_nobody(
         source = databrain.catalog.datasource(name="warehouse")
         assert source
         assert source.fields == ["name", "password", "schema", "serviceAccount"]
-    assert_nothing_told(exposed, databrain, capfd)
+    assert_nothing_shown(exposed, databrain, capfd)
 
 
 @METHODS
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_fault_shows_nobody_a_credential(
+def test_a_fault_shows_no_credential(
     databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], method: str, kind: Any
 ) -> None:
-    # First one that passes, which is retried where it may be, then one that does not.
+    # First a transient fault, which is retried if that is safe; then a permanent one.
     databrain.control.set_faults([Fault(kind=kind, seconds=0.01, times=1)])
     run(exposed, method)
     databrain.control.set_faults([Fault(kind=kind, seconds=0.01)])
     assert run(exposed, method, max_retry_seconds=0) is not None
-    assert_nothing_told(exposed, databrain, capfd)
+    assert_nothing_shown(exposed, databrain, capfd)
 
 
 @METHODS
 @pytest.mark.parametrize("spoil", ["cut", "in html", "wrong", "repeated in a refusal"])
-def test_a_server_that_shows_a_credential_is_not_repeated(
+def test_a_credential_in_a_bad_answer_is_not_repeated(
     databrain: Emulator,
     exposed: Exposed,
     capfd: pytest.CaptureFixture[str],
@@ -109,41 +109,41 @@ def test_a_server_that_shows_a_credential_is_not_repeated(
     assert met
     assert stored == []
     exposed.secrets += pieces(NEW_KEY)
-    assert_nothing_told(exposed, databrain, capfd)
+    assert_nothing_shown(exposed, databrain, capfd)
 
 
 @pytest.mark.parametrize("method", STORING)
-def test_what_fails_to_store_a_key_tells_it_nobody(
+def test_a_store_that_fails_shows_no_key(
     databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], method: str
 ) -> None:
     assert isinstance(run(exposed, method, store=drop), KeyNotStoredError)
     assert len(stored) == 1
-    assert_nothing_told(exposed, databrain, capfd)
+    assert_nothing_shown(exposed, databrain, capfd)
 
 
 @pytest.mark.parametrize("method", ["create_datasource", "update_datasource"])
-def test_credentials_that_are_refused_are_not_repeated(
+def test_refused_credentials_are_not_repeated(
     databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], method: str
 ) -> None:
     databrain.control.behaviour = Behaviour(refuses_credentials=True)
     assert "CREDENTIAL_TEST_FAILED" in str(run(exposed, method))
-    assert_nothing_told(exposed, databrain, capfd)
+    assert_nothing_shown(exposed, databrain, capfd)
 
 
 @pytest.mark.parametrize("method", ["list_api_tokens"])
-def test_a_file_of_tokens_holds_no_key(
+def test_a_file_of_tokens_contains_no_key(
     databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], tmp_path: Path, method: str
 ) -> None:
     path = tmp_path / "tokens.json"
     assert run(exposed, method, output_path=str(path)) is None
     assert json.loads(path.read_text())[0]["name"] == "default"
     exposed.show(path.read_text())
-    assert_nothing_told(exposed, databrain, capfd)
+    assert_nothing_shown(exposed, databrain, capfd)
 
 
 @pytest.mark.parametrize("method", ["update_datasource"])
 @pytest.mark.parametrize("waiting", [SyncDatasourceOperator, DatasourceSyncSensor])
-def test_a_trigger_is_handed_no_credential(
+def test_a_trigger_receives_no_credential(
     databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], method: str, waiting: Any
 ) -> None:
     source = databrain.catalog.datasource(name="warehouse")
@@ -152,4 +152,4 @@ def test_a_trigger_is_handed_no_credential(
     error = exposed.task(waiting(task_id="wait", datasource_id=source.id, deferrable=True, **more), TaskInstance())
     assert type(error).__name__ == "TaskDeferred"
     assert "databrain_default" in "".join(exposed.texts)
-    assert_nothing_told(exposed, databrain, capfd)
+    assert_nothing_shown(exposed, databrain, capfd)

@@ -15,7 +15,7 @@ from airflow_provider_databrain.client.errors import (
     ServerError,
 )
 from airflow_provider_databrain.client.server import ConfigurationError
-from airflow_provider_databrain.databrain.operators.datamarts import (
+from airflow_provider_databrain.databrain.operators.semantic_layers import (
     DeleteSemanticLayerOperator,
     FetchSemanticLayerOperator,
     SetSemanticLayerOperator,
@@ -53,7 +53,7 @@ TASKS = pytest.mark.parametrize(
 
 @pytest.fixture
 def mart(connection: Emulator, fast_retries: None) -> Emulator:
-    """With a datamart that has no semantic layer."""
+    """An emulator with a datamart that has no semantic layer."""
     connection.catalog.put_datamart("mart", "warehouse", {"tableList": []})
     return connection
 
@@ -65,8 +65,8 @@ def layer(emulator: Emulator, name: str = "mart") -> Any:
 
 
 def shown(emulator: Emulator) -> tuple[Any, Any]:
-    found = layer(emulator)
-    return found["tables"], found["feedback"]
+    stored = layer(emulator)
+    return stored["tables"], stored["feedback"]
 
 
 def put(name: str = "mart", **changes: Any) -> str:
@@ -78,13 +78,13 @@ def fetch(name: str = "mart", **changes: Any) -> Any:
 
 
 def delete(name: str = "mart") -> None:
-    # Of None: nothing goes into XCom.
+    # The result is None, so nothing goes into XCom.
     task: Any = DeleteSemanticLayerOperator(task_id="t", name=name)
     assert task.execute({}) is None
 
 
 @pytest.mark.parametrize(
-    ("given", "there"),
+    ("arguments", "stored"),
     [
         ({"tables": [ORDERS, CLIENTS]}, ([SENT, CLIENTS], None)),
         ({"tables": [CLIENTS], "feedback": {"note": "x"}}, ([CLIENTS], {"note": "x"})),
@@ -92,18 +92,18 @@ def delete(name: str = "mart") -> None:
         ({"tables": [], "feedback": "good"}, ([], "good")),
     ],
 )
-def test_a_layer_is_made_where_there_is_none_and_the_same_again_changes_nothing(
-    mart: Emulator, given: dict[str, Any], there: Any
+def test_a_missing_layer_is_created_and_a_repeated_run_changes_nothing(
+    mart: Emulator, arguments: dict[str, Any], stored: Any
 ) -> None:
     for _ in range(2):
-        assert put(**given) == "mart"
-        assert shown(mart) == there
+        assert put(**arguments) == "mart"
+        assert shown(mart) == stored
     arrived = mart.control.arrived
     assert (arrived["PUT", ROUTE], arrived["POST", ROUTE]) == (2, 1)
 
 
 @pytest.mark.parametrize(
-    ("given", "there"),
+    ("arguments", "stored"),
     [
         ({"tables": [CLIENTS]}, ([SENT, CLIENTS], "good")),
         ({"tables": [{"name": "orders"}]}, ([{"name": "orders"}], "good")),
@@ -112,18 +112,18 @@ def test_a_layer_is_made_where_there_is_none_and_the_same_again_changes_nothing(
         ({"tables": "", "feedback": "bad"}, ([SENT], "bad")),
     ],
 )
-def test_a_layer_that_is_there_is_changed_and_what_is_not_given_stays(
-    mart: Emulator, given: dict[str, Any], there: Any
+def test_an_existing_layer_is_updated_and_other_fields_stay(
+    mart: Emulator, arguments: dict[str, Any], stored: Any
 ) -> None:
     put(tables=[ORDERS], feedback="good")
-    assert put(**given) == "mart"
-    assert shown(mart) == there
+    assert put(**arguments) == "mart"
+    assert shown(mart) == stored
 
 
 @UNCLEAR
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 @pytest.mark.parametrize("present", [False, True])
-def test_an_unclear_change_is_tried_again(mart: Emulator, kind: Any, method: str, present: bool) -> None:
+def test_an_unclear_change_is_retried(mart: Emulator, kind: Any, method: str, present: bool) -> None:
     if present:
         put(tables=[CLIENTS], feedback="good")
     mart.control.set_faults([Fault(kind=kind, method=method, times=1)])
@@ -131,7 +131,7 @@ def test_an_unclear_change_is_tried_again(mart: Emulator, kind: Any, method: str
     assert shown(mart) == ([CLIENTS], "bad")
 
 
-def test_a_change_that_did_nothing_fails_and_can_be_done_again(mart: Emulator) -> None:
+def test_a_change_without_effect_fails_and_can_be_repeated(mart: Emulator) -> None:
     mart.control.set_faults([Fault(kind="error_before", method="POST", times=1)])
     with pytest.raises(ServerError):
         put(tables=[CLIENTS], max_retry_seconds=0)
@@ -141,7 +141,7 @@ def test_a_change_that_did_nothing_fails_and_can_be_done_again(mart: Emulator) -
 
 
 @pytest.mark.parametrize("name", ODD_IDS)
-def test_odd_names_are_made_fetched_and_deleted(mart: Emulator, name: str) -> None:
+def test_unusual_names_are_created_fetched_and_deleted(mart: Emulator, name: str) -> None:
     mart.catalog.put_datamart(name, "warehouse", {"tableList": []})
     assert put(name, tables=[ORDERS]) == name
     assert fetch(name) == [SENT]
@@ -149,7 +149,7 @@ def test_odd_names_are_made_fetched_and_deleted(mart: Emulator, name: str) -> No
     assert layer(mart, name) is None
 
 
-def test_a_layers_tables_are_fetched_or_written(mart: Emulator, tmp_path: Path) -> None:
+def test_a_layers_tables_are_returned_or_written_to_a_file(mart: Emulator, tmp_path: Path) -> None:
     put(tables=[ORDERS, CLIENTS])
     assert fetch() == [SENT, CLIENTS]
     path = tmp_path / "rows.json"
@@ -160,18 +160,18 @@ def test_a_layers_tables_are_fetched_or_written(mart: Emulator, tmp_path: Path) 
 
 
 @UNCLEAR
-def test_an_answer_that_is_lost_is_fetched_again(mart: Emulator, kind: Any) -> None:
+def test_a_layer_is_fetched_again_if_its_answer_is_lost(mart: Emulator, kind: Any) -> None:
     put(tables=[CLIENTS])
     mart.control.set_faults([Fault(kind=kind, method="GET", times=1)])
     assert fetch() == [CLIENTS]
 
 
-def test_a_layer_that_is_not_there_cannot_be_fetched(mart: Emulator) -> None:
+def test_a_missing_layer_cannot_be_fetched(mart: Emulator) -> None:
     with pytest.raises(NotFoundError, match="Semantic layer not found"):
         fetch()
 
 
-def test_a_layer_is_deleted_with_nothing_else_and_one_that_is_gone_is_no_error(mart: Emulator) -> None:
+def test_a_layer_is_deleted_and_a_second_delete_succeeds(mart: Emulator) -> None:
     put(tables=[CLIENTS])
     for _ in range(2):
         delete()
@@ -179,7 +179,7 @@ def test_a_layer_is_deleted_with_nothing_else_and_one_that_is_gone_is_no_error(m
 
 
 @UNCLEAR
-def test_an_unclear_delete_is_tried_again(mart: Emulator, kind: Any) -> None:
+def test_an_unclear_delete_is_retried(mart: Emulator, kind: Any) -> None:
     put(tables=[CLIENTS])
     mart.control.set_faults([Fault(kind=kind, method="DELETE", times=1)])
     delete()
@@ -187,7 +187,7 @@ def test_an_unclear_delete_is_tried_again(mart: Emulator, kind: Any) -> None:
     assert mart.control.arrived["DELETE", ROUTE] == 2
 
 
-def test_a_wrong_address_is_not_taken_for_a_layer_that_is_gone(mart: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_url_is_not_taken_for_a_deleted_layer(mart: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(http_answer(404, b"<h1>Not Found</h1>", "text/html")) as (url, _):
         set_connection(monkeypatch, mart, host=url)
         for act in (delete, lambda: put(tables=[CLIENTS])):
@@ -195,13 +195,13 @@ def test_a_wrong_address_is_not_taken_for_a_layer_that_is_gone(mart: Emulator, m
                 act()
 
 
-def test_a_datamart_that_is_not_there_is_told(mart: Emulator) -> None:
+def test_a_missing_datamart_raises(mart: Emulator) -> None:
     for act in (fetch, lambda name: put(name, tables=[CLIENTS])):
         with pytest.raises(InvalidRequestError, match="Datamart not found"):
             act("never")
 
 
-def test_the_layer_of_a_datamart_that_is_gone_is_gone_too(mart: Emulator) -> None:
+def test_a_delete_succeeds_if_the_datamart_is_gone(mart: Emulator) -> None:
     put(tables=[CLIENTS])
     mart.catalog.delete_datamart("mart")
     delete()
@@ -210,8 +210,8 @@ def test_the_layer_of_a_datamart_that_is_gone_is_gone_too(mart: Emulator) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({}, "give tables or feedback. Nothing was sent"),
-        ({"tables": [], "feedback": ""}, "give tables or feedback. Nothing was sent"),
+        ({}, "set tables or feedback. Nothing was sent"),
+        ({"tables": [], "feedback": ""}, "set tables or feedback. Nothing was sent"),
         ({"tables": [{"description": "x"}]}, "name"),
         ({"tables": [{"name": " "}]}, "name"),
         ({"tables": [{"name": "x", "meaning": "y"}]}, "meaning"),
@@ -222,14 +222,14 @@ def test_the_layer_of_a_datamart_that_is_gone_is_gone_too(mart: Emulator) -> Non
         ({"name": " ", "feedback": "x"}, "datamart_name is empty"),
     ],
 )
-def test_what_cannot_be_a_layer_is_told_and_not_sent(mart: Emulator, arguments: dict[str, Any], words: str) -> None:
+def test_a_wrong_layer_raises_and_is_not_sent(mart: Emulator, arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         put(**arguments)
     assert not mart.control.arrived
 
 
 @pytest.mark.parametrize("blank", ["", " "])
-def test_a_blank_name_is_told_and_not_sent(mart: Emulator, blank: str) -> None:
+def test_a_blank_name_raises_and_is_not_sent(mart: Emulator, blank: str) -> None:
     for act in (fetch, delete):
         with pytest.raises(ValueError, match="datamart_name is empty"):
             act(blank)
@@ -237,7 +237,7 @@ def test_a_blank_name_is_told_and_not_sent(mart: Emulator, blank: str) -> None:
 
 
 @TASKS
-def test_the_data_apps_key_does_not_do(
+def test_the_data_app_key_is_refused(
     mart: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any, arguments: dict[str, Any]
 ) -> None:
     set_connection(monkeypatch, mart, extra={"service_token": mart.api_key})
@@ -247,7 +247,7 @@ def test_the_data_apps_key_does_not_do(
 
 
 @TASKS
-def test_a_service_token_that_is_not_there_is_named(
+def test_a_missing_service_token_is_named_in_the_error(
     mart: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any, arguments: dict[str, Any]
 ) -> None:
     set_connection(monkeypatch, mart, extra={"service_token": None})
@@ -256,7 +256,7 @@ def test_a_service_token_that_is_not_there_is_named(
     assert not mart.control.arrived
 
 
-def test_templates_are_rendered_inside_of_tables_too(mart: Emulator) -> None:
+def test_templates_inside_tables_are_rendered(mart: Emulator) -> None:
     task = SetSemanticLayerOperator(
         task_id="t",
         name="{{ mart }}",

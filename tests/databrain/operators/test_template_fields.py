@@ -6,55 +6,58 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.databrain.operators import data_apps as databrain_data_apps
-from airflow_provider_databrain.databrain.operators import datamarts as databrain_datamarts
-from airflow_provider_databrain.databrain.operators import datasources as databrain_datasources
-from airflow_provider_databrain.databrain.operators import metrics as databrain_data
-from airflow_provider_databrain.databrain.operators import tokens as databrain_keys
-from airflow_provider_databrain.databrain.operators import workspaces as databrain_workspaces
+from airflow_provider_databrain.databrain.operators import (
+    data_apps,
+    datamarts,
+    datasources,
+    metrics,
+    semantic_layers,
+    tokens,
+    workspaces,
+)
 
 CONTENTS = ("table_list", "tenancy_settings", "relationships")
 SOURCE = ("name", "connection_type", "datasource_name", "datamart_name", "extra")
 CREDENTIALS = ("name", "datasource_type", "source_conn_id", "fields")
-TEXTS: dict[Any, tuple[str, ...]] = {
-    databrain_data_apps.CreateDataAppOperator: ("name",),
-    databrain_data_apps.RenameDataAppOperator: ("name", "new_name"),
-    databrain_data_apps.DeleteDataAppOperator: ("name",),
-    databrain_data_apps.ListDataAppsOperator: ("output_path",),
-    databrain_keys.RotateApiKeyOperator: (),
-    databrain_keys.RotateServiceTokenOperator: (),
-    databrain_keys.CreateApiTokenOperator: ("name", "data_app_name"),
-    databrain_keys.ListApiTokensOperator: ("data_app_name", "output_path"),
-    databrain_datasources.CreateDatasourceOperator: CREDENTIALS,
-    databrain_datasources.UpdateDatasourceOperator: CREDENTIALS,
-    databrain_datasources.DeleteDatasourceOperator: ("name",),
-    databrain_datasources.ListDatasourcesOperator: ("output_path",),
-    databrain_datamarts.CreateDatamartOperator: ("name", "datasource_name", *CONTENTS),
-    databrain_datamarts.UpdateDatamartOperator: ("name", *CONTENTS),
-    databrain_datamarts.DeleteDatamartOperator: ("name",),
-    databrain_datamarts.ListDatamartsOperator: ("output_path",),
-    databrain_datamarts.SetSemanticLayerOperator: ("name", "tables", "feedback"),
-    databrain_datamarts.FetchSemanticLayerOperator: ("name", "output_path"),
-    databrain_datamarts.DeleteSemanticLayerOperator: ("name",),
-    databrain_workspaces.CreateWorkspaceOperator: SOURCE,
-    databrain_workspaces.UpdateWorkspaceOperator: SOURCE,
-    databrain_workspaces.DeleteWorkspaceOperator: ("name",),
-    databrain_workspaces.ListWorkspacesOperator: ("output_path",),
-    databrain_data.FetchEmbedMetricsOperator: ("embed_id", "client_id", "output_path"),
-    databrain_data.FetchDataAppDashboardsOperator: ("output_path",),
-    databrain_data.FetchDashboardMetricsOperator: ("dashboard_id", "workspace_name", "output_path"),
+TEMPLATED: dict[Any, tuple[str, ...]] = {
+    data_apps.CreateDataAppOperator: ("name",),
+    data_apps.RenameDataAppOperator: ("name", "new_name"),
+    data_apps.DeleteDataAppOperator: ("name",),
+    data_apps.ListDataAppsOperator: ("output_path",),
+    tokens.RotateApiKeyOperator: (),
+    tokens.RotateServiceTokenOperator: (),
+    tokens.CreateApiTokenOperator: ("name", "data_app_name"),
+    tokens.ListApiTokensOperator: ("data_app_name", "output_path"),
+    datasources.CreateDatasourceOperator: CREDENTIALS,
+    datasources.UpdateDatasourceOperator: CREDENTIALS,
+    datasources.DeleteDatasourceOperator: ("name",),
+    datasources.ListDatasourcesOperator: ("output_path",),
+    datamarts.CreateDatamartOperator: ("name", "datasource_name", *CONTENTS),
+    datamarts.UpdateDatamartOperator: ("name", *CONTENTS),
+    datamarts.DeleteDatamartOperator: ("name",),
+    datamarts.ListDatamartsOperator: ("output_path",),
+    semantic_layers.SetSemanticLayerOperator: ("name", "tables", "feedback"),
+    semantic_layers.FetchSemanticLayerOperator: ("name", "output_path"),
+    semantic_layers.DeleteSemanticLayerOperator: ("name",),
+    workspaces.CreateWorkspaceOperator: SOURCE,
+    workspaces.UpdateWorkspaceOperator: SOURCE,
+    workspaces.DeleteWorkspaceOperator: ("name",),
+    workspaces.ListWorkspacesOperator: ("output_path",),
+    metrics.FetchEmbedMetricsOperator: ("embed_id", "client_id", "output_path"),
+    metrics.FetchDataAppDashboardsOperator: ("output_path",),
+    metrics.FetchDashboardMetricsOperator: ("dashboard_id", "workspace_name", "output_path"),
 }
 OTHERS: dict[Any, dict[str, Any]] = {
-    databrain_keys.RotateApiKeyOperator: {"store": "{{ x }}", "expire_after": None},
-    databrain_keys.RotateServiceTokenOperator: {"store": "{{ x }}", "expire_after": None},
-    databrain_keys.CreateApiTokenOperator: {"store": "{{ x }}"},
+    tokens.RotateApiKeyOperator: {"store": "{{ x }}", "expire_after": None},
+    tokens.RotateServiceTokenOperator: {"store": "{{ x }}", "expire_after": None},
+    tokens.CreateApiTokenOperator: {"store": "{{ x }}"},
 }
-"""What is needed and is no template."""
+"""Required arguments that are not templated."""
 
 
-@pytest.mark.parametrize("task", TEXTS, ids=lambda task: task.__name__)
-def test_every_field_that_says_so_is_rendered_and_no_other(task: Any) -> None:
-    names = ("databrain_conn_id", *TEXTS[task])
+@pytest.mark.parametrize("task", TEMPLATED, ids=lambda task: task.__name__)
+def test_exactly_the_documented_fields_are_templated(task: Any) -> None:
+    names = ("databrain_conn_id", *TEMPLATED[task])
     others = OTHERS.get(task, {})
     made = task(task_id="t", **{name: f"{name} {{{{ x }}}}" for name in names}, **others)
     made.render_template_fields({"x": "rendered"})

@@ -1,4 +1,4 @@
-"""The operators of API tokens and of the service token's rotation, over HTTP against the emulator."""
+"""The operators of API tokens and of the rotation of the service token, over HTTP against the emulator."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ HOUR = timedelta(hours=1)
 APP = "acme"
 TOKENS, ROTATE = "/api/v2/data-app/api-tokens", "/api/v2/service-token/rotate"
 UNCLEAR = pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut"])
-STORELESS = pytest.mark.parametrize("store", ["", "keep", "no_such_module.keep", f"{__name__}.no_such", None, 7])
+WRONG_STORES = pytest.mark.parametrize("store", ["", "keep", "no_such_module.keep", f"{__name__}.no_such", None, 7])
 stored: list[str] = []
-"""What ``keep`` and ``lose`` were given."""
+"""The keys that ``keep`` and ``lose`` received."""
 
 
 def keep(key: str) -> None:
-    """Take a key."""
+    """Store a key."""
     stored.append(key)
 
 
 def lose(key: str) -> None:
-    """Take a key, and fail with words that hold it."""
+    """Store a key, then fail with a message that contains it."""
     stored.append(key)
     raise RuntimeError(f"no room for {key}")
 
 
 @pytest.fixture
 def account(connection: Emulator, monkeypatch: pytest.MonkeyPatch, fast_retries: None) -> Emulator:
-    """A data app without API tokens, and a service token of its own for each test: it dies of the rotation."""
+    """A data app without API tokens, and a new service token for each test, because the rotation makes it expire."""
     token = DatabrainHook().rotate_service_token(timedelta(days=1000)).key
     set_connection(monkeypatch, connection, extra={"service_token": token, "data_app_name": APP})
     connection.account.create_app(APP)
@@ -58,8 +58,8 @@ def account(connection: Emulator, monkeypatch: pytest.MonkeyPatch, fast_retries:
 
 
 @pytest.fixture
-def shown(account: Emulator, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Any:
-    """All that a person may get to see of a task that runs: its fields, result or error, and logs."""
+def shown_by(account: Emulator, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Any:
+    """All that a person can see of a task: its fields, its result or error, and its logs."""
     caplog.set_level(logging.DEBUG)
 
     def run(task: Any) -> str:
@@ -94,7 +94,7 @@ def keys(emulator: Emulator, app: str = APP) -> list[str]:
 
 
 def token_of(emulator: Emulator) -> str:
-    """The service token that the connection has."""
+    """The service token of the connection."""
     token = DatabrainHook().extras.service_token
     assert token
     return token
@@ -102,7 +102,7 @@ def token_of(emulator: Emulator) -> str:
 
 @pytest.mark.parametrize("store", [keep, f"{__name__}.keep"], ids=["function", "path"])
 @pytest.mark.parametrize("name", ["ci", *ODD_IDS])
-def test_two_runs_make_one_token_and_hand_it_on_twice(account: Emulator, name: str, store: Any) -> None:
+def test_two_runs_create_one_token_and_store_it_twice(account: Emulator, name: str, store: Any) -> None:
     for _ in range(2):
         assert create(name, store) == name
     [row] = account.account.live_keys(APP)
@@ -110,7 +110,7 @@ def test_two_runs_make_one_token_and_hand_it_on_twice(account: Emulator, name: s
 
 
 @pytest.mark.parametrize("app", ["other", *ODD_IDS])
-def test_the_token_is_that_of_the_data_app_that_is_named(account: Emulator, app: str) -> None:
+def test_the_token_belongs_to_the_named_data_app(account: Emulator, app: str) -> None:
     account.account.create_app(app)
     create()
     create(data_app_name=app)
@@ -118,7 +118,7 @@ def test_the_token_is_that_of_the_data_app_that_is_named(account: Emulator, app:
 
 
 @pytest.mark.parametrize("blank", [None, ""])
-def test_no_data_app_at_all_is_told_with_the_field_to_fill(
+def test_a_missing_data_app_raises_with_the_field_to_fill(
     account: Emulator, monkeypatch: pytest.MonkeyPatch, blank: str | None
 ) -> None:
     set_connection(monkeypatch, account)
@@ -136,7 +136,7 @@ def test_a_store_that_fails_loses_nothing(account: Emulator) -> None:
 
 
 @UNCLEAR
-def test_an_unclear_create_leaves_one_token_which_is_stored(account: Emulator, kind: Any) -> None:
+def test_an_unclear_create_leaves_one_token_and_stores_it(account: Emulator, kind: Any) -> None:
     account.control.set_faults([Fault(kind=kind, method="POST")])
     assert create() == "ci"
     assert stored == keys(account)
@@ -144,7 +144,7 @@ def test_an_unclear_create_leaves_one_token_which_is_stored(account: Emulator, k
 
 
 @UNCLEAR
-def test_a_token_that_could_not_be_looked_up_is_found_by_the_next_run(account: Emulator, kind: Any) -> None:
+def test_the_next_run_finds_the_token_of_an_unclear_run(account: Emulator, kind: Any) -> None:
     account.control.set_faults([Fault(kind=kind, method="POST"), Fault(kind="error_before", method="GET", every=2)])
     with pytest.raises(ServerError):
         create(max_retry_seconds=0)
@@ -155,7 +155,7 @@ def test_a_token_that_could_not_be_looked_up_is_found_by_the_next_run(account: E
     assert len(stored) == 1
 
 
-def test_a_create_that_did_nothing_fails_and_can_be_done_again(account: Emulator) -> None:
+def test_a_create_without_effect_fails_and_can_be_repeated(account: Emulator) -> None:
     account.control.set_faults([Fault(kind="error_before", method="POST", times=1)])
     with pytest.raises(ServerError):
         create()
@@ -164,8 +164,8 @@ def test_a_create_that_did_nothing_fails_and_can_be_done_again(account: Emulator
     assert stored == keys(account)
 
 
-@STORELESS
-def test_a_store_that_is_not_there_makes_or_rotates_nothing(account: Emulator, store: Any) -> None:
+@WRONG_STORES
+def test_a_wrong_store_raises_and_sends_nothing(account: Emulator, store: Any) -> None:
     for task in (creating(store=store), rotating(store)):
         with pytest.raises(ValueError, match=r"store is .*Nothing was sent"):
             task.execute({})
@@ -176,14 +176,14 @@ def test_a_store_that_is_not_there_makes_or_rotates_nothing(account: Emulator, s
     ("changes", "words"),
     [({"name": ""}, "^name is empty"), ({"name": " "}, "^name is empty"), ({"data_app_name": " "}, "data_app_name")],
 )
-def test_what_is_blank_is_told_and_not_sent(account: Emulator, changes: dict[str, Any], words: str) -> None:
+def test_a_blank_name_raises_and_is_not_sent(account: Emulator, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         create(**changes)
     assert not account.control.arrived
     assert not stored
 
 
-def test_a_data_app_that_is_not_there_is_told(account: Emulator) -> None:
+def test_an_unknown_data_app_raises(account: Emulator) -> None:
     for act in (create, listed):
         with pytest.raises(NotFoundError, match="Data app not found"):
             act(data_app_name="never")
@@ -203,15 +203,15 @@ def test_all_pages_of_tokens_are_listed_without_their_keys(account: Emulator, tm
 
 @pytest.mark.parametrize("store", [keep, lose])
 @pytest.mark.parametrize("kind", [None, "reset_after", "cut", "html", "wrong", "error_after"])
-def test_a_key_is_shown_nowhere(account: Emulator, shown: Any, store: Any, kind: Any) -> None:
+def test_a_key_is_shown_nowhere(account: Emulator, shown_by: Any, store: Any, kind: Any) -> None:
     old = token_of(account)
     if kind:
         account.control.set_faults([Fault(kind=kind, method="POST", times=1)])
-    shown = shown(creating(store=store)) + shown(rotating(store, max_retry_seconds=0))
+    shown = shown_by(creating(store=store)) + shown_by(rotating(store, max_retry_seconds=0))
     if kind:
         account.control.set_faults([Fault(kind=kind, path=ROTATE)])
-    shown += shown(rotating(store, max_retry_seconds=0))
-    shown += shown(ListApiTokensOperator(task_id="t"))
+    shown += shown_by(rotating(store, max_retry_seconds=0))
+    shown += shown_by(ListApiTokensOperator(task_id="t"))
     made = [row.key for row in account.account.live_keys()]
     assert len(made) >= 4
     assert {*stored, *keys(account)} <= set(made)
@@ -219,7 +219,7 @@ def test_a_key_is_shown_nowhere(account: Emulator, shown: Any, store: Any, kind:
 
 
 @pytest.mark.parametrize("store", [keep, f"{__name__}.keep"], ids=["function", "path"])
-def test_a_new_service_token_goes_to_the_store_while_the_old_one_lives(
+def test_a_new_service_token_goes_to_the_store_while_the_old_one_is_valid(
     account: Emulator, monkeypatch: pytest.MonkeyPatch, store: Any
 ) -> None:
     old = token_of(account)
@@ -236,7 +236,7 @@ def test_a_new_service_token_goes_to_the_store_while_the_old_one_lives(
     assert account.account.key(new)
 
 
-def test_a_service_token_that_was_not_stored_is_rotated_again(account: Emulator) -> None:
+def test_a_service_token_can_be_rotated_again_after_store_failed(account: Emulator) -> None:
     with pytest.raises(KeyNotStoredError, match="The service token was rotated, but the new one was not stored"):
         rotating(lose).execute({})
     rotating().execute({})
@@ -245,14 +245,14 @@ def test_a_service_token_that_was_not_stored_is_rotated_again(account: Emulator)
 
 
 @pytest.mark.parametrize("expire_after", [timedelta(0), -HOUR, 3600, None])
-def test_an_old_service_token_must_live_on_for_a_while(account: Emulator, expire_after: Any) -> None:
+def test_expire_after_must_be_above_zero(account: Emulator, expire_after: Any) -> None:
     with pytest.raises(ValueError, match="expire_after is no timedelta above 0"):
         rotating(expire_after=expire_after).execute({})
     assert not account.control.arrived
 
 
 @UNCLEAR
-def test_an_unclear_rotation_is_not_repeated_and_can_be_done_again(account: Emulator, kind: Any) -> None:
+def test_an_unclear_rotation_is_not_retried_but_can_be_repeated(account: Emulator, kind: Any) -> None:
     account.control.set_faults([Fault(kind=kind, path=ROTATE, times=1)])
     with pytest.raises(ApiError, match="The rotation may have happened"):
         rotating().execute({})
@@ -263,7 +263,7 @@ def test_an_unclear_rotation_is_not_repeated_and_can_be_done_again(account: Emul
 
 
 @pytest.mark.parametrize("task", [creating, rotating, lambda: ListApiTokensOperator(task_id="t")])
-def test_a_wrong_or_missing_service_token_is_named(
+def test_a_wrong_or_missing_service_token_is_named_in_the_error(
     account: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any
 ) -> None:
     extra = {"data_app_name": DATA_APP, "service_token": account.api_key}
@@ -278,7 +278,7 @@ def test_a_wrong_or_missing_service_token_is_named(
     assert not stored
 
 
-def test_templating_calls_no_store(account: Emulator) -> None:
+def test_templating_does_not_call_the_store(account: Emulator) -> None:
     task = creating("{{ tenant }}-ci", data_app_name="{{ tenant }}")
     context: Any = {"tenant": APP}
     task.render_template_fields(context)

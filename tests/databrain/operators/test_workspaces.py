@@ -25,7 +25,7 @@ UNCLEAR = pytest.mark.parametrize("kind", ["error_after", "reset_after", "html",
 
 @pytest.fixture
 def connection(connection: Emulator) -> Emulator:
-    """With a datasource and a datamart that a workspace can read from."""
+    """An emulator with a datasource and a datamart that a workspace can read from."""
     connection.catalog.add_datasource("db")
     connection.catalog.put_datamart("mart", "db", {"tableList": []})
     return connection
@@ -42,7 +42,7 @@ def update(**changes: Any) -> str:
 
 
 def delete(name: str) -> None:
-    # Of None: nothing goes into XCom.
+    # The result is None, so nothing goes into XCom.
     task: Any = DeleteWorkspaceOperator(task_id="t", name=name)
     assert task.execute({}) is None
 
@@ -62,14 +62,14 @@ def delete(name: str) -> None:
         ),
     ],
 )
-def test_a_workspace_is_made_of_what_was_given(
+def test_a_workspace_is_created_from_the_arguments(
     connection: Emulator, arguments: dict[str, Any], sent: dict[str, Any]
 ) -> None:
     assert create(**arguments) == "acme"
     assert connection.state.workspace_connection("acme") == {"name": "acme", **sent}
 
 
-def test_a_workspace_that_is_there_is_taken_as_it_is(connection: Emulator) -> None:
+def test_an_existing_workspace_is_left_unchanged(connection: Emulator) -> None:
     create(connection_type="DATASOURCE", datasource_name="db")
     assert create() == "acme"
     assert connection.state.workspace_connection("acme") == {
@@ -80,34 +80,34 @@ def test_a_workspace_that_is_there_is_taken_as_it_is(connection: Emulator) -> No
 
 
 @UNCLEAR
-def test_an_unclear_create_is_tried_again(connection: Emulator, fast_retries: None, kind: Any) -> None:
+def test_an_unclear_create_is_retried(connection: Emulator, fast_retries: None, kind: Any) -> None:
     connection.control.set_faults([Fault(kind=kind, method="POST", times=1)])
     assert create() == "acme"
     assert [one.method for one in connection.control.log] == ["POST", "POST"]
 
 
 @pytest.mark.parametrize("kind", ["datasource", "datamart"])
-def test_a_source_that_is_not_there_is_told(connection: Emulator, kind: str) -> None:
+def test_a_missing_source_raises(connection: Emulator, kind: str) -> None:
     with pytest.raises(NotFoundError, match=f"Invalid {kind} name"):
         create(connection_type=kind.upper(), **{f"{kind}_name": "typo"})
     assert not connection.state.has_workspace("acme")
 
 
 @pytest.mark.parametrize("changes", [{"connection_type": "DATABASE"}, {"connection_type": "DATASOURCE"}, {"name": " "}])
-def test_what_cannot_be_a_workspace_is_not_sent(connection: Emulator, changes: dict[str, Any]) -> None:
+def test_a_wrong_workspace_is_not_sent(connection: Emulator, changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         create(**changes)
     assert not connection.control.log
 
 
-def test_a_workspace_is_deleted_and_one_that_is_gone_is_no_error(connection: Emulator) -> None:
+def test_a_workspace_is_deleted_and_a_second_delete_succeeds(connection: Emulator) -> None:
     delete(WORKSPACE)
     assert not connection.state.has_workspace(WORKSPACE)
     delete(WORKSPACE)
 
 
 @UNCLEAR
-def test_an_unclear_delete_is_tried_again(connection: Emulator, fast_retries: None, kind: Any) -> None:
+def test_an_unclear_delete_is_retried(connection: Emulator, fast_retries: None, kind: Any) -> None:
     connection.control.set_faults([Fault(kind=kind, method="DELETE", times=1)])
     delete(WORKSPACE)
     assert [one.method for one in connection.control.log] == ["DELETE", "DELETE"]
@@ -140,7 +140,7 @@ def test_all_pages_of_workspaces_are_listed(connection: Emulator, tmp_path: Path
         ({}, {"connectionType": "MULTI_DATASOURCE"}),
     ],
 )
-def test_a_workspace_gets_another_source_and_keeps_what_is_in_it(
+def test_a_workspace_with_a_new_source_keeps_its_metrics(
     connection: Emulator, arguments: dict[str, Any], sent: dict[str, Any]
 ) -> None:
     connection.state.connect_workspace(WORKSPACE, {"name": WORKSPACE, "connectionType": "DATASOURCE"})
@@ -153,7 +153,7 @@ def test_a_workspace_gets_another_source_and_keeps_what_is_in_it(
 
 
 @UNCLEAR
-def test_an_unclear_update_is_tried_again(connection: Emulator, fast_retries: None, kind: Any) -> None:
+def test_an_unclear_update_is_retried(connection: Emulator, fast_retries: None, kind: Any) -> None:
     connection.control.set_faults([Fault(kind=kind, method="PUT", times=1)])
     assert update() == WORKSPACE
     assert connection.state.workspace_connection(WORKSPACE) == {
@@ -171,7 +171,7 @@ def test_an_unclear_update_is_tried_again(connection: Emulator, fast_retries: No
         ({"connection_type": "DATAMART", "datamart_name": "typo"}, "Invalid datamart name"),
     ],
 )
-def test_an_update_that_names_what_is_not_there_changes_nothing(
+def test_an_update_with_an_unknown_name_changes_nothing(
     connection: Emulator, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(NotFoundError, match=words):
@@ -192,9 +192,7 @@ def test_an_update_that_names_what_is_not_there_changes_nothing(
         ({"extra": {"connectionType": "DATAMART"}}, "extra repeats known fields: connectionType"),
     ],
 )
-def test_what_cannot_be_a_source_is_told_and_not_sent(
-    connection: Emulator, changes: dict[str, Any], words: str
-) -> None:
+def test_a_wrong_source_raises_and_is_not_sent(connection: Emulator, changes: dict[str, Any], words: str) -> None:
     for act in (create, update):
         with pytest.raises(ValueError, match=words):
             act(**changes)
@@ -202,7 +200,7 @@ def test_what_cannot_be_a_source_is_told_and_not_sent(
 
 
 @pytest.mark.parametrize("name", ODD_IDS)
-def test_odd_names_are_made_changed_and_deleted(connection: Emulator, name: str) -> None:
+def test_unusual_names_are_created_updated_and_deleted(connection: Emulator, name: str) -> None:
     connection.catalog.put_datamart(name, "db", {"tableList": []})
     assert create(name=name) == update(name=name, connection_type="DATAMART", datamart_name=name) == name
     assert (connection.state.workspace_connection(name) or {})["datamartName"] == name
@@ -210,7 +208,7 @@ def test_odd_names_are_made_changed_and_deleted(connection: Emulator, name: str)
     assert connection.state.workspaces() == [WORKSPACE]
 
 
-def test_further_fields_are_sent_as_they_are(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extra_fields_are_sent_unchanged(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(http_answer(200, b'{"data": {"name": "acme"}}')) as (url, met):
         set_connection(monkeypatch, connection, host=url)
         for act in (create, update):
@@ -218,7 +216,7 @@ def test_further_fields_are_sent_as_they_are(connection: Emulator, monkeypatch: 
     assert [json.loads(one.partition(b"\r\n\r\n")[2])["llmName"] for one in met] == ["x", "x"]
 
 
-def test_a_wrong_address_is_not_taken_for_a_workspace_that_is_gone(
+def test_a_wrong_url_is_not_taken_for_a_deleted_workspace(
     connection: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with raw_server(http_answer(404, b"<h1>Not Found</h1>", "text/html")) as (url, _):
@@ -236,7 +234,7 @@ def test_a_wrong_address_is_not_taken_for_a_workspace_that_is_gone(
         (ListWorkspacesOperator, {}),
     ],
 )
-def test_a_wrong_or_missing_service_token_is_named(
+def test_a_wrong_or_missing_service_token_is_named_in_the_error(
     connection: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any, arguments: dict[str, Any]
 ) -> None:
     set_connection(monkeypatch, connection, extra={"service_token": connection.api_key})

@@ -1,4 +1,4 @@
-"""The operator and the sensor of a datasource's sync, over HTTP against the emulator."""
+"""The operator and the sensor for the sync of a datasource, over HTTP against the emulator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONTEXT: Any = {}
 
 
 class Source(NamedTuple):
-    """A datasource of an emulated Databrain."""
+    """A datasource in the emulator."""
 
     emulator: Emulator
     name: str
@@ -45,7 +45,7 @@ class Source(NamedTuple):
 
 @pytest.fixture
 def source(connection: Emulator, fast_retries: None) -> Source:
-    """A datasource that nobody has synced."""
+    """A datasource without a sync."""
     connection.control.arrived.clear()
     name = f"bucket-{uuid.uuid4()}"
     return Source(connection, name, connection.catalog.add_datasource(name, "awss3"))
@@ -53,7 +53,7 @@ def source(connection: Emulator, fast_retries: None) -> Source:
 
 @pytest.fixture
 def done_later(source: Source) -> Iterator[None]:
-    """The sync is half done until its progress has been asked for twice."""
+    """The sync stays half done until its progress was requested twice."""
     source.progress("8/16")
     stop = threading.Event()
 
@@ -75,7 +75,7 @@ def sync(source: Source, **changes: Any) -> None:
 
 
 def deferral(task: Any) -> tuple[TaskDeferred, Any]:
-    """A task's deferral, and its trigger as it comes out of Airflow's database."""
+    """The deferral of a task, and its trigger after a round trip through Airflow's serialization."""
     with pytest.raises(TaskDeferred) as deferred:
         task.execute(CONTEXT)
     path, arguments = deferred.value.trigger.serialize()
@@ -90,54 +90,54 @@ def test_a_good_answer_ends_the_task(source: Source) -> None:
     assert source.asked(PROGRESS) == 0
 
 
-def test_the_progress_is_waited_for_where_that_is_asked_for(source: Source, done_later: None) -> None:
+def test_wait_for_progress_waits_after_a_good_answer(source: Source, done_later: None) -> None:
     sync(source, wait_for_progress=True)
     assert source.syncs == 1
     assert source.asked(PROGRESS) >= 2
 
 
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut"])
-def test_an_unclear_sync_is_waited_for_and_not_repeated(source: Source, done_later: None, kind: Any) -> None:
+def test_an_unclear_sync_is_awaited_and_not_repeated(source: Source, done_later: None, kind: Any) -> None:
     source.emulator.control.set_faults([Fault(kind=kind, path=SYNC)])
     sync(source)
     assert source.asked(SYNC) == 1
     assert source.asked(PROGRESS) >= 2
 
 
-def test_a_sync_that_takes_longer_than_the_answer_may_is_waited_for(source: Source) -> None:
+def test_a_sync_that_outlasts_the_read_timeout_is_awaited(source: Source) -> None:
     source.progress("16/16")
     source.emulator.control.set_faults([Fault(kind="slow", path=SYNC, seconds=0.5)])
     sync(source, read_timeout=0.1)
     assert source.asked(SYNC) == source.asked(PROGRESS) == 1
 
 
-def test_a_sync_that_was_surely_not_begun_is_tried_again(source: Source) -> None:
+def test_a_sync_that_certainly_did_not_start_is_retried(source: Source) -> None:
     source.emulator.control.set_faults([Fault(kind="too_many", path=SYNC, times=1, seconds=0.01)])
     sync(source)
     assert source.syncs == 1
     assert source.asked(SYNC) == 2
 
 
-def test_a_datasource_that_is_not_there_is_told_at_once(source: Source) -> None:
+def test_a_missing_datasource_raises_at_once(source: Source) -> None:
     with pytest.raises(NotFoundError, match="Invalid datasource id"):
         sync(source, datasource_id=str(uuid.uuid4()), wait_for_progress=True)
     assert source.asked(PROGRESS) == 0
 
 
-def test_a_failed_sync_fails_the_task_with_the_servers_words(source: Source) -> None:
+def test_a_failed_sync_fails_the_task_with_the_servers_message(source: Source) -> None:
     source.progress("3/16", "Access denied to bucket")
     with pytest.raises(SyncFailedError, match="3/16: Access denied to bucket"):
         sync(source, wait_for_progress=True)
 
 
-@pytest.mark.parametrize("told", ["3/16", ""])
-def test_a_wait_that_takes_too_long_tells_how_far_it_was(source: Source, shown: str) -> None:
-    source.progress(shown)
-    with pytest.raises(TimeoutError, match=f"Timed out: .*: {shown or 'no progress'}"):
+@pytest.mark.parametrize("progress", ["3/16", ""])
+def test_a_timeout_reports_the_last_progress(source: Source, progress: str) -> None:
+    source.progress(progress)
+    with pytest.raises(TimeoutError, match=f"Timed out: .*: {progress or 'no progress'}"):
         sync(source, wait_for_progress=True, wait_seconds=0.05)
 
 
-def test_passing_failures_of_the_progress_are_borne_up_to_a_number(source: Source) -> None:
+def test_transient_failures_of_the_progress_are_tolerated_up_to_a_limit(source: Source) -> None:
     source.progress("16/16")
     fault = Fault(kind="error_before", path=PROGRESS, times=3)
     source.emulator.control.set_faults([fault])
@@ -160,11 +160,11 @@ async def test_a_deferred_wait_ends_on_the_triggerer(source: Source, done_later:
 
 
 @pytest.mark.parametrize(
-    ("error", "wait_seconds", "raised", "told"),
+    ("error", "wait_seconds", "raised", "words"),
     [("Access denied", 60, SyncFailedError, "Access denied"), ("", 0, TimeoutError, "Timed out: .*3/16")],
 )
 async def test_a_deferred_wait_that_fails_fails_the_task(
-    source: Source, error: str, wait_seconds: float, raised: type[Exception], shown: str
+    source: Source, error: str, wait_seconds: float, raised: type[Exception], words: str
 ) -> None:
     source.progress("3/16", error)
     source.emulator.control.set_faults([Fault(kind="reset_after", path=SYNC)])
@@ -173,12 +173,12 @@ async def test_a_deferred_wait_that_fails_fails_the_task(
     )
     _, trigger = deferral(task)
     event = await anext(trigger.run())
-    with pytest.raises(raised, match=shown):
+    with pytest.raises(raised, match=words):
         task.execute_complete(CONTEXT, event.payload)
 
 
 @pytest.mark.parametrize("event", [None, {}, {"status": "odd"}])
-def test_an_event_that_is_not_known_is_a_failure(event: Any) -> None:
+def test_an_unknown_event_is_a_failure(event: Any) -> None:
     with pytest.raises(SyncFailedError, match="sent no message"):
         SyncDatasourceOperator(task_id="sync", datasource_id="x").execute_complete(CONTEXT, event)
 
@@ -215,7 +215,7 @@ async def test_the_deferred_sensor_fails_with_the_sync(source: Source) -> None:
         sensor.execute_complete(CONTEXT, event.payload)
 
 
-def test_a_sensor_of_a_datasource_that_is_not_there_fails(source: Source) -> None:
+def test_a_sensor_of_a_missing_datasource_fails(source: Source) -> None:
     with pytest.raises(ApiError):
         DatasourceSyncSensor(task_id="wait", datasource_id=str(uuid.uuid4())).poke(CONTEXT)
 
