@@ -122,7 +122,7 @@ def test_fields_may_have_the_apis_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "shown"),
     [
         ({"dashboard_id": ""}, "dashboard_id"),
         ({"client_id": " "}, "client_id"),
@@ -175,7 +175,7 @@ def test_what_an_update_can_change_differs(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "shown"),
     [
         ({"dashboard_id": "other"}, "now says dashboard id 'other', the ledger has 'client-acme'"),
         ({"client_id": "globex"}, "client_id or workspace_name is not what"),

@@ -171,7 +171,7 @@ def test_a_deferred_wait_runs_to_its_end(connection: Emulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "options", "error", "told"),
+    ("event", "options", "error", "shown"),
     [
         ({"status": "timeout", "message": "m1 is missing"}, {}, AirflowSensorTimeout, "Timed out: m1 is missing"),
         ({"status": "timeout", "message": "m1"}, {"soft_fail": True}, AirflowSkipException, "Timed out: m1"),

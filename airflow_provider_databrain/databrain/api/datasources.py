@@ -45,8 +45,8 @@ DELETE_DATASOURCE = endpoint(
     codes={"DATASOURCE_NAME_ERROR": NotFoundError},
 )
 # Page sync-datasource. The answer comes when the sync is done; a second try would start another beside the first.
-SYNC_DATASOURCE = endpoint(
-    "sync datasource",
+START_DATASOURCE_SYNC = endpoint(
+    "start datasource sync",
     "POST",
     "/datasource/sync",
     SERVICE_TOKEN,
@@ -196,7 +196,7 @@ def start_datasource_sync(datasource_id: str) -> Request[str | None]:
     :raises ValueError: ``datasource_id`` is blank.
     :raises NotFoundError: there is no such datasource.
     """
-    return Request(SYNC_DATASOURCE, lambda payload: _read_synced(payload).data.message, body=_by_id(datasource_id))
+    return Request(START_DATASOURCE_SYNC, lambda payload: _read_synced(payload).data.message, body=_by_id(datasource_id))
 
 
 def get_sync_progress(datasource_id: str) -> Request[SyncProgress]:

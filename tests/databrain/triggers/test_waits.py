@@ -180,7 +180,7 @@ async def test_a_wrong_token_is_an_error_at_once(connection: Emulator, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("extra", "told"),
+    ("extra", "shown"),
     [
         ({"service_token": None}, "has no service token"),
         ({"workspace_name": None}, "No workspace: give workspace_name"),
