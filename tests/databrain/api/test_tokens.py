@@ -208,7 +208,7 @@ def test_a_guest_token_that_cannot_be_is_never_asked_for(changes: dict[str, Any]
 @pytest.mark.parametrize("rotate", [rotate_api_key, rotate_service_token])
 @pytest.mark.parametrize("life", [timedelta(microseconds=-1), 3600, 0, "PT1H", None])
 def test_a_rotation_takes_a_timedelta_of_0_or_more(rotate: Any, life: Any) -> None:
-    with pytest.raises(ValueError, match="expire_after is no timedelta of 0 or more"):
+    with pytest.raises(ValueError, match="expire_after must be a non-negative timedelta"):
         rotate(life)
 
 
