@@ -117,10 +117,8 @@ def test_a_token_that_is_not_stored_is_told_without_being_shown_and_handed_on_ag
         into(prefix, store)
     error = caught.value
     assert error.old_key_until is None
-    assert str(error).startswith(
-        "The API token is there, but was not stored: PermissionError in test_api_token_into.py"
-    )
-    assert str(error).endswith("Mend what stores, and run this again: the same one is handed on.")
+    assert str(error).startswith("The API token exists, but was not stored: PermissionError in test_api_token_into.py")
+    assert str(error).endswith("Fix `store` and run the task again; it receives the same key.")
     assert (error.__cause__, error.__context__) == (None, None)
     shown = f"{error!r} {vars(error)} {''.join(traceback.format_exception(error))} {caplog.text} {capsys.readouterr()}"
     assert given[0] not in shown
@@ -142,7 +140,7 @@ def test_what_ends_the_task_while_a_token_is_stored_goes_through_and_is_logged(
     with pytest.raises(TaskTimeoutError):
         into(prefix, store)
     shown = "".join(capsys.readouterr())
-    assert "The API token is there, but was not stored: TaskTimeoutError" in shown
+    assert "The API token exists, but was not stored: TaskTimeoutError" in shown
     assert keys(account)[0] not in shown
 
 

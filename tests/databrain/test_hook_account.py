@@ -218,7 +218,10 @@ def test_a_key_that_may_have_been_made_is_not_made_again(
         ask(DatabrainHook(), method, *CALLS[method])
     assert caught.value.ambiguous
     assert len(connection.account.live_keys()) == 3
-    assert ("The rotation may have happened. If it did, the old key expires as asked, and nobody has the new one" in str(caught.value)) is (method in ROTATIONS)
+    assert (
+        "The rotation may have happened. If it did, the old key expires as asked, and nobody has the new one"
+        in str(caught.value)
+    ) is (method in ROTATIONS)
 
 
 @pytest.mark.parametrize("method", ["create_api_token", *ROTATIONS])

@@ -135,7 +135,9 @@ def test_a_new_key_is_handed_over_while_the_old_one_lives(connection: Emulator, 
 @INTO
 @pytest.mark.parametrize("life", [timedelta(0), timedelta(seconds=-1), 3600])
 def test_the_old_key_must_outlive_the_storing(connection: Emulator, prefix: str, method: str, life: Any) -> None:
-    with pytest.raises(ValueError, match="the old key must live while the new one is stored"):
+    with pytest.raises(
+        ValueError, match="expire_after must be a timedelta above 0: the old key must work until the new one is stored"
+    ):
         do(DatabrainHook(), prefix, method, storing(prefix, pytest.fail), life)
     assert not connection.control.arrived
 
@@ -165,7 +167,7 @@ def test_a_key_that_is_not_stored_is_told_without_being_shown(
     assert str(error).startswith(
         f"The {ROTATIONS[method]} was rotated, but the new one was not stored: PermissionError in test_keys.py, line "
     )
-    assert f"The old one lives until {until:%Y-%m-%d %H:%M:%S} UTC: mend what stores, and rotate again" in str(error)
+    assert f"The old one works until {until:%Y-%m-%d %H:%M:%S} UTC. Fix `store` and rotate again" in str(error)
     assert (error.__cause__, error.__context__) == (None, None)
     exposed = (
         f"{error!r} {vars(error)} {''.join(traceback.format_exception(error))} {caplog.text} {capsys.readouterr()}"

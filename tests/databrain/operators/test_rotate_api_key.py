@@ -91,7 +91,7 @@ def test_a_store_that_is_not_there_rotates_nothing(connection: Emulator, key: st
 
 @pytest.mark.parametrize("expire_after", [timedelta(0), -HOUR, 3600, None])
 def test_an_old_key_must_live_on_for_a_while(connection: Emulator, key: str, expire_after: Any) -> None:
-    with pytest.raises(ValueError, match="expire_after is no timedelta above 0"):
+    with pytest.raises(ValueError, match="expire_after must be a timedelta above 0"):
         rotate(expire_after=expire_after)
     assert not connection.control.arrived
 

@@ -129,7 +129,7 @@ def test_no_data_app_at_all_is_told_with_the_field_to_fill(
 
 
 def test_a_store_that_fails_loses_nothing(account: Emulator) -> None:
-    with pytest.raises(KeyNotStoredError, match=r"RuntimeError in test_tokens\.py, line .* run this again"):
+    with pytest.raises(KeyNotStoredError, match=r"RuntimeError in test_tokens\.py, line .* run the task again"):
         create(store=lose)
     create()
     assert stored == keys(account) * 2
@@ -246,7 +246,7 @@ def test_a_service_token_that_was_not_stored_is_rotated_again(account: Emulator)
 
 @pytest.mark.parametrize("expire_after", [timedelta(0), -HOUR, 3600, None])
 def test_an_old_service_token_must_live_on_for_a_while(account: Emulator, expire_after: Any) -> None:
-    with pytest.raises(ValueError, match="expire_after is no timedelta above 0"):
+    with pytest.raises(ValueError, match="expire_after must be a timedelta above 0"):
         rotating(expire_after=expire_after).execute({})
     assert not account.control.arrived
 
