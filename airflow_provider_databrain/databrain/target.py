@@ -2,8 +2,8 @@
 
 What always holds:
 
-- The spec chooses the dashboard's id, and Databrain takes an id once. So a tenant can never have two dashboards, and
-  after an unclear failure the list shows whether the create succeeded.
+- The spec chooses the dashboard's id, and Databrain takes an id once. So a second create makes no second
+  dashboard, and after an unclear failure the list shows whether the first one succeeded.
 - An existing dashboard is adopted only with proof that it belongs to the tenant (see ``databrain.ownership``). A spec
   that would leave no proof, or would forge one, is refused before anything is sent.
 - A dashboard's id, client and workspace cannot be changed. An update changes the access settings and the name.
@@ -81,7 +81,10 @@ class DatabrainTarget:
         return f"1 {self._workspace_name}"
 
     def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[CreateDashboardEmbed]:
-        """Check one tenant's request as strictly as the API would."""
+        """Check one tenant's request as strictly as the API would.
+
+        :raises SpecError: the request is invalid, or nothing would prove whose the dashboard is.
+        """
         named = "workspace_name" in fields or "workspaceName" in fields
         workspace = {} if named or not self._workspace_name else {"workspace_name": self._workspace_name}
         name = "access_settings" if "access_settings" in fields else "accessSettings"
@@ -99,8 +102,8 @@ class DatabrainTarget:
                 raise SpecError(f"tenant {tenant!r}: metadata: the key {own!r} is this provider's own; leave it out")
         if wanted.is_rename_dashboard and not self._stamp:
             raise SpecError(
-                f"tenant {tenant!r}: with is_rename_dashboard and without the stamp, nothing would prove whose the "
-                "dashboard is; use only one of the two"
+                f"tenant {tenant!r}: is_rename_dashboard needs the stamp, because without it nothing would prove whose "
+                "the dashboard is. Set stamp, or leave out is_rename_dashboard"
             )
         if known is None:
             known = wanted.access_settings, _hash_access(wanted)

@@ -137,8 +137,8 @@ def test_the_workspace_is_the_one_named_or_that_of_the_connection(monkeypatch: p
 
 
 WORKS = "data app API key: works; service token: works"
-NO_KEY = "data app API key: not given (Password)"
-NO_SERVICE = "service token: not given (Service token (extra 'service_token'))"
+NO_KEY = "data app API key: not set (Password)"
+NO_SERVICE = "service token: not set (Service token (extra 'service_token'))"
 
 
 @pytest.mark.parametrize(
