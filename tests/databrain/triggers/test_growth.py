@@ -119,5 +119,5 @@ async def test_polls_that_fail_do_not_end_the_watch(
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="it is 'metrics' or 'dashboards'"):
+    with pytest.raises(ValueError, match="it must be 'metrics' or 'dashboards'"):
         WorkspaceGrowthTrigger(kind="tables")  # type: ignore[arg-type]
