@@ -1,7 +1,7 @@
 """Databrain's sensors: they wait for metrics, dashboards, an embed, or the end of a sync.
 
-A sensor only reads its arguments. Its trigger (``databrain.triggers``) asks the API, also when the sensor does not
-defer.
+A sensor holds the templated arguments. Its trigger (``databrain.triggers``) has the call and the condition; the sensor
+uses both, also if it does not defer.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ class _WorkspaceSensor(DatabrainSensor):
 
 
 class WorkspaceMetricsSensor(_WorkspaceSensor):
-    """Wait until a workspace has the named metrics, or a minimum number of metrics.
+    """Wait until a workspace has all named metrics, and at least ``at_least`` metrics.
 
     Needs the service token. For more parameters, see ``DatabrainSensor``.
 
     :param workspace_name: the workspace; without it, the connection's default (templated).
     :param metrics: names or ids of metrics that must exist (templated).
-    :param at_least: how many metrics must exist (templated); 1 if no metrics are named.
+    :param at_least: how many metrics must exist (templated). Without it, 1; or 0 if ``metrics`` names any.
     """
 
     template_fields: Sequence[str] = (*_WorkspaceSensor.template_fields, "metrics")
@@ -71,20 +71,20 @@ class WorkspaceMetricsSensor(_WorkspaceSensor):
         self.metrics = metrics
 
     def trigger(self, **polling: Any) -> WorkspaceMetricsTrigger:
-        """The trigger that asks."""
+        """The trigger with the call and the condition."""
         from airflow_provider_databrain.databrain.triggers.waits import WorkspaceMetricsTrigger
 
         return WorkspaceMetricsTrigger(**self._condition("metrics", self.metrics), **polling)
 
 
 class WorkspaceDashboardsSensor(_WorkspaceSensor):
-    """Wait until a workspace has the named dashboards, or a minimum number of dashboards.
+    """Wait until a workspace has all named dashboards, and at least ``at_least`` dashboards.
 
     Needs the service token. For more parameters, see ``DatabrainSensor``.
 
     :param workspace_name: the workspace; without it, the connection's default (templated).
     :param dashboards: names or ids of dashboards that must exist (templated).
-    :param at_least: how many dashboards must exist (templated); 1 if no dashboards are named.
+    :param at_least: how many dashboards must exist (templated). Without it, 1; or 0 if ``dashboards`` names any.
     """
 
     template_fields: Sequence[str] = (*_WorkspaceSensor.template_fields, "dashboards")
@@ -94,7 +94,7 @@ class WorkspaceDashboardsSensor(_WorkspaceSensor):
         self.dashboards = dashboards
 
     def trigger(self, **polling: Any) -> WorkspaceDashboardsTrigger:
-        """The trigger that asks."""
+        """The trigger with the call and the condition."""
         from airflow_provider_databrain.databrain.triggers.waits import WorkspaceDashboardsTrigger
 
         return WorkspaceDashboardsTrigger(**self._condition("dashboards", self.dashboards), **polling)
@@ -117,7 +117,7 @@ class EmbedSensor(DatabrainSensor):
         self.client_id = client_id
 
     def trigger(self, **polling: Any) -> EmbedTrigger:
-        """The trigger that asks."""
+        """The trigger with the call and the condition."""
         from airflow_provider_databrain.databrain.triggers.waits import EmbedTrigger
 
         return EmbedTrigger(
@@ -144,7 +144,7 @@ class DatasourceSyncSensor(DatabrainSensor):
         self.datasource_id = datasource_id
 
     def trigger(self, **polling: Any) -> DatasourceSyncTrigger:
-        """The trigger that asks."""
+        """The trigger with the call and the condition."""
         from airflow_provider_databrain.databrain.triggers.syncs import DatasourceSyncTrigger
 
         return DatasourceSyncTrigger(

@@ -26,32 +26,34 @@ OWNERS = [
     pytest.param(listed("client-acme_a_b"), "a_b", id="client id with an underscore"),
     pytest.param(listed("Sales", {STAMP: "acme"}), "acme", id="stamp"),
     pytest.param(listed("client-acme_acme", {STAMP: "globex"}), "globex", id="stamp before title"),
-    pytest.param(listed("client-acme_acme", {STAMP: 7}), "acme", id="a stamp that is no text"),
-    pytest.param(listed("client-acme_acme", "text"), "acme", id="metadata that is no object"),
+    pytest.param(listed("client-acme_acme", {STAMP: 7}), "acme", id="stamp that is not a string"),
+    pytest.param(listed("client-acme_acme", "text"), "acme", id="metadata that is not an object"),
     pytest.param(listed("Sales", {"team": "acme"}), None, id="renamed, not stamped"),
     pytest.param(listed("client-acme_"), None, id="title without a client"),
-    pytest.param(listed("client-acme"), None, id="title without the mark between"),
+    pytest.param(listed("client-acme"), None, id="title without the separator"),
     pytest.param(listed("CLIENT-ACME_acme"), None, id="title in another case"),
     pytest.param(listed(None), None, id="no title"),
     pytest.param(listed(externalDashboard=None), None, id="no dashboard"),
     pytest.param(
         listed(externalDashboard={"name": "client-acme_acme"}, embedMetadata={"dashboardId": "client-acme"}),
         "acme",
-        id="older server that names the dashboard beside",
+        id="older server that names the dashboard in embedMetadata",
     ),
     pytest.param(
-        listed(externalDashboard={"name": "client-acme_acme"}), "acme", id="oldest server, the embed's own id"
+        listed(externalDashboard={"name": "client-acme_acme"}),
+        "acme",
+        id="oldest server, which does not name the dashboard",
     ),
 ]
 
 
 @pytest.mark.parametrize(("found", "owner"), OWNERS)
-def test_the_owner_is_told_by_stamp_or_default_title_only(found: Embed, owner: str | None) -> None:
+def test_only_a_stamp_or_the_default_title_proves_the_owner(found: Embed, owner: str | None) -> None:
     assert owner_of(found) == owner
 
 
 @pytest.mark.parametrize(("found", "owner"), OWNERS)
-def test_a_dashboard_is_adopted_where_its_owner_is_the_wanted_client(found: Embed, owner: str | None) -> None:
+def test_a_dashboard_is_adopted_only_if_its_owner_is_the_wanted_client(found: Embed, owner: str | None) -> None:
     if owner == "acme":
         assert adopt([found], embed()) == "client-acme"
         return
@@ -66,20 +68,20 @@ def test_a_dashboard_is_adopted_where_its_owner_is_the_wanted_client(found: Embe
         assert f"belongs to client {owner!r}, not to 'acme'" in shown
 
 
-def test_the_embed_made_with_the_dashboard_is_taken_where_there_are_several() -> None:
+def test_of_several_embeds_the_one_with_the_dashboards_id_is_adopted() -> None:
     assert adopt([listed(embed_id="second"), listed(), listed(embed_id="third")], embed()) == "client-acme"
 
 
-def test_a_single_embed_of_another_id_is_taken() -> None:
+def test_a_single_embed_with_another_id_is_adopted() -> None:
     assert adopt([listed(embed_id="first")], embed()) == "first"
 
 
-def test_several_embeds_of_other_ids_are_not_chosen_among() -> None:
+def test_of_several_embeds_with_other_ids_none_is_adopted() -> None:
     with pytest.raises(AlreadyExistsError, match="several embeds \\('first', 'second'\\)"):
         adopt([listed(embed_id="first"), listed(embed_id="second")], embed())
 
 
-def test_a_taken_id_that_is_not_listed_is_told() -> None:
+def test_a_taken_id_that_is_not_listed_is_an_error() -> None:
     with pytest.raises(AlreadyExistsError, match="this id is taken, but lists no embed with it"):
         adopt([listed()], embed("globex"))
 

@@ -22,20 +22,20 @@ def test_a_foreign_stamp_is_refused(stamp: bool) -> None:
         target.desire("acme", {**FIELDS, "metadata": {STAMP: "globex"}})
 
 
-def test_without_stamp_the_request_is_left_alone() -> None:
+def test_without_stamp_the_request_is_not_changed() -> None:
     desired = DatabrainTarget(workspace_name="analytics", stamp=False).desire("acme", FIELDS)
     assert desired.wanted.metadata is None
     assert (desired.tenant, desired.dashboard_id) == ("acme", "client-acme")
 
 
 @pytest.mark.parametrize("name", ["workspace_name", "workspaceName"])
-def test_the_specs_workspace_goes_before_the_default(name: str) -> None:
+def test_the_specs_workspace_overrides_the_default(name: str) -> None:
     target = DatabrainTarget(workspace_name="analytics")
     assert target.desire("acme", FIELDS).wanted.workspace_name == "analytics"
     assert target.desire("acme", {**FIELDS, name: "sales"}).wanted.workspace_name == "sales"
 
 
-def test_fields_may_have_the_apis_names() -> None:
+def test_fields_may_use_the_apis_names() -> None:
     fields = {"dashboardId": "d", "clientId": "c", "accessSettings": ACCESS, "workspaceName": "analytics"}
     assert DatabrainTarget().desire("t", fields).dashboard_id == "d"
 
@@ -66,28 +66,28 @@ def test_a_missing_workspace_is_named() -> None:
 
 
 @pytest.mark.parametrize("word", ["Adopt", "", "skip"])
-def test_an_unknown_word_for_existing_dashboards_is_refused(word: Any) -> None:
+def test_an_unknown_if_exists_is_refused(word: Any) -> None:
     with pytest.raises(ValueError, match=f"if_exists is {word!r}; it must be 'adopt' or 'fail'"):
         DatabrainTarget(if_exists=word)
 
 
-# What the ledger holds against the spec
+# The spec compared with the ledger
 
 
-def test_what_was_made_as_desired_does_not_differ() -> None:
+def test_a_dashboard_created_as_desired_does_not_differ() -> None:
     target = DatabrainTarget(workspace_name="analytics")
     desired = target.desire("acme", FIELDS)
     same = Existing("client-acme", "client-acme", desired.spec_hash)
     assert len(desired.spec_hash) <= 200
     assert not target.differs(desired, same)
-    # Metadata is the API's at creation only.
+    # The API takes metadata at creation only.
     assert not target.differs(target.desire("acme", {**FIELDS, "metadata": {"region": "EU"}}), same)
 
 
 @pytest.mark.parametrize(
     "changes", [{"name": "Sales"}, {"access_settings": {**ACCESS, "is_allow_metric_update": False}}]
 )
-def test_what_an_update_can_change_differs(changes: dict[str, Any]) -> None:
+def test_a_change_that_an_update_can_make_differs(changes: dict[str, Any]) -> None:
     target = DatabrainTarget(workspace_name="analytics")
     made = Existing("client-acme", "client-acme", target.desire("acme", FIELDS).spec_hash)
     assert target.differs(target.desire("acme", {**FIELDS, **changes}), made)
@@ -101,7 +101,7 @@ def test_what_an_update_can_change_differs(changes: dict[str, Any]) -> None:
         ({"workspace_name": "sales"}, "client_id or workspace_name is not what"),
     ],
 )
-def test_what_nothing_can_change_is_refused(changes: dict[str, Any], shown: str) -> None:
+def test_a_change_that_no_update_can_make_is_refused(changes: dict[str, Any], shown: str) -> None:
     target = DatabrainTarget(workspace_name="analytics")
     made = Existing("client-acme", "client-acme", target.desire("acme", FIELDS).spec_hash)
     with pytest.raises(SpecError, match=f"tenant 'acme': .*{shown}"):
