@@ -71,7 +71,7 @@ def adopt(listed: Iterable[Embed], wanted: CreateDashboardEmbed, tenant: str | N
         raise taken(
             wanted,
             "the API says that this id is taken, but lists no embed with it in this data app. "
-            "Delete it in Databrain or choose another id.",
+            "Delete the dashboard in Databrain, or choose another id.",
         )
     if len(candidates) > 1:
         ids = ", ".join(repr(embed.embed_id) for embed in candidates)

@@ -141,7 +141,10 @@ class DatabrainTarget:
     async def find(
         self, transport: AsyncTransport, desired: Desired[CreateDashboardEmbed], *, ours: bool
     ) -> Existing | None:
-        """The dashboard that the last survey proves to belong to the tenant; None if the id is free."""
+        """The dashboard that the last survey proves to belong to the tenant; None if the id is free.
+
+        :raises AlreadyExistsError: see ``decide``.
+        """
         if desired.dashboard_id not in self._listed:
             return None
         wanted = desired.wanted
@@ -163,9 +166,7 @@ class DatabrainTarget:
             created = await transport.run(api.create_dashboard_embed(desired.wanted))
         except AlreadyExistsError as error:
             # The user reads this if the list of embeds does not show the dashboard.
-            error.hint = (
-                "No embed with this id is listed in this data app: delete it in Databrain, or choose another id."
-            )
+            error.hint = "No embed with this id is listed in this data app. Delete the dashboard in Databrain, or choose another id."
             raise
         return Existing(desired.wanted.dashboard_id, created.id, desired.spec_hash)
 
