@@ -166,7 +166,10 @@ class DatabrainTarget:
             created = await transport.run(api.create_dashboard_embed(desired.wanted))
         except AlreadyExistsError as error:
             # The user reads this if the list of embeds does not show the dashboard.
-            error.hint = "No embed with this id is listed in this data app. Delete the dashboard in Databrain, or choose another id."
+            error.hint = (
+                "No embed with this id is listed in this data app. "
+                "Delete the dashboard in Databrain, or choose another id."
+            )
             raise
         return Existing(desired.wanted.dashboard_id, created.id, desired.spec_hash)
 
