@@ -1,1 +1,1 @@
-"""Databrain: its API, hook, operators, sensors and triggers."""
+"""Databrain: its API, hook, target, operators, sensors and triggers."""

@@ -1,4 +1,8 @@
-"""The hook of Databrain."""
+"""Databrain's hook: an Airflow connection becomes a client of Databrain's API.
+
+Each function of ``databrain.api`` is a method here, twice: sync, and async with ``a`` in front. Both come from one
+line. The methods that return or store tokens and keys are in ``databrain.keys``.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +31,12 @@ from airflow_provider_databrain.databrain.keys import TokenMethods
 class DatabrainExtras(ConnectionExtras):
     """The extras of a ``databrain`` connection.
 
-    :param service_token: organization-wide token, for workspaces; the data app's own key is the password.
-    :param workspace_name: workspace for operators that name none.
+    :param service_token: the organization's service token. The data app's API key is the connection's password.
+    :param workspace_name: the workspace for operators that name none.
     :param data_app_name: the data app that the API key belongs to.
-    :param legacy_paths: use the older ``/api/v2/dataApp/...`` paths where there are such.
-    :param workspace_metrics_path: replaces the path of "fetch workspace metrics", which the vendor's
-        reference does not print.
+    :param legacy_paths: use the older ``/api/v2/dataApp/...`` paths if the vendor documents one.
+    :param workspace_metrics_path: replaces the path of "fetch workspace metrics", which the vendor's reference does not
+        print.
     """
 
     service_token: str | None = None
@@ -43,15 +47,15 @@ class DatabrainExtras(ConnectionExtras):
 
 
 class DatabrainHook(TokenMethods[DatabrainExtras]):
-    """Client of Databrain's API, sync and async.
+    """A client of Databrain's API, sync and async.
 
-    The right token is chosen for each call: the data app API key (the connection's password) or the
-    service token (extra ``service_token``).
+    Each call uses the token that it needs: the data app API key (the connection's password) or the service token (extra
+    ``service_token``).
 
     :param databrain_conn_id: an Airflow connection of type ``databrain``.
-    :param connect_timeout: seconds, instead of the connection's.
-    :param read_timeout: seconds, instead of the connection's.
-    :param max_retry_seconds: seconds, instead of the connection's.
+    :param connect_timeout: seconds; replaces the connection's value.
+    :param read_timeout: seconds; replaces the connection's value.
+    :param max_retry_seconds: seconds; replaces the connection's value.
     """
 
     conn_name_attr = "databrain_conn_id"
@@ -70,7 +74,7 @@ class DatabrainHook(TokenMethods[DatabrainExtras]):
         return {endpoint.API_KEY: connection.password, endpoint.SERVICE_TOKEN: extras.service_token}
 
     def options(self, extras: DatabrainExtras) -> Mapping[str, Any]:
-        """Which paths the calls take."""
+        """Which paths the calls use."""
         path = extras.workspace_metrics_path
         return {
             "legacy_paths": extras.legacy_paths,
@@ -79,22 +83,52 @@ class DatabrainHook(TokenMethods[DatabrainExtras]):
 
     @property
     def data_app_name(self) -> str | None:
-        """The connection's data app, None where it names none."""
+        """The connection's data app; None if the connection names none."""
         return self.extras.data_app_name
 
     def workspace(self, name: str | None = None) -> str:
-        """``name``, or else the connection's default workspace.
+        """``name``, or the connection's default workspace.
 
-        :raises ConfigurationError: neither is given.
+        :raises ConfigurationError: neither is set.
         """
         return self._chosen(name, "workspace_name", "workspace", "Default workspace")
 
     def data_app(self, name: str | None = None) -> str:
-        """``name``, or else the connection's data app.
+        """``name``, or the connection's data app.
 
-        :raises ConfigurationError: neither is given.
+        :raises ConfigurationError: neither is set.
         """
         return self._chosen(name, "data_app_name", "data app", "Data app")
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Test each token with one small read.
+
+        :return: whether the connection has a token and each token works; and for each token, the result in words.
+        """
+        # A separate hook: this one may have settings and connections already, and those retry.
+        hook = DatabrainHook(self.conn_id, **{**self._overrides, "max_retry_seconds": 0.0})
+        try:
+            tokens = hook.server.tokens
+        except ConfigurationError as error:
+            return False, str(error)
+        works = bool(tokens)
+        verdicts: list[str] = []
+        probes: tuple[tuple[Token, Call[Any]], ...] = (
+            (endpoint.API_KEY, embeds.list_embeds(page=1)),
+            (endpoint.SERVICE_TOKEN, workspaces.list_workspaces(page=1)),
+        )
+        for token, probe in probes:
+            if token not in tokens:
+                verdicts.append(f"{token.name}: not set ({token.field})")
+                continue
+            try:
+                hook.run(probe)
+                verdicts.append(f"{token.name}: works")
+            except (ApiError, ConfigurationError) as error:
+                works = False
+                verdicts.append(f"{token.name}: {error}")
+        hook.close()
+        return works, "; ".join(verdicts)
 
     def _chosen(self, name: str | None, extra: str, what: str, title: str) -> str:
         chosen: str | None = name or getattr(self.extras, extra)
@@ -104,18 +138,19 @@ class DatabrainHook(TokenMethods[DatabrainExtras]):
             )
         return chosen
 
+    # One group for each module of ``databrain.api``.
     create_dashboard_embed, acreate_dashboard_embed = both(embeds.create_dashboard_embed)
+    create_embed, acreate_embed = both(embeds.create_embed)
+    find_or_create_embed, afind_or_create_embed = both(embeds.find_or_create_embed)
     list_embeds, alist_embeds = both(embeds.list_embeds)
     update_embed, aupdate_embed = both(embeds.update_embed)
     rename_embed, arename_embed = both(embeds.rename_embed)
     delete_embed, adelete_embed = both(embeds.delete_embed)
-    create_embed, acreate_embed = both(embeds.create_embed)
-    find_or_create_embed, afind_or_create_embed = both(embeds.find_or_create_embed)
     export_embed, aexport_embed = both(embeds.export_embed)
 
+    list_workspaces, alist_workspaces = both(workspaces.list_workspaces)
     fetch_workspace_metrics, afetch_workspace_metrics = both(workspaces.fetch_workspace_metrics)
     fetch_workspace_dashboards, afetch_workspace_dashboards = both(workspaces.fetch_workspace_dashboards)
-    list_workspaces, alist_workspaces = both(workspaces.list_workspaces)
     create_workspace, acreate_workspace = both(workspaces.create_workspace)
     update_workspace, aupdate_workspace = both(workspaces.update_workspace)
     delete_workspace, adelete_workspace = both(workspaces.delete_workspace)
@@ -151,33 +186,3 @@ class DatabrainHook(TokenMethods[DatabrainExtras]):
     create_semantic_layer, acreate_semantic_layer = both(semantic_layers.create_semantic_layer)
     update_semantic_layer, aupdate_semantic_layer = both(semantic_layers.update_semantic_layer)
     delete_semantic_layer, adelete_semantic_layer = both(semantic_layers.delete_semantic_layer)
-
-    def test_connection(self) -> tuple[bool, str]:
-        """Try each token with one small read; says of each whether it works.
-
-        :return: True where every token that the connection holds works and it holds one.
-        """
-        # A hook of its own, because this one may have settings and connections that retry.
-        hook = DatabrainHook(self.conn_id, **{**self._overrides, "max_retry_seconds": 0.0})
-        try:
-            tokens = hook.server.tokens
-        except ConfigurationError as error:
-            return False, str(error)
-        works = bool(tokens)
-        verdicts: list[str] = []
-        probes: tuple[tuple[Token, Call[Any]], ...] = (
-            (endpoint.API_KEY, embeds.list_embeds(page=1)),
-            (endpoint.SERVICE_TOKEN, workspaces.list_workspaces(page=1)),
-        )
-        for token, probe in probes:
-            if token not in tokens:
-                verdicts.append(f"{token.name}: not given ({token.field})")
-                continue
-            try:
-                hook.run(probe)
-                verdicts.append(f"{token.name}: works")
-            except (ApiError, ConfigurationError) as error:
-                works = False
-                verdicts.append(f"{token.name}: {error}")
-        hook.close()
-        return works, "; ".join(verdicts)

@@ -1,4 +1,8 @@
-"""Sensors of Databrain."""
+"""Databrain's sensors: they wait for metrics, dashboards, an embed, or the end of a sync.
+
+A sensor holds the templated arguments. Its trigger (``databrain.triggers``) has the call and the condition; the sensor
+uses both, also if it does not defer.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class DatabrainSensor(PollSensor):
-    """Base of the sensors that ask Databrain; further parameters: see ``PollSensor``.
+    """Base of Databrain's sensors. For more parameters, see ``PollSensor``.
 
     :param databrain_conn_id: the Airflow connection (templated).
     """
@@ -38,26 +42,26 @@ class _WorkspaceSensor(DatabrainSensor):
         self.workspace_name = workspace_name
         self.at_least = at_least
 
-    def waited_for(self, kind: str, named: Sequence[str] | str | None) -> dict[str, Any]:
-        """The trigger's arguments, of which templating may have made texts."""
-        names = [named] if isinstance(named, str) else [str(name) for name in named or ()]
-        told = self.at_least not in (None, "", "None")
+    def _condition(self, kind: str, wanted: Sequence[str] | str | None) -> dict[str, Any]:
+        """The trigger's arguments. Templating may have turned a number or a list into a string."""
+        names = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted or ()]
+        is_set = self.at_least not in (None, "", "None")
         return {
             "databrain_conn_id": self.databrain_conn_id,
             "workspace_name": self.workspace_name,
-            "at_least": int(str(self.at_least)) if told else 0 if names else 1,
+            "at_least": int(str(self.at_least)) if is_set else 0 if names else 1,
             kind: names,
         }
 
 
 class WorkspaceMetricsSensor(_WorkspaceSensor):
-    """Wait until a workspace has the named metrics, or at least so many; further parameters: see ``DatabrainSensor``.
+    """Wait until a workspace has all named metrics, and at least ``at_least`` metrics.
 
-    Needs the service token.
+    Needs the service token. For more parameters, see ``DatabrainSensor``.
 
-    :param workspace_name: the workspace; the connection's default where it is not given (templated).
-    :param metrics: names or ids of metrics that must be there (templated).
-    :param at_least: how many metrics there must be (templated); 1 where no metrics are named.
+    :param workspace_name: the workspace; without it, the connection's default (templated).
+    :param metrics: names or ids of metrics that must exist (templated).
+    :param at_least: how many metrics must exist (templated). Without it, 1; or 0 if ``metrics`` names any.
     """
 
     template_fields: Sequence[str] = (*_WorkspaceSensor.template_fields, "metrics")
@@ -67,20 +71,20 @@ class WorkspaceMetricsSensor(_WorkspaceSensor):
         self.metrics = metrics
 
     def trigger(self, **polling: Any) -> WorkspaceMetricsTrigger:
-        """What waits."""
+        """The trigger with the call and the condition."""
         from airflow_provider_databrain.databrain.triggers.waits import WorkspaceMetricsTrigger
 
-        return WorkspaceMetricsTrigger(**self.waited_for("metrics", self.metrics), **polling)
+        return WorkspaceMetricsTrigger(**self._condition("metrics", self.metrics), **polling)
 
 
 class WorkspaceDashboardsSensor(_WorkspaceSensor):
-    """Wait until a workspace has the named dashboards, or at least so many; parameters: see ``DatabrainSensor`` too.
+    """Wait until a workspace has all named dashboards, and at least ``at_least`` dashboards.
 
-    Needs the service token.
+    Needs the service token. For more parameters, see ``DatabrainSensor``.
 
-    :param workspace_name: the workspace; the connection's default where it is not given (templated).
-    :param dashboards: names or ids of dashboards that must be there (templated).
-    :param at_least: how many dashboards there must be (templated); 1 where no dashboards are named.
+    :param workspace_name: the workspace; without it, the connection's default (templated).
+    :param dashboards: names or ids of dashboards that must exist (templated).
+    :param at_least: how many dashboards must exist (templated). Without it, 1; or 0 if ``dashboards`` names any.
     """
 
     template_fields: Sequence[str] = (*_WorkspaceSensor.template_fields, "dashboards")
@@ -90,17 +94,19 @@ class WorkspaceDashboardsSensor(_WorkspaceSensor):
         self.dashboards = dashboards
 
     def trigger(self, **polling: Any) -> WorkspaceDashboardsTrigger:
-        """What waits."""
+        """The trigger with the call and the condition."""
         from airflow_provider_databrain.databrain.triggers.waits import WorkspaceDashboardsTrigger
 
-        return WorkspaceDashboardsTrigger(**self.waited_for("dashboards", self.dashboards), **polling)
+        return WorkspaceDashboardsTrigger(**self._condition("dashboards", self.dashboards), **polling)
 
 
 class EmbedSensor(DatabrainSensor):
-    """Wait until the data app has an embed; further parameters: see ``DatabrainSensor``. Needs the data app API key.
+    """Wait until the data app has an embed.
+
+    Needs the data app API key. For more parameters, see ``DatabrainSensor``.
 
     :param embed_id: the embed (templated).
-    :param client_id: ask only for this client's embeds, which makes the list short (templated).
+    :param client_id: ask for this client's embeds only, so that the list is short (templated).
     """
 
     template_fields: Sequence[str] = (*DatabrainSensor.template_fields, "embed_id", "client_id")
@@ -111,7 +117,7 @@ class EmbedSensor(DatabrainSensor):
         self.client_id = client_id
 
     def trigger(self, **polling: Any) -> EmbedTrigger:
-        """What waits."""
+        """The trigger with the call and the condition."""
         from airflow_provider_databrain.databrain.triggers.waits import EmbedTrigger
 
         return EmbedTrigger(
@@ -123,12 +129,12 @@ class EmbedSensor(DatabrainSensor):
 
 
 class DatasourceSyncSensor(DatabrainSensor):
-    """Wait until the sync of a datasource on S3 is done; further parameters: see ``DatabrainSensor``.
+    """Wait until the sync of a datasource on S3 is done.
 
-    A sync that has failed fails the task with the server's words. The API does not tell whether what is done is an
-    earlier sync. Needs the service token.
+    If the sync failed, the task fails with the server's message. The API does not say which sync is done: it may be an
+    earlier one. Needs the service token. For more parameters, see ``DatabrainSensor``.
 
-    :param datasource_id: a UUID, from the address of the datasource's page in Databrain (templated).
+    :param datasource_id: a UUID, from the URL of the datasource's page in Databrain (templated).
     """
 
     template_fields: Sequence[str] = (*DatabrainSensor.template_fields, "datasource_id")
@@ -138,7 +144,7 @@ class DatasourceSyncSensor(DatabrainSensor):
         self.datasource_id = datasource_id
 
     def trigger(self, **polling: Any) -> DatasourceSyncTrigger:
-        """What waits."""
+        """The trigger with the call and the condition."""
         from airflow_provider_databrain.databrain.triggers.syncs import DatasourceSyncTrigger
 
         return DatasourceSyncTrigger(

@@ -1,4 +1,14 @@
-"""Databrain: a tenant's dashboard is created under an id of ours, or adopted where it is proved to be the tenant's."""
+"""Databrain's target: how the engine creates, adopts, changes and deletes a tenant's dashboard in one data app.
+
+What always holds:
+
+- The spec chooses the dashboard's id, and Databrain takes an id once. So a second create makes no second
+  dashboard, and after an unclear failure the list shows whether the first one succeeded.
+- An existing dashboard is adopted only with proof that it belongs to the tenant (see ``databrain.ownership``). A spec
+  that would leave no proof, or would forge one, is refused before anything is sent.
+- A dashboard's id, client and workspace cannot be changed. An update changes the access settings and the name.
+- A dashboard that is stamped for another tenant is never deleted.
+"""
 
 from __future__ import annotations
 
@@ -16,111 +26,25 @@ from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.databrain.api import embeds as api
 from airflow_provider_databrain.databrain.api.access import AccessSettings
 from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed, Embed
+from airflow_provider_databrain.databrain.ownership import STAMP, TENANT_STAMP, adopt, stamped, taken, tenant_of
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.target import Desired, Existing
 
-STAMP = "airflowProviderClientId"
-"""The key in a dashboard's ``metadata`` under which we note the client it belongs to."""
-TENANT_STAMP = "airflowProviderTenant"
-"""The same for the tenant's key in the table, noted where it is not the client id."""
-
-DIFFERENT = 1000
-"""Access settings that are remembered as checked."""
+_REMEMBERED = 1000
+"""How many different access settings one target remembers as checked."""
 IfExists = Literal["adopt", "fail"]
 
 
-def stamped(embed: CreateDashboardEmbed, tenant: str) -> CreateDashboardEmbed:
-    """The request with its owner noted in its metadata."""
-    note = {STAMP: embed.client_id} | ({} if tenant == embed.client_id else {TENANT_STAMP: tenant})
-    return embed.model_copy(update={"metadata": {**(embed.metadata or {}), **note}})
-
-
-def owner_of(embed: Embed) -> str | None:
-    """The client that a listed dashboard provably belongs to, or None.
-
-    Proof is our stamp in the metadata or, failing that, the title ``{dashboardId}_{clientId}`` that the
-    API gives by itself.
-    """
-    dashboard = embed.external_dashboard
-    if dashboard is None:
-        return None
-    if noted := _noted(embed, STAMP):
-        return noted
-    prefix = f"{embed.dashboard_id}_"
-    name = dashboard.name or ""
-    return name.removeprefix(prefix) if name.startswith(prefix) and name != prefix else None
-
-
-def _noted(embed: Embed, key: str) -> str | None:
-    """What our stamp says."""
-    metadata = embed.external_dashboard.metadata if embed.external_dashboard else None
-    value = metadata.get(key) if isinstance(metadata, Mapping) else None
-    return value if isinstance(value, str) else None
-
-
-def adopt(listed: Iterable[Embed], wanted: CreateDashboardEmbed, tenant: str | None = None) -> str:
-    """The embed id of an existing dashboard that is proved to belong to the wanted client.
-
-    :param listed: embeds as the API lists them. Where a dashboard has several, the one that carries its
-        id was made together with it.
-    :param tenant: the tenant's key; a dashboard that is noted as another tenant's of the same client is not adopted.
-    :raises AlreadyExistsError: it belongs to someone else, to nobody we can tell, or is not listed.
-    """
-    found = [embed for embed in listed if embed.dashboard_id == wanted.dashboard_id]
-    own = [embed for embed in found if embed.embed_id == wanted.dashboard_id] or found
-    if not own:
-        raise _taken(
-            wanted,
-            "the API says that this id is taken, but lists no embed with it in this data app. "
-            "Delete it in Databrain or choose another id.",
-        )
-    if len(own) > 1:
-        ids = ", ".join(repr(embed.embed_id) for embed in own)
-        raise _taken(wanted, f"the dashboard has several embeds ({ids}), and which one to adopt is not clear.")
-    owner = owner_of(own[0])
-    if owner is None:
-        raise _taken(
-            wanted,
-            f"a dashboard with this id exists, and nothing proves that it belongs to {wanted.client_id!r}: it has "
-            f"neither our stamp in its metadata nor the title '{wanted.dashboard_id}_{wanted.client_id}'. "
-            "Rename or delete it, or choose another id.",
-        )
-    if owner != wanted.client_id:
-        raise _taken(
-            wanted,
-            f"the dashboard belongs to client {owner!r}, not to {wanted.client_id!r}. "
-            "Choose another id for one of them.",
-        )
-    # Without a note of its own, a stamped dashboard's tenant is named as its client is.
-    theirs = _noted(own[0], TENANT_STAMP) or _noted(own[0], STAMP)
-    if tenant is not None and theirs is not None and theirs != tenant:
-        raise _taken(
-            wanted,
-            f"the dashboard belongs to tenant {theirs!r} of the same client, not to {tenant!r}. "
-            "Choose another id for one of them.",
-        )
-    return own[0].embed_id
-
-
-def _taken(wanted: CreateDashboardEmbed, reason: str) -> AlreadyExistsError:
-    return AlreadyExistsError(
-        reason,
-        endpoint=api.CREATE_DASHBOARD_EMBED.name,
-        tenant=wanted.client_id,
-        dashboard=wanted.dashboard_id,
-    )
-
-
 class DatabrainTarget:
-    """Databrain's side of the engine; one for each batch.
+    """Databrain's side of the engine (see ``tenants.engine.target.Target``). One object serves one batch.
 
     :param scope: the data app, as the ledger names it.
-    :param workspace_name: for specs that name no workspace.
-    :param if_exists: ``adopt`` takes over a dashboard that is proved to be the tenant's; ``fail`` never does.
-    :param stamp: note the owner in each new dashboard's metadata.
-    :param repeated: an earlier try may have created some of them, so that ``fail`` accepts proof too.
-    :param look_first: list the embeds before the first create; without it, only where an id is taken.
-    :param delete_dashboards: delete the dashboard too, and not only its embed.
+    :param workspace_name: the workspace for specs that name none.
+    :param if_exists: ``adopt`` takes over a dashboard that is proved to belong to the tenant. ``fail`` does not.
+    :param stamp: write our stamp into each new dashboard's metadata.
+    :param repeated: an earlier try may have created some of the dashboards. Then ``fail`` accepts proof too.
+    :param look_first: list the embeds before the first create. Otherwise they are listed only if an id is taken.
+    :param delete_dashboards: delete the dashboard too, not only its embed.
     """
 
     system = "databrain"
@@ -140,7 +64,7 @@ class DatabrainTarget:
         delete_dashboards: bool = False,
     ) -> None:
         if if_exists not in ("adopt", "fail"):
-            raise ValueError(f"if_exists is {if_exists!r}; it is 'adopt' or 'fail'")
+            raise ValueError(f"if_exists is {if_exists!r}; it must be 'adopt' or 'fail'")
         self.scope = scope
         self.look_first = look_first
         self._workspace_name = workspace_name
@@ -153,17 +77,20 @@ class DatabrainTarget:
 
     @property
     def options(self) -> str:
-        """The default workspace, and the version of what the hashes are made of."""
+        """The version of the spec hashes, and the default workspace."""
         return f"1 {self._workspace_name}"
 
     def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[CreateDashboardEmbed]:
-        """Check one tenant's request as strictly as the API would."""
+        """Check one tenant's request as strictly as the API would.
+
+        :raises SpecError: the request is invalid, or nothing would prove whose the dashboard is.
+        """
         named = "workspace_name" in fields or "workspaceName" in fields
         workspace = {} if named or not self._workspace_name else {"workspace_name": self._workspace_name}
         name = "access_settings" if "access_settings" in fields else "accessSettings"
         key = repr(fields.get(name))
         known = self._access.get(key)
-        # Tenants mostly have the same settings: they are checked, and hashed, once.
+        # Most tenants have the same settings. They are checked and hashed once.
         checked = {name: known[0]} if known else {}
         try:
             wanted = CreateDashboardEmbed.model_validate({**workspace, **fields, **checked})
@@ -171,24 +98,24 @@ class DatabrainTarget:
             raise SpecError(f"tenant {tenant!r}: {'; '.join(explain(invalid))}") from None
         for own in (STAMP, TENANT_STAMP):
             if own in (wanted.metadata or {}):
-                # It would pass for our proof of the owner.
+                # It would count as proof of the owner.
                 raise SpecError(f"tenant {tenant!r}: metadata: the key {own!r} is this provider's own; leave it out")
         if wanted.is_rename_dashboard and not self._stamp:
             raise SpecError(
-                f"tenant {tenant!r}: with is_rename_dashboard and without the stamp, nothing would prove whose the "
-                "dashboard is; leave one of them"
+                f"tenant {tenant!r}: is_rename_dashboard needs the stamp, because without it nothing would prove whose "
+                "the dashboard is. Set stamp, or leave out is_rename_dashboard"
             )
         if known is None:
             known = wanted.access_settings, _hash_access(wanted)
-            if len(self._access) < DIFFERENT:
+            if len(self._access) < _REMEMBERED:
                 self._access[key] = known
         marked = stamped(wanted, tenant) if self._stamp else wanted
         return Desired(tenant, wanted.dashboard_id, _Parts.of(wanted, known[1]).text(), marked)
 
     def differs(self, desired: Desired[CreateDashboardEmbed], existing: Existing) -> bool:
-        """Whether access settings or name differ; the owner must not.
+        """Whether access settings or name differ.
 
-        :raises SpecError: the ledger knows another dashboard id, client or workspace.
+        :raises SpecError: the dashboard id, client or workspace differs from the ledger's. None of them can be changed.
         """
         if existing.dashboard_id != desired.dashboard_id:
             raise SpecError(
@@ -214,30 +141,34 @@ class DatabrainTarget:
     async def find(
         self, transport: AsyncTransport, desired: Desired[CreateDashboardEmbed], *, ours: bool
     ) -> Existing | None:
-        """What the list of embeds proves to be the tenant's."""
+        """The dashboard that the last survey proves to belong to the tenant; None if the id is free.
+
+        :raises AlreadyExistsError: see ``decide``.
+        """
         if desired.dashboard_id not in self._listed:
             return None
         wanted = desired.wanted
         listed = self._listed[wanted.dashboard_id]
         embed_id = self.decide(wanted, listed, ours=ours, tenant=desired.tenant)
-        # The list says nothing of access settings; the name it does say.
+        # The list has the embed's name, but not its access settings.
         name = next(embed.name for embed in listed if embed.embed_id == embed_id)
         parts = _Parts.of(wanted, "")
         known = _Parts(parts.owner, "", parts.name if name == _name(wanted) else "")
         return Existing(wanted.dashboard_id, embed_id, known.text())
 
     def duplicates(self, desired: Desired[CreateDashboardEmbed]) -> Sequence[Existing]:
-        """None: the id is ours, and taken once."""
+        """None: the spec chooses the id, and Databrain takes it once."""
         return ()
 
     async def create(self, transport: AsyncTransport, desired: Desired[CreateDashboardEmbed]) -> Existing:
-        """Create dashboard and embed."""
+        """Create the dashboard and its embed."""
         try:
             created = await transport.run(api.create_dashboard_embed(desired.wanted))
-        except AlreadyExistsError as taken:
-            # What a user reads where the list of embeds settles nothing.
-            taken.hint = (
-                "No embed with this id is listed in this data app: delete it in Databrain, or choose another id."
+        except AlreadyExistsError as error:
+            # The user reads this if the list of embeds does not show the dashboard.
+            error.hint = (
+                "No embed with this id is listed in this data app. "
+                "Delete the dashboard in Databrain, or choose another id."
             )
             raise
         return Existing(desired.wanted.dashboard_id, created.id, desired.spec_hash)
@@ -258,14 +189,17 @@ class DatabrainTarget:
         return Existing(existing.dashboard_id, existing.embed_id, desired.spec_hash)
 
     async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
-        """Delete the embed, and the dashboard where asked for, unless the list shows that it is somebody else's."""
+        """Delete the embed, and if asked the dashboard. Nothing is done if the embed is not listed.
+
+        :raises AlreadyExistsError: the dashboard is stamped for another tenant. It was not deleted.
+        """
         listed = [embed for embed in self._listed.get(existing.dashboard_id, []) if embed.embed_id == existing.embed_id]
         if not listed:
             return
-        theirs = _noted(listed[0], TENANT_STAMP) or _noted(listed[0], STAMP)
-        if theirs is not None and theirs != tenant:
+        stamped_for = tenant_of(listed[0])
+        if stamped_for is not None and stamped_for != tenant:
             raise AlreadyExistsError(
-                f"the dashboard now belongs to {theirs!r} and not to {tenant!r}; it was not deleted",
+                f"the dashboard now belongs to {stamped_for!r} and not to {tenant!r}; it was not deleted",
                 endpoint=api.DELETE_EMBED.name,
                 tenant=tenant,
                 dashboard=existing.dashboard_id,
@@ -276,20 +210,20 @@ class DatabrainTarget:
     def decide(
         self, wanted: CreateDashboardEmbed, listed: Iterable[Embed], *, ours: bool, tenant: str | None = None
     ) -> str:
-        """The embed id of a dashboard whose id is taken.
+        """The embed id of an existing dashboard, if it may be adopted.
 
-        :param listed: what the API lists.
-        :param ours: whether an earlier try of the same create may have made it.
-        :param tenant: the tenant's key in a table, where it comes from one.
-        :raises AlreadyExistsError: it must not, or cannot, be adopted.
+        :param listed: embeds as the API lists them.
+        :param ours: whether an earlier try of the same create may have created it.
+        :param tenant: the tenant's key in a table; None without a table.
+        :raises AlreadyExistsError: ``if_exists`` forbids it, or ``adopt`` refuses it.
         """
         if self._if_exists == "fail" and not (ours or self._repeated):
-            raise _taken(wanted, "the dashboard exists already and if_exists is 'fail'")
+            raise taken(wanted, "the dashboard exists already and if_exists is 'fail'")
         return adopt(listed, wanted, tenant)
 
 
 class _Parts(NamedTuple):
-    """What a spec hash is made of: who the owner is, and what an update can change."""
+    """The parts of a spec hash: the owner, which cannot change, and what an update can change."""
 
     owner: str
     access: str
@@ -313,7 +247,7 @@ class _Parts(NamedTuple):
 
 
 def _name(wanted: CreateDashboardEmbed) -> str:
-    """The embed's name; the API gives the dashboard id where there is none."""
+    """The embed's name. Without one, the API uses the dashboard id."""
     return wanted.name or wanted.dashboard_id
 
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from airflow_provider_databrain.client.models import wire
 from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed
-from airflow_provider_databrain.databrain.target import STAMP, DatabrainTarget
+from airflow_provider_databrain.databrain.ownership import STAMP
+from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.emulator.databrain.state import EmbedRow
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator

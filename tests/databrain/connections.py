@@ -1,4 +1,4 @@
-"""A hook for a connection that a test describes."""
+"""A hook for a test's own connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SERVICE = "service-token-0123456789"
 
 
 def hook_for(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> DatabrainHook:
-    """A hook of a connection with both tokens, changed by ``fields``."""
+    """A hook for a connection with both tokens; ``fields`` replace the connection's."""
     connection = {"conn_type": "databrain", "password": KEY, "extra": {"service_token": SERVICE}, **fields}
     monkeypatch.setenv("AIRFLOW_CONN_MY_CONN", json.dumps(connection))
     return DatabrainHook("my_conn")

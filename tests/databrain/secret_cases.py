@@ -1,4 +1,4 @@
-"""The operators that make, list, rotate or take Databrain's credentials, and the database that Databrain is to open."""
+"""The operators that create, list, rotate or send Databrain's credentials, and a connection to a database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PASSWORD = "correct-horse-battery"
 PRIVATE_KEY = "MIIEvQIBADANBgkqhkiG9w0BAQ"
 SOURCE_SECRETS = [PASSWORD, PRIVATE_KEY]
 stored: list[str] = []
-"""What ``keep`` and ``drop`` were given."""
+"""The keys that ``keep`` and ``drop`` received."""
 
 
 def keep(key: str) -> None:
@@ -37,18 +37,18 @@ def keep(key: str) -> None:
 
 
 def drop(key: str) -> None:
-    """Fail to store a key, and say which."""
+    """Fail to store a key, with an error that quotes it."""
     stored.append(key)
     raise PermissionError(f"may not write {key}")
 
 
 def opened(connection: Connection) -> Mapping[str, Any]:
-    """What opens a database that wants more than a password."""
+    """The credentials of a database that needs more than a password."""
     return {"password": connection.password, "serviceAccount": connection.extra_dejson["service_account"]}
 
 
 def of_source(operator: type[Any]) -> Callable[..., BaseOperator]:
-    """Makes an operator of a datasource, with templates where they can be."""
+    """A function that makes a datasource operator, with a template in each templated field."""
 
     def make(*, store: object, **changes: Any) -> BaseOperator:
         made: BaseOperator = operator(
@@ -65,19 +65,23 @@ def of_source(operator: type[Any]) -> Callable[..., BaseOperator]:
 
 
 OPERATORS: dict[str, Callable[..., BaseOperator]] = {
-    "create_api_token": lambda **given: CreateApiTokenOperator(name="{{ 'ci' }}", data_app_name=DATA_APP, **given),
-    "list_api_tokens": lambda *, store, **given: ListApiTokensOperator(data_app_name="{{ 'tenant-app' }}", **given),
-    "rotate_api_key": lambda **given: RotateApiKeyOperator(expire_after=HOUR, **given),
-    "rotate_service_token": lambda **given: RotateServiceTokenOperator(expire_after=HOUR, **given),
+    "create_api_token": lambda **arguments: CreateApiTokenOperator(
+        name="{{ 'ci' }}", data_app_name=DATA_APP, **arguments
+    ),
+    "list_api_tokens": lambda *, store, **arguments: ListApiTokensOperator(
+        data_app_name="{{ 'tenant-app' }}", **arguments
+    ),
+    "rotate_api_key": lambda **arguments: RotateApiKeyOperator(expire_after=HOUR, **arguments),
+    "rotate_service_token": lambda **arguments: RotateServiceTokenOperator(expire_after=HOUR, **arguments),
     "create_datasource": of_source(CreateDatasourceOperator),
     "update_datasource": of_source(UpdateDatasourceOperator),
 }
-"""Each made from ``task_id``, ``store`` and whatever all operators take."""
+"""For each method, a function that makes its operator from ``task_id``, ``store`` and further arguments."""
 STORING = ["create_api_token", "rotate_api_key", "rotate_service_token"]
 
 
 def prepare(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, method: str) -> None:
-    """The connection ``source``, and the datasource where it is to be changed; nothing is stored yet."""
+    """Set the connection ``source``, and the datasource if it is to be changed. Nothing is stored yet."""
     stored.clear()
     extra = {"service_account": {"private_key": PRIVATE_KEY}}
     source = {"conn_type": "postgres", "host": "db.example", "login": "p", "password": PASSWORD, "extra": extra}

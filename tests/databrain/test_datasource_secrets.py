@@ -1,4 +1,4 @@
-"""A datasource's credentials are in no error, log or repr, whatever the server repeats."""
+"""A datasource's credentials are in no error, log or repr, even if the server repeats them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CREDENTIALS: dict[str, Any] = {
 SOURCE = Datasource(datasource_type="postgres", credentials=CREDENTIALS, extra={"tunnel": {"pass": "tunnel-99"}})
 SECRETS = ["wörd", "w\\u00f6rd", "480015162342", "MIIEvQIBADANBg", "kqhkiG9w0BAQEF", "id-777777", "tunnel-99", "%40ss"]
 ACCEPTED = SOURCE.model_copy(update={"extra": {}})
-"""What the emulator does not refuse for an unknown field."""
+"""The same datasource without ``extra``, because the emulator refuses unknown fields."""
 METHODS = pytest.mark.parametrize("method", ["create_datasource", "update_datasource"])
 
 
@@ -66,7 +66,7 @@ def assert_hidden(exposed: Exposed, *values: object) -> None:
     ],
 )
 @pytest.mark.parametrize("status", [200, 400, 500])
-async def test_a_server_that_repeats_credentials_is_not_repeated(
+async def test_credentials_that_the_server_repeats_are_in_no_error(
     monkeypatch: pytest.MonkeyPatch,
     exposed: Exposed,
     fast_retries: None,
@@ -83,7 +83,7 @@ async def test_a_server_that_repeats_credentials_is_not_repeated(
 
 @METHODS
 @BOTH_WAYS
-async def test_refused_credentials_are_an_error_that_says_so_without_them(
+async def test_refused_credentials_are_an_error_that_does_not_hold_them(
     connection: Emulator, exposed: Exposed, prefix: str, method: str
 ) -> None:
     connection.catalog.add_datasource("other")
@@ -103,7 +103,7 @@ async def test_retries_and_lost_connections_log_no_credentials(
     connection.control.set_faults([Fault(kind="reset_before")])
     with pytest.raises(ApiError) as caught:
         await do(DatabrainHook(), prefix, "create_datasource", SOURCE)
-    assert [one for one in exposed.records if "next try in" in one.getMessage()]
+    assert [record for record in exposed.records if "next try in" in record.getMessage()]
     assert_hidden(exposed, caught.value)
 
 
@@ -116,7 +116,7 @@ def test_a_wrong_field_is_named_without_its_value(exposed: Exposed) -> None:
     assert_hidden(exposed, unnamed.value, SOURCE)
 
 
-def test_a_code_that_a_credential_is_part_of_still_says_what_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_code_that_contains_a_credential_still_decides_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     source = Datasource(datasource_type="postgres", credentials={"name": "warehouse", "password": "DATASOURCE"})
     words = json.dumps({"error": {"code": "DATASOURCE_NAME_ERROR", "message": "taken"}}).encode()
     with raw_server(http_answer(400, words)) as (url, _), pytest.raises(AlreadyExistsError) as caught:

@@ -43,7 +43,7 @@ def rows(answer: list[Any]) -> list[dict[str, Any]]:
         ("list_workspaces", (), {"page": "all"}, "name", [WORKSPACE, "second"]),
     ],
 )
-async def test_each_list_answers_the_same_sync_and_async(
+async def test_each_list_has_the_same_rows_sync_and_async(
     connection: Emulator, method: str, args: Any, options: Any, key: str, expected: list[str]
 ) -> None:
     connection.state.add_workspace("second")
@@ -89,7 +89,7 @@ async def test_errors_are_the_same_sync_and_async(connection: Emulator) -> None:
     assert "Invalid workspace name" in str(sync_error.value)
 
 
-async def test_an_async_method_outside_of_its_block_says_so(connection: Emulator) -> None:
+async def test_an_async_method_outside_of_async_with_is_an_error(connection: Emulator) -> None:
     hook = DatabrainHook()
     with pytest.raises(RuntimeError, match="async with hook"):
         await hook.alist_embeds()
@@ -107,7 +107,7 @@ def test_a_closed_hook_opens_again(connection: Emulator) -> None:
     assert hook.list_embeds() == []
 
 
-async def test_the_server_is_told_the_installed_version(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_user_agent_has_the_installed_version(monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(http_answer(200, b'{"data": []}')) as (url, met):
         hook = hook_for(monkeypatch, host=url)
         hook.list_embeds()
@@ -127,7 +127,7 @@ def test_legacy_paths_and_the_metrics_path_of_the_connection_are_used(monkeypatc
     assert met[1].startswith(b"POST /v3/metrics HTTP/1.1")
 
 
-def test_the_workspace_is_the_one_named_or_that_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_workspace_is_the_named_one_or_the_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     hook = hook_for(monkeypatch, extra={"workspace_name": "usual", "data_app_name": "app"})
     assert (hook.workspace(), hook.workspace("other"), hook.data_app_name) == ("usual", "other", "app")
     bare = hook_for(monkeypatch, extra={})
@@ -137,8 +137,8 @@ def test_the_workspace_is_the_one_named_or_that_of_the_connection(monkeypatch: p
 
 
 WORKS = "data app API key: works; service token: works"
-NO_KEY = "data app API key: not given (Password)"
-NO_SERVICE = "service token: not given (Service token (extra 'service_token'))"
+NO_KEY = "data app API key: not set (Password)"
+NO_SERVICE = "service token: not set (Service token (extra 'service_token'))"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ NO_SERVICE = "service token: not given (Service token (extra 'service_token'))"
         ({"extra": {"typo": 1}}, False, ["typo: Extra inputs are not permitted"]),
     ],
 )
-def test_the_test_button_says_of_each_token_whether_it_works(
+def test_the_test_button_says_for_each_token_whether_it_works(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], works: bool, words: list[str]
 ) -> None:
     set_connection(monkeypatch, emulator, **changes)
@@ -164,7 +164,7 @@ def test_the_test_button_says_of_each_token_whether_it_works(
     assert emulator.api_key not in text
 
 
-def test_swapped_tokens_are_both_found_out(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_swapped_tokens_are_detected(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection(monkeypatch, emulator, password=emulator.service_token, extra={"service_token": emulator.api_key})
     verdict, text = DatabrainHook().test_connection()
     assert not verdict

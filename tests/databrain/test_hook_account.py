@@ -56,7 +56,7 @@ ROTATIONS = ["rotate_api_key", "rotate_service_token"]
 
 @pytest.fixture
 def connection(connection: Emulator) -> Emulator:
-    """With the datasource that ``SALES`` reads from."""
+    """An emulator with the datasource that ``SALES`` reads from."""
     connection.catalog.add_datasource("warehouse")
     return connection
 
@@ -65,7 +65,7 @@ def names(apps: list[Any]) -> list[str]:
     return [app.name for app in apps]
 
 
-def test_a_workspace_is_made_changed_and_deleted(ask: Ask, connection: Emulator) -> None:
+def test_a_workspace_is_created_changed_and_deleted(ask: Ask, connection: Emulator) -> None:
     hook = DatabrainHook()
     assert ask(hook, "create_workspace", SALES) == "Sales"
     assert names(hook.list_workspaces()) == ["Sales", WORKSPACE]
@@ -77,7 +77,7 @@ def test_a_workspace_is_made_changed_and_deleted(ask: Ask, connection: Emulator)
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_a_data_app_is_made_listed_renamed_and_deleted(
+def test_a_data_app_is_created_listed_renamed_and_deleted(
     ask: Ask, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, legacy: bool
 ) -> None:
     set_connection(monkeypatch, emulator, extra={"legacy_paths": legacy})
@@ -95,7 +95,7 @@ def test_a_data_app_is_made_listed_renamed_and_deleted(
     assert {"dataApp" in path for _, path in emulator.control.arrived} == {legacy}
 
 
-def test_lists_come_in_pages_too(ask: Ask, connection: Emulator) -> None:
+def test_lists_can_be_read_page_by_page(ask: Ask, connection: Emulator) -> None:
     hook = DatabrainHook()
     for number in range(12):
         connection.account.create_app(f"app-{number}")
@@ -107,7 +107,7 @@ def test_lists_come_in_pages_too(ask: Ask, connection: Emulator) -> None:
         assert len(whole) == 13
 
 
-def test_odd_names_are_found_again(ask: Ask, connection: Emulator) -> None:
+def test_odd_names_work_in_every_call(ask: Ask, connection: Emulator) -> None:
     hook = DatabrainHook()
     for name in ODD_IDS:
         assert ask(hook, "create_data_app", name) == name
@@ -123,7 +123,7 @@ def test_odd_names_are_found_again(ask: Ask, connection: Emulator) -> None:
     assert names(hook.list_data_apps()) == [APP]
 
 
-def test_a_guest_token_is_made_with_all_that_was_asked_for(ask: Ask, connection: Emulator) -> None:
+def test_a_guest_token_is_created_with_all_requested_fields(ask: Ask, connection: Emulator) -> None:
     asked = CreateGuestToken.model_validate(
         {
             "client_id": "acme",
@@ -156,7 +156,7 @@ def test_a_guest_token_is_made_with_all_that_was_asked_for(ask: Ask, connection:
 @pytest.mark.parametrize(
     ("method", "read"), [("rotate_api_key", "list_embeds"), ("rotate_service_token", "list_data_apps")]
 )
-def test_a_rotated_key_works_beside_the_old_one_until_that_dies(
+def test_the_new_key_works_beside_the_old_one_until_that_expires(
     ask: Ask, connection: Emulator, monkeypatch: pytest.MonkeyPatch, method: str, read: str
 ) -> None:
     now = 1_700_000_000.0
@@ -181,7 +181,7 @@ def test_a_rotated_key_works_beside_the_old_one_until_that_dies(
 
 @pytest.mark.parametrize("method", ["create_workspace", "create_data_app"])
 @pytest.mark.parametrize("kind", ["reset_after", "error_after", "html", "cut"])
-def test_a_create_that_finds_its_own_work_says_so(ask: Ask, connection: Emulator, method: str, kind: Any) -> None:
+def test_a_create_that_finds_its_own_work_is_marked(ask: Ask, connection: Emulator, method: str, kind: Any) -> None:
     connection.control.set_faults([Fault(kind=kind, method="POST", times=1)])
     with pytest.raises(AlreadyExistsError) as caught:
         ask(DatabrainHook(), method, *CALLS[method])
@@ -189,7 +189,7 @@ def test_a_create_that_finds_its_own_work_says_so(ask: Ask, connection: Emulator
 
 
 @pytest.mark.parametrize("method", ["delete_workspace", "delete_data_app", "update_data_app"])
-def test_a_change_that_finds_its_own_work_says_so(ask: Ask, connection: Emulator, method: str) -> None:
+def test_a_change_that_finds_its_own_work_is_marked(ask: Ask, connection: Emulator, method: str) -> None:
     hook = DatabrainHook()
     hook.create_workspace(SALES)
     hook.create_data_app("second")
@@ -200,7 +200,7 @@ def test_a_change_that_finds_its_own_work_says_so(ask: Ask, connection: Emulator
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "error_after", "html", "wrong"])
-def test_what_changes_nothing_more_is_done_again(ask: Ask, connection: Emulator, kind: Any) -> None:
+def test_a_call_that_changes_nothing_more_is_tried_again(ask: Ask, connection: Emulator, kind: Any) -> None:
     hook = DatabrainHook()
     hook.create_workspace(SALES)
     for method in ("update_workspace", "list_data_apps", "list_api_tokens", "create_guest_token"):
@@ -210,7 +210,7 @@ def test_what_changes_nothing_more_is_done_again(ask: Ask, connection: Emulator,
 
 @pytest.mark.parametrize("kind", ["reset_after", "error_after", "html", "cut", "wrong"])
 @pytest.mark.parametrize("method", ["create_api_token", *ROTATIONS])
-def test_a_key_that_may_have_been_made_is_not_made_again(
+def test_a_key_that_may_have_been_created_is_not_created_again(
     ask: Ask, connection: Emulator, method: str, kind: Any
 ) -> None:
     connection.control.set_faults([Fault(kind=kind, method="POST", times=1)])
@@ -218,11 +218,14 @@ def test_a_key_that_may_have_been_made_is_not_made_again(
         ask(DatabrainHook(), method, *CALLS[method])
     assert caught.value.ambiguous
     assert len(connection.account.live_keys()) == 3
-    assert ("The rotation may have happened; then the old key dies" in str(caught.value)) is (method in ROTATIONS)
+    assert (
+        "The rotation may have happened. If it did, the old key expires as asked, and nobody has the new one"
+        in str(caught.value)
+    ) is (method in ROTATIONS)
 
 
 @pytest.mark.parametrize("method", ["create_api_token", *ROTATIONS])
-def test_a_key_that_the_rate_limit_refused_is_asked_for_again(ask: Ask, connection: Emulator, method: str) -> None:
+def test_a_key_is_requested_again_after_the_rate_limit_refused_it(ask: Ask, connection: Emulator, method: str) -> None:
     connection.control.set_faults([Fault(kind="too_many", times=2, seconds=0.01)])
     assert ask(DatabrainHook(), method, *CALLS[method]).key
     assert len(connection.account.live_keys()) == 3
@@ -269,7 +272,7 @@ REFUSALS: list[tuple[list[str], int, str, str, type[ApiError]]] = [
     ("method", "status", "code", "message", "expected"),
     [(method, *refusal) for methods, *refusal in REFUSALS for method in methods],
 )
-def test_each_documented_refusal_is_the_error_it_stands_for(
+def test_each_documented_refusal_raises_its_error(
     ask: Ask,
     monkeypatch: pytest.MonkeyPatch,
     method: str,
@@ -297,9 +300,7 @@ def test_an_error_within_a_success_is_an_error(ask: Ask, monkeypatch: pytest.Mon
         ask(hook_for(monkeypatch, host=url), method, *CALLS[method])
 
 
-def test_the_token_that_a_call_takes_is_asked_for_where_there_is_none(
-    ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_token_is_an_error_that_names_its_field(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     hook = hook_for(monkeypatch, password=None, extra={})
     for method, args in CALLS.items():
         field = "Password" if method in ("create_guest_token", "rotate_api_key") else "Service token"
@@ -307,7 +308,7 @@ def test_the_token_that_a_call_takes_is_asked_for_where_there_is_none(
             ask(hook, method, *args)
 
 
-def test_the_data_app_is_the_one_named_or_that_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_app_is_the_named_one_or_the_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     hook = hook_for(monkeypatch, extra={"data_app_name": "usual"})
     assert (hook.data_app(), hook.data_app("other")) == ("usual", "other")
     with pytest.raises(ConfigurationError, match=r"give data_app_name, or fill 'Data app'.*'my_conn'"):

@@ -1,4 +1,4 @@
-"""The hook's embeds, data, datasources, datamarts and transfers, sync and async, against the emulator."""
+"""The hook's embeds, metrics, datasources, datamarts and dashboards, sync and async, against the emulator."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ROWS = [{"region": "eu", "mrr": 7}, {"region": "us", "mrr": 9}]
 
 @pytest.fixture
 def filled(connection: Emulator) -> Emulator:
-    """An emulator with a datasource, a datamart, and a dashboard with two metrics, one of them the client acme's."""
+    """An emulator with a datasource, a datamart, and a dashboard with two metrics. The client acme owns one of them."""
     connection.catalog.add_datasource("warehouse")
     DatabrainHook().create_datamart(DATAMART)
     connection.state.contents.add_metric(DASHBOARD, "mrr", name="MRR", data=ROWS)
@@ -59,7 +59,7 @@ def filled(connection: Emulator) -> Emulator:
 
 @BOTH_WAYS
 @pytest.mark.parametrize("legacy", [False, True])
-async def test_what_is_there_is_embedded(
+async def test_an_existing_dashboard_or_metric_is_embedded(
     filled: Emulator, monkeypatch: pytest.MonkeyPatch, prefix: str, legacy: bool
 ) -> None:
     set_connection(monkeypatch, filled, extra={"legacy_paths": legacy})
@@ -79,7 +79,7 @@ async def test_what_is_there_is_embedded(
 
 
 @BOTH_WAYS
-async def test_an_embed_is_found_where_one_shows_the_same(filled: Emulator, prefix: str) -> None:
+async def test_an_embed_that_shows_the_same_is_found(filled: Emulator, prefix: str) -> None:
     hook = DatabrainHook()
     hook.create_dashboard_embed(embed())
     made = [await do(hook, prefix, "find_or_create_embed", new) for new in (WHOLE, METRIC)]
@@ -93,7 +93,7 @@ async def test_an_embed_is_found_where_one_shows_the_same(filled: Emulator, pref
 
 
 @BOTH_WAYS
-async def test_an_embed_that_an_unclear_failure_made_is_found(filled: Emulator, prefix: str) -> None:
+async def test_an_embed_that_was_created_despite_an_unclear_failure_is_found(filled: Emulator, prefix: str) -> None:
     filled.control.set_faults([Fault(kind="reset_after", method="POST", path="/embeds", times=1)])
     embed_id, created = await do(DatabrainHook(), prefix, "find_or_create_embed", WHOLE)
     assert created
@@ -103,7 +103,7 @@ async def test_an_embed_that_an_unclear_failure_made_is_found(filled: Emulator, 
 
 @BOTH_WAYS
 @pytest.mark.parametrize("kind", ["reset_before", "error_before"])
-async def test_an_embed_that_a_failure_did_not_make_is_an_error(filled: Emulator, prefix: str, kind: Any) -> None:
+async def test_a_failure_that_created_no_embed_is_an_error(filled: Emulator, prefix: str, kind: Any) -> None:
     filled.control.set_faults([Fault(kind=kind, method="POST", path="/embeds", times=1)])
     with pytest.raises(ApiError) as caught:
         await do(DatabrainHook(), prefix, "find_or_create_embed", WHOLE)
@@ -112,7 +112,7 @@ async def test_an_embed_that_a_failure_did_not_make_is_an_error(filled: Emulator
 
 
 @BOTH_WAYS
-async def test_an_older_server_that_does_not_say_what_embeds_show_gets_none(
+async def test_no_embed_is_created_if_an_older_server_does_not_say_what_embeds_show(
     monkeypatch: pytest.MonkeyPatch, prefix: str
 ) -> None:
     rows = [{"embedId": "e", "embedType": "dashboard", "externalDashboard": {"name": "D"}, "externalMetric": None}]
@@ -162,7 +162,7 @@ async def test_a_published_metric_shows_as_published(filled: Emulator, prefix: s
 
 @BOTH_WAYS
 @pytest.mark.parametrize("legacy", [False, True])
-async def test_a_metrics_data_are_read(
+async def test_the_data_of_a_metric_is_read(
     filled: Emulator, monkeypatch: pytest.MonkeyPatch, prefix: str, legacy: bool
 ) -> None:
     set_connection(monkeypatch, filled, extra={"legacy_paths": legacy})
@@ -191,7 +191,7 @@ async def test_scheduled_reports_are_listed(filled: Emulator, prefix: str) -> No
 
 
 @BOTH_WAYS
-async def test_a_datasource_is_made_changed_synced_and_deleted(connection: Emulator, prefix: str) -> None:
+async def test_a_datasource_is_created_changed_synced_and_deleted(connection: Emulator, prefix: str) -> None:
     hook = DatabrainHook()
     source = Datasource(datasource_type="postgres", credentials={"name": "warehouse", "password": "pw-1"})
     assert await do(hook, prefix, "create_datasource", source) == "warehouse"
@@ -200,7 +200,7 @@ async def test_a_datasource_is_made_changed_synced_and_deleted(connection: Emula
     [row] = connection.catalog.datasources()
     assert (row.type, row.fields) == ("postgres", ["host", "name", "password"])
     for page in (None, 1, "all"):
-        assert [one.name for one in await do(hook, prefix, "list_datasources", page=page)] == ["warehouse"]
+        assert [source.name for source in await do(hook, prefix, "list_datasources", page=page)] == ["warehouse"]
     assert await do(hook, prefix, "start_datasource_sync", row.id) == "Sync completed"
     assert connection.catalog.datasources()[0].syncs == 1
     connection.catalog.set_progress("warehouse", "3/16")
@@ -212,7 +212,7 @@ async def test_a_datasource_is_made_changed_synced_and_deleted(connection: Emula
 
 
 @BOTH_WAYS
-async def test_a_datasource_that_a_datamart_uses_is_kept(filled: Emulator, prefix: str) -> None:
+async def test_a_datasource_that_a_datamart_uses_is_not_deleted(filled: Emulator, prefix: str) -> None:
     hook = DatabrainHook()
     with pytest.raises(InvalidRequestError) as caught:
         await do(hook, prefix, "delete_datasource", "warehouse")
@@ -224,7 +224,7 @@ async def test_a_datasource_that_a_datamart_uses_is_kept(filled: Emulator, prefi
 
 @BOTH_WAYS
 @pytest.mark.parametrize("legacy", [False, True])
-async def test_a_datamart_is_made_changed_and_deleted(
+async def test_a_datamart_is_created_changed_and_deleted(
     connection: Emulator, monkeypatch: pytest.MonkeyPatch, prefix: str, legacy: bool
 ) -> None:
     set_connection(monkeypatch, connection, extra={"legacy_paths": legacy})
@@ -250,7 +250,7 @@ async def test_a_datamart_is_made_changed_and_deleted(
 
 
 @BOTH_WAYS
-async def test_a_semantic_layer_is_made_changed_and_deleted(filled: Emulator, prefix: str) -> None:
+async def test_a_semantic_layer_is_created_changed_and_deleted(filled: Emulator, prefix: str) -> None:
     hook, name = DatabrainHook(), DATAMART.name
     for method in ("get_semantic_layer", "update_semantic_layer", "delete_semantic_layer"):
         with pytest.raises(NotFoundError) as caught:
@@ -291,7 +291,7 @@ async def test_a_dashboard_moves_to_another_workspace(filled: Emulator, prefix: 
 
 
 @BOTH_WAYS
-async def test_an_import_under_a_taken_id_is_an_error_although_it_is_a_200(filled: Emulator, prefix: str) -> None:
+async def test_an_import_under_a_taken_id_is_an_error_despite_status_200(filled: Emulator, prefix: str) -> None:
     asked = ImportDashboard(workspace_name=WORKSPACE, import_dashboard_data={"layout": [1]}, dashboard_id=DASHBOARD)
     with pytest.raises(AlreadyExistsError, match="Dashboard id already exists") as caught:
         await do(DatabrainHook(), prefix, "import_dashboard", asked)
@@ -315,7 +315,7 @@ async def test_an_import_with_an_id_is_tried_again_and_one_without_is_not(
 
 
 @BOTH_WAYS
-async def test_an_older_answer_to_an_import_tells_nothing(filled: Emulator, prefix: str) -> None:
+async def test_an_older_answer_to_an_import_has_no_fields(filled: Emulator, prefix: str) -> None:
     filled.control.behaviour = Behaviour(older_import_answer=True)
     asked = ImportDashboard(workspace_name=WORKSPACE, import_dashboard_data={}, dashboard_id="copy")
     assert (await do(DatabrainHook(), prefix, "import_dashboard", asked)).dashboard_id is None
@@ -393,7 +393,7 @@ async def test_an_older_answer_to_an_import_tells_nothing(filled: Emulator, pref
         ),
     ],
 )
-async def test_what_the_server_refuses_is_the_error_it_stands_for(
+async def test_each_refusal_raises_its_error(
     filled: Emulator, prefix: str, method: str, args: tuple[Any, ...], error: type[ApiError], code: str
 ) -> None:
     hook = DatabrainHook()
@@ -406,7 +406,7 @@ async def test_what_the_server_refuses_is_the_error_it_stands_for(
 
 @BOTH_WAYS
 @pytest.mark.parametrize(("status", "kind"), [(400, NotFoundError), (500, ServerError)])
-async def test_an_unknown_metric_or_source_of_a_query_is_not_found(
+async def test_an_unknown_metric_embed_or_source_of_a_query_is_not_found(
     filled: Emulator, prefix: str, status: int, kind: type[ApiError]
 ) -> None:
     hook = DatabrainHook(max_retry_seconds=0)
@@ -462,7 +462,7 @@ async def test_a_wrong_token_is_an_authentication_error_at_every_call(
 
 
 @BOTH_WAYS
-async def test_a_servers_failure_is_tried_again_only_where_that_does_no_harm(
+async def test_a_server_error_is_tried_again_only_if_that_does_no_harm(
     connection: Emulator, fast_retries: None, prefix: str
 ) -> None:
     hook = DatabrainHook()
@@ -491,7 +491,7 @@ async def test_a_read_only_server_refuses_changes_and_nothing_else(connection: E
 
 
 @BOTH_WAYS
-async def test_a_datasource_that_an_unclear_try_made_says_so(
+async def test_an_unclear_create_of_a_datasource_is_marked(
     connection: Emulator, fast_retries: None, prefix: str
 ) -> None:
     source = Datasource(datasource_type="csv", credentials={"name": "x"})

@@ -1,4 +1,4 @@
-"""The hook's changes of an embed, sync and async, against the emulator and against documented refusals."""
+"""The hook's changes to an embed, sync and async, against the emulator and against documented refusals."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_an_embed_is_changed_and_deleted(
     assert {"dataApp" in path for _, path in emulator.control.arrived} == {legacy}
 
 
-async def test_a_dashboard_is_kept_unless_told_otherwise(connection: Emulator) -> None:
+async def test_a_dashboard_is_kept_by_default(connection: Emulator) -> None:
     hook = DatabrainHook()
     hook.create_dashboard_embed(embed())
     hook.delete_embed(EMBED)
@@ -81,7 +81,7 @@ async def test_embeds_with_odd_ids_are_found(connection: Emulator, prefix: str) 
 
 @METHODS
 @BOTH_WAYS
-async def test_an_embed_that_is_not_there_is_named(connection: Emulator, prefix: str, method: str) -> None:
+async def test_an_embed_that_does_not_exist_is_named(connection: Emulator, prefix: str, method: str) -> None:
     with pytest.raises(NotFoundError) as caught:
         await do(DatabrainHook(), prefix, method, *CHANGES[method])
     assert caught.value.dashboard == EMBED
@@ -115,7 +115,7 @@ async def test_a_read_only_server_refuses_a_change(connection: Emulator, prefix:
 )
 @METHODS
 @BOTH_WAYS
-async def test_each_documented_refusal_is_the_error_it_stands_for(
+async def test_each_documented_refusal_raises_its_error(
     monkeypatch: pytest.MonkeyPatch,
     prefix: str,
     method: str,
@@ -135,7 +135,7 @@ async def test_each_documented_refusal_is_the_error_it_stands_for(
 
 
 @BOTH_WAYS
-async def test_what_names_no_embed_is_not_sent(connection: Emulator, prefix: str) -> None:
+async def test_a_change_without_an_embed_id_is_not_sent(connection: Emulator, prefix: str) -> None:
     for method, args in CHANGES.items():
         with pytest.raises(ValueError, match="embed_id is empty"):
             await do(DatabrainHook(), prefix, method, "", *args[1:])
@@ -151,7 +151,9 @@ async def test_what_names_no_embed_is_not_sent(connection: Emulator, prefix: str
         "a",
     ],
 )
-async def test_a_delete_that_finds_its_own_work_says_so(connection: Emulator, fast_retries: None, prefix: str) -> None:
+async def test_a_delete_that_finds_its_own_work_is_marked(
+    connection: Emulator, fast_retries: None, prefix: str
+) -> None:
     hook = DatabrainHook()
     hook.create_dashboard_embed(embed())
     connection.control.set_faults([Fault(kind="reset_after", method="DELETE", times=1)])
@@ -165,7 +167,7 @@ async def test_a_delete_that_finds_its_own_work_says_so(connection: Emulator, fa
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "error_after", "html"])
 @pytest.mark.parametrize("method", ["update_embed", "rename_embed"])
 @BOTH_WAYS
-async def test_an_update_or_rename_is_simply_done_again(
+async def test_an_update_or_rename_is_tried_again(
     connection: Emulator, fast_retries: None, prefix: str, method: str, kind: Any
 ) -> None:
     hook = DatabrainHook()
@@ -177,9 +179,7 @@ async def test_an_update_or_rename_is_simply_done_again(
 
 
 @pytest.mark.parametrize("kind", ["reset_before", "error_before"])
-async def test_a_delete_that_had_not_happened_is_done_again(
-    connection: Emulator, fast_retries: None, kind: Any
-) -> None:
+async def test_a_delete_that_did_not_happen_is_tried_again(connection: Emulator, fast_retries: None, kind: Any) -> None:
     hook = DatabrainHook()
     hook.create_dashboard_embed(embed())
     connection.control.set_faults([Fault(kind=kind, method="DELETE", times=1)])

@@ -1,4 +1,4 @@
-"""Tokens and keys that Databrain gives: masked at once, shown nowhere, and stored by the caller's function."""
+"""Databrain's tokens and keys: masked at once, shown nowhere, and stored by the caller's function."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ INTO = pytest.mark.parametrize("method", ROTATIONS)
 
 
 def spoiled(sound: str, answer: str) -> bytes:
-    """An answer that holds the secret in a way that nobody asked for, or a refusal that repeats the connection's."""
+    """An answer that holds the secret in an unexpected way, or a refusal that repeats the connection's tokens."""
     bodies = {
         "sound": sound,
         "cut": sound[:-2],
@@ -54,12 +54,12 @@ def spoiled(sound: str, answer: str) -> bytes:
 
 
 def do(hook: DatabrainHook, prefix: str, method: str, *args: Any) -> Any:
-    """Call a method of the hook, the sync one or, with the prefix ``a``, the async one."""
+    """Call a hook method: the sync form or, with the prefix ``a``, the async form."""
     return (ask_async if prefix else ask_sync)(hook, method, *args)
 
 
 def storing(prefix: str, store: Callable[[str], object]) -> Any:
-    """What is handed the new key: ``store``, or an async form of it."""
+    """``store``, or its async form with the prefix ``a``."""
     if not prefix:
         return store
 
@@ -95,7 +95,7 @@ def test_a_secret_is_in_no_repr_error_or_log(
 
 @BOTH_WAYS
 @pytest.mark.parametrize("method", CALLS)
-def test_what_is_given_is_masked_at_once(connection: Emulator, prefix: str, method: str) -> None:
+def test_each_returned_secret_is_masked_at_once(connection: Emulator, prefix: str, method: str) -> None:
     args, _ = CALLS[method]
     if method == "create_guest_token":
         args = (CreateGuestToken(client_id="acme", data_app_name="tenant-app"),)
@@ -110,7 +110,7 @@ def test_what_is_given_is_masked_at_once(connection: Emulator, prefix: str, meth
 
 @BOTH_WAYS
 @INTO
-def test_a_new_key_is_handed_over_while_the_old_one_lives(connection: Emulator, prefix: str, method: str) -> None:
+def test_a_new_key_is_stored_while_the_old_one_works(connection: Emulator, prefix: str, method: str) -> None:
     old = connection.api_key if "api_key" in method else connection.service_token
     stored: list[str] = []
 
@@ -134,15 +134,19 @@ def test_a_new_key_is_handed_over_while_the_old_one_lives(connection: Emulator, 
 @BOTH_WAYS
 @INTO
 @pytest.mark.parametrize("life", [timedelta(0), timedelta(seconds=-1), 3600])
-def test_the_old_key_must_outlive_the_storing(connection: Emulator, prefix: str, method: str, life: Any) -> None:
-    with pytest.raises(ValueError, match="the old key must live while the new one is stored"):
+def test_the_old_key_must_work_until_the_new_one_is_stored(
+    connection: Emulator, prefix: str, method: str, life: Any
+) -> None:
+    with pytest.raises(
+        ValueError, match="expire_after must be a timedelta above 0: the old key must work until the new one is stored"
+    ):
         do(DatabrainHook(), prefix, method, storing(prefix, pytest.fail), life)
     assert not connection.control.arrived
 
 
 @BOTH_WAYS
 @INTO
-def test_a_key_that_is_not_stored_is_told_without_being_shown(
+def test_a_key_that_is_not_stored_is_reported_without_being_shown(
     connection: Emulator,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
@@ -150,10 +154,10 @@ def test_a_key_that_is_not_stored_is_told_without_being_shown(
     method: str,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    given: list[str] = []
+    received: list[str] = []
 
     def store(key: str) -> None:
-        given.append(key)
+        received.append(key)
         raise PermissionError(f"may not write {key}")
 
     with pytest.raises(KeyNotStoredError) as caught:
@@ -165,40 +169,40 @@ def test_a_key_that_is_not_stored_is_told_without_being_shown(
     assert str(error).startswith(
         f"The {ROTATIONS[method]} was rotated, but the new one was not stored: PermissionError in test_keys.py, line "
     )
-    assert f"The old one lives until {until:%Y-%m-%d %H:%M:%S} UTC: mend what stores, and rotate again" in str(error)
+    assert f"The old one works until {until:%Y-%m-%d %H:%M:%S} UTC. Fix `store` and rotate again" in str(error)
     assert (error.__cause__, error.__context__) == (None, None)
     exposed = (
         f"{error!r} {vars(error)} {''.join(traceback.format_exception(error))} {caplog.text} {capsys.readouterr()}"
     )
-    assert given[0] not in exposed
+    assert received[0] not in exposed
     copy = pickle.loads(pickle.dumps(error))
     assert (str(copy), copy.old_key_until) == (str(error), until)
 
 
 @BOTH_WAYS
 @INTO
-def test_what_ends_the_task_while_a_key_is_stored_goes_through_and_is_logged(
+def test_an_exception_that_ends_the_task_while_a_key_is_stored_passes_through_and_is_logged(
     connection: Emulator, capsys: pytest.CaptureFixture[str], prefix: str, method: str
 ) -> None:
     class TaskTimeoutError(BaseException):
         """As Airflow ends a task."""
 
-    given: list[str] = []
+    received: list[str] = []
 
     def store(key: str) -> None:
-        given.append(key)
+        received.append(key)
         raise TaskTimeoutError(key)
 
     with pytest.raises(TaskTimeoutError):
         do(DatabrainHook(), prefix, method, storing(prefix, store), HOUR)
     exposed = "".join(capsys.readouterr())
     assert f"The {ROTATIONS[method]} was rotated, but the new one was not stored: TaskTimeoutError" in exposed
-    assert given[0] not in exposed
+    assert received[0] not in exposed
 
 
 @BOTH_WAYS
 @INTO
-def test_a_rotation_that_failed_hands_nothing_over(connection: Emulator, prefix: str, method: str) -> None:
+def test_a_failed_rotation_stores_nothing(connection: Emulator, prefix: str, method: str) -> None:
     connection.control.set_faults([Fault(kind="error_before")])
     with pytest.raises(ApiError, match="The rotation may have happened"):
         do(DatabrainHook(), prefix, method, storing(prefix, pytest.fail), HOUR)

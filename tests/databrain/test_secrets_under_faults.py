@@ -1,4 +1,4 @@
-"""Each hook method that gives or takes a credential: whatever goes wrong on the way, nobody is told it."""
+"""Each hook method that returns or sends a credential: no fault makes anything show it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PASSWORD = "correct-horse-battery"
 PRIVATE_KEY = "MIIEvQIBADANBgkqhkiG9w0BAQ"
 
 
-def sources(name: str) -> Datasource:
+def source(name: str) -> Datasource:
     credentials = {"name": name, "password": PASSWORD, "serviceAccount": {"private_key": PRIVATE_KEY}}
     return Datasource(datasource_type="postgres", credentials=credentials)
 
@@ -39,15 +39,15 @@ CALLS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
     "rotate_api_key_into": lambda store: (store, HOUR),
     "rotate_service_token": lambda _: (HOUR,),
     "rotate_service_token_into": lambda store: (store, HOUR),
-    "create_datasource": lambda _: (sources("new"),),
-    "update_datasource": lambda _: (sources("there"),),
+    "create_datasource": lambda _: (source("new"),),
+    "update_datasource": lambda _: (source("there"),),
 }
-"""Method to its arguments, of which one may be what stores a key."""
+"""For each method, a function that makes its arguments from a ``store`` function."""
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Emulator]:
-    """One emulator for all: each test takes the keys that there are by then for secrets."""
+    """One emulator for all tests. Each test treats all keys that exist at its end as secrets."""
     with Emulator() as emulator:
         emulator.catalog.add_datasource("there")
         yield emulator
@@ -61,7 +61,7 @@ def databrain(running: Emulator, monkeypatch: pytest.MonkeyPatch, fast_retries: 
     return running
 
 
-def assert_nothing_told(
+def assert_nothing_shown(
     exposed: Exposed, emulator: Emulator, capfd: pytest.CaptureFixture[str], stored: list[str]
 ) -> None:
     exposed.show(*capfd.readouterr())
@@ -73,44 +73,44 @@ def assert_nothing_told(
 
 @BOTH_WAYS
 @pytest.mark.parametrize("method", CALLS)
-def test_a_good_answer_is_shown_to_nobody(
+def test_a_good_answer_is_shown_nowhere(
     databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], prefix: str, method: str
 ) -> None:
     stored: list[str] = []
-    given: list[Any] = []
+    results: list[Any] = []
 
     def act() -> Any:
         hook = DatabrainHook()
         exposed.show(hook, hook.server)
-        given.append(do(hook, prefix, method, *CALLS[method](storing(prefix, stored.append))))
-        return given[0]
+        results.append(do(hook, prefix, method, *CALLS[method](storing(prefix, stored.append))))
+        return results[0]
 
     assert exposed.tries(act) is None
-    rows = given[0] if isinstance(given[0], list) else given
+    rows = results[0] if isinstance(results[0], list) else results
     known = [row.secret for row in rows if isinstance(row, Credential)] + stored
     assert bool(known) is ("datasource" not in method)
-    assert_nothing_told(exposed, databrain, capfd, known)
+    assert_nothing_shown(exposed, databrain, capfd, known)
 
 
 @BOTH_WAYS
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("method", CALLS)
-def test_a_fault_shows_nobody_a_credential(
+def test_a_fault_shows_no_credential(
     databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], prefix: str, method: str, kind: Any
 ) -> None:
     stored: list[str] = []
     arguments = CALLS[method](storing(prefix, stored.append))
-    # First one that passes, which is retried where it may be, then one that does not.
+    # First a fault that happens once, so that a retry, if there is one, succeeds; then one that happens each time.
     databrain.control.set_faults([Fault(kind=kind, seconds=0.01, times=1)])
     exposed.tries(lambda: do(DatabrainHook(), prefix, method, *arguments))
     databrain.control.set_faults([Fault(kind=kind, seconds=0.01)])
     exposed.fails(lambda: do(DatabrainHook(max_retry_seconds=0), prefix, method, *arguments))
-    assert_nothing_told(exposed, databrain, capfd, stored)
+    assert_nothing_shown(exposed, databrain, capfd, stored)
 
 
 @BOTH_WAYS
 @pytest.mark.parametrize("method", [name for name in CALLS if name.endswith("_into")])
-def test_what_fails_to_store_a_key_tells_it_nobody(
+def test_a_store_that_fails_shows_no_key(
     databrain: Emulator, exposed: Exposed, capfd: pytest.CaptureFixture[str], prefix: str, method: str
 ) -> None:
     stored: list[str] = []
@@ -121,4 +121,4 @@ def test_what_fails_to_store_a_key_tells_it_nobody(
 
     exposed.fails(lambda: do(DatabrainHook(), prefix, method, *CALLS[method](storing(prefix, store))))
     assert len(stored) == 1
-    assert_nothing_told(exposed, databrain, capfd, stored)
+    assert_nothing_shown(exposed, databrain, capfd, stored)

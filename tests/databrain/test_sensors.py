@@ -1,4 +1,4 @@
-"""Sensors of a workspace's dashboards and of an embed; what all sensors share is tested with that of metrics."""
+"""The sensors for dashboards and embeds. ``test_workspace_metrics_sensor`` tests what all sensors share."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_an_embed_is_waited_for_by_its_id(connection: Emulator, client: str | No
     [dashboards(dashboards=["never"], deferrable=True), EmbedSensor(task_id="wait", embed_id="never", deferrable=True)],
     ids=["dashboards", "embed"],
 )
-async def test_a_deferred_wait_ends_once_it_is_there(connection: Emulator, sensor: DatabrainSensor) -> None:
+async def test_a_deferred_wait_ends_once_the_condition_holds(connection: Emulator, sensor: DatabrainSensor) -> None:
     with pytest.raises(TaskDeferred) as deferred:
         sensor.execute(CONTEXT)
     path, arguments = deferred.value.trigger.serialize()

@@ -1,4 +1,4 @@
-"""The sensor, waiting on the worker and handing over to the triggerer."""
+"""The sensor waits on the worker, or defers to the triggerer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support import WORKSPACE, set_connection
 
 
 def sensor(**options: Any) -> WorkspaceMetricsSensor:
-    """A sensor with one try a poll."""
+    """A sensor with one try for each poll."""
     return WorkspaceMetricsSensor(task_id="t", **{"max_retry_seconds": 0, "poke_interval": 0.001, **options})
 
 
@@ -57,7 +57,7 @@ def test_templates_are_rendered(connection: Emulator) -> None:
     assert task.poke({}) is False
 
 
-def test_passing_failures_are_lived_with_up_to_a_number(connection: Emulator) -> None:
+def test_transient_failures_are_tolerated_up_to_a_number(connection: Emulator) -> None:
     connection.control.set_faults([Fault(kind="error_before", times=5)])
     task = sensor(max_transient_failures=2)
     assert [task.poke({}), task.poke({})] == [False, False]
@@ -82,7 +82,7 @@ def test_only_failures_in_a_row_count(connection: Emulator) -> None:
         ({}, {"workspace_name": "nowhere"}, NotFoundError),
     ],
 )
-def test_what_no_wait_mends_fails_at_once(
+def test_an_error_that_waiting_cannot_fix_fails_at_once(
     connection: Emulator,
     monkeypatch: pytest.MonkeyPatch,
     extra: dict[str, Any],
@@ -103,13 +103,13 @@ def test_it_waits_on_the_worker(connection: Emulator) -> None:
 
 
 @pytest.mark.parametrize(("soft_fail", "error"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
-def test_the_time_is_up_on_the_worker(connection: Emulator, soft_fail: bool, error: type[Exception]) -> None:
+def test_the_wait_on_the_worker_times_out(connection: Emulator, soft_fail: bool, error: type[Exception]) -> None:
     with pytest.raises(error):
         sensor(metrics=["never"], timeout=0.05, soft_fail=soft_fail).execute({})
     assert connection.control.log
 
 
-def test_nothing_is_deferred_where_the_wait_is_over(connection: Emulator) -> None:
+def test_nothing_is_deferred_if_the_wait_is_over(connection: Emulator) -> None:
     sensor(metrics=["revenue"], deferrable=True).execute({})
     assert len(connection.control.log) == 1
 
@@ -120,7 +120,7 @@ def deferred(**options: Any) -> TaskDeferred:
     return caught.value
 
 
-def test_a_deferred_wait_takes_all_it_needs_along(connection: Emulator) -> None:
+def test_the_trigger_of_a_deferred_wait_has_all_arguments(connection: Emulator) -> None:
     started = time.time()
     handed = deferred(
         timeout=600, poke_interval=30, at_least=3, max_transient_failures=7, connect_timeout=2, read_timeout=3
@@ -143,12 +143,12 @@ def test_a_deferred_wait_takes_all_it_needs_along(connection: Emulator) -> None:
         "timeouts": {"connect_timeout": 2, "read_timeout": 3, "max_retry_seconds": 0},
     }
     assert handed.method_name == "execute_complete"
-    # Airflow's own limit comes later, so that the trigger's words are heard.
+    # Airflow's own timeout comes later, so that the trigger's message is reported.
     assert handed.timeout is not None
     assert handed.timeout.total_seconds() > 600
 
 
-def test_a_passing_failure_of_the_first_poll_defers(connection: Emulator) -> None:
+def test_a_transient_failure_of_the_first_poll_defers(connection: Emulator) -> None:
     connection.control.set_faults([Fault(kind="reset_before")])
     assert isinstance(deferred().trigger, WorkspaceMetricsTrigger)
 
@@ -171,7 +171,7 @@ def test_a_deferred_wait_runs_to_its_end(connection: Emulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "options", "error", "told"),
+    ("event", "options", "error", "shown"),
     [
         ({"status": "timeout", "message": "m1 is missing"}, {}, AirflowSensorTimeout, "Timed out: m1 is missing"),
         ({"status": "timeout", "message": "m1"}, {"soft_fail": True}, AirflowSkipException, "Timed out: m1"),
@@ -182,14 +182,14 @@ def test_a_deferred_wait_runs_to_its_end(connection: Emulator) -> None:
         (None, {}, WaitError, r"the trigger sent no message \(event None\)"),
     ],
 )
-def test_the_events_end_decides(
+def test_the_event_decides_how_the_task_ends(
     event: dict[str, Any] | None, options: dict[str, Any], error: type[Exception], shown: str
 ) -> None:
     with pytest.raises(error, match=shown):
         sensor(**options).execute_complete({}, event)
 
 
-def test_nothing_is_looked_at_before_it_runs() -> None:
+def test_arguments_are_not_read_before_the_sensor_runs() -> None:
     assert sensor(at_least="{{ x }}", metrics="{{ y }}", databrain_conn_id="{{ z }}").at_least == "{{ x }}"
 
 
@@ -203,14 +203,12 @@ def test_a_sensor_that_never_fails_skips(
 
 
 @pytest.mark.parametrize("status", ["timeout", "error", "odd"])
-def test_a_deferred_sensor_that_never_fails_skips_whatever_the_event(status: str) -> None:
+def test_a_deferred_sensor_that_never_fails_skips_on_each_event(status: str) -> None:
     with pytest.raises(AirflowSkipException, match="words"):
         sensor(never_fail=True).execute_complete({}, {"status": status, "message": "words"})
 
 
-def test_a_silent_sensor_defers_in_spite_of_a_wrong_token(
-    connection: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_sensor_defers_despite_a_wrong_token(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection(monkeypatch, connection, extra={"service_token": "wrong"})
     _, arguments = deferred(silent_fail=True).trigger.serialize()
     assert arguments["silent_fail"] is True

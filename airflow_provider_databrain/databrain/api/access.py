@@ -1,16 +1,23 @@
-"""What a tenant may do on its dashboard."""
+"""Databrain's access settings: what a tenant may do on its dashboard.
+
+``AccessSettings`` are all settings: a new dashboard needs them. ``AccessSettingsChange`` has the same fields, each
+optional: a change sends only those that are set.
+
+Facts: pages create-dashboard-embed and update-embed of the vendor's API reference.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import create_model
+from pydantic import BeforeValidator, create_model
 
 from airflow_provider_databrain.client.models import Extensible, Name, Sent
 
 
 class TableTenancy(Sent):
-    """A table and the column in it that holds the client id."""
+    """A table, and its column that holds the client id."""
 
     name: Name
     client_column: Name
@@ -35,18 +42,25 @@ class AccessSettings(Extensible):
     table_tenancy_settings: list[TableTenancy] | None = None
 
 
-_SETTINGS: dict[str, Any] = {
-    # The field's own checks stay, so that None is refused where it is no value; left out, it is not sent.
+_OPTIONAL_SETTINGS: dict[str, Any] = {
+    # Each field keeps its own checks. So None is refused for a field that cannot be None, and a field left out is not
+    # sent.
     name: (Annotated[info.annotation, info], None)
     for name, info in AccessSettings.model_fields.items()
     if name not in Extensible.model_fields
 }
-
-
 AccessSettingsChange = create_model(
     "AccessSettingsChange",
     __base__=Extensible,
     __module__=__name__,
-    __doc__="Some of the fields of ``AccessSettings``: those to be changed.",
-    **_SETTINGS,
+    __doc__="Some of the fields of ``AccessSettings``: those to change.",
+    **_OPTIONAL_SETTINGS,
 )
+
+
+def _read_change(value: object) -> object:
+    return AccessSettingsChange.model_validate(value) if isinstance(value, Mapping) else value
+
+
+SomeAccessSettings = Annotated[Extensible, BeforeValidator(_read_change)]
+"""All settings or some. A mapping is read as ``AccessSettingsChange``, by Python names or by the API's own."""

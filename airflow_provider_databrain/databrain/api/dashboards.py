@@ -1,4 +1,9 @@
-"""Databrain's export and import of dashboards."""
+"""Databrain's export and import of dashboards: how a dashboard moves from one workspace to another.
+
+An import can fail although the server answers with a success. So its answer is compared with the request.
+
+Facts: the vendor's API reference. The comment above an endpoint names its page.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +18,7 @@ from airflow_provider_databrain.client.errors import AlreadyExistsError, Malform
 from airflow_provider_databrain.client.models import Extensible, Name, Received, Sent, filled, json_body, reader, wire
 from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint
 
-
-class SchemaPair(Sent):
-    """A schema to be replaced on import, and by which."""
-
-    replace_schema: Name
-    target_schema: Name
-
-
-# Page export-dashboard. It takes the service token, although its path is a data app's.
+# Page export-dashboard. It takes the service token, although its path is below data-app.
 EXPORT_DASHBOARD = endpoint(
     "export dashboard",
     "POST",
@@ -29,7 +26,7 @@ EXPORT_DASHBOARD = endpoint(
     SERVICE_TOKEN,
     codes={"DATA_APP_NOT_FOUND": NotFoundError},
 )
-# Page import-dashboard. With an id of ours, a second try creates nothing; without, see ``import_dashboard``.
+# Page import-dashboard. If the caller chooses the id, a second try creates nothing: see ``import_dashboard``.
 IMPORT_DASHBOARD = endpoint(
     "import dashboard", "POST", "/data-app/import-dashboard", SERVICE_TOKEN, resend=Resend.IF_UNPROCESSED
 )
@@ -38,21 +35,28 @@ IMPORT_DASHBOARD = endpoint(
 class DashboardExport(Received):
     """A dashboard as a document.
 
-    :param meta: where it comes from and when.
-    :param data: the dashboard itself (layout, filters, metrics): what an import takes.
+    :param meta: where it comes from, and when it was exported.
+    :param data: the dashboard itself (layout, filters, metrics). An import takes this part.
     """
 
     meta: dict[str, JsonValue] = Field(default_factory=dict, alias="_meta")
     data: dict[str, JsonValue]
 
 
+class SchemaPair(Sent):
+    """A database schema to replace on import, and the schema to replace it with."""
+
+    replace_schema: Name
+    target_schema: Name
+
+
 class ImportDashboard(Extensible):
-    """A dashboard to be made from an export.
+    """A new dashboard, made from an export.
 
     :param import_dashboard_data: the ``data`` of an export.
-    :param dashboard_id: the new dashboard's id. With one, an import can be sent again after an unclear failure.
-    :param dashboard_name: its title.
-    :param schema_pairs: database schemas to be replaced in it.
+    :param dashboard_id: the new dashboard's id. With it, the import can be sent again after an unclear failure.
+    :param dashboard_name: the new dashboard's title.
+    :param schema_pairs: the database schemas to replace.
     """
 
     workspace_name: Name
@@ -62,14 +66,14 @@ class ImportDashboard(Extensible):
     schema_pairs: list[SchemaPair] | None = None
 
     @model_validator(mode="after")
-    def _is_the_inner_part(self) -> Self:
+    def _check_data(self) -> Self:
         if {"_meta", "data"} <= set(self.import_dashboard_data):
             raise ValueError("import_dashboard_data is a whole export; give its 'data'")
         return self
 
 
 class ImportedDashboard(Received):
-    """What the server says of an import. Older servers say nothing, and all fields are None."""
+    """The server's answer to an import. Older servers answer with nothing; then all fields are None."""
 
     message: str | None = None
     dashboard_id: str | None = None
@@ -90,10 +94,10 @@ _read_imported = reader(_Imported)
 
 
 def export_dashboard(dashboard_id: str, workspace_name: str) -> Request[DashboardExport]:
-    """A dashboard of a workspace as a document.
+    """Export a workspace's dashboard as a document.
 
-    The code for a dashboard or workspace that is not there is not documented; with one that is not known from
-    elsewhere, the error is an ``InvalidRequestError``.
+    The code for a dashboard or workspace that does not exist is not documented. If the server answers with a code that
+    no page has, the error is an ``InvalidRequestError``.
 
     :param dashboard_id: the dashboard's id, not an embed's.
     :raises ValueError: an argument is blank.
@@ -106,41 +110,43 @@ def export_dashboard(dashboard_id: str, workspace_name: str) -> Request[Dashboar
 
 
 def import_dashboard(dashboard: ImportDashboard) -> Request[ImportedDashboard]:
-    """Make a dashboard in a workspace from an export.
+    """Create a dashboard in a workspace from an export.
 
-    The server may answer an id that is taken with a success whose message alone says so. So the answer is held
-    against what was asked for. Older servers answer too little for that: then ``dashboard_id`` of the result is None,
-    and only the workspace's list shows what is there.
+    If the id is taken, the server may answer with a success, and only its message says so. So the answer is compared
+    with the request. Older servers answer too little for that: then the result's ``dashboard_id`` is None, and only the
+    workspace's list shows whether the dashboard exists.
 
-    With ``dashboard_id``, unclear failures are tried again, so that an ``AlreadyExistsError`` with
-    ``after_ambiguous`` may stand for an earlier try that did import it.
+    With ``dashboard_id``, unclear failures are tried again. So an ``AlreadyExistsError`` with ``after_ambiguous`` may
+    mean that an earlier try imported the dashboard.
 
-    :raises AlreadyExistsError: the answer names no dashboard, although it was to have ``dashboard_id``; its message is
+    :raises AlreadyExistsError: the request has a ``dashboard_id``, but the answer names no dashboard. The message is
         the server's.
-    :raises MalformedAnswerError: the answer names another dashboard or workspace than was asked for. It is there.
-    :raises NotFoundError: there is no such workspace.
+    :raises MalformedAnswerError: the dashboard was imported, but the answer names another dashboard or workspace than
+        the request.
+    :raises NotFoundError: the workspace does not exist.
     """
-    asked = dashboard.dashboard_id
+    wanted_id = dashboard.dashboard_id
     return Request(
-        IMPORT_DASHBOARD if asked is None else replace(IMPORT_DASHBOARD, resend=Resend.DETECTABLE),
-        lambda payload: _as_asked(dashboard, payload),
+        IMPORT_DASHBOARD if wanted_id is None else replace(IMPORT_DASHBOARD, resend=Resend.DETECTABLE),
+        lambda payload: _read_answer_to(dashboard, payload),
         body=json_body(wire(dashboard)),
-        dashboard=asked,
+        dashboard=wanted_id,
     )
 
 
-def _as_asked(asked: ImportDashboard, payload: object) -> ImportedDashboard:
+def _read_answer_to(request: ImportDashboard, payload: object) -> ImportedDashboard:
+    """Read an import's answer, and compare it with the request."""
     data = _read_imported(payload).data
     if not isinstance(data, _Response):
         return ImportedDashboard()
     imported = data.response
-    if asked.dashboard_id is not None and not imported.dashboard_id:
+    if request.dashboard_id is not None and not imported.dashboard_id:
         message = (imported.message or "the answer names no dashboard")[:MESSAGE_LIMIT]
         raise AlreadyExistsError(message)
-    for name, wanted, got in (
-        ("dashboard", asked.dashboard_id, imported.dashboard_id),
-        ("workspace", asked.workspace_name, imported.workspace_name),
+    for name, wanted, actual in (
+        ("dashboard", request.dashboard_id, imported.dashboard_id),
+        ("workspace", request.workspace_name, imported.workspace_name),
     ):
-        if wanted is not None and got is not None and wanted != got:
-            raise MalformedAnswerError(f"imported, but the {name} is {got!r} instead of {wanted!r}", transient=False)
+        if wanted is not None and actual is not None and wanted != actual:
+            raise MalformedAnswerError(f"imported, but the {name} is {actual!r} instead of {wanted!r}", transient=False)
     return imported

@@ -1,4 +1,7 @@
-"""Databrain's data apps: what holds embeds and API keys."""
+"""Databrain's data apps. A data app holds embeds and API keys.
+
+Facts: the vendor's API reference. The comment above an endpoint names its page.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import AlreadyExistsError, NotFoundError
 from airflow_provider_databrain.client.models import Name, Received, filled, json_body, reader
 from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint
-from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages
+from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
 
 _CODES = {"DATA_APP_ALREADY_EXISTS": AlreadyExistsError, "DATA_APP_NOT_FOUND": NotFoundError}
 _LEGACY = "/api/v2/dataApp"
-# Page create-data-app. The name is ours, so "already exists" after an unclear failure is detectable.
+
+# Page create-data-app. The caller chooses the name. So after an unclear failure a second try finds the first one's
+# work: the server answers that the name exists already.
 CREATE_DATA_APP = endpoint(
     "create data app",
     "POST",
@@ -24,7 +29,8 @@ CREATE_DATA_APP = endpoint(
 )
 # Page list-data-apps.
 LIST_DATA_APPS = endpoint("list data apps", "GET", "/data-app", SERVICE_TOKEN, legacy_path=_LEGACY)
-# Page update-data-app.
+# Page update-data-app. After an unclear failure, a second try finds the first one's work: the old name no longer
+# exists.
 UPDATE_DATA_APP = endpoint(
     "update data app",
     "PUT",
@@ -47,7 +53,7 @@ DELETE_DATA_APP = endpoint(
 
 
 class DataAppEmbed(Received):
-    """An embed, as the list of data apps has it. The times are ISO 8601."""
+    """An embed in the list of data apps. The times are ISO 8601."""
 
     embed_id: str
     name: str | None = None
@@ -66,47 +72,39 @@ class DataApp(Received):
     embeds: list[DataAppEmbed] | None = None
 
 
-class _NamedDataApp(Received):
+class _WithName(Received):
     name: Name
 
 
-class _DataApps(Received):
-    data: list[DataApp]
-
-
-_read_named = reader(_NamedDataApp)
-_read_data_apps = reader(_DataApps)
+_read_with_name = reader(_WithName)
+_read_data_apps = rows_reader(DataApp)
 
 
 def create_data_app(name: str) -> Request[str]:
     """Create a data app. The result is its name.
 
-    Unclear failures are tried again, so that an ``AlreadyExistsError`` with ``after_ambiguous`` may stand for an
-    earlier try that did create it.
+    Unclear failures are tried again. So an ``AlreadyExistsError`` with ``after_ambiguous`` may mean that an earlier try
+    created the data app.
 
     :raises ValueError: ``name`` is blank.
-    :raises AlreadyExistsError: there is a data app of that name.
+    :raises AlreadyExistsError: a data app of that name exists already.
     """
     return Request(CREATE_DATA_APP, _read_name, body=json_body({"name": filled(name, "name")}))
 
 
 def list_data_apps(*, page: Page = None) -> Call[list[DataApp]]:
     """The data apps of the organization, with their embeds."""
-
-    def request(number: int | None) -> Request[list[DataApp]]:
-        return Request(LIST_DATA_APPS, lambda payload: _read_data_apps(payload).data, query=page_query(number))
-
-    return pages(request, page)
+    return pages(lambda number: Request(LIST_DATA_APPS, _read_data_apps, query=page_query(number)), page)
 
 
 def update_data_app(name: str, new_name: str) -> Request[str]:
-    """Give a data app another name; guest tokens are asked for by the new one from then on. The result is that name.
+    """Rename a data app. From then on, requests for guest tokens must use the new name. The result is the new name.
 
-    Unclear failures are tried again, so that a ``NotFoundError`` with ``after_ambiguous`` may stand for an earlier try
-    that did rename it.
+    Unclear failures are tried again. So a ``NotFoundError`` with ``after_ambiguous`` may mean that an earlier try
+    renamed the data app.
 
     :raises ValueError: ``name`` or ``new_name`` is blank.
-    :raises NotFoundError: there is no data app of that name.
+    :raises NotFoundError: no data app of that name exists.
     """
     body: dict[str, Any] = {"name": filled(name, "name"), "updateName": filled(new_name, "new_name")}
     return Request(UPDATE_DATA_APP, _read_name, body=json_body(body))
@@ -115,14 +113,14 @@ def update_data_app(name: str, new_name: str) -> Request[str]:
 def delete_data_app(name: str) -> Request[str]:
     """Delete a data app, all its embeds and all its API keys. The result is its name.
 
-    Unclear failures are tried again, so that a ``NotFoundError`` with ``after_ambiguous`` may stand for an earlier try
-    that did delete it.
+    Unclear failures are tried again. So a ``NotFoundError`` with ``after_ambiguous`` may mean that an earlier try
+    deleted the data app.
 
     :raises ValueError: ``name`` is blank.
-    :raises NotFoundError: there is no data app of that name.
+    :raises NotFoundError: no data app of that name exists.
     """
     return Request(DELETE_DATA_APP, _read_name, query={"name": filled(name, "name")})
 
 
 def _read_name(payload: object) -> str:
-    return _read_named(payload).name
+    return _read_with_name(payload).name

@@ -1,4 +1,9 @@
-"""Databrain's datamarts: what of a datasource tenants see, and how. Its meaning is in ``databrain_semantic``."""
+"""Databrain's datamarts: which part of a datasource tenants see, and how one tenant's data is kept from another's.
+
+What the tables mean is in ``databrain.api.semantic_layers``.
+
+Facts: the vendor's API reference. The comment above an endpoint names its page.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +18,10 @@ from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, end
 from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
 
 PATH, LEGACY_PATH = "/data-app/datamarts", "/api/v2/dataApp/datamarts"
-_UNKNOWN = {"DATASOURCE_NAME_ERROR": NotFoundError}
+_CODES = {"DATASOURCE_NAME_ERROR": NotFoundError}
 
-# Page create-datamart. What a second one of the same name is answered is not documented, so none is sent.
+# Page create-datamart. How the server answers a second create of the same name is not documented. So there is no second
+# try.
 CREATE_DATAMART = endpoint(
     "create datamart",
     "POST",
@@ -23,10 +29,10 @@ CREATE_DATAMART = endpoint(
     SERVICE_TOKEN,
     legacy_path=LEGACY_PATH,
     resend=Resend.IF_UNPROCESSED,
-    codes=_UNKNOWN,
+    codes=_CODES,
 )
 # Page update-datamart.
-UPDATE_DATAMART = endpoint("update datamart", "PUT", PATH, SERVICE_TOKEN, legacy_path=LEGACY_PATH, codes=_UNKNOWN)
+UPDATE_DATAMART = endpoint("update datamart", "PUT", PATH, SERVICE_TOKEN, legacy_path=LEGACY_PATH, codes=_CODES)
 # Page list-datamarts.
 LIST_DATAMARTS = endpoint("list datamarts", "GET", PATH, SERVICE_TOKEN, legacy_path=LEGACY_PATH)
 # Page delete-datamart. The path is singular.
@@ -36,11 +42,11 @@ DELETE_DATAMART = endpoint("delete datamart", "DELETE", "/data-app/datamart", SE
 class DatamartColumn(Extensible):
     """A column of a datamart's table.
 
-    Whether it is an aggregate goes into ``extra``: the field's name is not known.
+    Whether it is an aggregate goes into ``extra``: the name of that field is not known.
 
-    :param alias: the name under which it is used.
+    :param alias: the name that queries use.
     :param label: the name that is shown.
-    :param sql: what a custom column is made of; needed there.
+    :param sql: the expression of a custom column; required for one.
     """
 
     name: Name
@@ -51,7 +57,7 @@ class DatamartColumn(Extensible):
     sql: Name | None = None
 
     @model_validator(mode="after")
-    def _is_made_of_something(self) -> Self:
+    def _check_sql(self) -> Self:
         if self.is_custom_column and self.sql is None:
             raise ValueError("a custom column needs sql")
         return self
@@ -72,10 +78,10 @@ class DatamartTable(Extensible):
 
 
 class TenancySettings(Extensible):
-    """How a datamart tells one client's data from another's.
+    """How a datamart separates one client's data from another's.
 
-    :param tenancy_level: ``DATABASE`` for a database each; ``TABLE`` for a table of clients, which all other fields
-        then describe.
+    :param tenancy_level: ``DATABASE``: each client has a database. ``TABLE``: one table lists the clients, and all
+        other fields are required to describe it.
     """
 
     tenancy_level: Literal["TABLE", "DATABASE"]
@@ -86,7 +92,7 @@ class TenancySettings(Extensible):
     table_primary_key_column: Name | None = None
 
     @model_validator(mode="after")
-    def _describes_the_table(self) -> Self:
+    def _check_table(self) -> Self:
         missing = [name for name in TenancySettings.model_fields if getattr(self, name) is None]
         if missing and self.tenancy_level == "TABLE":
             raise ValueError(f"tenancy by table needs {', '.join(missing)}")
@@ -94,9 +100,9 @@ class TenancySettings(Extensible):
 
 
 class Relationship(Extensible):
-    """How two tables of a datamart belong together. The names are those of the list of datamarts.
+    """How two tables of a datamart are joined. The field names are those of the list of datamarts.
 
-    :param join: such as ``LEFT JOIN``.
+    :param join: for example ``LEFT JOIN``.
     """
 
     parent_table_name: Name
@@ -114,7 +120,7 @@ class _DatamartContents(Extensible):
 
 
 class CreateDatamart(_DatamartContents):
-    """A new datamart, and the datasource that it reads from."""
+    """A new datamart."""
 
     name: Name
     datasource_name: Name
@@ -122,7 +128,7 @@ class CreateDatamart(_DatamartContents):
 
 
 class UpdateDatamart(_DatamartContents):
-    """A change of a datamart. A list that is given replaces the present one as a whole."""
+    """A change of a datamart. A list in it replaces the present list as a whole."""
 
     datamart_name: Name
     table_list: Annotated[list[DatamartTable], Field(min_length=1)] | None = None
@@ -135,10 +141,10 @@ class DatamartSource(Received):
 
 
 class Datamart(Received):
-    """A datamart as the list has it.
+    """A datamart in the list.
 
-    The vendor's sample leaves open whether ``datamartRelationships`` stand in a datamart or beside the list; they are
-    read in a datamart.
+    The vendor's sample does not show whether ``datamartRelationships`` are part of a datamart or stand beside the list.
+    They are read as part of a datamart.
 
     :param datamart_organization: the tenancy settings.
     """
@@ -151,7 +157,7 @@ class Datamart(Received):
 
     @property
     def datasource_name(self) -> str | None:
-        """The datasource that it reads from."""
+        """The name of the datasource that it reads from."""
         return self.company_integration.name if self.company_integration else None
 
 
@@ -159,12 +165,12 @@ _read_datamarts = rows_reader(Datamart)
 
 
 def create_datamart(datamart: CreateDatamart) -> Request[str]:
-    """Make a datamart. The result is its name.
+    """Create a datamart. The result is its name.
 
-    An unclear failure is not tried again; ``list_datamarts`` shows whether it was made.
+    An unclear failure is not tried again. ``list_datamarts`` shows whether the datamart was created.
 
-    :raises NotFoundError: there is no such datasource.
-    :raises InvalidRequestError: the tenancy cannot be (``INVALID_TENANCY``), or the body.
+    :raises NotFoundError: the datasource does not exist.
+    :raises InvalidRequestError: the tenancy (``INVALID_TENANCY``) or another part of the request is invalid.
     """
     return Request(CREATE_DATAMART, read_id, body=json_body(wire(datamart)))
 
@@ -185,8 +191,8 @@ def list_datamarts(*, page: Page = None) -> Call[list[Datamart]]:
 def delete_datamart(datamart_name: str) -> Request[str]:
     """Delete a datamart. The result is its name.
 
-    Unclear failures are tried again, so that an error with ``after_ambiguous`` may stand for an earlier try that did
-    delete it. The code for a datamart that is not there is not documented.
+    Unclear failures are tried again. So an error with ``after_ambiguous`` may mean that an earlier try deleted the
+    datamart. The code for a datamart that does not exist is not documented.
 
     :raises ValueError: ``datamart_name`` is blank.
     """
@@ -196,6 +202,6 @@ def delete_datamart(datamart_name: str) -> Request[str]:
 def by_name(datamart_name: str) -> dict[str, str]:
     """The field that names a datamart.
 
-    :raises ValueError: the name is blank.
+    :raises ValueError: ``datamart_name`` is blank.
     """
     return {"datamartName": filled(datamart_name, "datamart_name")}

@@ -1,6 +1,9 @@
 """Databrain's datasources: the databases that it reads from.
 
-What opens a database is a secret: it is in no ``repr``, and blacked out of whatever the server says in an error.
+A datasource's credentials are secrets. No ``repr`` shows them. If the server repeats one in an error, it is replaced by
+``***`` there.
+
+Facts: the vendor's API reference. The comment above an endpoint names its page.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ from airflow_provider_databrain.client.models import Extensible, Name, Received,
 from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint
 from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
 
-# Page create-datasource. The name is ours and unique, so "already exists" after an unclear failure is detectable. A
-# failure to read the database's schema (SCHEMA_CACHE_FAILED) may leave the datasource behind.
+# Page create-datasource. The caller chooses the name, and it is unique. So after an unclear failure a second try finds
+# the first one's work: the server answers that the name exists already. If the server cannot read the database's schema
+# (SCHEMA_CACHE_FAILED), the datasource may exist nevertheless.
 CREATE_DATASOURCE = endpoint(
     "create datasource",
     "POST",
@@ -29,7 +33,7 @@ CREATE_DATASOURCE = endpoint(
     resend=Resend.DETECTABLE,
     codes={"DATASOURCE_NAME_ERROR": AlreadyExistsError},
 )
-# Page update-datasource. Its errors are not documented; the code is that of the other pages.
+# Page update-datasource. Its errors are not documented; the code is the one of the other pages.
 UPDATE_DATASOURCE = endpoint(
     "update datasource", "PUT", "/datasource", SERVICE_TOKEN, codes={"DATASOURCE_NAME_ERROR": NotFoundError}
 )
@@ -44,16 +48,16 @@ DELETE_DATASOURCE = endpoint(
     resend=Resend.DETECTABLE,
     codes={"DATASOURCE_NAME_ERROR": NotFoundError},
 )
-# Page sync-datasource. The answer comes when the sync is done; a second try would start another beside the first.
-SYNC_DATASOURCE = endpoint(
-    "sync datasource",
+# Page sync-datasource. The answer comes when the sync is done. A second try would start a second sync beside the first.
+START_DATASOURCE_SYNC = endpoint(
+    "start datasource sync",
     "POST",
     "/datasource/sync",
     SERVICE_TOKEN,
     resend=Resend.IF_UNPROCESSED,
     codes={"DATASOURCE_ID_ERROR": NotFoundError},
 )
-# Page sync-datasource in its older form. For datasources on S3 only.
+# An older form of the page sync-datasource (developer-docs/helpers/embedding-apis). Only for datasources on S3.
 GET_SYNC_PROGRESS = endpoint(
     "get sync progress",
     "POST",
@@ -64,14 +68,15 @@ GET_SYNC_PROGRESS = endpoint(
 
 
 class Datasource(Extensible):
-    """A database, and what opens it.
+    """A database and its credentials.
 
-    Neither credentials nor ``extra`` are shown by ``repr``. Tenancy settings go into ``extra``, where they are needed:
-    their name is not documented for datasources.
+    ``repr`` shows neither ``credentials`` nor ``extra``. Tenancy settings, if needed, go into ``extra``: the name of
+    that field is not documented for datasources.
 
-    :param datasource_type: such as ``postgres``, ``snowflake`` or ``bigquery``, as the vendor's page lists them.
-    :param credentials: what the type needs, by the API's names, with a ``name`` that is unique in the organization.
-        For ``postgres``: name, host, port, username, password, database, schema.
+    :param datasource_type: a type from the page create-datasource, for example ``postgres``, ``snowflake`` or
+        ``bigquery``.
+    :param credentials: the fields that the type needs, by the API's names, and a ``name`` that is unique in the
+        organization. For ``postgres``: name, host, port, username, password, database, schema.
     """
 
     datasource_type: Name
@@ -79,34 +84,34 @@ class Datasource(Extensible):
     extra: dict[str, JsonValue] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="after")
-    def _has_a_name(self) -> Self:
+    def _check_name(self) -> Self:
         name = self.credentials.get("name")
         if not isinstance(name, str) or not name.strip():
-            raise ValueError("credentials has no 'name', by which the datasource is known")
+            raise ValueError("credentials has no 'name'; it identifies the datasource")
         return self
 
     @property
     def name(self) -> str:
-        """By which the datasource is known."""
+        """The name that identifies the datasource."""
         return str(self.credentials["name"])
 
     def secrets(self) -> tuple[str, ...]:
-        """Each value but the name, in all forms in which a server may repeat it."""
+        """Each value except the name, in every form in which a server may repeat it."""
         hidden = {key: value for key, value in self.credentials.items() if key != "name"}
         return tuple({form for value in _leaves([hidden, self.extra]) for form in _forms(value)})
 
 
 class ListedDatasource(Received):
-    """A datasource as the list has it: the API tells no id."""
+    """A datasource in the list. The API does not list its id."""
 
     name: str
 
 
 class SyncProgress(Received):
-    """How far a sync is.
+    """The progress of a sync.
 
-    :param progress: tables done of all, such as ``3/16``.
-    :param error: why the sync has failed; blank where it has not.
+    :param progress: the tables that are done, of all tables; for example ``3/16``.
+    :param error: why the sync failed; blank if it did not.
     """
 
     progress: str | None = None
@@ -114,12 +119,12 @@ class SyncProgress(Received):
 
     @property
     def finished(self) -> bool:
-        """Whether all is done, without an error."""
+        """Whether all tables are done, without an error."""
         done, slash, total = (self.progress or "").partition("/")
         return bool(slash) and not self.error and done.strip() == total.strip()
 
 
-class _Named(Received):
+class _WithName(Received):
     name: Name
 
 
@@ -139,68 +144,71 @@ class _Progress(Received):
     status: SyncProgress
 
 
-_read_named = reader(_Named)
-_read_list = rows_reader(ListedDatasource)
+_read_with_name = reader(_WithName)
+_read_datasources = rows_reader(ListedDatasource)
 _read_deleted = reader(_Deleted)
 _read_synced = reader(_Synced)
 _read_progress = reader(_Progress)
 
 
 def create_datasource(datasource: Datasource) -> Request[str]:
-    """Connect a database; the server tries the credentials first. The result is the datasource's name.
+    """Connect a database. The server tests the credentials first. The result is the datasource's name.
 
-    Unclear failures are tried again, so that an ``AlreadyExistsError`` with ``after_ambiguous`` may stand for an
-    earlier try that did create it.
+    Unclear failures are tried again. So an ``AlreadyExistsError`` with ``after_ambiguous`` may mean that an earlier try
+    created the datasource.
 
-    :raises AlreadyExistsError: there is a datasource of that name.
+    :raises AlreadyExistsError: a datasource of that name exists already.
     :raises InvalidRequestError: the credentials do not open the database (``CREDENTIAL_TEST_FAILED``).
     """
     return _with_credentials(CREATE_DATASOURCE, datasource)
 
 
 def update_datasource(datasource: Datasource) -> Request[str]:
-    """Replace the credentials of the datasource with the same ``name``, all of them. The result is its name.
+    """Replace all credentials of the datasource that has the same ``name``. The result is its name.
 
     Unclear failures are tried again: the same values twice change nothing more.
 
-    :raises NotFoundError: there is no datasource of that name.
+    :raises NotFoundError: no datasource of that name exists.
     """
     return _with_credentials(UPDATE_DATASOURCE, datasource)
 
 
 def list_datasources(*, page: Page = None) -> Call[list[ListedDatasource]]:
-    """The datasources of the organization, by name."""
-    return pages(lambda number: Request(LIST_DATASOURCES, _read_list, query=page_query(number)), page)
+    """The names of the organization's datasources."""
+    return pages(lambda number: Request(LIST_DATASOURCES, _read_datasources, query=page_query(number)), page)
 
 
 def delete_datasource(name: str) -> Request[str]:
-    """Delete a datasource. The result is the id that it had.
+    """Delete a datasource. The result is its id.
 
-    Unclear failures are tried again, so that a ``NotFoundError`` with ``after_ambiguous`` may stand for an earlier
-    try that did delete it.
+    Unclear failures are tried again. So a ``NotFoundError`` with ``after_ambiguous`` may mean that an earlier try
+    deleted the datasource.
 
     :raises ValueError: ``name`` is blank.
-    :raises NotFoundError: there is no datasource of that name.
-    :raises InvalidRequestError: something reads from it (``DATASOURCE_IN_USE``).
+    :raises NotFoundError: no datasource of that name exists.
+    :raises InvalidRequestError: something still reads from it (``DATASOURCE_IN_USE``).
     """
     query = {"datasourceName": filled(name, "name")}
     return Request(DELETE_DATASOURCE, lambda payload: _read_deleted(payload).id, query=query)
 
 
 def start_datasource_sync(datasource_id: str) -> Request[str | None]:
-    """Read a database's schema anew, and wait for it: mind the connection's ``read_timeout``. The result is a message.
+    """Start a sync: Databrain reads the database's schema again. The result is the server's message.
 
-    An unclear failure is not tried again, because the sync may be running.
+    The server answers when the sync is done, so the connection's ``read_timeout`` must be long enough. An unclear
+    failure is not tried again, because the sync may be running.
 
-    :param datasource_id: a UUID, from the address of the datasource's page in Databrain; no call of the API tells it.
+    :param datasource_id: a UUID, from the URL of the datasource's page in Databrain. No API call returns it.
     :raises ValueError: ``datasource_id`` is blank.
-    :raises NotFoundError: there is no such datasource.
+    :raises NotFoundError: the datasource does not exist.
     """
-    return Request(SYNC_DATASOURCE, lambda payload: _read_synced(payload).data.message, body=_by_id(datasource_id))
+    return Request(
+        START_DATASOURCE_SYNC, lambda payload: _read_synced(payload).data.message, body=_by_id(datasource_id)
+    )
 
 
 def get_sync_progress(datasource_id: str) -> Request[SyncProgress]:
-    """How far the sync of a datasource on S3 is. That a sync has failed is part of the result, and no error.
+    """The progress of a sync of a datasource on S3. If the sync failed, the result says so; that is not an error here.
 
     :param datasource_id: as for ``start_datasource_sync``.
     :raises ValueError: ``datasource_id`` is blank.
@@ -211,7 +219,7 @@ def get_sync_progress(datasource_id: str) -> Request[SyncProgress]:
 def _with_credentials(endpoint: Endpoint, datasource: Datasource) -> Request[str]:
     return Request(
         endpoint,
-        lambda payload: _read_named(payload).name,
+        lambda payload: _read_with_name(payload).name,
         body=json_body(wire(datasource)),
         secrets=datasource.secrets(),
     )
@@ -222,7 +230,7 @@ def _by_id(datasource_id: str) -> bytes:
 
 
 def _leaves(value: Any) -> Iterator[str]:
-    """All texts and numbers in a value, as texts."""
+    """All strings and numbers in a value, as strings."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
@@ -233,7 +241,7 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """A text as it is, as a part of JSON, HTML or a URL, on one line, and each of its lines."""
+    """A secret as it is, on one line, line by line, and as JSON, HTML or a URL writes it."""
     for text in (secret, " ".join(secret.split()), *secret.splitlines()):
         stripped = text.strip()
         for form in (text, stripped, quote(stripped, safe=""), quote_plus(stripped), html.escape(stripped)):

@@ -1,154 +1,32 @@
-"""Databrain's HTTP API: endpoints, request and answer models, and one function per operation.
+"""Databrain's embeds: how a browser shows a dashboard, or one metric, of a data app.
 
-Each function returns a call (see ``core.Call``) that a transport runs. Facts are from the vendor's API
-reference (docs.usedatabrain.com, developer-docs/helpers/api-reference); each endpoint names its page.
+Two calls create one. ``create_dashboard_embed`` creates a client's dashboard together with its embed, under a dashboard
+id that the caller chooses. ``create_embed`` embeds a dashboard or metric that exists already; the server chooses the
+embed's id.
+
+Facts: the vendor's API reference. The comment above an endpoint names its page.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, JsonValue
+from pydantic import JsonValue
 
 from airflow_provider_databrain.client.call import Call, Request, Resend, in_steps
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, MalformedAnswerError, NotFoundError
 from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
-from airflow_provider_databrain.databrain.api.access import AccessSettings, AccessSettingsChange
+from airflow_provider_databrain.databrain.api.access import AccessSettings, AccessSettingsChange, SomeAccessSettings
 from airflow_provider_databrain.databrain.api.dashboards import DashboardExport, SchemaPair, read_export
-from airflow_provider_databrain.databrain.api.endpoint import API_KEY, ChangedEmbed, endpoint, read_id
+from airflow_provider_databrain.databrain.api.endpoint import API_KEY, WithId, endpoint, read_id
 from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
 
-# Page create-embed. The server chooses the id, so a second try could make a second embed.
-CREATE_EMBED = endpoint(
-    "create embed",
-    "POST",
-    "/data-app/embeds",
-    API_KEY,
-    legacy_path="/api/v2/dataApp/embeds",
-    resend=Resend.IF_UNPROCESSED,
-    codes={
-        "INVALID_DASHBOARD_ID": NotFoundError,
-        "INVALID_METRIC_ID": NotFoundError,
-        "DATAMART_TABLE_NOT_FOUND": NotFoundError,
-    },
-)
+_LEGACY = "/api/v2/dataApp/embeds"
 
-
-# Page export-embed.
-EXPORT_EMBED = endpoint("export embed", "GET", "/data-app/embeds/export", API_KEY)
-
-
-def _settings(given: object) -> object:
-    return AccessSettingsChange.model_validate(given) if isinstance(given, Mapping) else given
-
-
-class _NewEmbed(Extensible):
-    """What embeds of both types have.
-
-    :param dashboard_id: the dashboard that is shown, or that has the metric.
-    :param name: the embed's name.
-    """
-
-    dashboard_id: Name
-    workspace_name: Name
-    name: Name | None = None
-
-
-class DashboardEmbed(_NewEmbed):
-    """An embed of a whole dashboard."""
-
-    embed_type: Literal["dashboard"] = "dashboard"
-    access_settings: AccessSettings
-
-
-class MetricEmbed(_NewEmbed):
-    """An embed of one metric.
-
-    :param access_settings: all settings or some (see ``AccessSettingsChange``); a mapping may have the API's own names.
-    """
-
-    embed_type: Literal["metric"] = "metric"
-    metric_id: Name
-    access_settings: Annotated[Extensible, BeforeValidator(_settings)] | None = None
-
-
-NewEmbed: TypeAlias = DashboardEmbed | MetricEmbed
-
-
-def create_embed(embed: NewEmbed) -> Request[str]:
-    """Embed a dashboard or metric that is there already. The result is the embed's id, which the server chooses.
-
-    An unclear failure is not tried again; ``find_or_create_embed`` looks instead.
-
-    :raises NotFoundError: there is no such workspace, dashboard, metric or table.
-    :raises InvalidRequestError: there is no such datamart, or its tenancy is another (``INVALID_DATAMART``).
-    """
-    return Request(CREATE_EMBED, read_id, body=json_body(wire(embed)), dashboard=embed.dashboard_id)
-
-
-def find_or_create_embed(embed: NewEmbed) -> Generator[Request[Any], Any, tuple[str, bool]]:
-    """The id of an embed of the same dashboard or metric, of the same name where it has one; a new embed otherwise.
-
-    What is found keeps its access settings. After an unclear failure the list shows whether the embed was created.
-    Two tasks that do this at the same moment may make one each; whoever comes next takes the older where the server
-    lists that first.
-
-    :return: the id, and whether it was created.
-    :raises MalformedAnswerError: the list does not say what the embeds show, as older servers' lists do not.
-    :raises ApiError: as ``create_embed``.
-    """
-    found = yield from _find(embed)
-    if found is not None:
-        return found, False
-    try:
-        return (yield create_embed(embed)), True
-    except ApiError as error:
-        if not error.ambiguous:
-            raise
-        found = yield from _find(embed)
-        if found is None:
-            raise
-        return found, True
-
-
-def export_embed(embed_id: str) -> Request[DashboardExport]:
-    """The dashboard of an embed as a document; its ``meta`` has the embed's access settings.
-
-    :raises ValueError: ``embed_id`` is blank.
-    """
-    return Request(EXPORT_EMBED, read_export, query={"embedId": filled(embed_id, "embed_id")}, dashboard=embed_id)
-
-
-def _find(embed: NewEmbed) -> Generator[Request[Any], Any, str | None]:
-    wanted = embed.metric_id if isinstance(embed, MetricEmbed) else embed.dashboard_id
-    for row in (yield from in_steps(list_embeds(page="all"))):
-        if row.embed_type not in (embed.embed_type, None):
-            continue
-        if embed.name is not None and row.name not in (embed.name, None):
-            continue
-        shown = _shown(row, embed.embed_type)
-        if shown == wanted:
-            return row.embed_id
-        if shown is None:
-            raise MalformedAnswerError(
-                f"the list does not say what embed {row.embed_id!r} shows, so it may be the one that is wanted",
-                transient=False,
-            )
-    return None
-
-
-def _shown(row: Embed, embed_type: str) -> str | None:
-    """The id of the dashboard or metric that an embed shows, None where the server names none."""
-    metadata = row.embed_metadata
-    if embed_type == "metric":
-        return (row.external_metric and row.external_metric.metric_id) or (metadata and metadata.metric_id) or None
-    dashboard = row.external_dashboard
-    return (dashboard and dashboard.external_dashboard_id) or (metadata and metadata.dashboard_id) or None
-
-
-# Page create-dashboard-embed. The id is ours, so "already exists" after an unclear failure is detectable.
+# Page create-dashboard-embed. The caller chooses the id, so after an unclear failure a second try finds the first one's
+# work: the server answers that the id exists already.
 CREATE_DASHBOARD_EMBED = endpoint(
     "create dashboard embed",
     "POST",
@@ -158,36 +36,45 @@ CREATE_DASHBOARD_EMBED = endpoint(
     resend=Resend.DETECTABLE,
     codes={"INVALID_DASHBOARD_ID": AlreadyExistsError},
 )
-# Page list-embed.
-LIST_EMBEDS = endpoint("list embeds", "GET", "/data-app/embeds", API_KEY, legacy_path="/api/v2/dataApp/embeds")
-# Page update-embed.
-UPDATE_EMBED = endpoint("update embed", "PUT", "/data-app/embeds", API_KEY, legacy_path="/api/v2/dataApp/embeds")
-# Page rename-embed.
-RENAME_EMBED = endpoint(
-    "rename embed", "PUT", "/data-app/embeds/rename", API_KEY, legacy_path="/api/v2/dataApp/embeds/rename"
-)
-# Page delete-embed. Its sample of the older form is a POST to this path, which is how an embed is created: never that.
-DELETE_EMBED = endpoint(
-    "delete embed",
-    "DELETE",
+# Page create-embed. The server chooses the id, so a second try could create a second embed.
+CREATE_EMBED = endpoint(
+    "create embed",
+    "POST",
     "/data-app/embeds",
     API_KEY,
-    legacy_path="/api/v2/dataApp/embeds",
-    resend=Resend.DETECTABLE,
+    legacy_path=_LEGACY,
+    resend=Resend.IF_UNPROCESSED,
+    codes={
+        "INVALID_DASHBOARD_ID": NotFoundError,
+        "INVALID_METRIC_ID": NotFoundError,
+        "DATAMART_TABLE_NOT_FOUND": NotFoundError,
+    },
 )
+# Page list-embed.
+LIST_EMBEDS = endpoint("list embeds", "GET", "/data-app/embeds", API_KEY, legacy_path=_LEGACY)
+# Page update-embed.
+UPDATE_EMBED = endpoint("update embed", "PUT", "/data-app/embeds", API_KEY, legacy_path=_LEGACY)
+# Page rename-embed.
+RENAME_EMBED = endpoint("rename embed", "PUT", "/data-app/embeds/rename", API_KEY, legacy_path=f"{_LEGACY}/rename")
+# Page delete-embed. Its sample of the older form is a POST to this path, which creates an embed. It must not be used.
+DELETE_EMBED = endpoint(
+    "delete embed", "DELETE", "/data-app/embeds", API_KEY, legacy_path=_LEGACY, resend=Resend.DETECTABLE
+)
+# Page export-embed.
+EXPORT_EMBED = endpoint("export embed", "GET", "/data-app/embeds/export", API_KEY)
 
 
 class CreateDashboardEmbed(Extensible):
     """A new dashboard for one client.
 
-    :param dashboard_id: unique in the data app; chosen by the caller.
+    :param dashboard_id: unique in the data app; the caller chooses it.
     :param client_id: the owner; the key of row-level security.
-    :param template_dashboard_id: dashboard whose filters, margins and layout are cloned.
-    :param metadata: any JSON object, kept with the dashboard.
-    :param name: the embed's name; the dashboard id where it is not given.
+    :param template_dashboard_id: the dashboard whose filters, margins and layout are copied.
+    :param metadata: any JSON object; the server keeps it with the dashboard.
+    :param name: the embed's name; without it, the dashboard id.
     :param is_import_metrics: also import the template's metrics.
     :param import_dashboard_data: the ``data`` object of a dashboard export, instead of the template's metrics.
-    :param is_rename_dashboard: show ``name`` as the dashboard's title; otherwise the title is
+    :param is_rename_dashboard: show ``name`` as the dashboard's title. Otherwise the title is
         ``{dashboard_id}_{client_id}``.
     """
 
@@ -207,20 +94,53 @@ class CreateDashboardEmbed(Extensible):
     schema_pairs: list[SchemaPair] | None = None
 
 
-class CreatedEmbed(ChangedEmbed):
-    """``id`` is the embed's id. The legacy path answers no ``name``."""
+class _NewEmbed(Extensible):
+    """The fields of both types of embed.
+
+    :param dashboard_id: the dashboard to show, or the dashboard that has the metric.
+    :param name: the embed's name.
+    """
+
+    dashboard_id: Name
+    workspace_name: Name
+    name: Name | None = None
+
+
+class DashboardEmbed(_NewEmbed):
+    """An embed of a whole dashboard that exists already."""
+
+    embed_type: Literal["dashboard"] = "dashboard"
+    access_settings: AccessSettings
+
+
+class MetricEmbed(_NewEmbed):
+    """An embed of one metric that exists already.
+
+    :param access_settings: all settings or some (see ``AccessSettingsChange``), by Python names or the API's own.
+    """
+
+    embed_type: Literal["metric"] = "metric"
+    metric_id: Name
+    access_settings: SomeAccessSettings | None = None
+
+
+NewEmbed: TypeAlias = DashboardEmbed | MetricEmbed
+
+
+class CreatedEmbed(WithId):
+    """A new embed. The legacy path answers without ``name``."""
 
     name: str | None = None
 
 
-class RenamedEmbed(ChangedEmbed):
-    """``id`` is the embed's id, ``name`` its new name where the server repeats it."""
+class RenamedEmbed(WithId):
+    """A renamed embed; ``name`` is its new name, None if the server does not repeat it."""
 
     name: str | None = None
 
 
 class ExternalDashboard(Received):
-    """The dashboard behind an embed. Older servers answer no id here."""
+    """The dashboard that an embed shows. Older servers answer without its id."""
 
     external_dashboard_id: str | None = None
     name: str | None = None
@@ -228,7 +148,7 @@ class ExternalDashboard(Received):
 
 
 class ExternalMetric(Received):
-    """The metric behind an embed. Older servers answer no id here."""
+    """The metric that an embed shows. Older servers answer without its id."""
 
     metric_id: str | None = None
     name: str | None = None
@@ -242,7 +162,7 @@ class EmbedMetadata(Received):
 
 
 class Embed(Received):
-    """An embed of the data app, with the dashboard or metric it shows."""
+    """An embed of the data app, with the dashboard or metric that it shows."""
 
     embed_id: str
     embed_type: str | None = None
@@ -253,12 +173,25 @@ class Embed(Received):
 
     @property
     def dashboard_id(self) -> str:
-        """The id of the dashboard shown; the embed's own id where the server names none."""
+        """The id of the dashboard that it shows; the embed's own id if the server does not name the dashboard."""
+        return self._named_dashboard() or self.embed_id
+
+    def shown_id(self, embed_type: str) -> str | None:
+        """The id of what it shows; None if the server does not name it.
+
+        :param embed_type: ``dashboard`` or ``metric``.
+        """
+        if embed_type == "metric":
+            metric = self.external_metric
+            return (metric and metric.metric_id) or (self.embed_metadata and self.embed_metadata.metric_id) or None
+        return self._named_dashboard()
+
+    def _named_dashboard(self) -> str | None:
         dashboard = self.external_dashboard
         return (
             (dashboard and dashboard.external_dashboard_id)
             or (self.embed_metadata and self.embed_metadata.dashboard_id)
-            or self.embed_id
+            or None
         )
 
 
@@ -272,9 +205,9 @@ def create_dashboard_embed(
 ) -> Request[CreatedEmbed]:
     """Create a client's dashboard and its embed.
 
-    :param import_dashboard_data_file: a dashboard export file's content (JSON with a top-level ``data``
-        object); sent as multipart and used instead of ``import_dashboard_data``.
-    :raises ValueError: the file is not such a JSON document.
+    :param import_dashboard_data_file: the content of a dashboard export file (JSON with a top-level ``data`` object).
+        It is sent as multipart, and replaces ``import_dashboard_data``.
+    :raises ValueError: the file holds no such JSON document.
     """
     fields = wire(embed)
     if import_dashboard_data_file is None:
@@ -292,11 +225,47 @@ def create_dashboard_embed(
     )
 
 
+def create_embed(embed: NewEmbed) -> Request[str]:
+    """Embed a dashboard or metric that exists already. The result is the embed's id, which the server chooses.
+
+    An unclear failure is not tried again. ``find_or_create_embed`` looks at the list instead.
+
+    :raises NotFoundError: the workspace, dashboard, metric or table does not exist.
+    :raises InvalidRequestError: the datamart does not exist, or has another tenancy (``INVALID_DATAMART``).
+    """
+    return Request(CREATE_EMBED, read_id, body=json_body(wire(embed)), dashboard=embed.dashboard_id)
+
+
+def find_or_create_embed(embed: NewEmbed) -> Generator[Request[Any], Any, tuple[str, bool]]:
+    """Find an embed of the same dashboard or metric; if there is none, create one.
+
+    If ``embed`` has a name, the embed must have the same name. An embed that is found keeps its access settings. After
+    an unclear failure, the list shows whether the embed was created. Two tasks that do this at the same moment may
+    create one each. A later task takes the older one if the server lists that first.
+
+    :return: the embed's id, and whether it was created.
+    :raises MalformedAnswerError: the list does not say what the embeds show. Older servers' lists do not.
+    :raises ApiError: as ``create_embed``.
+    """
+    embed_id = yield from _find(embed)
+    if embed_id is not None:
+        return embed_id, False
+    try:
+        return (yield create_embed(embed)), True
+    except ApiError as error:
+        if not error.ambiguous:
+            raise
+        embed_id = yield from _find(embed)
+        if embed_id is None:
+            raise
+        return embed_id, True
+
+
 def list_embeds(*, client_id: str | None = None, page: Page = None) -> Call[list[Embed]]:
     """The embeds of the data app.
 
-    :param client_id: ask only for this client's. The name of this filter is inferred; a server that
-        ignores it answers everyone's embeds, so it proves nothing about their owner.
+    :param client_id: ask for this client's embeds only. The filter's name is inferred. A server that ignores it answers
+        with all clients' embeds, so this list does not prove who owns an embed.
     """
     client = {} if client_id is None else {"clientId": client_id}
 
@@ -311,8 +280,8 @@ def update_embed(embed_id: str, access_settings: Mapping[str, Any] | AccessSetti
 
     Unclear failures are tried again: the same values twice change nothing more.
 
-    :param access_settings: all settings, or a mapping of those to be changed (see ``AccessSettingsChange``), by their
-        Python names or the API's own; a list in it replaces the present one as a whole.
+    :param access_settings: all settings, or a mapping of those to change (see ``AccessSettingsChange``), by Python
+        names or the API's own. A list in it replaces the present list as a whole.
     :raises ValueError: ``embed_id`` is blank, or a setting is unknown or has a wrong value.
     """
     settings: Extensible = (
@@ -325,11 +294,11 @@ def update_embed(embed_id: str, access_settings: Mapping[str, Any] | AccessSetti
 
 
 def rename_embed(embed_id: str, name: str, *, is_rename_dashboard: bool | None = None) -> Request[RenamedEmbed]:
-    """Give an embed another name.
+    """Rename an embed.
 
     Unclear failures are tried again: the same name twice changes nothing more.
 
-    :param is_rename_dashboard: show ``name`` as the dashboard's title too; None, as False, leaves the title.
+    :param is_rename_dashboard: also show ``name`` as the dashboard's title. None and False keep the title.
     :raises ValueError: ``embed_id`` or ``name`` is blank.
     """
     body: dict[str, Any] = {"embedId": filled(embed_id, "embed_id"), "name": filled(name, "name")}
@@ -339,19 +308,46 @@ def rename_embed(embed_id: str, name: str, *, is_rename_dashboard: bool | None =
 
 
 def delete_embed(embed_id: str, *, is_delete_dashboard: bool = False) -> Request[str]:
-    """Delete an embed; its guest tokens end with it. The result is the embed's id.
+    """Delete an embed; its guest tokens stop working. The result is the embed's id.
 
-    Unclear failures are tried again, so that a ``NotFoundError`` with ``after_ambiguous`` may stand for an earlier
-    try that did delete it.
+    Unclear failures are tried again. So a ``NotFoundError`` with ``after_ambiguous`` may mean that an earlier try
+    deleted the embed.
 
-    :param is_delete_dashboard: delete the dashboard it shows too.
+    :param is_delete_dashboard: also delete the dashboard that it shows.
     :raises ValueError: ``embed_id`` is blank.
     """
     query = {"embedId": filled(embed_id, "embed_id"), "isDeleteDashboard": "true" if is_delete_dashboard else "false"}
     return Request(DELETE_EMBED, read_id, query=query, dashboard=embed_id)
 
 
+def export_embed(embed_id: str) -> Request[DashboardExport]:
+    """Export an embed's dashboard as a document; its ``meta`` has the embed's access settings.
+
+    :raises ValueError: ``embed_id`` is blank.
+    """
+    return Request(EXPORT_EMBED, read_export, query={"embedId": filled(embed_id, "embed_id")}, dashboard=embed_id)
+
+
+def _find(embed: NewEmbed) -> Generator[Request[Any], Any, str | None]:
+    wanted = embed.metric_id if isinstance(embed, MetricEmbed) else embed.dashboard_id
+    for row in (yield from in_steps(list_embeds(page="all"))):
+        if row.embed_type not in (embed.embed_type, None):
+            continue
+        if embed.name is not None and row.name not in (embed.name, None):
+            continue
+        shown = row.shown_id(embed.embed_type)
+        if shown == wanted:
+            return row.embed_id
+        if shown is None:
+            raise MalformedAnswerError(
+                f"the list does not say what embed {row.embed_id!r} shows, so it may be the wanted embed",
+                transient=False,
+            )
+    return None
+
+
 def _multipart(fields: Mapping[str, Any], file: bytes) -> tuple[bytes, str]:
+    """A form with the fields and an export file: the body and its content type."""
     from urllib3.filepost import encode_multipart_formdata
 
     try:

@@ -1,4 +1,7 @@
-"""What all of Databrain's endpoints share: address, tokens, error codes."""
+"""What all of Databrain's endpoints share: address, tokens, error codes, and the answer that is only an id.
+
+Facts: the error tables of the vendor's API reference, and the guards in the vendor's own demo code (see ``_PLAIN``).
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,9 @@ from airflow_provider_databrain.client.models import Name, Received, reader
 CLOUD_URL = "https://api.usedatabrain.com"
 API_KEY = Token("data app API key", "Password")
 SERVICE_TOKEN = Token("service token", "Service token (extra 'service_token')")
+
 _CODES: dict[str, type[ApiError]] = {
-    # The vendor's pages spell the authentication code in several ways, with status 400, 401 or 403.
+    # The pages spell the authentication code in several ways, with status 400, 401 or 403.
     "AUTHENTICATION_ERROR": AuthenticationError,
     "AUTHENTICATION_ERR": AuthenticationError,
     "AUTH_ERROR": AuthenticationError,
@@ -31,7 +35,7 @@ _CODES: dict[str, type[ApiError]] = {
     "WORKSPACE_DOES_NOT_EXIST": NotFoundError,
     "TEMPLATE_DASHBOARD_ERROR": NotFoundError,
     "INVALID_EMBED_ID": NotFoundError,
-    "EMBED_NOT_FOUND": NotFoundError,  # ours, see _find_error
+    "EMBED_NOT_FOUND": NotFoundError,  # not the vendor's code: ``_find_error`` sets it
     "INVALID_REQUEST_BODY": InvalidRequestError,
     "CLIENT_ID_ERROR": InvalidRequestError,
     "INVALID_DASHBOARD_DATA": InvalidRequestError,
@@ -39,10 +43,8 @@ _CODES: dict[str, type[ApiError]] = {
     "INTERNAL_SERVER_ERROR": ServerError,
     "INVALID_SERVER_ERROR": ServerError,
 }
-
-
-_PLAIN_WORDS: dict[str, type[ApiError]] = {
-    # ``error`` as a plain string, seen where callers guard for it.
+_PLAIN: dict[str, type[ApiError]] = {
+    # Here ``error`` is a plain string. No page says so, but the vendor's demo code guards against it.
     "INVALID_KEY": AuthenticationError,
     "INVALID_TOKEN": AuthenticationError,
     "UNAUTHORIZED": AuthenticationError,
@@ -50,10 +52,12 @@ _PLAIN_WORDS: dict[str, type[ApiError]] = {
 
 
 def _find_error(payload: object) -> tuple[str | None, str] | None:
-    """Read ``error``: an object with code and message, a plain string, null or absent.
+    """Read ``error`` from an answer: an object with code and message, a plain string, null, or absent.
 
-    Deleting an embed that is not there is answered with the code of a wrong body, and only the message says so; it
-    gets the code EMBED_NOT_FOUND here.
+    If the embed to delete does not exist, the server answers with the code for an invalid body, and only the message
+    says what is wrong. That answer gets the code EMBED_NOT_FOUND here.
+
+    :return: code and message; None if the answer holds no error.
     """
     if not isinstance(payload, Mapping):
         return None
@@ -70,24 +74,24 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
     return (text if len(text) <= 40 else None, text)
 
 
-DATABRAIN = ErrorDialect("Databrain", _CODES | _PLAIN_WORDS, _find_error)
+DATABRAIN = ErrorDialect("Databrain", _CODES | _PLAIN, _find_error)
 
 
 def endpoint(name: str, method: str, path: str, token: Token, **more: Any) -> Endpoint:
-    """An endpoint below ``/api/v2``; unless told otherwise, it may always be sent again."""
+    """An endpoint below ``/api/v2``. Unless ``resend`` says otherwise, its calls may always be sent again."""
     more.setdefault("resend", Resend.ALWAYS)
     return Endpoint(name, method, f"/api/v2{path}", token, dialect=DATABRAIN, **more)
 
 
-class ChangedEmbed(Received):
-    """``id`` is the embed's id."""
+class WithId(Received):
+    """The answer to a change: the id of what was created, changed or deleted."""
 
     id: Name
 
 
-_read_changed = reader(ChangedEmbed)
+_read_with_id = reader(WithId)
 
 
 def read_id(payload: object) -> str:
-    """The ``id`` of what was made or changed."""
-    return _read_changed(payload).id
+    """The ``id`` in the answer to a change."""
+    return _read_with_id(payload).id

@@ -1,4 +1,9 @@
-"""What Databrain's data app shows: its dashboards and metrics, a metric's data, its scheduled reports."""
+"""Databrain's metrics: the metrics of an embed or dashboard, their data, and what else a data app shows.
+
+A data app also shows dashboards and sends scheduled reports; the lists of both are here.
+
+Facts: the vendor's API reference. The comment above an endpoint names its page.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from airflow_provider_databrain.databrain.api.endpoint import API_KEY, endpoint,
 from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader, workspace_page
 from airflow_provider_databrain.databrain.api.workspaces import Metric, WorkspaceDashboard, read_metrics
 
-_UNKNOWN = {
+_CODES = {
     "EMBED_PARAM_ERROR": NotFoundError,
     "INVALID_METRIC_ID": NotFoundError,
     "DATASOURCE_NAME_ERROR": NotFoundError,
@@ -23,24 +28,24 @@ _UNKNOWN = {
 # Page fetch-dashboards-by-datapp.
 FETCH_DATA_APP_DASHBOARDS = endpoint("fetch data app dashboards", "GET", "/data-app/dashboards", API_KEY)
 # Page fetch-metrics-by-embed-and-client.
-FETCH_EMBED_METRICS = endpoint("fetch embed metrics", "GET", "/data-app/metrics", API_KEY, codes=_UNKNOWN)
-# Possibly legacy: it is not in the present reference. What is known of it is from the vendor's own callers, which used
-# a data app key.
+FETCH_EMBED_METRICS = endpoint("fetch embed metrics", "GET", "/data-app/metrics", API_KEY, codes=_CODES)
+# Not in the present reference, possibly legacy. The facts are from the vendor's own demo code, which sent a data app
+# key.
 FETCH_DASHBOARD_METRICS = endpoint(
-    "fetch dashboard metrics", "POST", "/workspace/dashboard/metrics", API_KEY, codes=_UNKNOWN
+    "fetch dashboard metrics", "POST", "/workspace/dashboard/metrics", API_KEY, codes=_CODES
 )
 # Page publish-metric.
-PUBLISH_METRIC = endpoint("publish metric", "PUT", "/data-app/metrics/publish", API_KEY, codes=_UNKNOWN)
+PUBLISH_METRIC = endpoint("publish metric", "PUT", "/data-app/metrics/publish", API_KEY, codes=_CODES)
 # Page fetch-metric-data-by-dataapp. A POST that only reads.
 FETCH_METRIC_DATA = endpoint(
-    "fetch metric data", "POST", "/data-app/query", API_KEY, legacy_path="/api/v2/dataApp/query", codes=_UNKNOWN
+    "fetch metric data", "POST", "/data-app/query", API_KEY, legacy_path="/api/v2/dataApp/query", codes=_CODES
 )
 # Page list-schedule-reports-by-embed.
-LIST_SCHEDULED_REPORTS = endpoint("list scheduled reports", "GET", "/data-app/embeds/reports", API_KEY, codes=_UNKNOWN)
+LIST_SCHEDULED_REPORTS = endpoint("list scheduled reports", "GET", "/data-app/embeds/reports", API_KEY, codes=_CODES)
 
 
 class DataAppDashboard(WorkspaceDashboard):
-    """A dashboard of the data app. Older servers answer no ``embed_id``."""
+    """A dashboard of the data app. Older servers answer without ``embed_id``."""
 
     embed_id: str | None = None
 
@@ -48,7 +53,7 @@ class DataAppDashboard(WorkspaceDashboard):
 class EmbedMetric(Metric):
     """A metric that a client sees.
 
-    :param created_by_user: who of the client's made it; None for one that the dashboard came with.
+    :param created_by_user: the client's user who created it; None if it came with the dashboard.
     """
 
     is_published: bool | None = None
@@ -56,11 +61,11 @@ class EmbedMetric(Metric):
 
 
 class MetricQuery(Extensible):
-    """What is asked of a metric.
+    """A query for a metric's data.
 
-    A further filter, for embeds with several datamarts, goes into ``extra``: its name is not known.
+    There is one more filter, for embeds with several datamarts. It goes into ``extra``: its name is not known.
 
-    :param client_id: whose data are read.
+    :param client_id: the client whose data is read.
     :param dashboard_filter: values of the dashboard's filters.
     :param metric_filter: values of the metric's own filters.
     :param datasource_name: for an embed with several datasources.
@@ -82,7 +87,7 @@ class DataColumn(Received):
 
 
 class MetricMetaData(Received):
-    """What a metric's data are made of."""
+    """The columns of a metric's data."""
 
     columns: list[DataColumn] = Field(default_factory=list)
     groupby_column_list: list[str] = Field(default_factory=list)
@@ -91,9 +96,9 @@ class MetricMetaData(Received):
 class MetricData(Received):
     """A metric's data.
 
-    :param data: rows, each by column.
+    :param data: the rows; each maps a column to its value.
     :param time_taken: milliseconds.
-    :param metric_id: servers call it ``metricid``; ``metricId`` is read too.
+    :param metric_id: the server names it ``metricid``; ``metricId`` is read too.
     """
 
     data: list[dict[str, JsonValue]]
@@ -119,7 +124,10 @@ class ReportChart(Received):
 
 
 class ScheduledReport(Received):
-    """A report that is sent by email, in times that ``time_configurations`` tells (frequency, time, timezone, day)."""
+    """A report that is sent by email.
+
+    :param time_configurations: when it is sent: frequency, time, timezone, day.
+    """
 
     id: str
     subject: str | None = None
@@ -133,7 +141,7 @@ class ScheduledReport(Received):
 
     @property
     def metric_ids(self) -> list[str]:
-        """Of the metrics that it shows."""
+        """The ids of the metrics that it shows."""
         shown = (chart.external_metric for chart in self.schedule_email_report_charts)
         return [metric.metric_id for metric in shown if metric and metric.metric_id]
 
@@ -149,7 +157,7 @@ def fetch_data_app_dashboards(
 ) -> Call[list[DataAppDashboard]]:
     """The dashboards of the data app.
 
-    :param extra: further fields of the query, such as the filter by dashboard names, whose name is not known.
+    :param extra: more fields of the query. One filters by dashboard names; its name is not known.
     :raises ValueError: ``extra`` repeats a known field.
     """
     return pages(
@@ -161,7 +169,7 @@ def fetch_data_app_dashboards(
 def fetch_embed_metrics(
     embed_id: str, client_id: str, *, is_metric: bool | None = None, page: Page = None
 ) -> Call[list[EmbedMetric]]:
-    """The metrics that a client sees in an embed. Those that a client made are seen by that client only.
+    """The metrics that a client sees in an embed. A metric that a client created is visible to that client only.
 
     :param is_metric: True asks for metrics only.
     :raises ValueError: an id is blank.
@@ -199,7 +207,7 @@ def fetch_dashboard_metrics(workspace_name: str, dashboard_id: str, *, page: Pag
 
 
 def publish_metric(embed_id: str, metric_id: str, *, is_published: bool = True) -> Request[str]:
-    """Publish a metric of an embed, or take it back. The result is the metric's id.
+    """Publish an embed's metric, or unpublish it. The result is the metric's id.
 
     Unclear failures are tried again: the same state twice changes nothing more.
 
@@ -229,8 +237,8 @@ def list_scheduled_reports(
 ) -> Call[list[ScheduledReport]]:
     """The scheduled reports of an embed.
 
-    :param client_id: only this client's.
-    :param extra: further fields of the query, such as the filter by user, whose name is not known.
+    :param client_id: only this client's reports.
+    :param extra: more fields of the query. One filters by user; its name is not known.
     :raises ValueError: ``embed_id`` is blank, or ``extra`` repeats a known field.
     """
     query = {"embedId": filled(embed_id, "embed_id")} | ({} if client_id is None else {"clientId": client_id})
@@ -247,7 +255,11 @@ def list_scheduled_reports(
 
 
 def _query(known: Mapping[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
+    """The query of a list: our own fields, then the caller's.
+
+    :raises ValueError: ``extra`` repeats a known field.
+    """
     names = {"embedId", "clientId", "isPagination", "pageNumber"}
     if repeated := sorted(names & set(extra or {})):
-        raise ValueError(f"extra repeats known fields: {', '.join(repeated)}; give them as what they are")
+        raise ValueError(f"extra repeats known fields: {', '.join(repeated)}; pass them as arguments")
     return {**known, **(extra or {})}

@@ -1,4 +1,9 @@
-"""The semantic layers of Databrain's datamarts: what tables and columns mean, for questions in plain words."""
+"""Databrain's semantic layers: what the tables and columns of a datamart mean, for questions in natural language.
+
+A datamart has at most one semantic layer.
+
+Facts: the vendor's API reference, pages get-, create-, update- and delete-semantic-layer, and semantic-layer-api.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +19,8 @@ from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, end
 
 _PATH, _LEGACY = f"{PATH}/semantic-layer", f"{LEGACY_PATH}/semantic-layer"
 
-# Pages get-, create-, update- and delete-semantic-layer.
-GET_SEMANTIC_LAYER = endpoint(
-    "get semantic layer",
-    "GET",
-    _PATH,
-    SERVICE_TOKEN,
-    legacy_path=_LEGACY,
-)
-# A datamart has one layer at most, so a second try makes no second one.
+GET_SEMANTIC_LAYER = endpoint("get semantic layer", "GET", _PATH, SERVICE_TOKEN, legacy_path=_LEGACY)
+# A datamart has at most one layer, so a second try cannot create a second one.
 CREATE_SEMANTIC_LAYER = endpoint(
     "create semantic layer",
     "POST",
@@ -31,13 +29,7 @@ CREATE_SEMANTIC_LAYER = endpoint(
     legacy_path=_LEGACY,
     resend=Resend.DETECTABLE,
 )
-UPDATE_SEMANTIC_LAYER = endpoint(
-    "update semantic layer",
-    "PUT",
-    _PATH,
-    SERVICE_TOKEN,
-    legacy_path=_LEGACY,
-)
+UPDATE_SEMANTIC_LAYER = endpoint("update semantic layer", "PUT", _PATH, SERVICE_TOKEN, legacy_path=_LEGACY)
 DELETE_SEMANTIC_LAYER = endpoint(
     "delete semantic layer",
     "DELETE",
@@ -46,7 +38,6 @@ DELETE_SEMANTIC_LAYER = endpoint(
     legacy_path=_LEGACY,
     resend=Resend.DETECTABLE,
 )
-
 
 Synonyms = Annotated[list[Name], Field(max_length=10)]
 
@@ -77,7 +68,7 @@ class SemanticTable(Extensible):
 
 
 class SemanticLayer(Received):
-    """What the tables of a datamart mean, as the server has it."""
+    """What the tables of a datamart mean, as the server answers it."""
 
     datamart_name: str | None = None
     tables: list[dict[str, JsonValue]] = Field(default_factory=list)
@@ -97,7 +88,7 @@ def get_semantic_layer(datamart_name: str) -> Request[SemanticLayer]:
     """The semantic layer of a datamart.
 
     :raises ValueError: ``datamart_name`` is blank.
-    :raises NotFoundError: it has none.
+    :raises NotFoundError: the datamart has no semantic layer.
     """
     return Request(GET_SEMANTIC_LAYER, lambda payload: _read_layer(payload).data, query=by_name(datamart_name))
 
@@ -105,38 +96,38 @@ def get_semantic_layer(datamart_name: str) -> Request[SemanticLayer]:
 def create_semantic_layer(
     datamart_name: str, *, tables: Sequence[SemanticTable] | None = None, feedback: JsonValue = None
 ) -> Request[str]:
-    """Say what the tables of a datamart mean. The result is the datamart's name.
+    """Create the semantic layer of a datamart. The result is the datamart's name.
 
-    Unclear failures are tried again: a datamart has one layer at most.
+    Unclear failures are tried again: a datamart has at most one layer.
 
     :raises ValueError: ``datamart_name`` is blank.
     """
-    return _layer(CREATE_SEMANTIC_LAYER, datamart_name, tables, feedback)
+    return _write(CREATE_SEMANTIC_LAYER, datamart_name, tables, feedback)
 
 
 def update_semantic_layer(
     datamart_name: str, *, tables: Sequence[SemanticTable] | None = None, feedback: JsonValue = None
 ) -> Request[str]:
-    """Change what the tables of a datamart mean; what is not given stays. The result is the datamart's name.
+    """Change the semantic layer of a datamart. What is left out keeps its value. The result is the datamart's name.
 
     :raises ValueError: ``datamart_name`` is blank.
-    :raises NotFoundError: it has no semantic layer.
+    :raises NotFoundError: the datamart has no semantic layer.
     """
-    return _layer(UPDATE_SEMANTIC_LAYER, datamart_name, tables, feedback)
+    return _write(UPDATE_SEMANTIC_LAYER, datamart_name, tables, feedback)
 
 
 def delete_semantic_layer(datamart_name: str) -> Request[str]:
     """Delete the semantic layer of a datamart. The result is the datamart's name.
 
-    Unclear failures are tried again, so that a ``NotFoundError`` with ``after_ambiguous`` may stand for an earlier
-    try that did delete it.
+    Unclear failures are tried again. So a ``NotFoundError`` with ``after_ambiguous`` may mean that an earlier try
+    deleted the layer.
 
     :raises ValueError: ``datamart_name`` is blank.
     """
     return Request(DELETE_SEMANTIC_LAYER, read_id, query=by_name(datamart_name))
 
 
-def _layer(
+def _write(
     endpoint: Endpoint, datamart_name: str, tables: Sequence[SemanticTable] | None, feedback: JsonValue
 ) -> Request[str]:
     body: dict[str, Any] = dict(by_name(datamart_name))

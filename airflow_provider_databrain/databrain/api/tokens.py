@@ -1,9 +1,11 @@
-"""Databrain's tokens: guest tokens, the API tokens of data apps, and the rotation of both kinds of keys.
+"""Databrain's tokens: guest tokens, the API tokens of data apps, and the rotation of API keys and service tokens.
 
-Every token here is a credential. ``repr`` and ``as_row`` leave it out, and no error quotes an answer that holds one.
+Every token here is a secret. ``repr`` and ``as_row`` leave it out, and no error quotes an answer that holds one.
 
-Mind the units: the API takes a guest token's life in milliseconds and a rotated key's in seconds. Here, both are a
-``timedelta``.
+Units: the API takes the lifetime of a guest token in milliseconds, and the lifetime of a rotated key in seconds. Here,
+both are a ``timedelta``.
+
+Facts: the vendor's API reference. The comment above an endpoint names its page.
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ from airflow_provider_databrain.client.call import Call, Request, Resend, in_ste
 from airflow_provider_databrain.client.errors import ApiError, NotFoundError
 from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN, endpoint
-from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages
+from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
 
 _MILLISECOND = timedelta(milliseconds=1)
 _SECOND = timedelta(seconds=1)
 
-# Page token. A second one does no harm: nobody holds the first. It is the dashboard that is not there, not the body.
+# Page token. A second try does no harm: nobody has the first token. DASHBOARD_PARAM_ERROR means that a dashboard in
+# ``params`` does not exist.
 CREATE_GUEST_TOKEN = endpoint(
     "create guest token",
     "POST",
@@ -33,7 +36,7 @@ CREATE_GUEST_TOKEN = endpoint(
     codes={"DASHBOARD_PARAM_ERROR": NotFoundError, "DATA_APP_NOT_FOUND": NotFoundError},
     secret_answer=True,
 )
-# Page create-api-token. A second one would be a key that nobody holds and nothing can delete.
+# Page create-api-token. A second try could create a key that nobody has and that no call can delete.
 CREATE_API_TOKEN = endpoint(
     "create API token",
     "POST",
@@ -54,14 +57,14 @@ LIST_API_TOKENS = endpoint(
     codes={"DATA_APP_NOT_FOUND": NotFoundError},
     secret_answer=True,
 )
-# Page rotate-api-key. An older form of the path is not documented. A second rotation would make one more key.
+# Page rotate-api-key. It documents no older form of the path. A second rotation would create one more key.
 ROTATE_API_KEY = endpoint(
     "rotate API key",
     "POST",
     "/data-app/rotate-api",
     API_KEY,
     resend=Resend.IF_UNPROCESSED,
-    needs="It takes the key that is to be rotated (Password in the Airflow connection), while that key still lives.",
+    needs="It takes the key that is to be rotated (Password in the Airflow connection), while that key still works.",
     secret_answer=True,
 )
 # Page rotate-service-token.
@@ -71,8 +74,8 @@ ROTATE_SERVICE_TOKEN = endpoint(
     "/service-token/rotate",
     SERVICE_TOKEN,
     resend=Resend.IF_UNPROCESSED,
-    needs="It takes the token that is to be rotated (extra 'service_token' in the Airflow connection), while that one "
-    "still lives.",
+    needs="It takes the token that is to be rotated (extra 'service_token' in the Airflow connection), while that "
+    "token still works.",
     secret_answer=True,
 )
 
@@ -80,12 +83,12 @@ Secret = Annotated[str, Field(pattern="^[!-~]+$", repr=False, exclude=True)]
 
 
 class DashboardFilter(Extensible):
-    """Values of a dashboard's filters.
+    """Values for a dashboard's filters.
 
     :param dashboard_id: the dashboard's id, not the embed's.
-    :param values: filter to value: a text or number, a list of them, ``{"startDate": ..., "endDate": ...}``, or an
-        object with ``sql``.
-    :param is_show_on_url: show the values in the page's address.
+    :param values: filter to value. A value is a string or number, a list of them,
+        ``{"startDate": ..., "endDate": ...}``, or an object with ``sql``.
+    :param is_show_on_url: show the values in the page's URL.
     """
 
     dashboard_id: Name
@@ -94,20 +97,21 @@ class DashboardFilter(Extensible):
 
 
 class MetricFilter(Extensible):
-    """Values for one metric: of its filters, or for row-level security."""
+    """Values for one metric: for its filters, or for row-level security."""
 
     metric_id: Name
     values: dict[str, JsonValue]
 
 
 class GuestTokenParams(Extensible):
-    """What is fixed for whoever holds a guest token.
+    """What a guest token fixes for its user.
 
     :param rls_settings: row-level security by metric.
-    :param hide_dashboard_filters: names of filters that are not shown.
-    :param user_identifier: a user of the client's, for private metrics.
-    :param timezone: such as ``Europe/Berlin``.
-    :param allowed_embeds: ids of the embeds that the token opens. Some servers are said to refuse it.
+    :param hide_dashboard_filters: names of the filters to hide.
+    :param user_identifier: one of the client's users, for private metrics.
+    :param timezone: for example ``Europe/Berlin``.
+    :param allowed_embeds: ids of the embeds that the token opens. The vendor's demo warns that some servers refuse
+        this field.
     """
 
     dashboard_app_filters: list[DashboardFilter] | None = None
@@ -120,9 +124,9 @@ class GuestTokenParams(Extensible):
 
 
 class GuestTokenPermissions(Extensible):
-    """What whoever holds a guest token may do and see; what is left out is the vendor's choice.
+    """What the user of a guest token may do and see. The server decides what is left out.
 
-    There is one to archive metrics too, whose name is not known: it goes into ``extra``.
+    There is also a permission to archive metrics. It goes into ``extra``: its name is not known.
     """
 
     is_enable_manage_metrics: bool | None = None
@@ -136,17 +140,18 @@ class GuestTokenPermissions(Extensible):
 
 
 class CreateGuestToken(Extensible):
-    """A token with which a browser shows one client's embeds.
+    """A new guest token. With it, a browser shows one client's embeds.
 
-    :param client_id: whose data are seen; the text ``None`` where there are no tenants.
+    :param client_id: the client whose data it shows; the string ``"None"`` if there are no tenants.
     :param data_app_name: the data app that the API key belongs to.
-    :param expiry_time: how long the token lives, in whole milliseconds. Without it, it never ends.
-    :param datasource_name: which datasource, where the embed has several.
+    :param expiry_time: how long the token works. A part of a millisecond is cut off. Without it, the token never
+        expires.
+    :param datasource_name: the datasource, if the embed has several.
     """
 
     client_id: Name
     data_app_name: Name
-    # Strict, because a plain number would pass for seconds here and for milliseconds with the vendor.
+    # Strict: pydantic would read a plain number as seconds, the API as milliseconds.
     expiry_time: Annotated[timedelta, Field(strict=True, ge=_MILLISECOND)] | None = None
     datasource_name: Name | None = None
     permissions: GuestTokenPermissions | None = None
@@ -163,14 +168,14 @@ class _Rotation(Extensible):
 
 
 class Credential(Received, ABC):
-    """An answer that holds a credential. Left out of ``repr`` and ``as_row``."""
+    """An answer that holds a secret. ``repr`` and ``as_row`` leave the secret out."""
 
-    model_config = ConfigDict(extra="ignore")  # Whatever else there is may be a secret too.
+    model_config = ConfigDict(extra="ignore")  # An unknown field may hold a secret too.
 
     @property
     @abstractmethod
     def secret(self) -> str:
-        """What must never be shown."""
+        """The value that must never be shown."""
 
 
 class GuestToken(Credential):
@@ -185,7 +190,7 @@ class GuestToken(Credential):
 
 
 class NewKey(Credential):
-    """A key that was just made."""
+    """A new key."""
 
     key: Secret
 
@@ -196,30 +201,26 @@ class NewKey(Credential):
 
 
 class ApiToken(NewKey):
-    """An API token of a data app: its key, and what it is called. ``created_at`` is ISO 8601."""
+    """An API token of a data app: its key, its name, and when it was created (ISO 8601)."""
 
     name: str | None = None
     description: str | None = None
     created_at: str | None = None
 
 
-class _ApiTokens(Received):
-    data: list[ApiToken]
-
-
 _read_guest_token = reader(GuestToken)
 _read_key = reader(NewKey)
-_read_api_tokens = reader(_ApiTokens)
+_read_api_tokens = rows_reader(ApiToken)
 
 
 def create_guest_token(token: CreateGuestToken) -> Request[GuestToken]:
-    """Make a token for one client's browser.
+    """Create a token for one client's browser.
 
-    Unclear failures are tried again; a token whose answer was lost is held by nobody.
+    Unclear failures are tried again: if an answer was lost, nobody has its token.
 
-    :raises NotFoundError: the data app, or a dashboard in ``params``, is not there. For the data app, the code is not
+    :raises NotFoundError: the data app, or a dashboard in ``params``, does not exist. The code for the data app is not
         documented.
-    :raises InvalidRequestError: the client is not known, or a filter or rule in ``params`` is wrong.
+    :raises InvalidRequestError: the client is unknown, or a filter or rule in ``params`` is wrong.
     """
     fields = wire(token)
     if token.expiry_time is not None:
@@ -228,15 +229,15 @@ def create_guest_token(token: CreateGuestToken) -> Request[GuestToken]:
 
 
 def create_api_token(data_app_name: str, name: str, *, extra: Mapping[str, JsonValue] | None = None) -> Request[NewKey]:
-    """Make one more API key for a data app. The API has no way to delete one.
+    """Create an API token for a data app. No API call deletes one.
 
-    One that may have been made is not made again; ``list_api_tokens`` tells whether it was, and its key.
+    An unclear failure is not tried again. ``list_api_tokens`` shows whether the token was created, and its key.
 
-    :param name: what the key is called. Whether it must be unique is not documented.
-    :param extra: further fields, sent as they are. The list has a ``description``; whether one is taken here is not
+    :param name: the token's name. Whether it must be unique is not documented.
+    :param extra: more fields, sent as they are. The list has a ``description``; whether this call accepts one is not
         documented.
     :raises ValueError: ``data_app_name`` or ``name`` is blank, or ``extra`` repeats one of them.
-    :raises NotFoundError: there is no such data app.
+    :raises NotFoundError: the data app does not exist.
     """
     fields = _ApiTokenRequest(
         data_app_name=filled(data_app_name, "data_app_name"), name=filled(name, "name"), extra=dict(extra or {})
@@ -248,62 +249,53 @@ def list_api_tokens(data_app_name: str, *, page: Page = None) -> Call[list[ApiTo
     """The API tokens of a data app, with their keys.
 
     :raises ValueError: ``data_app_name`` is blank.
-    :raises NotFoundError: there is no such data app.
+    :raises NotFoundError: the data app does not exist.
     """
     app = {"dataAppName": filled(data_app_name, "data_app_name")}
-
-    def request(number: int | None) -> Request[list[ApiToken]]:
-        return Request(LIST_API_TOKENS, lambda payload: _read_api_tokens(payload).data, query=app | page_query(number))
-
-    return pages(request, page)
+    return pages(lambda number: Request(LIST_API_TOKENS, _read_api_tokens, query=app | page_query(number)), page)
 
 
 def find_or_create_api_token(data_app_name: str, name: str) -> Generator[Request[Any], Any, tuple[NewKey, bool]]:
-    """The API token of that name, a new one where there is none.
+    """Find a data app's API token by name; if there is none, create one.
 
-    Of several it is the newest: after a rotation, the old one may still be listed until it dies. After an unclear
-    failure the list shows whether it was made. Two tasks that do this at the same moment may make one each.
+    If several have the name, the result is the newest: after a rotation, the old one may be listed until it expires.
+    After an unclear failure, the list shows whether the token was created. Two tasks that do this at the same moment
+    may create one each.
 
-    :return: the token, and whether it was made.
+    :return: the token, and whether it was created.
     :raises ValueError: ``data_app_name`` or ``name`` is blank.
-    :raises NotFoundError: there is no such data app.
+    :raises NotFoundError: the data app does not exist.
     """
     creation = create_api_token(data_app_name, name)
-    found = yield from _find_api_token(data_app_name, name)
-    if found is not None:
-        return found, False
+    token = yield from _find_api_token(data_app_name, name)
+    if token is not None:
+        return token, False
     try:
         return (yield creation), True
     except ApiError as error:
         if not error.ambiguous:
             raise
-        found = yield from _find_api_token(data_app_name, name)
-        if found is None:
+        token = yield from _find_api_token(data_app_name, name)
+        if token is None:
             raise
-        return found, True
-
-
-def _find_api_token(data_app_name: str, name: str) -> Generator[Request[Any], Any, ApiToken | None]:
-    tokens = yield from in_steps(list_api_tokens(data_app_name, page="all"))
-    named = [token for token in reversed(tokens) if token.name == name]
-    return max(named, key=lambda token: token.created_at or "", default=None)
+        return token, True
 
 
 def rotate_api_key(expire_after: timedelta, *, extra: Mapping[str, JsonValue] | None = None) -> Call[NewKey]:
-    """Make a new API key in the place of the connection's, which dies after a while.
+    """Create a new API key that replaces the connection's key. The old key works until it expires.
 
-    The connection itself still holds the old key afterwards. A rotation that may have happened is not sent again.
+    The connection still has the old key afterwards. An unclear failure is not tried again.
 
-    :param expire_after: how long the old key still lives; a part of a second counts as a whole one. With 0 it is dead
-        at once, and a new key whose answer is lost leaves nobody with a key.
-    :param extra: further fields, for older self-hosted servers.
-    :raises ValueError: ``expire_after`` is below 0.
+    :param expire_after: how long the old key still works; rounded up to whole seconds. With 0 it expires at once: if
+        the answer is lost then, nobody has a working key.
+    :param extra: more fields, for older self-hosted servers.
+    :raises ValueError: ``expire_after`` is not a timedelta, or is negative.
     """
     return _rotate(Request(ROTATE_API_KEY, _read_key, body=_rotation(expire_after, extra)))
 
 
 def rotate_service_token(expire_after: timedelta, *, extra: Mapping[str, JsonValue] | None = None) -> Call[NewKey]:
-    """Make a new service token in the place of the connection's; else as ``rotate_api_key``."""
+    """Create a new service token that replaces the connection's; otherwise as ``rotate_api_key``."""
     return _rotate(Request(ROTATE_SERVICE_TOKEN, _read_key, body=_rotation(expire_after, extra)))
 
 
@@ -313,13 +305,20 @@ def _rotate(request: Request[NewKey]) -> Generator[Request[NewKey], NewKey, NewK
     except ApiError as error:
         if error.ambiguous:
             error.hint = (
-                "The rotation may have happened; then the old key dies in its time, and nobody holds the new one."
+                "The rotation may have happened. If it did, the old key expires as asked, and nobody has the new one."
             )
         raise
 
 
+def _find_api_token(data_app_name: str, name: str) -> Generator[Request[Any], Any, ApiToken | None]:
+    tokens = yield from in_steps(list_api_tokens(data_app_name, page="all"))
+    named = [token for token in reversed(tokens) if token.name == name]
+    # Of several with one time, ``max`` takes the first of these, which is the last in the list.
+    return max(named, key=lambda token: token.created_at or "", default=None)
+
+
 def _rotation(expire_after: timedelta, extra: Mapping[str, JsonValue] | None) -> bytes:
     if not isinstance(expire_after, timedelta) or expire_after < timedelta(0):
-        raise ValueError("expire_after is no timedelta of 0 or more")
+        raise ValueError("expire_after must be a non-negative timedelta")
     fields: dict[str, Any] = wire(_Rotation(expire_at=-(-expire_after // _SECOND), extra=dict(extra or {})))
     return json_body(fields)

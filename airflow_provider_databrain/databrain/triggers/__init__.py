@@ -1,1 +1,1 @@
-"""What Databrain's deferred tasks wait for. Triggers only read, and their arguments hold no secret."""
+"""Databrain's triggers. They only read from the API, and their arguments hold no secret."""

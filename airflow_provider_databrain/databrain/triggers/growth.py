@@ -1,4 +1,12 @@
-"""An event trigger for Airflow's asset watchers: a workspace gains a metric or a dashboard."""
+"""An event trigger for Airflow's asset watchers: it fires when a workspace has a new metric or dashboard.
+
+What always holds:
+
+- The ids of the last poll are kept in the asset's state (Airflow 3.3 and later), as short digests. They are stored
+  after the event is sent. So no new id is lost. If the triggerer stops in between, the next one sends the same event
+  again.
+- Ids that exist at the first poll are not new.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +22,20 @@ from airflow_provider_databrain.client.errors import ApiError
 from airflow_provider_databrain.databrain.hook import DatabrainHook
 
 CURSOR = "databrain_known"
-"""Key in the asset's state under which the ids are noted that were there at the last poll."""
+"""The key in the asset's state for the ids of the last poll."""
 DIGITS = 12
+"""Hexadecimal digits of an id's digest. It is short because the size of a state is limited."""
 
 
 class WorkspaceGrowthTrigger(BaseEventTrigger):
-    """Fires each time a workspace has metrics, or dashboards, that were not there at the poll before.
+    """Fires each time a workspace has metrics, or dashboards, that did not exist at the poll before.
 
-    Give it to an ``AssetWatcher``. The event is ``{"workspace": str, "kind": str, "ids": list[str]}``, with the ids
-    of what is new. What is there at the first poll of all is not new.
+    Use it in an ``AssetWatcher``. The event is ``{"workspace": str, "kind": str, "ids": list[str]}``, with the new ids.
+    Ids that exist at the first poll are not new.
 
-    What is known is noted in the asset's state (Airflow 3.3 and later), so that a triggerer that starts anew does not
-    miss what came meanwhile. One that dies while it tells of something tells it again. Without such a state, whatever
-    came while no triggerer ran counts as there from the start. A poll that fails is logged and does not end the watch.
+    The ids of the last poll are kept in the asset's state (Airflow 3.3 and later). So a triggerer that starts again
+    reports what was added in the meantime. If it stops while it sends an event, it sends that event again. Without such
+    a state, what was added while no triggerer ran is not reported. A failed poll is logged, and the watch goes on.
 
     :param databrain_conn_id: the Airflow connection; needs the service token.
     :param workspace_name: the workspace; None for the connection's default.
@@ -44,7 +53,7 @@ class WorkspaceGrowthTrigger(BaseEventTrigger):
     ) -> None:
         super().__init__()
         if kind not in ("metrics", "dashboards"):
-            raise ValueError(f"kind is {kind!r}; it is 'metrics' or 'dashboards'")
+            raise ValueError(f"kind is {kind!r}; it must be 'metrics' or 'dashboards'")
         self.databrain_conn_id = databrain_conn_id
         self.workspace_name = workspace_name
         self.kind = kind
@@ -62,17 +71,17 @@ class WorkspaceGrowthTrigger(BaseEventTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll for good; yields an event for each growth."""
+        """Poll forever. Yield an event each time the workspace has new ids."""
         while True:
             try:
                 async with DatabrainHook(self.databrain_conn_id) as hook:
                     workspace = hook.workspace(self.workspace_name)
                     ids = await self._ids(hook, workspace)
                 known = await self._load()
-                gained = [] if known is None else [one for one in ids if _digest(one) not in known]
+                gained = [] if known is None else [each for each in ids if _digest(each) not in known]
                 if gained:
                     yield TriggerEvent({"workspace": workspace, "kind": self.kind, "ids": gained})
-                await self._store({_digest(one) for one in ids})
+                await self._store({_digest(each) for each in ids})
             except ApiError as error:
                 self.log.warning("Poll failed: %s", error)
             await asyncio.sleep(self.poll_interval * random.uniform(1 - JITTER, 1 + JITTER))
@@ -80,14 +89,14 @@ class WorkspaceGrowthTrigger(BaseEventTrigger):
     async def _ids(self, hook: DatabrainHook, workspace: str) -> list[str]:
         if self.kind == "metrics":
             return [metric.metric_id for metric in await hook.afetch_workspace_metrics(workspace)]
-        return [one.external_dashboard_id for one in await hook.afetch_workspace_dashboards(workspace)]
+        return [dashboard.external_dashboard_id for dashboard in await hook.afetch_workspace_dashboards(workspace)]
 
     async def _load(self) -> set[str] | None:
         state = asset_state_store(self)
         if self._known is None and state is not None:
-            noted = await state.aget(CURSOR)
-            if isinstance(noted, str):
-                self._known = {noted[start : start + DIGITS] for start in range(0, len(noted), DIGITS)}
+            stored = await state.aget(CURSOR)
+            if isinstance(stored, str):
+                self._known = {stored[start : start + DIGITS] for start in range(0, len(stored), DIGITS)}
         return self._known
 
     async def _store(self, now: set[str]) -> None:
@@ -100,5 +109,4 @@ class WorkspaceGrowthTrigger(BaseEventTrigger):
 
 
 def _digest(identifier: str) -> str:
-    """Short, because a state has its limit."""
     return hashlib.blake2b(identifier.encode(), digest_size=DIGITS // 2).hexdigest()

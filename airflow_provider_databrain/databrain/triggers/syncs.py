@@ -1,4 +1,4 @@
-"""Waiting for the sync of a datasource, on the triggerer."""
+"""A trigger that waits until the sync of a datasource is done."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from airflow_provider_databrain.databrain.triggers.waits import DatabrainTrigger
 
 
 class SyncFailedError(Exception):
-    """The sync of a datasource has failed; the message has the server's words."""
+    """The sync of a datasource failed. The message repeats the server's."""
 
 
 class DatasourceSyncTrigger(DatabrainTrigger):
-    """Fires once the sync of a datasource is done or has failed; further parameters: see ``DatabrainTrigger``.
+    """Fires once the sync of a datasource is done or failed. For more parameters, see ``DatabrainTrigger``.
 
     :param datasource_id: the datasource.
     """
@@ -25,17 +25,17 @@ class DatasourceSyncTrigger(DatabrainTrigger):
         self.datasource_id = datasource_id
 
     def subject(self, hook: Any) -> str:
-        """The datasource."""
+        """The sync of the datasource."""
         return f"sync of datasource {self.datasource_id!r}"
 
     def call(self, hook: Any) -> Request[SyncProgress]:
-        """How far it is."""
+        """The progress of the sync."""
         return api.get_sync_progress(self.datasource_id)
 
     def unmet(self, answer: SyncProgress) -> str | None:
-        """How far it is.
+        """The progress, in words; None if the sync is done.
 
-        :raises SyncFailedError: it has failed.
+        :raises SyncFailedError: the sync failed.
         """
         done = answer.progress or "no progress"
         if answer.error:

@@ -1,4 +1,4 @@
-"""Waiting for what a workspace or a data app has, on the triggerer."""
+"""Triggers that wait until a workspace has metrics or dashboards, or until a data app has an embed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from airflow_provider_databrain.databrain.hook import DatabrainHook
 
 
 def unmet(rows: Sequence[Metric | WorkspaceDashboard], wanted: Sequence[str], at_least: int, kind: str) -> str | None:
-    """What is still missing, in words, or None where the wait is over.
+    """What is still missing, in words; None if the wait is over.
 
     :param rows: what the workspace has.
-    :param wanted: names or ids that must be there.
-    :param at_least: how many there must be.
+    :param wanted: names or ids that must exist.
+    :param at_least: how many rows must exist.
     :param kind: what the rows are, in the plural.
     """
-    there = {row.name for row in rows} | {
+    present = {row.name for row in rows} | {
         row.metric_id if isinstance(row, Metric) else row.external_dashboard_id for row in rows
     }
-    missing = [name for name in wanted if name not in there]
+    missing = [name for name in wanted if name not in present]
     if missing:
         return f"{len(missing)} of {len(wanted)} {kind} are missing: {', '.join(map(repr, missing[:10]))}"
     if len(rows) < at_least:
@@ -34,7 +34,7 @@ def unmet(rows: Sequence[Metric | WorkspaceDashboard], wanted: Sequence[str], at
 
 
 class DatabrainTrigger(PollTrigger):
-    """Base of the triggers that poll Databrain; further parameters: see ``PollTrigger``.
+    """Base of Databrain's triggers that poll. For more parameters, see ``PollTrigger``.
 
     :param databrain_conn_id: the Airflow connection.
     """
@@ -44,7 +44,7 @@ class DatabrainTrigger(PollTrigger):
         self.databrain_conn_id = databrain_conn_id
 
     def hook(self) -> DatabrainHook:
-        """A hook of its own."""
+        """A new hook, for this trigger only."""
         return DatabrainHook(self.databrain_conn_id, **self.timeouts)
 
 
@@ -65,16 +65,16 @@ class _WorkspaceTrigger(DatabrainTrigger):
         return f"workspace {hook.workspace(self.workspace_name)!r}"
 
     def unmet(self, answer: Sequence[Metric | WorkspaceDashboard]) -> str | None:
-        """Which are missing."""
+        """What is still missing, in words; None if the wait is over."""
         return unmet(answer, self.wanted, self.at_least, self.kind)
 
 
 class WorkspaceMetricsTrigger(_WorkspaceTrigger):
-    """Fires once a workspace has the wanted metrics; further parameters: see ``DatabrainTrigger``.
+    """Fires once a workspace has the wanted metrics. For more parameters, see ``DatabrainTrigger``.
 
     :param workspace_name: the workspace; None for the connection's default.
-    :param metrics: names or ids of metrics that must be there.
-    :param at_least: how many metrics there must be.
+    :param metrics: names or ids of metrics that must exist.
+    :param at_least: how many metrics must exist.
     """
 
     kind = "metrics"
@@ -85,11 +85,11 @@ class WorkspaceMetricsTrigger(_WorkspaceTrigger):
 
 
 class WorkspaceDashboardsTrigger(_WorkspaceTrigger):
-    """Fires once a workspace has the wanted dashboards; further parameters: see ``DatabrainTrigger``.
+    """Fires once a workspace has the wanted dashboards. For more parameters, see ``DatabrainTrigger``.
 
     :param workspace_name: the workspace; None for the connection's default.
-    :param dashboards: names or ids of dashboards that must be there.
-    :param at_least: how many dashboards there must be.
+    :param dashboards: names or ids of dashboards that must exist.
+    :param at_least: how many dashboards must exist.
     """
 
     kind = "dashboards"
@@ -100,10 +100,10 @@ class WorkspaceDashboardsTrigger(_WorkspaceTrigger):
 
 
 class EmbedTrigger(DatabrainTrigger):
-    """Fires once the data app has an embed; further parameters: see ``DatabrainTrigger``.
+    """Fires once the data app has an embed. For more parameters, see ``DatabrainTrigger``.
 
     :param embed_id: the embed.
-    :param client_id: ask only for this client's, which makes the list short; a server may ignore it.
+    :param client_id: ask for this client's embeds only, so that the list is short. A server may ignore it.
     """
 
     def __init__(self, *, embed_id: str, client_id: str | None = None, **more: Any) -> None:
@@ -120,6 +120,6 @@ class EmbedTrigger(DatabrainTrigger):
         return api.list_embeds(client_id=self.client_id)
 
     def unmet(self, answer: Sequence[Embed]) -> str | None:
-        """Whether it is missing."""
-        there = any(embed.embed_id == self.embed_id for embed in answer)
-        return None if there else f"not among {len(answer)} embeds"
+        """That the embed is missing, in words; None if the wait is over."""
+        exists = any(embed.embed_id == self.embed_id for embed in answer)
+        return None if exists else f"not among {len(answer)} embeds"

@@ -1,4 +1,4 @@
-"""Databrain's embeds, data, datasources, datamarts, transfers: what is sent, and how answers are read. No network."""
+"""Databrain's embeds, metrics, datasources, datamarts, dashboards: which requests are sent, how answers are read."""
 
 from __future__ import annotations
 
@@ -236,9 +236,7 @@ WITH_API_KEY = ("/embeds", "/dashboards", "/metrics", "/publish", "/query", "/ex
 
 
 @pytest.mark.parametrize(("call", "method", "path", "body", "resend"), REQUESTS)
-def test_each_call_is_sent_as_the_reference_says(
-    call: Call[Any], method: str, path: str, body: Any, resend: Resend
-) -> None:
+def test_each_call_is_sent_as_documented(call: Call[Any], method: str, path: str, body: Any, resend: Resend) -> None:
     assert isinstance(call, Request)
     assert (call.endpoint.method, call.endpoint.resend) == (method, resend)
     assert Server("https://api.example", {}).url(call) == f"https://api.example/api/v2{path}"
@@ -294,7 +292,7 @@ def test_a_dashboard_is_embedded_with_all_settings() -> None:
         ),
     ],
 )
-def test_what_the_api_would_refuse_is_refused_before_it_is_sent(build: Any, problem: str) -> None:
+def test_a_request_that_the_api_would_refuse_is_never_sent(build: Any, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         build()
 
@@ -320,7 +318,7 @@ def test_answers_without_an_error_key_are_read() -> None:
 
 
 @pytest.mark.parametrize("spelled", ["metricid", "metricId"])
-def test_the_metric_of_data_is_read_in_both_spellings(spelled: str) -> None:
+def test_the_metric_id_of_data_is_read_in_both_spellings(spelled: str) -> None:
     answer = {
         "data": [{"n": 1}],
         "timeTaken": 12,
@@ -335,7 +333,7 @@ def test_the_metric_of_data_is_read_in_both_spellings(spelled: str) -> None:
     assert found.meta_data.columns[0].data_type == "number"
 
 
-def test_the_metrics_of_a_report_are_those_it_names() -> None:
+def test_the_metric_ids_of_a_report_are_the_named_ones() -> None:
     charts = [{"externalMetric": {"metricId": "a"}}, {"externalMetric": None}, {}, {"externalMetric": {}}]
     [report] = answered(data.list_scheduled_reports("e"), {"data": [{"id": 7, "scheduleEmailReportCharts": charts}]})
     assert (report.id, report.metric_ids) == ("7", ["a"])
@@ -352,7 +350,7 @@ def test_the_metrics_of_a_report_are_those_it_names() -> None:
         ({}, False),
     ],
 )
-def test_a_sync_is_finished_where_all_is_done_without_an_error(status: dict[str, str], finished: bool) -> None:
+def test_a_sync_is_finished_if_all_is_done_without_an_error(status: dict[str, str], finished: bool) -> None:
     assert answered(datasources.get_sync_progress("1"), {"status": status}).finished is finished
 
 
@@ -361,7 +359,7 @@ def test_a_datamart_without_a_source_is_read() -> None:
     assert [row.datasource_name for row in answered(datamarts.list_datamarts(), rows)] == [None, "s"]
 
 
-def test_an_import_is_held_against_what_was_asked_for() -> None:
+def test_the_answer_to_an_import_is_compared_with_the_request() -> None:
     def imported(asked: transfer.ImportDashboard, **response: str) -> Any:
         return answered(transfer.import_dashboard(asked), {"data": {"response": response}})
 
@@ -379,7 +377,7 @@ def test_an_import_is_held_against_what_was_asked_for() -> None:
         imported(UNNAMED, dashboardId="x", workspaceName="v")
 
 
-def test_an_older_server_says_nothing_of_an_import() -> None:
+def test_an_older_server_answers_nothing_to_an_import() -> None:
     assert answered(transfer.import_dashboard(ASKED), {"data": []}).dashboard_id is None
 
 

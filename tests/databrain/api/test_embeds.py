@@ -1,4 +1,4 @@
-"""What Databrain is sent, byte for byte, and how its answers are read."""
+"""Which requests are sent to Databrain, byte for byte, and how its answers are read."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def decoded(request: Request[Any]) -> dict[str, Any]:
 
 
 def parts_of(request: Request[Any]) -> dict[str, MIMEPart]:
-    """The parts of a multipart body by name, as the standard library reads them."""
+    """The parts of a multipart body, by name, as the standard library reads them."""
     assert request.body is not None
     head = f"Content-Type: {request.content_type}\r\n\r\n".encode()
     message = email.message_from_bytes(head + request.body, policy=email.policy.HTTP)
@@ -128,7 +128,7 @@ def text_of(part: MIMEPart) -> str:
 
 
 def run(call: Call[Any], *answers: object) -> tuple[Any, list[Request[Any]]]:
-    """Run a call on given answers; gives its result and the requests it made."""
+    """Run a call on prepared answers. Return its result and the requests that it made."""
     left = list(answers)
     if isinstance(call, Request):
         return call.read(left.pop(0)), [call]
@@ -144,7 +144,7 @@ def _walk(call: Generator[Request[Any], Any, Any], left: list[object]) -> tuple[
         return end.value, made
 
 
-def test_a_request_with_every_field_has_the_names_of_the_api() -> None:
+def test_a_request_with_every_field_uses_the_apis_names() -> None:
     request = create_dashboard_embed(CreateDashboardEmbed.model_validate(FULL))
     assert decoded(request) == FULL_BODY
     assert request.content_type == "application/json"
@@ -152,7 +152,7 @@ def test_a_request_with_every_field_has_the_names_of_the_api() -> None:
     assert (request.tenant, request.dashboard) == ("acme", "client-acme")
 
 
-def test_what_was_not_set_is_not_sent() -> None:
+def test_a_field_that_was_not_set_is_not_sent() -> None:
     sent = decoded(create_dashboard_embed(embed(template_dashboard_id=None, metadata=None)))
     assert set(sent) == {"dashboardId", "workspaceName", "clientId", "accessSettings"}
     assert len(sent["accessSettings"]) == len(ACCESS)
@@ -188,12 +188,12 @@ def test_blank_names_are_refused(field: str, blank: str) -> None:
         {"schema_pairs": [{"replace_schema": "public"}]},
     ],
 )
-def test_what_the_api_would_refuse_is_refused_before_it_is_sent(changes: dict[str, Any]) -> None:
+def test_a_request_that_the_api_would_refuse_is_never_sent(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         embed(**changes)
 
 
-def test_with_a_file_the_request_is_a_form_and_the_file_wins() -> None:
+def test_with_a_file_the_request_is_multipart_and_the_file_wins() -> None:
     request = create_dashboard_embed(CreateDashboardEmbed.model_validate(FULL), import_dashboard_data_file=EXPORT)
     assert request.content_type.startswith("multipart/form-data; boundary=")
     parts = parts_of(request)
@@ -210,7 +210,7 @@ def test_with_a_file_the_request_is_a_form_and_the_file_wins() -> None:
 
 
 @pytest.mark.parametrize("file", [b"", b"{", b"[]", b"{}", b'{"data": []}', b'"data"', b"\xff\xfe", b"PK\x03\x04"])
-def test_a_file_that_is_no_export_is_refused(file: bytes) -> None:
+def test_a_file_that_is_not_an_export_is_refused(file: bytes) -> None:
     with pytest.raises(ValueError, match="not a dashboard export"):
         create_dashboard_embed(embed(), import_dashboard_data_file=file)
 
@@ -272,7 +272,7 @@ def test_all_pages_of_each_list_are_put_together(call: Callable[[], Call[Any]], 
         (delete_embed("e"), "DELETE", "/embeds?embedId=e&isDeleteDashboard=false", Resend.DETECTABLE),
     ],
 )
-def test_a_change_goes_to_the_present_path_or_the_legacy_one(
+def test_a_change_uses_the_current_or_the_legacy_path(
     request_: Request[Any], method: str, path: str, resend: Resend
 ) -> None:
     server = Server("https://api.example", {})
@@ -299,7 +299,7 @@ FULL_ACCESS_BODY = FULL_BODY["accessSettings"]
     ],
     ids=["all by name", "whole", "one", "both kinds of name", "list", "extra", "none"],
 )
-def test_an_update_sends_the_settings_that_were_given(settings: Any, sent: dict[str, Any]) -> None:
+def test_an_update_sends_the_settings_that_were_set(settings: Any, sent: dict[str, Any]) -> None:
     assert decoded(update_embed("client-acme", settings)) == {"embedId": "client-acme", "accessSettings": sent}
 
 
@@ -319,9 +319,7 @@ def test_a_change_of_settings_has_the_fields_of_the_settings() -> None:
         ({"extra": {"isAllowEmailReports": True}}, "extra repeats known fields: isAllowEmailReports"),
     ],
 )
-def test_a_change_that_the_api_would_refuse_is_refused_before_it_is_sent(
-    settings: dict[str, Any], problem: str
-) -> None:
+def test_a_change_that_the_api_would_refuse_is_never_sent(settings: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
         update_embed("client-acme", settings)
 
@@ -344,7 +342,7 @@ def test_odd_ids_of_embeds_are_sent_as_they_are(tenant: str) -> None:
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t\n"])
-def test_a_change_names_its_embed(blank: str) -> None:
+def test_a_change_without_an_embed_id_or_name_is_refused(blank: str) -> None:
     with pytest.raises(ValueError, match="embed_id is empty"):
         update_embed(blank, {})
     with pytest.raises(ValueError, match="embed_id is empty"):
@@ -388,7 +386,7 @@ def test_unknown_fields_of_an_answer_are_kept(model: type[Embed], row: dict[str,
     assert model.model_validate(row).as_row() == row
 
 
-def test_numbers_pass_for_strings() -> None:
+def test_numbers_are_read_as_strings() -> None:
     [metrics, _] = run(fetch_workspace_metrics("w"), {"data": [{"metricId": 17, "name": 3.5}]})
     assert (metrics[0].metric_id, metrics[0].name) == ("17", "3.5")
 
@@ -403,7 +401,7 @@ def test_numbers_pass_for_strings() -> None:
         ({}, "e"),
     ],
 )
-def test_the_dashboard_of_an_embed_is_found_wherever_it_is_named(row: dict[str, Any], expected: str) -> None:
+def test_the_dashboard_of_an_embed_is_found_in_each_place(row: dict[str, Any], expected: str) -> None:
     assert Embed.model_validate({"embedId": "e", **row}).dashboard_id == expected
 
 

@@ -1,4 +1,4 @@
-"""What Databrain is sent for tokens, in which units, and how its answers are read."""
+"""Which requests for tokens are sent to Databrain, in which units, and how its answers are read."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def one(call: Call[Any]) -> Request[Any]:
 
 
 def answered(call: Call[Any], payload: Any) -> Any:
-    """The result of a call's request that is answered so."""
+    """The result of a call that gets this answer."""
     return interpret(SERVER, one(call), Reply(200, {}, json.dumps(payload).encode()))
 
 
@@ -200,15 +200,15 @@ def test_a_guest_tokens_life_is_sent_in_whole_milliseconds(life: timedelta, mill
         ({"params": {"rls_settings": [{"metric_id": "m"}]}}, "rls_settings.0.values"),
     ],
 )
-def test_a_guest_token_that_cannot_be_is_never_asked_for(changes: dict[str, Any], words: str) -> None:
+def test_an_invalid_guest_token_is_never_requested(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         CreateGuestToken.model_validate({"client_id": "acme", "data_app_name": "app", **changes})
 
 
 @pytest.mark.parametrize("rotate", [rotate_api_key, rotate_service_token])
 @pytest.mark.parametrize("life", [timedelta(microseconds=-1), 3600, 0, "PT1H", None])
-def test_a_rotation_takes_a_timedelta_of_0_or_more(rotate: Any, life: Any) -> None:
-    with pytest.raises(ValueError, match="expire_after is no timedelta of 0 or more"):
+def test_a_rotation_needs_a_non_negative_timedelta(rotate: Any, life: Any) -> None:
+    with pytest.raises(ValueError, match="expire_after must be a non-negative timedelta"):
         rotate(life)
 
 
@@ -219,7 +219,7 @@ def test_extra_fields_do_not_repeat_known_ones() -> None:
         create_api_token("app", "ci", extra={"name": "other"})
 
 
-def test_what_is_blank_is_never_sent() -> None:
+def test_a_blank_name_is_never_sent() -> None:
     for text in ("", " "):
         with pytest.raises(ValueError, match="data_app_name is empty"):
             create_api_token(text, "ci")
@@ -255,7 +255,7 @@ def test_an_answer_without_a_usable_secret_is_malformed_and_not_quoted(secret: A
         assert SECRET not in f"{caught.value} {caught.value!r}"
 
 
-def test_only_what_leaves_no_live_key_behind_is_sent_again_after_an_unclear_failure() -> None:
+def test_after_an_unclear_failure_only_calls_that_leave_no_key_behind_are_sent_again() -> None:
     calls = (
         create_guest_token(ACME),
         create_api_token("app", "ci"),

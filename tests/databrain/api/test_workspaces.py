@@ -1,4 +1,4 @@
-"""What Databrain is sent to change workspaces and data apps, and how its answers are read."""
+"""Which requests change workspaces and data apps, and how the answers are read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def one(call: Call[Any]) -> Request[Any]:
 
 
 def answered(call: Call[Any], payload: Any, status: int = 200) -> Any:
-    """The result of a call's request that is answered so."""
+    """The result of a call that gets this answer."""
     return interpret(SERVER, one(call), Reply(status, {}, json.dumps(payload).encode()))
 
 
@@ -99,13 +99,13 @@ def test_a_call_is_sent_as_the_vendor_documents_it(call: Call[Any], method: str,
         ("MULTI_DATAMART", {"llm": "x"}, "llm"),
     ],
 )
-def test_a_connection_that_cannot_be_is_never_sent(kind: Any, sources: Any, words: str) -> None:
+def test_an_invalid_connection_is_never_sent(kind: Any, sources: Any, words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         WorkspaceConnection(name="a", connection_type=kind, **sources)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n"])
-def test_what_is_blank_is_never_sent(text: str) -> None:
+def test_a_blank_name_is_never_sent(text: str) -> None:
     for call in (delete_workspace, create_data_app, delete_data_app):
         with pytest.raises(ValueError, match="name is empty"):
             call(text)
@@ -125,7 +125,7 @@ def test_a_result_is_the_name_with_or_without_an_error_key() -> None:
         assert answered(delete_data_app("a"), {"name": "a", **more}) == "a"
 
 
-def test_data_apps_are_read_with_their_embeds_and_all_that_comes_with_them() -> None:
+def test_data_apps_are_read_with_their_embeds_and_unknown_fields() -> None:
     row = {
         "name": "Sales",
         "type": "embedded",
@@ -151,7 +151,7 @@ def test_an_answer_of_another_shape_is_malformed(payload: Any) -> None:
             answered(call, payload)
 
 
-def test_what_makes_or_deletes_under_a_known_name_may_be_sent_again_and_found_out() -> None:
+def test_a_create_or_delete_under_a_known_name_is_detectable() -> None:
     resends = {
         one(call).endpoint.name: one(call).endpoint.resend
         for call in (

@@ -20,7 +20,7 @@ from airflow_provider_databrain.client.errors import (
 from airflow_provider_databrain.client.models import wire
 from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.databrain.operators.client_dashboards import CreateDashboardEmbedOperator
-from airflow_provider_databrain.databrain.target import STAMP
+from airflow_provider_databrain.databrain.ownership import STAMP
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.emulator.client import ACCESS as SENT_ACCESS

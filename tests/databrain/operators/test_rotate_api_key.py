@@ -91,7 +91,7 @@ def test_a_wrong_store_raises_and_rotates_nothing(connection: Emulator, key: str
 
 @pytest.mark.parametrize("expire_after", [timedelta(0), -HOUR, 3600, None])
 def test_expire_after_must_be_above_zero(connection: Emulator, key: str, expire_after: Any) -> None:
-    with pytest.raises(ValueError, match="expire_after is no timedelta above 0"):
+    with pytest.raises(ValueError, match="expire_after must be a timedelta above 0"):
         rotate(expire_after=expire_after)
     assert not connection.control.arrived
 

@@ -129,7 +129,7 @@ def test_a_missing_data_app_raises_with_the_field_to_fill(
 
 
 def test_a_store_that_fails_loses_nothing(account: Emulator) -> None:
-    with pytest.raises(KeyNotStoredError, match=r"RuntimeError in test_tokens\.py, line .* run this again"):
+    with pytest.raises(KeyNotStoredError, match=r"RuntimeError in test_tokens\.py, line .* run the task again"):
         create(store=lose)
     create()
     assert stored == keys(account) * 2
@@ -246,7 +246,7 @@ def test_a_service_token_can_be_rotated_again_after_store_failed(account: Emulat
 
 @pytest.mark.parametrize("expire_after", [timedelta(0), -HOUR, 3600, None])
 def test_expire_after_must_be_above_zero(account: Emulator, expire_after: Any) -> None:
-    with pytest.raises(ValueError, match="expire_after is no timedelta above 0"):
+    with pytest.raises(ValueError, match="expire_after must be a timedelta above 0"):
         rotating(expire_after=expire_after).execute({})
     assert not account.control.arrived
 

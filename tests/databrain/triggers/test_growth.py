@@ -18,7 +18,7 @@ from tests.support import METRICS, WORKSPACE, set_connection
 
 
 class AssetState:
-    """What Airflow gives an event trigger to keep values in; in memory."""
+    """The state store that Airflow passes to an event trigger, in memory."""
 
     def __init__(self) -> None:
         self.values: dict[str, object] = {}
@@ -42,7 +42,7 @@ async def first(events: AsyncIterator[TriggerEvent]) -> Any:
 
 
 def on_poll(emulator: Emulator, number: int, action: Callable[[], object]) -> None:
-    """Do something when the emulator is asked for the ``number``-th time from now on."""
+    """Run ``action`` at the ``number``-th request to the emulator from now on."""
 
     class Counting(Counter[tuple[str, str]]):
         def __setitem__(self, key: tuple[str, str], value: int) -> None:
@@ -54,11 +54,11 @@ def on_poll(emulator: Emulator, number: int, action: Callable[[], object]) -> No
 
 
 def grow_after_a_poll(emulator: Emulator, **what: list[str]) -> None:
-    """Have the workspace gain something after it was asked for once."""
+    """Add something to the workspace after the first poll."""
     on_poll(emulator, 2, lambda: emulator.state.add_workspace(WORKSPACE, **what))
 
 
-def test_it_is_an_event_trigger_and_comes_back_from_what_airflow_stores() -> None:
+def test_it_is_an_event_trigger_and_can_be_rebuilt_from_its_serialized_form() -> None:
     path, arguments = trigger(kind="dashboards").serialize()
     module, _, name = path.rpartition(".")
     again = getattr(importlib.import_module(module), name)(**arguments)
@@ -78,18 +78,18 @@ async def test_a_workspace_that_gains_something_fires_with_its_id(
         assert await first(events) == {"workspace": WORKSPACE, "kind": kind, "ids": gained}
 
 
-async def test_what_came_while_no_triggerer_ran_is_told_by_the_next_one(connection: Emulator) -> None:
+async def test_an_id_added_while_no_triggerer_ran_is_reported_by_the_next_one(connection: Emulator) -> None:
     state = AssetState()
     grow_after_a_poll(connection, metrics=["gross-margin"])
     async with aclosing(trigger(state).run()) as events:
         await first(events)
-    # Ended before it could note what it had told.
+    # It ended after the event, before it stored the ids.
     connection.state.add_workspace(WORKSPACE, metrics=["net-margin"])
     async with aclosing(trigger(state).run()) as events:
         assert sorted((await first(events))["ids"]) == ["gross-margin", "net-margin"]
 
 
-async def test_what_was_told_and_noted_is_not_told_again(connection: Emulator) -> None:
+async def test_an_id_that_was_reported_and_stored_is_not_reported_again(connection: Emulator) -> None:
     state = AssetState()
     grow_after_a_poll(connection, metrics=["gross-margin"])
     async with aclosing(trigger(state).run()) as events:
@@ -98,7 +98,7 @@ async def test_what_was_told_and_noted_is_not_told_again(connection: Emulator) -
         assert (await first(events))["ids"] == ["net-margin"]
 
 
-async def test_something_that_went_away_and_comes_back_is_new(connection: Emulator) -> None:
+async def test_an_id_that_was_removed_and_added_again_is_new(connection: Emulator) -> None:
     grow_after_a_poll(connection, metrics=["gross-margin"])
     async with aclosing(trigger().run()) as events:
         await first(events)
@@ -119,5 +119,5 @@ async def test_polls_that_fail_do_not_end_the_watch(
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="it is 'metrics' or 'dashboards'"):
+    with pytest.raises(ValueError, match="it must be 'metrics' or 'dashboards'"):
         WorkspaceGrowthTrigger(kind="tables")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The wait on the triggerer: one event, whatever happens."""
+"""The wait on the triggerer: it ends with exactly one event."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONE_TRY: dict[str, float | None] = {"connect_timeout": None, "read_timeout": Non
 
 
 def trigger(**changes: Any) -> WorkspaceMetricsTrigger:
-    """A trigger that polls all the time for a minute, one try each poll."""
+    """A trigger that polls without a pause for a minute, one try for each poll."""
     arguments: dict[str, Any] = {
         "databrain_conn_id": "databrain_default",
         "workspace_name": WORKSPACE,
@@ -45,7 +45,7 @@ async def wait(waiting: WorkspaceMetricsTrigger) -> tuple[str, str]:
 
 
 async def add_late_after(emulator: Emulator, polls: int) -> None:
-    """Add the metric ``late`` once the emulator has met so many requests."""
+    """Add the metric ``late`` once the emulator has received ``polls`` requests."""
     while len(emulator.control.log) < polls:  # noqa: ASYNC110  # it runs on a thread and sets no event
         await asyncio.sleep(0)
     emulator.state.add_workspace(WORKSPACE, metrics=["late"])
@@ -65,7 +65,7 @@ async def add_late_after(emulator: Emulator, polls: int) -> None:
         (["m1"], 3, "2 metrics, waiting for 3"),
     ],
 )
-def test_what_is_missing_is_said_in_words(wanted: list[str], at_least: int, missing: str | None) -> None:
+def test_missing_metrics_are_named(wanted: list[str], at_least: int, missing: str | None) -> None:
     there = [Metric(metric_id="m1", name="Revenue"), Metric(metric_id="m2", name="Churn")]
     assert unmet(there, wanted, at_least, "metrics") == missing
 
@@ -81,7 +81,7 @@ def test_a_nameless_metric_is_found_by_its_id_only() -> None:
     assert unmet([Metric(metric_id="m1")], ["None"], 0, "metrics") == "1 of 1 metrics are missing: 'None'"
 
 
-def test_it_survives_being_stored(connection: Emulator) -> None:
+def test_a_trigger_can_be_rebuilt_from_its_serialized_form(connection: Emulator) -> None:
     path, arguments = trigger(metrics=("revenue",), deadline=123.5).serialize()
     stored = json.dumps(arguments)
     assert connection.api_key not in stored
@@ -104,9 +104,7 @@ def test_it_survives_being_stored(connection: Emulator) -> None:
 
 
 @pytest.mark.parametrize("workspace", [WORKSPACE, None])
-async def test_metrics_that_are_there_end_the_wait_with_one_request(
-    connection: Emulator, workspace: str | None
-) -> None:
+async def test_metrics_that_exist_end_the_wait_with_one_request(connection: Emulator, workspace: str | None) -> None:
     assert await wait(trigger(workspace_name=workspace)) == ("success", f"workspace {WORKSPACE!r}: the wait is over")
     assert len(connection.control.log) == 1
 
@@ -118,21 +116,21 @@ async def test_metrics_that_come_later_end_the_wait(connection: Emulator, change
     assert len(connection.control.log) >= 2
 
 
-async def test_the_time_is_up(connection: Emulator, patient: None) -> None:
+async def test_the_wait_times_out(connection: Emulator, patient: None) -> None:
     status, message = await wait(trigger(metrics=["never"], deadline=time.time() + 0.1))
     assert status == "timeout"
     assert message == f"workspace {WORKSPACE!r}: 1 of 1 metrics are missing: 'never'"
     assert connection.control.log
 
 
-async def test_a_wait_that_is_taken_up_too_late_still_asks_once(connection: Emulator, patient: None) -> None:
+async def test_a_trigger_that_starts_after_its_deadline_still_polls_once(connection: Emulator, patient: None) -> None:
     past = time.time() - 100
     assert (await wait(trigger(deadline=past)))[0] == "success"
     assert (await wait(trigger(metrics=["never"], deadline=past)))[0] == "timeout"
     assert len(connection.control.log) == 2
 
 
-async def test_a_long_pause_ends_with_the_time(connection: Emulator) -> None:
+async def test_the_deadline_ends_a_long_pause(connection: Emulator) -> None:
     started = time.monotonic()
     status, _ = await wait(trigger(metrics=["never"], poke_interval=3600, deadline=time.time() + 0.2))
     assert status == "timeout"
@@ -141,7 +139,7 @@ async def test_a_long_pause_ends_with_the_time(connection: Emulator) -> None:
 
 
 @pytest.mark.parametrize("kind", ["error_before", "reset_before", "html", "too_many"])
-async def test_passing_failures_are_lived_with(connection: Emulator, kind: Any) -> None:
+async def test_transient_failures_are_tolerated(connection: Emulator, kind: Any) -> None:
     connection.control.set_faults([Fault(kind=kind, times=3)])
     assert (await wait(trigger()))[0] == "success"
     assert len(connection.control.log) == 4
@@ -163,7 +161,7 @@ async def test_too_many_failures_in_a_row_are_an_error(connection: Emulator) -> 
     assert len(connection.control.log) == 4
 
 
-async def test_a_timeout_amid_failures_tells_of_the_failure(connection: Emulator, patient: None) -> None:
+async def test_a_timeout_after_a_failed_poll_names_the_failure(connection: Emulator, patient: None) -> None:
     connection.control.set_faults([Fault(kind="error_before")])
     status, message = await wait(trigger(deadline=time.time() - 1))
     assert status == "timeout"
@@ -180,7 +178,7 @@ async def test_a_wrong_token_is_an_error_at_once(connection: Emulator, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("extra", "told"),
+    ("extra", "shown"),
     [
         ({"service_token": None}, "has no service token"),
         ({"workspace_name": None}, "No workspace: give workspace_name"),
@@ -210,11 +208,11 @@ async def test_an_unknown_connection_is_an_error() -> None:
     assert "nowhere" in message
 
 
-async def test_a_silent_sensor_takes_every_failed_poll_for_not_yet(
+async def test_a_silent_sensor_treats_every_failed_poll_as_not_yet(
     connection: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_connection(monkeypatch, connection, extra={"service_token": "wrong"})
-    # More polls than may fail in a row otherwise; the time is up once they are made.
+    # More failed polls than otherwise allowed. The time is up after them.
     waiting = trigger(silent_fail=True, max_transient_failures=3)
     started = time.time()
     monkeypatch.setattr(time, "time", lambda: started + (3600 if len(connection.control.log) >= 5 else 0))

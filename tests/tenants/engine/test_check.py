@@ -14,7 +14,8 @@ from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.databrain.api import endpoint
 from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed
-from airflow_provider_databrain.databrain.target import STAMP, DatabrainTarget
+from airflow_provider_databrain.databrain.ownership import STAMP
+from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.apply import provision

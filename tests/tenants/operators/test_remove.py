@@ -13,7 +13,8 @@ from airflow_provider_databrain.databrain.operators.tenants import (
     ProvisionTenantDashboardsOperator,
     RemoveTenantDashboardsOperator,
 )
-from airflow_provider_databrain.databrain.target import STAMP, DatabrainTarget
+from airflow_provider_databrain.databrain.ownership import STAMP
+from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.removal import RemovalGuardError
