@@ -23,7 +23,7 @@ from airflow_provider_databrain.client.errors import (
     TransportError,
     too_large,
 )
-from airflow_provider_databrain.client.retry import MAX_BACKOFF_SECONDS, MAX_FAILURES, may_resend, retry_options
+from airflow_provider_databrain.client.retry import MAX_BACKOFF_SECONDS, MAX_FAILURES, CallRetry, may_resend
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.databrain.api.embeds import CreatedEmbed, create_dashboard_embed
 from tests.support import embed
@@ -52,7 +52,7 @@ class Script:
         raise error
 
     def run(self, server: Server = SERVER, request: Request[CreatedEmbed] = CREATE, *, real: bool = False) -> str:
-        """Run under the retry rule; waits are noted, and waited only where ``real``."""
+        """Run as the transports do; each wait is noted, and really slept only if ``real``."""
 
         def sleep(seconds: float) -> None:
             self.waits.append(seconds)
@@ -61,7 +61,17 @@ class Script:
             if len(self.waits) > 200:
                 raise OverflowError("this never ends")
 
-        return str(Retrying(**retry_options(server, request), sleep=sleep)(self))
+        started = time.monotonic()
+        try:
+            return self()
+        except ApiError as first:
+            retry = CallRetry(server, request, first, spent=time.monotonic() - started)
+
+            def again() -> str:
+                retry.replay_first()
+                return self()
+
+            return str(Retrying(**retry.rules(), sleep=sleep)(again))
 
     def _copy(self) -> Exception:
         [error] = self.errors

@@ -23,7 +23,7 @@ from airflow_provider_databrain.client.errors import (
     too_large,
 )
 from airflow_provider_databrain.client.reply import Reply
-from airflow_provider_databrain.client.retry import repeat, retry_options
+from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.pace import Pace
 from airflow_provider_databrain.client.transport.tls import trust
@@ -118,19 +118,15 @@ class AsyncTransport:
         try:
             return await once(request, started)
         except ApiError as first:
-            options = retry_options(self._server, request, spent=time.monotonic() - started)
-            # A rest of the pace's ends where the task is stopped.
-            retrying = AsyncRetrying(**options, sleep=self._pace.rest if self._pace else asyncio.sleep)
+            retry = CallRetry(self._server, request, first, spent=time.monotonic() - started)
 
-            async def anew(request: Request[T]) -> R:
+            async def again() -> R:
+                retry.replay_first()
                 return await once(request, await self._turn())
 
-            again = repeat(first, anew)
-
-            async def following() -> R:
-                return await again(request)
-
-            return await retrying(following)
+            # The pace's own sleep also ends if the task is stopped.
+            sleep = self._pace.rest if self._pace else asyncio.sleep
+            return await AsyncRetrying(**retry.rules(), sleep=sleep)(again)
 
     async def _turn(self) -> float:
         return time.monotonic() if self._pace is None else await self._pace.turn()

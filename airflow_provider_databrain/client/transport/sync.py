@@ -20,7 +20,7 @@ from airflow_provider_databrain.client.answer import annotate, interpret, is_eve
 from airflow_provider_databrain.client.call import Call, Request
 from airflow_provider_databrain.client.errors import ApiError, MalformedAnswerError, TransportError, too_large
 from airflow_provider_databrain.client.reply import Reply
-from airflow_provider_databrain.client.retry import repeat, retry_options
+from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.tls import trust
 
@@ -114,8 +114,13 @@ class SyncTransport:
         try:
             return once(request)
         except ApiError as first:
-            retrying = Retrying(**retry_options(self._server, request, spent=time.monotonic() - started))
-            result: R = retrying(repeat(first, once), request)
+            retry = CallRetry(self._server, request, first, spent=time.monotonic() - started)
+
+            def again() -> R:
+                retry.replay_first()
+                return once(request)
+
+            result: R = Retrying(**retry.rules())(again)
             return result
 
     def _once(self, exchange: Callable[[Request[T]], R], request: Request[T]) -> R:
