@@ -30,7 +30,7 @@ def base_url(connection: Connection, default: str | None) -> str:
     odd = parts.scheme not in ("http", "https") or parts.username or parts.query or parts.fragment
     if odd or not parts.hostname or " " in parts.netloc:
         raise ConfigurationError(
-            f"Connection {connection.conn_id!r} has a host that is no server address: give a name such as "
+            f"Connection {connection.conn_id!r} has a host that is not a server address: give a name such as "
             "'api.example.com', or a URL such as 'https://api.example.com:8443', without user or query."
         )
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

@@ -9,7 +9,7 @@ def whole(value: int | str | None, name: str) -> int:
     """A number above 0, of which templating may have made a text."""
     digits = str(value).strip()
     if not (digits.isascii() and digits.isdigit() and int(digits)):
-        raise ValueError(f"{name} is {value!r}; it is a whole number above 0. Nothing was sent.")
+        raise ValueError(f"{name} is {value!r}; it must be a whole number above 0. Nothing was sent.")
     return int(digits)
 
 

@@ -17,6 +17,6 @@ def sql_engine(conn_id: str, argument: str) -> Engine:
     """
     hook = BaseHook.get_hook(conn_id)
     if not hasattr(hook, "get_sqlalchemy_engine"):
-        raise ValueError(f"{argument}: connection {conn_id!r} is no SQL connection")
+        raise ValueError(f"{argument}: connection {conn_id!r} is not an SQL connection")
     engine: Engine = hook.get_sqlalchemy_engine()
     return engine

@@ -69,7 +69,7 @@ def test_every_form_of_host_gives_the_address(monkeypatch: pytest.MonkeyPatch, f
 def test_a_host_that_is_no_address_is_an_error_that_does_not_repeat_it(
     monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=r"'my_conn' has a host that is no server address") as caught:
+    with pytest.raises(ConfigurationError, match=r"'my_conn' has a host that is not a server address") as caught:
         _ = hook_for(monkeypatch, host=host).server
     assert "s3cr3t" not in str(caught.value)
 

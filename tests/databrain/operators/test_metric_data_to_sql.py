@@ -146,7 +146,7 @@ def test_a_part_of_the_rows_replaces_nothing(
     [
         ({"constants": {}}, "constants is empty"),
         ({"sql_conn_id": "nowhere"}, "nowhere"),
-        ({"sql_conn_id": "databrain_default"}, "sql_conn_id: connection 'databrain_default' is no SQL connection"),
+        ({"sql_conn_id": "databrain_default"}, "sql_conn_id: connection 'databrain_default' is not an SQL connection"),
     ],
 )
 def test_what_cannot_be_written_is_not_fetched(
