@@ -4,7 +4,7 @@ What always holds:
 
 - The API's own error code decides first, the HTTP status second. The same code comes with different statuses, and some
   failures come with status 200.
-- Status 429 is always a ``RateLimitedError``, whatever the body says.
+- Status 429 is always a ``RateLimitedError``, with any body.
 - What the server says is redacted before it is cut to size, so that no part of a secret remains at the cut.
 """
 
