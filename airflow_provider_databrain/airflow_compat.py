@@ -1,9 +1,10 @@
-"""Every name of Airflow's that this package uses. No other module imports ``airflow``.
+"""Every name of Airflow that this package uses.
 
-What moved, or differs, from one Airflow version to the next is dealt with here and nowhere else.
+What always holds:
 
-Operators import this module while a Dag file is parsed, so it must stay light: the names in ``_WHEN_ASKED`` are
-imported when they are first asked for.
+- No other module imports ``airflow``. Differences between Airflow's versions are handled here.
+- Importing this module is cheap, because operators import it while a Dag file is parsed. The names in ``_LAZY`` are
+  imported on first use.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ __all__ = [
     "task_state_store",
 ]
 
-_WHEN_ASKED = {
+_LAZY = {
     "BaseEventTrigger": "airflow.triggers.base",
     "BaseTrigger": "airflow.triggers.base",
     "ObjectStoragePath": "airflow.sdk",
@@ -64,9 +65,9 @@ _WHEN_ASKED = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _WHEN_ASKED:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_WHEN_ASKED[name]), name)
+    return getattr(import_module(_LAZY[name]), name)
 
 
 async def aget_connection(hook: BaseHook, conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
@@ -78,10 +79,10 @@ async def aget_connection(hook: BaseHook, conn_id: str) -> tuple[Connection, Map
 
 
 async def amask_secret(secret: str) -> None:
-    """Mask a secret from within an event loop, where the plain call may deadlock with another one under way."""
+    """Mask a secret on an event loop, where the sync function may deadlock with another call that is under way."""
     try:
         from airflow.sdk.log import amask_secret as masker
-    except ImportError:  # before Airflow 3.3.2
+    except ImportError:  # Before Airflow 3.3.2.
         from asgiref.sync import sync_to_async
 
         await sync_to_async(mask_secret)(secret)
@@ -90,10 +91,10 @@ async def amask_secret(secret: str) -> None:
 
 
 def task_state_store(context: Context) -> Any | None:
-    """What a task can store beyond its own try, with ``get``, ``set`` and ``delete``; None before Airflow 3.3."""
+    """The store that a task shares with its later tries: ``get``, ``set``, ``delete``. None before Airflow 3.3."""
     return context.get("task_state_store")
 
 
 def asset_state_store(trigger: BaseEventTrigger) -> Any | None:
-    """What an asset's watcher can store, with ``aget`` and ``aset``; None before Airflow 3.3."""
+    """The store of an asset's watcher: ``aget``, ``aset``. None before Airflow 3.3."""
     return getattr(trigger, "asset_state_store", None)

@@ -1,1 +1,1 @@
-"""Comparisons with what a user would use instead. Run by hand, never by the tests."""
+"""Comparisons with what a user would use instead of this provider. They are run by hand, never by the tests."""

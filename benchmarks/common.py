@@ -1,6 +1,6 @@
-"""What the benchmarks share: tenants, a server that answers, runs of the batch operator, and tables of results.
+"""What the benchmarks share: tenants, a server, runs of the batch operator, and tables of results.
 
-Heavy imports are inside functions, because the benchmark of memory must not have them.
+Heavy imports are inside functions, because the process that measures memory must not have them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ DASHBOARD: dict[str, Any] = {
 
 
 def body(tenant: str, name: str) -> dict[str, Any]:
-    """The request's body for one tenant, for those who do not use the batch operator."""
+    """The body of the request for one tenant, for contenders that do not use the batch operator."""
     from airflow_provider_databrain.client.models import wire
     from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed
 
@@ -66,7 +66,7 @@ def rows(count: int) -> Iterator[tuple[str, str, str]]:
 
 
 def fill(engine: sa.Engine, count: int) -> None:
-    """Make the table ``tenants`` anew with so many rows."""
+    """Drop the table ``tenants`` and create it again with ``count`` rows."""
     import sqlalchemy as sa
 
     columns = [
@@ -84,27 +84,27 @@ def fill(engine: sa.Engine, count: int) -> None:
 
 @dataclass(frozen=True)
 class Answering:
-    """A running server of ``benchmarks.server``."""
+    """A running ``benchmarks.server``."""
 
     url: str
 
     def counts(self) -> Counter[str]:
-        """Calls so far, by kind; ``limited`` are those of them that were answered 429."""
+        """Calls so far, by kind. ``limited`` counts the calls of any kind that were answered 429."""
         return Counter({kind: int(count) for kind, count in self._stats().items() if kind != "cpu"})
 
     def cpu(self) -> float:
-        """Seconds of CPU that it has used."""
+        """CPU seconds that the server has used."""
         return float(self._stats()["cpu"])
 
     def _stats(self) -> dict[str, float]:
-        with urllib.request.urlopen(f"{self.url}/_stats", timeout=30) as answer:  # noqa: S310 - our own
+        with urllib.request.urlopen(f"{self.url}/_stats", timeout=30) as answer:  # noqa: S310 - our own server
             stats: dict[str, float] = json.load(answer)
             return stats
 
 
 @contextmanager
 def answering(latency: float = 0.0, *more: str) -> Iterator[Answering]:
-    """A server in a process of its own, and the connection ``databrain_default`` to it."""
+    """Run a server in another process, and set the connection ``databrain_default`` to it."""
     command = [sys.executable, "-m", "benchmarks.server", "--latency", str(latency), *more]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -117,22 +117,22 @@ def answering(latency: float = 0.0, *more: str) -> Iterator[Answering]:
 
 
 def connect(conn_id: str, **fields: object) -> None:
-    """Set an Airflow connection, for this process and those that it starts."""
+    """Set an Airflow connection for this process and for the processes that it starts."""
     os.environ[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(fields)
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A temporary folder, in which Airflow has its home."""
+    """Make a temporary folder, with Airflow's home in it."""
     with TemporaryDirectory(prefix="benchmark-") as name:
         os.environ["AIRFLOW_HOME"] = str(Path(name) / "home")
-        # Airflow warns of each ``execute`` outside of a task.
+        # Airflow logs a warning for each ``execute`` outside of a task.
         os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
         yield Path(name)
 
 
 class TaskInstance:
-    """What the operator sees of the task that it runs in."""
+    """Stands in for Airflow's task instance."""
 
     dag_id = "benchmark"
     try_number = 1
@@ -142,13 +142,13 @@ class TaskInstance:
         self.xcoms: dict[str, Any] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:
-        """Keep it."""
+        """Store an XCom."""
         self.xcoms[key] = value
 
 
 @dataclass(frozen=True)
 class Run:
-    """One contender's run: time and CPU time, of all threads, in seconds."""
+    """One run of a contender: seconds of time, and of CPU time of all threads."""
 
     tenants: int
     seconds: float
@@ -156,18 +156,18 @@ class Run:
 
     @property
     def per_second(self) -> float:
-        """Tenants a second."""
+        """Tenants per second."""
         return self.tenants / self.seconds
 
     @property
     def microseconds(self) -> float:
-        """Of CPU time, for each tenant."""
+        """Microseconds of CPU time per tenant."""
         return self.cpu / self.tenants * 1e6
 
 
 @contextmanager
 def timed(tenants: int) -> Iterator[list[Run]]:
-    """Time what is done inside; afterwards the list has the run."""
+    """Measure the block; afterwards the list contains the run."""
     measured: list[Run] = []
     started, cpu = time.perf_counter(), time.process_time()
     yield measured
@@ -175,9 +175,9 @@ def timed(tenants: int) -> Iterator[list[Run]]:
 
 
 def provision(run_id: str, **arguments: Any) -> tuple[dict[str, str], Counter[str]]:
-    """The batch operator's ``execute`` over the table ``tenants`` of the connection ``warehouse``.
+    """Run the batch operator's ``execute`` over the table ``tenants`` of the connection ``warehouse``.
 
-    :return: the ids, and how many tenants came to which end.
+    :return: the ids, and the number of tenants by outcome.
     """
     from airflow_provider_databrain import ProvisionTenantDashboardsOperator
 
@@ -194,23 +194,23 @@ def provision(run_id: str, **arguments: Any) -> tuple[dict[str, str], Counter[st
     return operator.execute(context), Counter(task_instance.xcoms["counts"])
 
 
-def demand(what: str, found: object, wanted: object) -> None:
-    """A contender that did not do the work has no time."""
-    if found != wanted:
-        raise RuntimeError(f"{what}: {found} instead of {wanted}")
+def demand(what: str, actual: object, expected: object) -> None:
+    """Stop the benchmark if a contender did not do all of the work."""
+    if actual != expected:
+        raise RuntimeError(f"{what}: {actual} instead of {expected}")
 
 
 def options(name: str, description: str | None, **more: Mapping[str, Any]) -> argparse.Namespace:
-    """The command line; each benchmark can be tried out with a share of its tenants."""
+    """Read the command line. Each benchmark can be tried out with a part of its tenants."""
     parser = argparse.ArgumentParser(prog=f"benchmarks.{name}", description=description)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the tenants, to try a benchmark out")
+    parser.add_argument("--scale", type=float, default=1.0, help="part of the tenants, to try a benchmark out")
     for option, settings in more.items():
         parser.add_argument(f"--{option}", **settings)
     return parser.parse_args()
 
 
 def verdict(met: bool) -> str:
-    """A goal's cell of a table."""
+    """The table cell for a goal."""
     return "met" if met else "**not met**"
 
 
@@ -228,5 +228,5 @@ def show(title: str, header: Sequence[str], lines: Iterable[Sequence[object]], *
 
 
 def progress(text: str) -> None:
-    """Say on stderr how far it is."""
+    """Print progress to stderr."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

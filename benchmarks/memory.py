@@ -1,7 +1,7 @@
-"""Peak memory of one batch task, each in a process of its own: the peak of its resident memory, imports included.
+"""Peak resident memory of one batch task, imports included. Each task runs in a process of its own.
 
-With a ledger in an SQLite file; first the run that creates all dashboards, then one in which nothing has changed. At
-the end, the ids and their JSON are held side by side, as Airflow does when it pushes a task's result.
+The ledger is in an SQLite file. The first run creates all dashboards; in the second, nothing has changed. At the end,
+the process holds the ids and their JSON at the same time, as Airflow does when it pushes a task's result.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ CONCURRENCY = 16
 
 
 def peak_mib() -> float:
-    """Of this process, so far."""
+    """Peak memory of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1024 if sys.platform != "darwin" else peak / 1024 / 1024
 
 
 def child(run_id: str) -> None:
-    """What is measured: the task, and its result as JSON."""
+    """Run the task that is measured, and make its result JSON."""
     ids, counts = provision(run_id, concurrency=CONCURRENCY, ledger_conn_id="warehouse")
     before = peak_mib()
     text = json.dumps(ids)
-    found = {"before": before, "peak": peak_mib(), "ids": len(ids), "json": len(text), "counts": counts}
-    print(json.dumps(found))
+    result = {"before": before, "peak": peak_mib(), "ids": len(ids), "json": len(text), "counts": counts}
+    print(json.dumps(result))
 
 
 def build(path: Path, tenants: int) -> None:
-    """The tenant table, made by a process of its own too."""
+    """Make the tenant table; this runs in a process of its own too."""
     import sqlalchemy as sa
 
     from benchmarks.common import fill
@@ -54,34 +54,34 @@ def spawn(*arguments: str) -> str:
 
 
 def task(run_id: str, action: str, tenants: int) -> tuple[float, float]:
-    """Peak memory of one task in MiB, and what it was before the ids became JSON."""
+    """Peak memory of one task in MiB, and the peak before the ids became JSON."""
     result = json.loads(spawn("--child", run_id))
     demand(f"{run_id}: ids", result["ids"], tenants)
     demand(f"{run_id}: {action}", result["counts"][action], tenants)
-    # A new process starts with the peak of the one that started it.
-    demand("more memory than the process that measures", result["before"] > peak_mib(), wanted=True)
+    # A new process starts with the peak of the process that started it.
+    demand("more memory than the process that measures", result["before"] > peak_mib(), expected=True)
     progress(f"{tenants} {run_id}: {result}")
     return result["peak"], result["before"]
 
 
-def line(name: str, found: Sequence[float], *, goal: bool) -> list[str]:
-    """A line of the table."""
-    ratio = found[-1] / found[0]
-    return [name, *(f"{value:.1f}" for value in found), f"{ratio:.2f}", verdict(ratio <= MOST) if goal else ""]
+def line(name: str, peaks: Sequence[float], *, goal: bool) -> list[str]:
+    """Format a line of the table."""
+    ratio = peaks[-1] / peaks[0]
+    return [name, *(f"{value:.1f}" for value in peaks), f"{ratio:.2f}", verdict(ratio <= MOST) if goal else ""]
 
 
 def main() -> None:
-    given = options(
-        "memory", __doc__, child={"metavar": "RUN_ID", "help": "of a task to be measured in this process"},
+    arguments = options(
+        "memory", __doc__, child={"metavar": "RUN_ID", "help": "run the task in this process and measure it"},
         build={"nargs": 2, "metavar": ("PATH", "TENANTS"), "help": "make a tenant table"},
     )  # fmt: skip
-    if given.child:
-        child(given.child)
+    if arguments.child:
+        child(arguments.child)
         return
-    if given.build:
-        build(Path(given.build[0]), int(given.build[1]))
+    if arguments.build:
+        build(Path(arguments.build[0]), int(arguments.build[1]))
         return
-    sizes = [max(100, int(size * given.scale)) for size in SIZES]
+    sizes = [max(100, int(size * arguments.scale)) for size in SIZES]
     peaks: dict[str, list[tuple[float, float]]] = {run: [] for run in RUNS}
     with folder() as path, answering():
         for tenants in sizes:
@@ -93,7 +93,7 @@ def main() -> None:
     lines = []
     for run, action in RUNS.items():
         lines.append(line(f"{run}, all {action}", [peak for peak, _ in peaks[run]], goal=True))
-        lines.append(line("before the ids are JSON too", [before for _, before in peaks[run]], goal=False))
+        lines.append(line("before the ids become JSON", [before for _, before in peaks[run]], goal=False))
     header = ["run", *(f"{size:,} rows: MiB" for size in sizes), "largest / smallest", f"goal: at most {MOST:g}"]
     show("Peak memory of one batch task", header, lines)
 

@@ -1,7 +1,7 @@
 """1,000 and 10,000 tenants on a real Airflow: this provider, a mapped HttpOperator, and one task with a loop.
 
-Airflow has its metadata database in PostgreSQL, as the tenants are, and LocalExecutor. The API takes 20 ms to answer.
-What is told is the time from a run's trigger to its end, by Airflow's own clock. ``benchmarks/dags`` has the Dags.
+Airflow's metadata and the tenants are in PostgreSQL; the executor is LocalExecutor. The API takes 20 ms to answer. The
+time is from a run's trigger to its end, by Airflow's own clock. The Dags are in ``benchmarks/dags``.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ WARM_UP = 10
 ROUNDS = 3
 OURS, MAPPED, LOOP = "this_provider", "http_operator", "plain_task"
 NAMES = {OURS: "this provider", MAPPED: "mapped HttpOperator", LOOP: "one task, requests.Session in a loop"}
-QUICKER_THAN = {MAPPED: 20, LOOP: 5}
+FASTER_BY = {MAPPED: 20, LOOP: 5}
 
 
 @dataclass(frozen=True)
 class Stack:
-    """All that is running."""
+    """Everything that runs."""
 
     airflow: LocalAirflow
     server: Answering
     engine: sa.Engine
 
     def prepare(self, tenants: int) -> None:
-        """A tenant table anew, and no ledger."""
+        """Create the tenant table again, and drop the ledger."""
         fill(self.engine, tenants)
         with self.engine.begin() as connection:
             connection.execute(sa.text("DROP TABLE IF EXISTS tenant_dashboards, tenant_dashboards_version"))
 
     def run(self, dag_id: str, tenants: int) -> tuple[str, float, int]:
-        """Run a Dag to its end; returns the run's state, its seconds, and how many creates the server counted."""
+        """Run a Dag to its end; return the run's state, its seconds, and the creates that the server counted."""
         self.prepare(tenants)
         before = self.server.counts()
         run_id = self.airflow.trigger(dag_id)
@@ -68,7 +68,7 @@ class Stack:
         return state, (ended - began).total_seconds(), (self.server.counts() - before)["create"]
 
     def seconds(self, dag_id: str, tenants: int) -> float:
-        """Of a run that did its work."""
+        """Seconds of a run that did all of its work."""
         state, seconds, created = self.run(dag_id, tenants)
         demand(f"{dag_id}: state and dashboards", (state, created), ("success", tenants))
         progress(f"{dag_id}: {tenants} tenants in {seconds:.1f} s")
@@ -77,7 +77,7 @@ class Stack:
 
 @contextmanager
 def stack() -> Iterator[Stack]:
-    """Everything, new and running, and warmed up with a run of each Dag."""
+    """Start everything, and run each Dag once to warm up."""
     with folder() as path, postgres() as database, answering(LATENCY) as server:
         host, _, port = server.url.rpartition(":")
         connect("databrain_http", conn_type="http", host=host, port=int(port), password=KEY)
@@ -98,35 +98,35 @@ def stack() -> Iterator[Stack]:
 
 
 def refused(running: Stack, tenants: int) -> str:
-    """That Airflow does not map so many."""
+    """Check that Airflow refuses to map that many tenants; return the table cell that says so."""
     state, _, created = running.run(MAPPED, tenants)
     demand(f"{MAPPED}: state and dashboards", (state, created), ("failed", 0))
-    return "Airflow refuses to map so many"
+    return "Airflow refuses to map that many"
 
 
 def main() -> None:
-    given = options("on_airflow", __doc__)
-    small, large, fewer = (max(20, int(size * given.scale)) for size in (1_000, 10_000, 200))
+    arguments = options("on_airflow", __doc__)
+    small, large, fewer = (max(20, int(size * arguments.scale)) for size in (1_000, 10_000, 200))
     with stack() as running:
         ours = {size: statistics.median(running.seconds(OURS, size) for _ in range(ROUNDS)) for size in (small, large)}
         loop = {size: running.seconds(LOOP, size) for size in (small, large)}
         mapped = {size: running.seconds(MAPPED, size) for size in (fewer, small)}
         refusal = refused(running, 10_000)
     lines = [[NAMES[OURS], f"median of {ROUNDS} runs", "", f"{ours[small]:.1f}", "", f"{ours[large]:.1f}", "", ""]]
-    for contender, found in ((MAPPED, mapped), (LOOP, loop)):
-        least = QUICKER_THAN[contender]
-        cells = [NAMES[contender], "one run", f"{found[fewer]:.1f}" if fewer in found else ""]
+    for contender, seconds in ((MAPPED, mapped), (LOOP, loop)):
+        least = FASTER_BY[contender]
+        cells = [NAMES[contender], "one run", f"{seconds[fewer]:.1f}" if fewer in seconds else ""]
         for size in (small, large):
-            if size in found:
-                times = found[size] / ours[size]
-                # The mapped HttpOperator has a goal at 1,000 only, because there is no more.
-                cells += [f"{found[size]:.1f}", f"{times:.1f} times: {verdict(times >= least)}"]
+            if size in seconds:
+                times = seconds[size] / ours[size]
+                # The mapped HttpOperator has a goal at 1,000 only, because Airflow maps no more.
+                cells += [f"{seconds[size]:.1f}", f"{times:.1f} times: {verdict(times >= least)}"]
             else:
                 cells += [refusal, ""]
         lines.append([*cells, f"at least {least} times"])
     header = ["contender", "", f"{fewer:,} tenants: seconds"]
     for size in (small, large):
-        header += [f"{size:,} tenants: seconds", "this provider is quicker"]
+        header += [f"{size:,} tenants: seconds", "this provider is faster"]
     show("From trigger to end on a real Airflow", [*header, "goal"], lines)
 
 

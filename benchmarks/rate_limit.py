@@ -1,7 +1,7 @@
-"""Under the server's rate limit: how much of it is used, and how many calls meet a 429.
+"""How much of a server's rate limit is used, and how many calls are answered 429.
 
-The limit is 50 calls in each second of the clock; the operator is not told of it. Its counterpart is a bare aiohttp
-loop in which each call sleeps as long as its own 429 asks and is then sent again.
+The limit is 50 calls in each second of the clock; the operator does not know it. It is compared with a bare aiohttp
+loop, in which each call sleeps as long as its own 429 asks and is then sent again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MOST_REFUSED = 0.02
 
 
 def operator(path: Path, tenants: int) -> Run:
-    """The batch operator with a new ledger."""
+    """Run the batch operator with a new ledger."""
     path.unlink(missing_ok=True)
     connect("ledger", conn_type="sqlite", host=str(path))
     with timed(tenants) as measured:
@@ -52,7 +52,7 @@ def operator(path: Path, tenants: int) -> Run:
 
 
 def bare_loop(url: str, tenants: int) -> Run:
-    """Each worker heeds what it is told, and knows nothing of the others."""
+    """Run the loop. Each worker waits as long as the server asks it to, and knows nothing about the others."""
     import aiohttp
 
     bodies = [json.dumps(body(tenant, name)).encode() for tenant, name, _ in rows(tenants)]
@@ -79,25 +79,25 @@ def bare_loop(url: str, tenants: int) -> Run:
 
 
 def line(retry_after: str, name: str, run: Run, counts: Counter[str]) -> list[str]:
-    """A line of the table."""
+    """Format a line of the table."""
     demand(f"{name}: calls that were granted", counts["create"] - counts["limited"], run.tenants)
     demand(f"{name}: other calls", counts.total() - counts["create"] - counts["limited"], 0)
     share = run.per_second / LIMIT
     refused = counts["limited"] / counts["create"]
     ours = name == "batch operator"
-    found = [
+    cells = [
         retry_after, name, f"{run.seconds:.1f}",
         f"{share:.3f}", verdict(share >= LEAST_SHARE) if ours else "",
         f"{counts['limited']:,} of {counts['create']:,}",
         f"{refused:.2%}", verdict(refused <= MOST_REFUSED) if ours else "",
     ]  # fmt: skip
-    progress(" | ".join(found))
-    return found
+    progress(" | ".join(cells))
+    return cells
 
 
 def main() -> None:
-    given = options("rate_limit", __doc__)
-    tenants = max(100, int(TENANTS * given.scale))
+    arguments = options("rate_limit", __doc__)
+    tenants = max(100, int(TENANTS * arguments.scale))
     lines = []
     with folder() as path:
         warehouse = path / "warehouse.sqlite"
@@ -111,7 +111,7 @@ def main() -> None:
                     ours = name == "batch operator"
                     run = operator(path / "ledger.sqlite", tenants) if ours else bare_loop(server.url, tenants)
                     lines.append(line(f"{retry_after} seconds", name, run, server.counts()))
-    header = ["Retry-After", "", f"seconds for {tenants:,} tenants", f"share of {LIMIT} calls a second"]
+    header = ["Retry-After", "", f"seconds for {tenants:,} tenants", f"share of {LIMIT} calls per second"]
     header += [f"goal: at least {LEAST_SHARE:g}", "calls answered 429", "share", f"goal: at most {MOST_REFUSED:.0%}"]
     show("Under a rate limit", header, lines)
 

@@ -1,7 +1,7 @@
-"""The second run: nothing changed, and one tenant in a hundred changed; one batch task with a ledger.
+"""The second run of one batch task with a ledger: nothing has changed, or one tenant in a hundred has.
 
-The server, which counts the calls, takes 20 ms to answer; 16 tenants are under way at a time. The counterpart of each
-run is the first one, which creates all dashboards.
+The server counts the calls and takes 20 ms to answer; 16 tenants are under way at a time. Each run is compared with the
+first one, which creates all dashboards.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BETTER_THAN = 20
 
 @dataclass(frozen=True)
 class Result:
-    """One run: calls that the server counted, seconds, and what the operator says it did."""
+    """One run: the calls that the server counted, the seconds, and the operator's own counts."""
 
     calls: int
     seconds: float
@@ -44,7 +44,7 @@ class Result:
 
 
 def run(run_id: str, server: Answering, tenants: int) -> Result:
-    """One Dag run's task."""
+    """Run the task of one Dag run."""
     before = server.counts()
     with timed(tenants) as measured:
         ids, counts = provision(run_id, concurrency=CONCURRENCY, ledger_conn_id="warehouse")
@@ -54,14 +54,14 @@ def run(run_id: str, server: Answering, tenants: int) -> Result:
 
 
 def change(engine: sa.Engine) -> int:
-    """Give each hundredth tenant another name; returns how many that are."""
+    """Give each hundredth tenant another name; return the number of those tenants."""
     with engine.begin() as connection:
         statement = "UPDATE tenants SET name = name || ' and Sons' WHERE tenant_id LIKE '%00'"
         return connection.execute(sa.text(statement)).rowcount
 
 
 def compared(database: str, engine: sa.Engine, server: Answering, tenants: int) -> list[list[str]]:
-    """The lines of one size."""
+    """Run all runs of one size; return their lines of the table."""
     fill(engine, tenants)
     first = run("first", server, tenants)
     demand("first: counts", first.counts, {"created": tenants})
@@ -84,7 +84,7 @@ def compared(database: str, engine: sa.Engine, server: Answering, tenants: int) 
 
 @contextmanager
 def sqlite(path: Path) -> Iterator[sa.Engine]:
-    """An empty SQLite file as warehouse."""
+    """Use an empty SQLite file as the warehouse."""
     path.unlink(missing_ok=True)
     connect("warehouse", conn_type="sqlite", host=str(path))
     engine = sa.create_engine(f"sqlite:///{path}")
@@ -94,7 +94,7 @@ def sqlite(path: Path) -> Iterator[sa.Engine]:
 
 @contextmanager
 def postgresql() -> Iterator[sa.Engine]:
-    """A PostgreSQL server as warehouse."""
+    """Use a PostgreSQL server as the warehouse."""
     from demo.services import postgres
 
     with postgres() as server:
@@ -105,21 +105,21 @@ def postgresql() -> Iterator[sa.Engine]:
 
 
 def main() -> None:
-    given = options("second_run", __doc__)
+    arguments = options("second_run", __doc__)
     lines: list[list[str]] = []
     with folder() as path, answering(LATENCY) as server:
         with sqlite(path / "warehouse.sqlite") as engine:
-            # Libraries are imported in a run that is not counted.
+            # This run is not counted: it imports the libraries.
             fill(engine, 10)
             run("warm-up", server, 10)
-        sizes = [max(100, int(size * given.scale) // 100 * 100) for size in SIZES]
+        sizes = [max(100, int(size * arguments.scale) // 100 * 100) for size in SIZES]
         for tenants in sizes:
             with sqlite(path / "warehouse.sqlite") as engine:
                 lines += compared("SQLite", engine, server, tenants)
         with postgresql() as engine:
             lines += compared("PostgreSQL", engine, server, sizes[-1])
     header = ["database", "tenants", "run", "calls", "goal: as many as changed"]
-    header += ["seconds", "quicker than the first run", f"goal: more than {BETTER_THAN} times"]
+    header += ["seconds", "faster than the first run", f"goal: more than {BETTER_THAN} times"]
     show("The second run", header, lines)
 
 

@@ -1,7 +1,7 @@
-"""A server that answers as Databrain does and does nothing else: ``python -m benchmarks.server --latency 0.02``.
+"""A server that answers like Databrain and does nothing else: ``python -m benchmarks.server --latency 0.02``.
 
-It keeps nothing and checks nothing, so that as little as possible of its own is measured. Its first line of output is
-its port. ``GET /_stats`` tells what it was asked and what that cost it.
+It stores nothing and checks nothing, so that its own work is as small a part of a measurement as possible. The first
+line of its output is its port. ``GET /_stats`` returns its calls by kind, and the CPU seconds that it has used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RetryAfter = Literal["fractional", "whole"]
 
 
 def answer(status: bytes, body: bytes, more: bytes = b"") -> bytes:
-    """An HTTP answer."""
+    """Format an HTTP answer."""
     return b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n%b" % (
         status, len(body), more, body,
     )  # fmt: skip
@@ -41,10 +41,10 @@ TOO_MANY = b'{"error": {"code": "RATE_LIMIT", "message": "too many requests"}}'
 
 
 class RateLimit:
-    """So many calls in each second of the clock; the rest is told when the next second begins.
+    """Grants a number of calls in each second of the clock. The others are asked to wait for the next second.
 
-    :param per_second: calls that are granted.
-    :param retry_after: whole seconds are rounded up, as a server does that knows no others.
+    :param per_second: calls that are granted per second.
+    :param retry_after: ``whole`` rounds the wait up to whole seconds, as some servers do.
     """
 
     def __init__(self, per_second: int, retry_after: RetryAfter) -> None:
@@ -54,7 +54,7 @@ class RateLimit:
         self._granted = 0
 
     def refusal(self) -> bytes | None:
-        """None where the call is granted, otherwise what it is answered."""
+        """Count a call; None if it is granted, otherwise the answer that refuses it."""
         now = time.monotonic()
         window = int(now)
         if window != self._window:
@@ -63,12 +63,12 @@ class RateLimit:
             self._granted += 1
             return None
         left = window + 1 - now
-        told = str(math.ceil(left)) if self._whole else f"{left:.3f}"
-        return answer(b"429 Too Many Requests", TOO_MANY, b"Retry-After: %b\r\n" % told.encode())
+        seconds = str(math.ceil(left)) if self._whole else f"{left:.3f}"
+        return answer(b"429 Too Many Requests", TOO_MANY, b"Retry-After: %b\r\n" % seconds.encode())
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection, kept alive."""
+    """A connection of one client; it is kept alive."""
 
     def __init__(self, counts: Counter[str], latency: float, limit: RateLimit | None) -> None:
         self._counts = counts
@@ -78,11 +78,11 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
+        """Store the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that is complete; after the latency, in the order they came."""
+        """Answer each complete request after the latency, in the order in which the requests came."""
         rest = self._rest + data if self._rest else data
         while (end := rest.find(b"\r\n\r\n") + 4) > 3:
             length = LENGTH.search(rest, 0, end)
@@ -102,8 +102,8 @@ class Connection(asyncio.Protocol):
         reply = self._limit.refusal() if self._limit else None
         if reply is not None:
             self._counts["limited"] += 1
-        elif found := ID.search(body):
-            name = found[1]
+        elif match := ID.search(body):
+            name = match[1]
             reply = answer(b"200 OK", b'{"id": "%b", "error": null, "name": "%b"}' % (name, name))
         else:
             reply = NOTHING
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(latency: float, limit: RateLimit | None) -> None:
-    """Answer until the process is ended."""
+    """Answer requests until the process ends."""
     make = partial(Connection, Counter(), latency, limit)
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -127,16 +127,16 @@ async def serve(latency: float, limit: RateLimit | None) -> None:
 def main() -> None:
     arguments = argparse.ArgumentParser(prog="benchmarks.server", description=__doc__)
     arguments.add_argument("--latency", type=float, default=0.0, help="seconds until each answer")
-    arguments.add_argument("--per-second", type=int, help="calls that are granted in each second; default: all")
+    arguments.add_argument("--per-second", type=int, help="calls that are granted per second; default: all")
     arguments.add_argument("--retry-after", choices=("fractional", "whole"), default="fractional")
-    given = arguments.parse_args()
-    limit = RateLimit(given.per_second, given.retry_after) if given.per_second else None
+    options = arguments.parse_args()
+    limit = RateLimit(options.per_second, options.retry_after) if options.per_second else None
     with suppress(ImportError):
-        import uvloop  # Airflow brings it along
+        import uvloop  # Airflow may install it.
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve(given.latency, limit))
+        asyncio.run(serve(options.latency, limit))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Tenants a second and CPU time for each tenant: the batch operator against a bare aiohttp loop.
+"""Tenants per second and CPU time per tenant: the batch operator compared with a bare aiohttp loop.
 
-Both in one process, in turns; neither its start nor its imports are counted. The bare loop has its bodies made
-beforehand, posts them, and looks at nothing but the status.
+Both run in one process, in turns. The start of the process and its imports are not counted. The bare loop posts bodies
+that were made beforehand, and reads only the status of each answer.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from benchmarks.common import (
 
 @dataclass(frozen=True)
 class Cell:
-    """One line of the table. So many tenants that a run takes two seconds or more."""
+    """One line of the table. It has enough tenants for a run of two seconds or more."""
 
     latency: float
     concurrency: int
@@ -63,7 +63,7 @@ MOST_CPU = 2.0
 
 
 def operator(path: Path, cell: Cell, *, ledger: bool) -> Run:
-    """The batch operator, from reading the table to the ids; with a ledger that is not there yet."""
+    """Run the batch operator, from reading the table to the ids. A ledger does not exist yet and is created."""
     path.unlink(missing_ok=True)
     connect("ledger", conn_type="sqlite", host=str(path))
     with timed(cell.tenants) as measured:
@@ -73,7 +73,7 @@ def operator(path: Path, cell: Cell, *, ledger: bool) -> Run:
 
 
 def bare_loop(url: str, cell: Cell) -> Run:
-    """The same requests with nothing around."""
+    """Send the same requests from a plain loop."""
     import aiohttp
 
     bodies = [json.dumps(body(tenant, name)).encode() for tenant, name, _ in rows(cell.tenants)]
@@ -100,7 +100,7 @@ def bare_loop(url: str, cell: Cell) -> Run:
 
 
 def measured(cell: Cell, server: Answering, path: Path, rounds: int) -> dict[str, list[Run]]:
-    """Rounds in which each contender runs once. Round 0, a small one, is not counted: libraries are imported in it."""
+    """Run each contender once per round. The small round 0 is not counted: it imports the libraries."""
     engine = sa.create_engine(f"sqlite:///{path / 'warehouse.sqlite'}")
     connect("warehouse", conn_type="sqlite", host=str(path / "warehouse.sqlite"))
     contenders: dict[str, Callable[[Cell], Run]] = {
@@ -108,7 +108,7 @@ def measured(cell: Cell, server: Answering, path: Path, rounds: int) -> dict[str
         "ledger": lambda cell: operator(path / "ledger.sqlite", cell, ledger=True),
         "plain": lambda cell: operator(path / "ledger.sqlite", cell, ledger=False),
     }
-    found: dict[str, list[Run]] = {name: [] for name in contenders}
+    runs: dict[str, list[Run]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         now = cell if number else Cell(cell.latency, cell.concurrency, 50)
         if number < 2:
@@ -119,14 +119,14 @@ def measured(cell: Cell, server: Answering, path: Path, rounds: int) -> dict[str
             run = contender(now)
             demand(f"{name}: calls that create", (server.counts() - before)["create"], now.tenants)
             if number:
-                found[name].append(run)
+                runs[name].append(run)
     engine.dispose()
-    return found
+    return runs
 
 
-def compared(found: dict[str, list[Run]], figure: Callable[[Run], float], goal: Callable[[float], str]) -> list[str]:
-    """The cells of one line: medians, their ratio to the bare loop's, and whether the goal is met."""
-    medians = {name: statistics.median(figure(run) for run in runs) for name, runs in found.items()}
+def compared(runs_of: dict[str, list[Run]], figure: Callable[[Run], float], goal: Callable[[float], str]) -> list[str]:
+    """Format the cells of one line: medians, their ratios to the bare loop, and whether each meets the goal."""
+    medians = {name: statistics.median(figure(run) for run in runs) for name, runs in runs_of.items()}
     cells = [f"{medians['bare']:,.0f}"]
     for name in ("ledger", "plain"):
         ratio = medians[name] / medians["bare"]
@@ -134,35 +134,35 @@ def compared(found: dict[str, list[Run]], figure: Callable[[Run], float], goal: 
     return cells
 
 
-def quick_enough(share: float) -> str:
-    """Whether the throughput is."""
+def fast_enough(share: float) -> str:
+    """Whether the throughput meets its goal."""
     return verdict(share >= LEAST_SHARE)
 
 
 def cheap_enough(times: float) -> str:
-    """Whether the CPU time is."""
+    """Whether the CPU time meets its goal."""
     return verdict(times <= MOST_CPU)
 
 
 def no_goal(_: float) -> str:
-    """Without latency, the throughput has none."""
+    """Without latency, throughput has no goal."""
     return "no goal"
 
 
 class Trivial(asyncio.Protocol):
-    """A client that does nothing but send one request again and again: what the server itself can do."""
+    """A client that only sends one request again and again. It shows what the server itself can do."""
 
     def __init__(self, request: bytes, times: int, done: asyncio.Future[None]) -> None:
         self._request, self._left, self._done = request, times, done
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the first."""
+        """Send the first request."""
         assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - TCP
         self._transport = transport
         transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """Send the next; an answer is one packet."""
+        """Send the next request. An answer is one packet."""
         self._left -= 1
         if self._left:
             self._transport.write(self._request)
@@ -172,7 +172,7 @@ class Trivial(asyncio.Protocol):
 
 
 def cost_of_server(server: Answering, times: int) -> str:
-    """What the server can do, and what it costs."""
+    """Measure what the server can do, and what a call costs it."""
     data = json.dumps(body("tenant-000001", "Tenant 1")).encode()
     request = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (CREATE_PATH.encode(), len(data), data)
     port = int(server.url.rpartition(":")[2])
@@ -189,31 +189,30 @@ def cost_of_server(server: Answering, times: int) -> str:
         asyncio.run(connections(8))
     demand("trivial client's calls", (server.counts() - before)["create"], times)
     return (
-        f"The server answers a client that does nothing else {measured[0].per_second:,.0f} times a second "
-        f"(8 connections, latency 0), with {(server.cpu() - cpu) / times * 1e6:.0f} µs of CPU time for each call."
+        f"A client that does nothing else gets {measured[0].per_second:,.0f} answers per second from the server "
+        f"(8 connections, latency 0). "
+        f"Each call costs the server {(server.cpu() - cpu) / times * 1e6:.0f} µs of CPU time."
     )
 
 
 def main() -> None:
-    given = options("throughput", __doc__, rounds={"type": int, "default": 3})
+    arguments = options("throughput", __doc__, rounds={"type": int, "default": 3})
     rates, costs = [], []
     with folder() as path:
         for planned in CELLS:
-            cell = Cell(planned.latency, planned.concurrency, max(50, int(planned.tenants * given.scale)))
+            cell = Cell(planned.latency, planned.concurrency, max(50, int(planned.tenants * arguments.scale)))
             with answering(cell.latency) as server:
-                found = measured(cell, server, path, given.rounds)
+                runs = measured(cell, server, path, arguments.rounds)
             named = [f"{cell.latency * 1000:.0f} ms", str(cell.concurrency), f"{cell.tenants:,}"]
-            rates.append(named + compared(found, lambda run: run.per_second, quick_enough if cell.latency else no_goal))
-            costs.append(named + compared(found, lambda run: run.microseconds, cheap_enough))
+            rates.append(named + compared(runs, lambda run: run.per_second, fast_enough if cell.latency else no_goal))
+            costs.append(named + compared(runs, lambda run: run.microseconds, cheap_enough))
             progress(f"{rates[-1]} {costs[-1][3:]}")
         with answering() as server:
-            note = cost_of_server(server, int(40_000 * given.scale) // 8 * 8)
+            note = cost_of_server(server, int(40_000 * arguments.scale) // 8 * 8)
     ours = ["with ledger", "ratio", "", "without ledger", "ratio", ""]
     header = ["latency", "concurrency", "tenants", "bare aiohttp loop", *ours]
-    show(
-        f"Tenants a second; goal: {LEAST_SHARE:g} of the bare loop's, or more, at 20 ms and above", header, rates, note
-    )
-    show(f"Microseconds of CPU time for each tenant; goal: {MOST_CPU:g} times the bare loop's, or less", header, costs)
+    show(f"Tenants per second; goal: at least {LEAST_SHARE:g} of the bare loop at 20 ms and above", header, rates, note)
+    show(f"Microseconds of CPU time for each tenant; goal: at most {MOST_CPU:g} times the bare loop", header, costs)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""What the hooks, operators, sensors and triggers of all vendors share."""
+"""The base classes that the hooks, operators, sensors and triggers of every vendor share."""

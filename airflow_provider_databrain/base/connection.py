@@ -1,4 +1,7 @@
-"""What an Airflow connection and the environment say of the way to a server: its URL and its proxy."""
+"""How to reach a server: its URL from an Airflow connection, and its proxy from the environment.
+
+No message repeats a host or a proxy that cannot be read, because it may contain a password.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from airflow_provider_databrain.client.server import ConfigurationError
 
 
 def base_url(connection: Connection, default: str | None) -> str:
-    """The URL that a connection's host, port and schema mean; https unless they say otherwise.
+    """The URL of a connection's server, from its host, port and schema; https unless they say otherwise.
 
-    :raises ConfigurationError: no host and no default, or a host that is not one.
+    :param default: the URL if the connection has no host; None if a host must be set.
+    :raises ConfigurationError: the host is missing or is not a server address.
     """
     host = (connection.host or "").strip()
     if not host:
@@ -30,17 +34,17 @@ def base_url(connection: Connection, default: str | None) -> str:
     odd = parts.scheme not in ("http", "https") or parts.username or parts.query or parts.fragment
     if odd or not parts.hostname or " " in parts.netloc:
         raise ConfigurationError(
-            f"Connection {connection.conn_id!r} has a host that is no server address: give a name such as "
-            "'api.example.com', or a URL such as 'https://api.example.com:8443', without user or query."
+            f"Connection {connection.conn_id!r} has a host that is not a server address: fill Host with a name such as "
+            "'api.example.com', or with a URL such as 'https://api.example.com:8443', without user or query."
         )
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
 
 
 def proxy_for(url: str) -> tuple[str | None, tuple[str, str] | None]:
-    """The proxy that the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) names for a URL: its URL, its credentials.
+    """The URL and the credentials of the proxy for a URL, from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
 
-    :raises ConfigurationError: it cannot be read; says so without repeating it.
+    :raises ConfigurationError: the proxy's URL cannot be read.
     """
     parts = urlsplit(url)
     named = None if proxy_bypass_environment(parts.netloc) else getproxies_environment().get(parts.scheme)
@@ -53,8 +57,8 @@ def proxy_for(url: str) -> tuple[str | None, tuple[str, str] | None]:
         host = port = None
     if not host or proxy.path.strip("/") or proxy.query or proxy.fragment:
         raise ConfigurationError(
-            f"The proxy in the environment for {parts.scheme} is no URL such as 'http://user:password@host:3128'; "
-            "in its user and password, write special characters percent-encoded."
+            f"The proxy that the environment names for {parts.scheme} is not a URL such as "
+            "'http://user:password@host:3128'. Special characters in its user and password must be percent-encoded."
         )
     name = f"[{host}]" if ":" in host else host
     auth = (unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None

@@ -1,4 +1,13 @@
-"""What the hooks of all systems share: reading a connection, running calls, sync or async."""
+"""The base of every vendor's hook: it reads an Airflow connection and runs calls, sync or async.
+
+What always holds:
+
+- To make a hook reads and opens nothing. The connection is read once, before the first call.
+- Every secret of the connection is masked in Airflow's logs as soon as it has been read.
+- A sync method opens its transport itself. An async method must be called inside ``async with hook:``.
+- A method and its async form (``list_embeds``, ``alist_embeds``) take the same arguments, run the same call, and return
+  the same result; ``both`` makes the pair.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +42,12 @@ DISTRIBUTION = "airflow-provider-databrain"
 
 
 class ConnectionExtras(BaseModel):
-    """The extras every connection type takes; an unknown one is refused.
+    """The extras that every connection type takes. An unknown extra is refused.
 
     :param connect_timeout: seconds to establish a connection.
-    :param read_timeout: seconds without a byte from the server.
-    :param max_retry_seconds: seconds from a call's first try after which no further one starts.
-    :param max_answer_mib: largest answer that is read, in MiB.
+    :param read_timeout: maximum seconds without a byte from the server.
+    :param max_retry_seconds: seconds from a call's first try after which no other try starts.
+    :param max_answer_mib: size of the largest answer that is read, in MiB.
     :param verify_tls: whether the server's certificate is checked.
     :param ca_path: file of CA certificates to trust instead of the built-in ones.
     """
@@ -58,10 +67,10 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
 
     Nothing is read or opened before the first call. Async methods need ``async with hook:``.
 
-    :param conn_id: the Airflow connection.
-    :param connect_timeout: seconds, instead of the connection's.
-    :param read_timeout: seconds, instead of the connection's.
-    :param max_retry_seconds: seconds, instead of the connection's.
+    :param conn_id: id of the Airflow connection.
+    :param connect_timeout: in seconds; replaces the connection's value.
+    :param read_timeout: in seconds; replaces the connection's value.
+    :param max_retry_seconds: in seconds; replaces the connection's value.
     """
 
     extras_model: type[ExtrasT]
@@ -93,27 +102,33 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
         """The credentials in a connection."""
 
     def options(self, extras: ExtrasT) -> Mapping[str, Any]:
-        """Further fields of ``Server`` that this system's extras decide."""
+        """Other fields of ``Server`` that depend on this vendor's extras."""
         return {}
 
     def usual_url(self, extras: ExtrasT) -> str | None:
-        """Where calls go if the connection names no host."""
+        """The URL that calls go to if the connection names no host; None if it must name one."""
         return self.default_url
 
     def check_url(self, url: str) -> None:
-        """Raise ``ConfigurationError`` for a host that cannot be right."""
+        """Check the server's URL. This base accepts every URL.
+
+        :raises ConfigurationError: the URL cannot be right.
+        """
 
     @property
     def server(self) -> Server:
-        """Where calls go, read from the connection once.
+        """Where calls go. It is read from the connection once.
 
-        :raises ConfigurationError: the connection cannot be used; says which field to mend.
+        :raises ConfigurationError: the connection cannot be used; the message names the field to correct.
         """
         return self._configured()[0]
 
     @property
     def extras(self) -> ExtrasT:
-        """The connection's extras, checked; raises as ``server`` does."""
+        """The connection's extras, checked.
+
+        :raises ConfigurationError: as for ``server``.
+        """
         return self._configured()[1]
 
     def _configured(self) -> tuple[Server, ExtrasT]:
@@ -131,7 +146,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
             await amask_secret(secret)
 
     def _read(self, connection: Connection, raw: Mapping[str, Any]) -> tuple[Server, ExtrasT]:
-        extras = self._checked(raw)
+        extras = self._check_extras(raw)
         tokens = self.tokens(connection, extras)
         url = base_url(connection, self.usual_url(extras))
         self.check_url(url)
@@ -155,10 +170,10 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
         )
         return server, extras
 
-    def _checked(self, raw: Mapping[str, Any]) -> ExtrasT:
-        given = {name: value for name, value in raw.items() if value is not None and value != ""} | self._overrides
+    def _check_extras(self, raw: Mapping[str, Any]) -> ExtrasT:
+        extras = {name: value for name, value in raw.items() if value is not None and value != ""} | self._overrides
         try:
-            return self.extras_model.model_validate(given)
+            return self.extras_model.model_validate(extras)
         except ValidationError as invalid:
             known = ", ".join(sorted(self.extras_model.model_fields))
             raise ConfigurationError(
@@ -167,15 +182,15 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
             ) from None
 
     def run(self, call: Call[T]) -> T:
-        """Run one call of ``api`` and return its result."""
+        """Run a call of the vendor's ``api`` and return its result."""
         return self.transport().run(call)
 
     async def arun(self, call: Call[T]) -> T:
-        """Run one call of ``api`` on the event loop; needs ``async with hook:`` around it."""
+        """Run a call of the vendor's ``api`` on the event loop and return its result; needs ``async with hook:``."""
         return await self.atransport().run(call)
 
     def transport(self) -> SyncTransport:
-        """The transport of the sync methods, made when first used."""
+        """The transport of the sync methods; it is made on first use."""
         if self._sync is None:
             from airflow_provider_databrain.client.transport.sync import SyncTransport
 
@@ -189,10 +204,10 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
         return self._async
 
     def concurrent(self, limit: int, *, pace: Pace | None = None, watch: Watch | None = None) -> AsyncTransport:
-        """A transport of its own for up to ``limit`` calls at a time; the caller opens it.
+        """Make another transport, for up to ``limit`` calls at a time. The caller opens and closes it.
 
-        :param pace: lets each try start.
-        :param watch: told of each try.
+        :param pace: decides when each try may start.
+        :param watch: called after each try.
         """
         from airflow_provider_databrain.client.transport.aio import AsyncTransport
 
@@ -224,7 +239,11 @@ def both(
     Callable[Concatenate[ApiHook[Any], P], T],
     Callable[Concatenate[ApiHook[Any], P], Awaitable[T]],
 ]:
-    """The sync and the async hook method that run an API function's call."""
+    """Make the sync and the async hook method for an API function, which returns a call.
+
+    Use it in a hook's class: ``list_embeds, alist_embeds = both(api.list_embeds)``. Both methods take the function's
+    arguments, run the call, and return its result. Both have the function's docstring.
+    """
 
     @wraps(function)
     def method(self: ApiHook[Any], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,4 +1,7 @@
-"""What the operators of all systems share."""
+"""The base of every vendor's operators, and how they write a file.
+
+An operator makes its hook on first use, so a Dag file that contains the operator reads no connection.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class ApiOperator(BaseOperator):
-    """Base of the operators that talk to a dashboard API.
+    """Base of the operators that call a dashboard API.
 
-    :param connect_timeout: seconds, instead of the connection's.
-    :param read_timeout: seconds, instead of the connection's.
-    :param max_retry_seconds: seconds from a call's first try after which no further one starts,
-        instead of the connection's.
+    :param connect_timeout: in seconds; replaces the connection's value.
+    :param read_timeout: in seconds; replaces the connection's value.
+    :param max_retry_seconds: seconds from a call's first try after which no other try starts; replaces the
+        connection's value.
     """
 
     def __init__(
@@ -35,7 +38,7 @@ class ApiOperator(BaseOperator):
 
     @property
     def timeouts(self) -> dict[str, float | None]:
-        """The three, as the hooks take them."""
+        """The three timeouts, as keyword arguments of a hook."""
         return {
             "connect_timeout": self.connect_timeout,
             "read_timeout": self.read_timeout,
@@ -45,16 +48,16 @@ class ApiOperator(BaseOperator):
     @property
     @abstractmethod
     def hook(self) -> ApiHook[Any]:
-        """The hook, made when first used."""
+        """The hook; it is made on first use."""
 
 
 def write_file(path: str, content: bytes) -> None:
-    """Write to a path or an object storage URL; folders that a local file lacks are made."""
+    """Write a file to a path or to an object storage URL. Missing folders of a local file are created."""
     from airflow_provider_databrain.airflow_compat import ObjectStoragePath
 
     target = ObjectStoragePath(path)
     if target.protocol in ("", "file", "local"):
-        # Object storages have no folders, and to ask for one takes rights of its own.
+        # An object storage has no folders, and to look for one needs extra rights.
         target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as file:
         file.write(content)

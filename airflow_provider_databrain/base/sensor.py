@@ -1,4 +1,8 @@
-"""What the sensors of all systems share: poke, reschedule or deferrable, with one meaning."""
+"""The base of every vendor's sensors.
+
+A sensor means the same in poke mode, in reschedule mode and deferred. What it asks, and what is still missing, is
+defined once, in its trigger (``base.trigger.PollTrigger``); the sensor polls with that trigger's own methods.
+"""
 
 from __future__ import annotations
 
@@ -19,22 +23,24 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.base.trigger import PollTrigger
 
 GRACE = timedelta(seconds=60)
-"""How much later than the trigger Airflow itself gives up, so that the trigger's own words are heard."""
+"""Airflow gives up this much later than the trigger, so that the trigger's own message arrives."""
 
 
 class PollSensor(BaseSensorOperator):
-    """Base of the sensors that ask an API again and again.
+    """Base of the sensors that poll an API.
 
-    A poll that fails for a passing reason (network, rate limit, 5xx) counts as "not yet", up to
-    ``max_transient_failures`` in a row; in reschedule mode, where a sensor remembers nothing from poke to
-    poke, until the timeout. Any other error fails the task at once. ``soft_fail``, ``silent_fail`` and
-    ``never_fail`` mean the same in all modes; ``exponential_backoff`` has no effect where the sensor is deferred.
+    A poll that fails for a transient reason (network, rate limit, 5xx) counts as "not yet", up to
+    ``max_transient_failures`` times in a row. In reschedule mode it counts so until the timeout, because a sensor
+    remembers nothing from one poke to the next. Any other error fails the task at once. ``soft_fail``,
+    ``silent_fail`` and ``never_fail`` mean the same in all modes. ``exponential_backoff`` has no effect if the sensor
+    is deferred.
 
-    :param max_transient_failures: polls in a row that may fail for a passing reason.
+    :param max_transient_failures: maximum polls in a row that may fail for a transient reason.
     :param deferrable: wait on the triggerer, without a worker.
-    :param connect_timeout: seconds, instead of the connection's.
-    :param read_timeout: seconds, instead of the connection's.
-    :param max_retry_seconds: seconds within one poll in which further tries may start, instead of the connection's.
+    :param connect_timeout: in seconds; replaces the connection's value.
+    :param read_timeout: in seconds; replaces the connection's value.
+    :param max_retry_seconds: seconds from the first try of one poll after which no other try starts; replaces the
+        connection's value.
     """
 
     def __init__(
@@ -57,13 +63,13 @@ class PollSensor(BaseSensorOperator):
 
     @abstractmethod
     def trigger(self, **polling: Any) -> PollTrigger:
-        """What waits, on the triggerer or here.
+        """Make the trigger that defines the wait, on the triggerer or here.
 
         :param polling: the arguments of ``PollTrigger``.
         """
 
     def poke(self, context: Context) -> bool:
-        """Ask once; True where the wait is over."""
+        """Poll once; True if the wait is over."""
         from airflow_provider_databrain.client.errors import ApiError
 
         trigger = self._trigger()
@@ -84,7 +90,7 @@ class PollSensor(BaseSensorOperator):
         return missing is None
 
     def execute(self, context: Context) -> None:
-        """Wait here or, where deferrable, on the triggerer."""
+        """Wait here or, if ``deferrable``, on the triggerer."""
         if not self.deferrable:
             super().execute(context)
         elif not self._is_met(context):
@@ -116,7 +122,7 @@ class PollSensor(BaseSensorOperator):
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
-        """End as the trigger's event says; an event that is none of the known ones is a failure."""
+        """End as the trigger's event says. An unknown event is a failure."""
         status = (event or {}).get("status")
         message = (event or {}).get("message", "the trigger sent no message")
         if status == "success":
@@ -130,4 +136,4 @@ class PollSensor(BaseSensorOperator):
 
 
 class WaitError(Exception):
-    """A deferred wait that ended in an error on the triggerer; the message carries it."""
+    """A deferred wait ended in an error on the triggerer. The message contains that error."""

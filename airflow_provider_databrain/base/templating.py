@@ -1,4 +1,7 @@
-"""Arguments that came through a template, and what a task is called."""
+"""What operators read from Airflow when they run: templated arguments, and the key of their own task.
+
+Templating turns numbers into strings, so an argument that is a number must accept both.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,19 @@ from airflow_provider_databrain.airflow_compat import Context
 
 
 def whole(value: int | str | None, name: str) -> int:
-    """A number above 0, of which templating may have made a text."""
+    """Read a whole number above 0, which may be a string after templating.
+
+    :param name: the argument's name, for the message.
+    :raises ValueError: ``value`` is not a whole number above 0.
+    """
     digits = str(value).strip()
     if not (digits.isascii() and digits.isdigit() and int(digits)):
-        raise ValueError(f"{name} is {value!r}; it is a whole number above 0. Nothing was sent.")
+        raise ValueError(f"{name} is {value!r}; it must be a whole number above 0. Nothing was sent.")
     return int(digits)
 
 
 def own_key(context: Context) -> str:
-    """What a task finds its own work again by, whatever try it is."""
+    """A key that is the same in every try of a task, so that a later try finds the work of an earlier one."""
     instance = context.get("ti")
     parts = [getattr(instance, name, "") for name in ("dag_id", "task_id", "run_id", "map_index")]
     return "/".join(map(str, parts))

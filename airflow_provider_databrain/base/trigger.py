@@ -1,4 +1,11 @@
-"""Waiting for something that an API tells, on the triggerer."""
+"""The base of every vendor's triggers that poll an API.
+
+What always holds:
+
+- A trigger sends exactly one event, and also if it fails: the operator reports an error better than a dead trigger.
+- It never waits longer than its deadline, not even for a call that is being retried.
+- Its arguments are JSON values, because Airflow stores them and may start the trigger again elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -15,23 +22,23 @@ from airflow_provider_databrain.client.call import Call
 from airflow_provider_databrain.client.errors import ApiError
 
 JITTER = 0.1
-"""Share of the poll interval by which each sleep varies, so that many triggers do not poll at once."""
+"""Part of the poll interval by which each sleep varies, so that many triggers do not poll at the same time."""
 SHORTEST_SECONDS = 1.0
-"""Time for one poll where the deadline has passed before the trigger starts."""
+"""Seconds for one poll if the deadline has passed before the trigger starts."""
 
 
 class PollTrigger(BaseTrigger):
-    """Fires once what it asks for is there, the time is up, or waiting has become pointless.
+    """Polls an API, and fires when the wait is over, when the time is up, or when a poll fails for good.
 
-    The event is ``{"status": "success" | "timeout" | "error", "message": str}``. A subclass says what is asked, and
-    what is still missing; its sensor asks the same without a triggerer.
+    The event is ``{"status": "success" | "timeout" | "error", "message": str}``. A subclass defines the call of each
+    poll, and what is still missing. Its sensor uses the same methods without a triggerer.
 
     :param poke_interval: seconds between two polls.
     :param deadline: when to give up, in Unix seconds.
-    :param max_transient_failures: polls in a row that may fail for a passing reason.
-    :param silent_fail: take every failed poll for "not yet".
-    :param timeouts: ``connect_timeout``, ``read_timeout`` and ``max_retry_seconds``, in seconds, instead of
-        the connection's.
+    :param max_transient_failures: maximum polls in a row that may fail for a transient reason.
+    :param silent_fail: count every failed poll as "not yet".
+    :param timeouts: ``connect_timeout``, ``read_timeout`` and ``max_retry_seconds``, in seconds; they replace the
+        connection's values.
     :param condition: the subclass's own arguments, JSON values.
     """
 
@@ -59,48 +66,48 @@ class PollTrigger(BaseTrigger):
         self.max_transient_failures = max_transient_failures
         self.silent_fail = silent_fail
         self.timeouts = timeouts
-        self._state = "there was no time to ask"
+        self._state = "there was no time to poll"
 
     @abstractmethod
     def hook(self) -> ApiHook[Any]:
-        """A hook of its own."""
+        """Make a hook for this trigger alone."""
 
     @abstractmethod
     def subject(self, hook: ApiHook[Any]) -> str:
-        """What messages say the wait is about."""
+        """The subject of the wait, for messages."""
 
     @abstractmethod
     def call(self, hook: ApiHook[Any]) -> Call[Any]:
-        """What is asked at each poll."""
+        """The call of each poll."""
 
     @abstractmethod
     def unmet(self, answer: Any) -> str | None:
-        """What is still missing, in words, or None where the wait is over."""
+        """A description of what is still missing; None if the wait is over."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Class path and arguments, as Airflow stores them."""
+        """The class path and the arguments, as Airflow stores them."""
         return f"{type(self).__module__}.{type(self).__qualname__}", self._arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll until there is an end; yields exactly one event."""
+        """Poll until the wait ends; yield exactly one event."""
         try:
             event = {"status": "success", "message": await self.wait()}
         except TimeoutError:
             event = {"status": "timeout", "message": self._state}
         except Exception as error:
-            # An unknown connection, a wrong token: the operator tells it better than a dead trigger.
+            # For example an unknown connection or a wrong token: the operator must report it.
             event = {"status": "error", "message": f"{type(error).__name__}: {error}"}
         yield TriggerEvent(event)
 
     async def wait(self) -> str:
-        """Poll until the wait is over, and say so.
+        """Poll until the wait is over; return a message that says so.
 
-        :raises TimeoutError: the deadline is over; says how far it was.
-        :raises ApiError: a poll has failed for good, or too often in a row.
+        :raises TimeoutError: the deadline has passed; the message says what was still missing.
+        :raises ApiError: a poll failed for good, or too many polls failed in a row.
         """
         seconds = max(self.deadline - time.time(), SHORTEST_SECONDS)
         try:
-            # Ends also a call that is being tried again.
+            # The timeout also ends a call that is being retried.
             async with asyncio.timeout(seconds), self.hook() as hook:
                 return await self._poll(hook, self.subject(hook))
         except TimeoutError:

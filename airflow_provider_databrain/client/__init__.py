@@ -1,1 +1,1 @@
-"""An API call as a value, and the two ways to send it. No Airflow, no vendor."""
+"""An API call as a value, and the two ways to send it. Nothing here knows Airflow or a vendor."""

@@ -1,10 +1,14 @@
-"""What an answer means: the request's result, or the error it stands for."""
+"""What an answer means for its request: the result, or the error that it stands for.
+
+Both transports use these functions, so an answer means the same in both. Every error that leaves a transport has gone
+through ``annotate``: it names the call and the tenant, and contains no token of the connection.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from airflow_provider_databrain.client.call import Request, T
+from airflow_provider_databrain.client.call import Request
 from airflow_provider_databrain.client.dialect import classify
 from airflow_provider_databrain.client.errors import (
     ApiError,
@@ -15,9 +19,14 @@ from airflow_provider_databrain.client.errors import (
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.server import Server
 
+T = TypeVar("T")
+
 
 def interpret(server: Server, request: Request[T], reply: Reply) -> T:
-    """Turn a reply into the request's result, or raise the error it stands for."""
+    """Turn a reply into the request's result.
+
+    :raises ApiError: the error that the reply stands for.
+    """
     endpoint = request.endpoint
     if endpoint.empty and not reply.body and 200 <= reply.status < 300:
         return request.read(None)
@@ -43,12 +52,21 @@ def interpret(server: Server, request: Request[T], reply: Reply) -> T:
 
 
 def is_event_stream(status: int, content_type: str | None) -> bool:
-    """Whether an answer is a stream of server-sent events, and no error."""
+    """Whether an answer is a stream of server-sent events and not an error."""
     return status == 200 and (content_type or "").partition(";")[0].strip().lower() == "text/event-stream"
 
 
+def missing_stream(server: Server, request: Request[Any], reply: Reply) -> ApiError:
+    """The error of a reply that should have been an event stream but is not."""
+    try:
+        interpret(server, request, reply)
+    except ApiError as error:
+        return error
+    return MalformedAnswerError("the answer is not an event stream", status=reply.status, transient=False)
+
+
 def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
-    """Complete an error with what the request knows, and take the connection's tokens out of its text."""
+    """Add to an error what the request knows, and remove the connection's tokens from its text."""
     error.endpoint = request.endpoint.name
     error.tenant = request.tenant
     error.dashboard = request.dashboard

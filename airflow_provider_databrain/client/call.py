@@ -1,4 +1,11 @@
-"""An API call as a value: what to send, how to read the answer, and nothing that touches a network."""
+"""An API call as a value: what to send, and how to read the answer.
+
+What always holds:
+
+- Nothing here uses the network. A transport sends the requests.
+- A call is one ``Request``, or a generator that yields requests one after the other and returns the result.
+- A request says itself whether it may be sent twice (``Resend``), whom it is for, and what must never be shown.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +21,19 @@ T = TypeVar("T")
 
 
 class Resend(Enum):
-    """When a call whose outcome is unknown may be sent again."""
+    """When a request may be sent again."""
 
-    ALWAYS = "it changes nothing, or the same thing again"
-    DETECTABLE = "it creates or deletes under an id that we know, so that a second try finds the first one's work"
-    IF_UNPROCESSED = "only when the server cannot have acted on it"
+    ALWAYS = "a second try changes nothing, or changes the same thing to the same value"
+    DETECTABLE = "it creates or deletes under an id that we know, so a second try finds the work of the first"
+    IF_UNPROCESSED = "only if the server cannot have acted on the first try"
 
 
 @dataclass(frozen=True)
 class Token:
     """A kind of credential.
 
-    :param name: what users call it, such as ``service token``.
-    :param field: where it is filled in the Airflow connection.
+    :param name: its name in messages, such as ``service token``.
+    :param field: the field of the Airflow connection that holds it.
     """
 
     name: str
@@ -37,15 +44,16 @@ class Token:
 class Endpoint:
     """One operation of an API.
 
-    :param name: what error messages call it.
-    :param path: path below the host; ``{name}`` stands for a value of the request's or the server's.
-    :param legacy_path: the older path of the same operation, None where there is none.
-    :param codes: error codes that have a meaning of their own here.
-    :param needs: what the token must be allowed, and what to do where it is not; part of an
+    :param name: its name in error messages.
+    :param path: path below the host; ``{name}`` is replaced by a value from the request or the server.
+    :param legacy_path: the older path of the same operation; None if none exists.
+    :param codes: error codes that mean something else here than in ``dialect``.
+    :param needs: the rights that the token must have, and what to do if it lacks them; added to an
         ``AuthenticationError``'s message.
-    :param empty: whether a success may have no body, which ``Request.read`` then gets as None.
-    :param precondition: what must be set up at the vendor's first; part of an ``InvalidRequestError``'s message.
-    :param secret_answer: a success holds secrets, so that no error quotes one that cannot be read.
+    :param empty: whether a success may have no body; ``Request.read`` is then called with None.
+    :param precondition: what must be set up in the vendor's product first; added to an ``InvalidRequestError``'s
+        message.
+    :param secret_answer: whether a success contains secrets; if so, no error quotes a success that cannot be read.
     """
 
     name: str
@@ -66,14 +74,14 @@ class Endpoint:
 class Request(Generic[T]):
     """One call, ready to be sent by any transport.
 
-    :param read: turns the decoded JSON of a success into the call's result; raises
-        ``MalformedAnswerError`` where it is not what the API documents.
-    :param tenant: the tenant it is for, named in errors.
-    :param dashboard: the dashboard or embed id it is about, named in errors.
+    :param read: turns the decoded JSON of a success into the call's result; raises ``MalformedAnswerError`` if the JSON
+        is not what the API documents.
+    :param tenant: the tenant that it is for; errors name it.
+    :param dashboard: the dashboard or embed id that it is about; errors name it.
     :param path: values for the endpoint's path, not yet encoded.
-    :param bearer: a token that the API itself has given, instead of one of the connection's.
+    :param bearer: a token that came from the API itself; it is sent instead of the connection's.
     :param accept: media types, the preferred one first.
-    :param secrets: what of the body nothing may repeat, whatever the server says of it.
+    :param secrets: parts of the body that no message may repeat, even if the server does.
     """
 
     endpoint: Endpoint
@@ -89,17 +97,51 @@ class Request(Generic[T]):
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def hidden(self) -> tuple[str, ...]:
-        """All of it that must never be shown."""
+        """The parts of this request that must never be shown."""
         return (self.bearer, *self.secrets) if self.bearer else self.secrets
 
 
 Call: TypeAlias = "Request[T] | Generator[Request[Any], Any, T]"
-"""What a transport runs: one request, or a generator that yields several and returns the result. An error is thrown
-into the generator where it yielded the request that failed."""
+"""What a transport runs: one request, or a generator that yields several and returns the result. If a request fails,
+its error is raised in the generator at the ``yield`` of that request."""
+
+
+class Steps(Generic[T]):
+    """A generator call, run one request at a time.
+
+    A transport takes ``next_request``, sends it, and reports the end with ``answered`` or ``failed``, until
+    ``next_request`` returns None. Then ``result`` is set.
+    """
+
+    result: T
+
+    def __init__(self, call: Generator[Request[Any], Any, T]) -> None:
+        self._call = call
+        self._answer: Any = None
+        self._error: ApiError | None = None
+
+    def next_request(self) -> Request[Any] | None:
+        """The request to send next; None if the call has ended.
+
+        :raises ApiError: the error of the last request, which the call did not catch.
+        """
+        try:
+            return self._call.send(self._answer) if self._error is None else self._call.throw(self._error)
+        except StopIteration as end:
+            self.result = end.value
+            return None
+
+    def answered(self, answer: Any) -> None:
+        """Note the result of the request that was sent."""
+        self._answer, self._error = answer, None
+
+    def failed(self, error: ApiError) -> None:
+        """Note the error of the request that was sent."""
+        self._error = error
 
 
 def in_steps(call: Call[T]) -> Generator[Request[Any], Any, T]:
-    """Let a call be part of another, which does ``yield from`` on this and gets the result."""
+    """Make a call of either kind usable in a generator call, which gets its result with ``yield from``."""
     if isinstance(call, Request):
         answer: T = yield call
         return answer
@@ -111,11 +153,11 @@ def walk_pages(
 ) -> Generator[Request[list[T]], list[T], list[T]]:
     """Fetch page after page, from number 1, and return all rows.
 
-    The API tells no total, so a page that is not exactly full is the last one: shorter or empty at
-    the end, longer where the server ignores paging and has sent everything. A page that comes twice
-    in a row ends the walk too.
+    The API reports no total. So the last page is the first one that is not exactly full: it is shorter or empty at the
+    end of the list, and longer if the server ignores paging and sends everything at once. The walk also ends if the
+    same page comes twice in a row.
 
-    :raises MalformedAnswerError: more than ``max_pages`` pages.
+    :raises MalformedAnswerError: the list has more than ``max_pages`` pages.
     """
     rows: list[T] = []
     previous: list[T] = []

@@ -1,4 +1,16 @@
-"""The exceptions a call may end with, and the one function that decides which."""
+"""The exceptions that a call can end with.
+
+What always holds:
+
+- A call that fails ends with an ``ApiError``. Its class says what went wrong: ``client.dialect.classify`` chooses the
+  class for an answer, and the transports choose it if no answer came. (Not an ``ApiError``: a ``ConfigurationError``,
+  which is raised before anything is sent.)
+- ``transient`` says whether the same call may succeed later. ``ambiguous`` says whether the server may have acted.
+  ``client.retry`` decides by these two alone.
+- The text of an error names the call, the tenant, the dashboard, the status and, if known, the next step. It contains
+  no token.
+- An error can be pickled, because Airflow may carry it from one process to another.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +21,20 @@ class ApiError(Exception):
     Catch it, or a subclass, or name one in an Airflow ``RetryRule``.
 
     :param message: what the server or the network said.
-    :param status: HTTP status, None where no answer came.
-    :param code: the API's own error code, where it gave one.
+    :param status: HTTP status; None if no answer came.
+    :param code: the API's own error code; None if it sent none.
     :param endpoint: the call's name, such as ``create dashboard embed``.
-    :param tenant: the tenant (client id) the call was for, where it was for one.
-    :param dashboard: the dashboard or embed id the call was about, where it was about one.
-    :param retry_after: seconds the server asks to wait before the next try.
+    :param tenant: the tenant (client id) that the call was for; None if it was for no tenant.
+    :param dashboard: the dashboard or embed id that the call was about; None if it was about neither.
+    :param retry_after: seconds that the server asks to wait before the next try.
     """
 
     transient = False
-    """True where the same call may succeed later without anyone changing anything."""
+    """True if the same call may succeed later although nobody changes anything."""
     ambiguous = False
-    """True where the server may have acted although we hold no good answer."""
+    """True if the server may have acted although we have no good answer."""
     hint = ""
+    """The next step, added to the message."""
 
     def __init__(
         self,
@@ -43,7 +56,7 @@ class ApiError(Exception):
         self.dashboard = dashboard
         self.retry_after = retry_after
         self.after_ambiguous = False
-        """True where an earlier try of the same call ended ambiguously."""
+        """True if an earlier try of the same call was ambiguous; set by ``client.retry.CallRetry.record_failure``."""
 
     def __str__(self) -> str:
         about = [self.endpoint or "API call"]
@@ -56,36 +69,36 @@ class ApiError(Exception):
             facts.append(self.code)
         if self.retry_after:
             facts.append(f"retry after {self.retry_after:g} s")
-        told = f" [{', '.join(facts)}]" if facts else ""
+        details = f" [{', '.join(facts)}]" if facts else ""
         stop = "" if not self.hint or self.message.endswith((".", "!", "?", ":")) else "."
         hint = f"{stop} {self.hint}" if self.hint else ""
-        return f"{' '.join(about)} failed{told}: {self.message}{hint}"
+        return f"{' '.join(about)} failed{details}: {self.message}{hint}"
 
 
 class AuthenticationError(ApiError):
-    """The token is missing, wrong, expired, of the wrong kind or without the needed rights."""
+    """The token is missing, wrong, expired, of the wrong kind, or lacks the needed rights."""
 
     hint = "Check the token in the Airflow connection and which of the two kinds this call needs."
 
 
 class NotAllowedError(ApiError):
-    """The token is good, but whoever it belongs to may not do this here, or the plan does not include it."""
+    """The token is valid, but its owner may not do this here, or the plan does not include it."""
 
 
 class NotFoundError(ApiError):
-    """Something the call names (workspace, template, dashboard, embed) does not exist."""
+    """Something that the call names (workspace, template, dashboard, embed) does not exist."""
 
 
 class InvalidRequestError(ApiError):
-    """The server refuses what was sent; sending it again will not help."""
+    """The server refuses what was sent. Sending it again does not help."""
 
 
 class AlreadyExistsError(ApiError):
-    """The id to be created is taken, by us or by someone else."""
+    """The id that was to be created exists already; we or someone else created it."""
 
 
 class RateLimitedError(ApiError):
-    """HTTP 429. ``retry_after`` is the wait in seconds, where the server named one."""
+    """HTTP 429. ``retry_after`` is the wait in seconds; None if the server named none."""
 
     transient = True
 
@@ -98,10 +111,10 @@ class ServerError(ApiError):
 
 
 class TransportError(ApiError):
-    """No answer arrived: refused, reset, timed out, TLS failure.
+    """No answer came: the connection was refused, reset or timed out, or TLS failed.
 
     :param sent: whether the request may have reached the server.
-    :param transient: False for what no retry mends, such as a certificate that is not trusted.
+    :param transient: False if a retry cannot help, for example if the certificate is not trusted.
     """
 
     def __init__(self, message: str, *, sent: bool = True, transient: bool = True) -> None:
@@ -113,8 +126,8 @@ class TransportError(ApiError):
 class MalformedAnswerError(ApiError):
     """An answer that is not what the API documents: HTML, cut JSON, wrong types, too large.
 
-    :param transient: False where the next answer would be the same (one that is too large).
-    :param ambiguous: False where it tells nevertheless what the server has done.
+    :param transient: False if the next answer would be the same, for example one that is too large.
+    :param ambiguous: False if the answer shows nevertheless what the server has done.
     """
 
     def __init__(
@@ -126,9 +139,9 @@ class MalformedAnswerError(ApiError):
 
 
 def too_large(limit: int) -> MalformedAnswerError:
-    """The error of an answer of more than ``limit`` bytes."""
+    """The error for an answer of more than ``limit`` bytes."""
     return MalformedAnswerError(
         f"the answer is larger than {limit / 1024 / 1024:g} MiB; raise 'max_answer_mib' in the "
-        "connection or, where the call takes a page, fetch it page by page (page='all')",
+        "connection or, if the call takes a page, fetch it page by page (page='all')",
         transient=False,
     )

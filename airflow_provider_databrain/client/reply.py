@@ -1,4 +1,8 @@
-"""An HTTP answer as a value, and how long it asks to wait."""
+"""An HTTP answer as a value, with the wait that it asks for.
+
+A ``Reply`` is complete: its body has been read, and its header names are lower-case. What it means for a call is
+decided elsewhere (``client.answer``).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+
+WAIT_HEADERS = ("retry-after", "ratelimit-reset", "x-ratelimit-reset")
+"""Headers that ask for a wait. The first one that can be read counts."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +27,16 @@ class Reply:
 
     @cached_property
     def json(self) -> object:
-        """The decoded body; raises ``ValueError`` where it is not JSON."""
+        """The decoded body.
+
+        :raises ValueError: the body is not JSON.
+        """
         return json.loads(self.body)
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds the server asks to wait, from ``Retry-After``, ``RateLimit-Reset`` or ``X-RateLimit-Reset``."""
-        for name in ("retry-after", "ratelimit-reset", "x-ratelimit-reset"):
+        """Seconds that the server asks to wait; None if no header says so."""
+        for name in WAIT_HEADERS:
             if value := self.headers.get(name):
                 seconds = _seconds_from(value, self.headers.get("date"))
                 if seconds is not None:
@@ -37,15 +47,16 @@ class Reply:
 def _seconds_from(value: str, date: str | None = None) -> float | None:
     """Read a wait: seconds, an HTTP date, or a point in time in Unix seconds or milliseconds.
 
-    :param date: the server's own ``Date``, because its clock and ours may disagree.
+    :param date: the answer's ``Date`` header. It is used as the present time, because the server's clock and ours may
+        differ.
     """
-    now = _moment(date) if date else None
+    now = _unix_seconds(date) if date else None
     if now is None:
         now = time.time()
     try:
         number = float(value)
     except ValueError:
-        moment = _moment(value)
+        moment = _unix_seconds(value)
         return None if moment is None else max(0.0, moment - now)
     if not 0 <= number < float("inf"):
         return None
@@ -54,9 +65,9 @@ def _seconds_from(value: str, date: str | None = None) -> float | None:
     return max(0.0, number - now) if number > 1e9 else number
 
 
-def _moment(value: str) -> float | None:
-    """An HTTP date as Unix seconds."""
+def _unix_seconds(date: str) -> float | None:
+    """An HTTP date as Unix seconds; None if it cannot be read."""
     try:
-        return email.utils.parsedate_to_datetime(value).timestamp()
+        return email.utils.parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):
         return None

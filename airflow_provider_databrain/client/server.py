@@ -1,4 +1,8 @@
-"""Where calls go and under which rules: an Airflow connection as a plain value."""
+"""Where calls go, and under which rules: the settings of an Airflow connection as a plain value.
+
+A ``Server`` does not change. It builds URLs and headers, and it knows every secret of the connection, so that
+``redact`` can remove them from any text. It sends nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +15,26 @@ from airflow_provider_databrain.client.call import Request, Token
 
 
 class ConfigurationError(ValueError):
-    """An Airflow connection that cannot be used as it is; the message names the field to fill."""
+    """The Airflow connection cannot be used as it is. The message names the field to correct."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where calls go and under which rules: an Airflow connection as a plain value.
+    """Where calls go, and under which rules.
 
     :param base_url: scheme, host and optional path prefix, without a slash at the end.
-    :param tokens: the credentials that the connection holds; never shown by ``repr``.
-    :param conn_id: the connection's id, named in errors.
+    :param tokens: the credentials of the connection; ``repr`` never shows them.
+    :param conn_id: the connection's id; errors name it.
     :param connect_timeout: seconds to establish a connection.
-    :param read_timeout: seconds without a byte from the server.
-    :param max_retry_seconds: seconds from the first try after which no further one starts; 0 for one try.
-    :param max_answer_bytes: the largest answer that is read, in bytes after decompression.
-    :param verify_tls: False accepts any certificate; a path is a file of trusted CA certificates.
+    :param read_timeout: maximum seconds without a byte from the server.
+    :param max_retry_seconds: seconds from a call's first try after which no other try starts; 0 means one try.
+    :param max_answer_bytes: size of the largest answer that is read, in bytes after decompression.
+    :param verify_tls: False accepts any certificate; a path names a file of trusted CA certificates.
+    :param legacy_paths: whether calls use an endpoint's ``legacy_path``, if it has one.
     :param proxy: URL of an HTTP proxy, without credentials.
     :param proxy_auth: user and password for the proxy.
-    :param paths: endpoint name to a path that replaces the built-in one.
-    :param parameters: values for the endpoints' paths that are the same for all requests.
+    :param paths: endpoint name to the path that replaces the endpoint's own.
+    :param parameters: values for the endpoints' paths that are the same in all requests.
     """
 
     base_url: str
@@ -57,13 +62,13 @@ class Server:
             values = {**self.parameters, **request.path}
             path = path.format_map({name: quote(value, safe="@") for name, value in values.items()})
         query = f"?{urlencode(request.query, quote_via=quote)}" if request.query else ""
-        # Without the slash, a path of the connection's could become part of the host.
+        # Without the slash, a path from the connection could become part of the host name.
         return f"{self.base_url}/{path.lstrip('/')}{query}"
 
     def authorization(self, request: Request[Any]) -> str:
-        """The Authorization header's value with the token that the endpoint takes.
+        """The value of the Authorization header, with the token that the endpoint takes.
 
-        :raises ConfigurationError: the connection lacks that token.
+        :raises ConfigurationError: the connection lacks that token, or the token cannot be sent.
         """
         if request.bearer is not None:
             return f"Bearer {request.bearer}"
@@ -77,24 +82,24 @@ class Server:
         if not (value.isascii() and value.isprintable()) or " " in value:
             raise ConfigurationError(
                 f"Connection {self.conn_id!r} has a {token.name} with blanks, line breaks or characters beyond ASCII: "
-                f"fill {token.field} in the connection anew."
+                f"fill {token.field} in the connection again."
             )
         return f"Bearer {value}"
 
     def headers(self, request: Request[Any]) -> dict[str, str]:
-        """All headers but Authorization."""
+        """All headers except Authorization."""
         headers = {"Accept": request.accept, "User-Agent": self.user_agent}
         if request.body is not None:
             headers["Content-Type"] = request.content_type
         return headers
 
     def redact(self, text: str, *more: str) -> str:
-        """``text`` with every token of the connection, the proxy's password and ``more`` blacked out."""
-        # The longest first: one that is part of another would leave the rest of that.
+        """``text`` with ``***`` in place of every token, the proxy's password and ``more``."""
+        # The longest first: a secret that is part of another one would leave the rest of it.
         for secret in sorted({*self.secrets(), *more}, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
 
     def secrets(self) -> list[str]:
-        """All that must never be shown."""
+        """Every value of this connection that must never be shown."""
         return [value for value in (*self.tokens.values(), *(self.proxy_auth or ())[1:]) if value]

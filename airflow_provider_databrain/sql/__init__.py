@@ -1,1 +1,1 @@
-"""Airflow's SQL connections: engines made of them, and rows written through them."""
+"""What uses Airflow's SQL connections: it makes engines from them, and writes rows through them."""

@@ -1,4 +1,4 @@
-"""An SQLAlchemy engine of an Airflow connection."""
+"""How an Airflow connection becomes an SQLAlchemy engine."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 
 def sql_engine(conn_id: str, argument: str) -> Engine:
-    """An SQLAlchemy engine of an Airflow connection.
+    """Make an SQLAlchemy engine from an Airflow connection.
 
-    :param argument: the operator's argument that named it, for the error's message.
+    :param argument: the operator's argument that names the connection, for the message.
+    :raises ValueError: the connection is not an SQL connection.
     """
     hook = BaseHook.get_hook(conn_id)
     if not hasattr(hook, "get_sqlalchemy_engine"):
-        raise ValueError(f"{argument}: connection {conn_id!r} is no SQL connection")
+        raise ValueError(f"{argument}: connection {conn_id!r} is not an SQL connection")
     engine: Engine = hook.get_sqlalchemy_engine()
     return engine

@@ -1,4 +1,13 @@
-"""Rows of an API into an existing SQL table."""
+"""Write the rows of an API into an existing SQL table, in place of the rows that an earlier run wrote.
+
+What always holds:
+
+- Everything happens in one transaction. If anything fails, nothing is written.
+- A run's rows are recognized by their constants (for example the client's id). Only rows with exactly these constants
+  are deleted.
+- After the run, the table has exactly the rows of this run for these constants, so that the next run can replace them.
+- No value becomes part of an SQL statement: SQLAlchemy binds values and quotes names.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +23,18 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
 PARTITION = 1000
-"""Rows that are inserted with one statement."""
+"""Maximum rows that one statement inserts."""
 _READERS: dict[type, Callable[[str], Any]] = {
-    # A date's column also takes the date of a time.
-    date: lambda text: datetime.fromisoformat(text).date(),
+    # A date column also takes a time's date.
+    date: lambda string: datetime.fromisoformat(string).date(),
     datetime: datetime.fromisoformat,
     time: time.fromisoformat,
     int: int,
     float: float,
     Decimal: Decimal,
-    bool: lambda text: {"true": True, "false": False}[text.lower()],
+    bool: lambda string: {"true": True, "false": False}[string.lower()],
 }
-"""What becomes of a text, by the kind of its column: JSON has no dates, and templating makes texts of numbers."""
+"""How a string becomes a value of its column's type: JSON has no dates, and templating turns numbers into strings."""
 
 
 def replace_rows(
@@ -37,16 +46,18 @@ def replace_rows(
     columns: Mapping[str, str | None],
     subject: str,
 ) -> None:
-    """Delete the rows that have these constants and insert ``rows`` with them, in one transaction.
+    """Delete the rows that have these constants, and insert ``rows`` with them, in one transaction.
 
-    Texts become dates, times, numbers or booleans where the table's column holds such, and numbers texts. Times are in
-    UTC where they name no zone and where the column has none.
+    A string becomes a date, a time, a number or a boolean if the table's column has that type; a number becomes a
+    string if the column is a text column. A time without a time zone is in UTC. If the column has no time zone, times
+    are stored in UTC.
 
-    :param table: name, optionally with schema.
-    :param constants: at least one column and its value.
-    :param columns: column of the rows to column of the table, None to leave it out; same name where not given.
-    :param subject: what the rows are, for errors.
-    :raises ValueError: rows, constants and table do not fit; nothing was written.
+    :param table: the table's name, optionally with its schema.
+    :param constants: columns and their values; at least one.
+    :param columns: column of the rows to column of the table; None leaves the column out. A column that is not named
+        here has the same name in the table.
+    :param subject: what the rows are, for messages.
+    :raises ValueError: rows, constants and table do not fit together; nothing was written.
     """
     *schema, name = table.split(".")
     with engine.begin() as connection:
@@ -55,57 +66,40 @@ def replace_rows(
                 name, sa.MetaData(), schema=".".join(schema) or None, autoload_with=connection, resolve_fks=False
             )
         except NoSuchTableError:
-            raise ValueError(f"{subject}: there is no table {table!r}. Nothing was written.") from None
+            raise ValueError(f"{subject}: table {table!r} does not exist. Nothing was written.") from None
         for column in known.c:
             if isinstance(column.type, sa.JSON):
                 column.type.none_as_null = True
-        places = {column: columns.get(column, column) for row in rows for column in row}
-        _check(known, table, places, constants, subject)
-        same = {column: _fit(known, column, value, subject) for column, value in constants.items()}
-        filled = [
-            {place: _fit(known, place, row.get(column), subject) for column, place in places.items() if place} | same
+        targets = {column: columns.get(column, column) for row in rows for column in row}
+        _check_columns(known, table, targets, constants, subject)
+        fixed = {column: _convert(known, column, value, subject) for column, value in constants.items()}
+        converted = [
+            {target: _convert(known, target, row.get(column), subject) for column, target in targets.items() if target}
+            | fixed
             for row in rows
         ]
-        mine = [known.c[column] == value for column, value in same.items()]
-        _check_others(connection, known, same, mine, subject)
-        connection.execute(sa.delete(known).where(*mine))
-        for start in range(0, len(filled), PARTITION):
-            connection.execute(sa.insert(known), filled[start : start + PARTITION])
-        found = connection.execute(sa.select(sa.func.count()).select_from(known).where(*mine)).scalar_one()
-        if found != len(filled):
+        ours = [known.c[column] == value for column, value in fixed.items()]
+        _check_other_rows(connection, known, fixed, ours, subject)
+        connection.execute(sa.delete(known).where(*ours))
+        for start in range(0, len(converted), PARTITION):
+            connection.execute(sa.insert(known), converted[start : start + PARTITION])
+        count = connection.execute(sa.select(sa.func.count()).select_from(known).where(*ours)).scalar_one()
+        if count != len(converted):
             raise ValueError(
-                f"{subject}: of {len(filled)} rows, the table has {found} by the constants {', '.join(sorted(same))}, "
-                "and a later run would not replace them: a column rounds or cuts its constant, or another run writes "
-                "the same rows. Nothing was written."
+                f"{subject}: rows inserted: {len(converted)}; rows found by the constants {', '.join(sorted(fixed))}: "
+                f"{count}. A later run could not replace them. Either a column rounds or cuts its constant, or another "
+                "run writes the same rows. Nothing was written."
             )
 
 
-def _check_others(
-    connection: Connection, known: sa.Table, same: Mapping[str, Any], mine: Sequence[Any], subject: str
+def _check_columns(
+    known: sa.Table, table: str, targets: Mapping[str, str | None], constants: Mapping[str, Any], subject: str
 ) -> None:
-    """A database may take texts for the same that differ, in case for example: those are another client's rows."""
-    texts = [column for column, value in same.items() if isinstance(value, str)]
-    if not texts:
-        return
-    # No DISTINCT: it would take the same texts for the same.
-    for row in connection.execute(sa.select(*(known.c[column] for column in texts)).where(*mine)):
-        for column, other in zip(texts, row, strict=True):
-            # CHAR columns fill up with blanks.
-            if isinstance(other, str) and other.rstrip(" ") != same[column].rstrip(" "):
-                raise ValueError(
-                    f"{subject}: the database takes {other!r} in column {column} for the same as {same[column]!r}, and "
-                    "its rows would be deleted: give the column a collation that tells them apart. Nothing was written."
-                )
-
-
-def _check(
-    known: sa.Table, table: str, places: Mapping[str, str | None], constants: Mapping[str, Any], subject: str
-) -> None:
-    taken = [place for place in places.values() if place]
+    filled = [target for target in targets.values() if target]
     problems = {
-        f"table {table!r} has no column": {*taken, *constants} - set(known.c.keys()),
-        "constants and rows both fill": set(taken) & set(constants),
-        "two columns go into": {place for place in taken if taken.count(place) > 1},
+        f"table {table!r} has no column": {*filled, *constants} - set(known.c.keys()),
+        "constants and rows both fill": set(filled) & set(constants),
+        "two columns go into": {target for target in filled if filled.count(target) > 1},
         "constants cannot be null:": {column for column, value in constants.items() if value is None},
     }
     for problem, names in problems.items():
@@ -113,43 +107,66 @@ def _check(
             raise ValueError(f"{subject}: {problem} {', '.join(sorted(names))}. Nothing was written.")
 
 
-def _fit(known: sa.Table, column: str, value: Any, subject: str) -> Any:
-    """A value as the column holds it."""
+def _check_other_rows(
+    connection: Connection, known: sa.Table, fixed: Mapping[str, Any], ours: Sequence[Any], subject: str
+) -> None:
+    """Refuse to delete rows of another client.
+
+    A database may treat two different strings as equal, for example if they differ only in case. Then the rows that
+    match our constants may belong to another client.
+    """
+    strings = [column for column, value in fixed.items() if isinstance(value, str)]
+    if not strings:
+        return
+    # No DISTINCT, because it would treat the same strings as equal.
+    for row in connection.execute(sa.select(*(known.c[column] for column in strings)).where(*ours)):
+        for column, other in zip(strings, row, strict=True):
+            # CHAR columns are padded with blanks.
+            if isinstance(other, str) and other.rstrip(" ") != fixed[column].rstrip(" "):
+                raise ValueError(
+                    f"{subject}: the database treats {other!r} in column {column} as equal to {fixed[column]!r}, so "
+                    f"the rows of {other!r} would be deleted: set a collation on the column that distinguishes them. "
+                    "Nothing was written."
+                )
+
+
+def _convert(known: sa.Table, column: str, value: Any, subject: str) -> Any:
+    """Convert a value to the type of its column."""
     kind = known.c[column].type
     if isinstance(value, dict | list) and not isinstance(kind, sa.JSON | sa.ARRAY):
         raise ValueError(
-            f"{subject}: column {column} of the table holds no nested value, and one came: leave it out with "
-            "'columns', or make the column a JSON one. Nothing was written."
+            f"{subject}: the value for column {column} of the table is nested, and the column cannot hold a nested "
+            "value: leave it out with 'columns', or change the column's type to JSON. Nothing was written."
         )
     wanted = _python_type(kind)
-    fitting = value
+    converted = value
     if isinstance(value, str) and wanted in _READERS:
         try:
-            fitting = _READERS[wanted](value)
+            converted = _READERS[wanted](value)
         except (ValueError, KeyError, InvalidOperation):
             raise ValueError(
-                f"{subject}: column {column} of the table holds a {wanted.__name__}, and {value[:40]!r} is none. "
-                "Nothing was written."
+                f"{subject}: column {column} of the table takes a {wanted.__name__}, but the value is "
+                f"{value[:40]!r}. Nothing was written."
             ) from None
     elif wanted is str and value is not None and not isinstance(value, str | dict | list):
-        # Compared with a number, a text column's '17' and '17a' are the same to some databases.
-        fitting = str(value).lower() if isinstance(value, bool) else str(value)
-    if not isinstance(fitting, datetime):
-        return fitting
+        # If compared with a number, some databases treat the strings '17' and '17a' as equal.
+        converted = str(value).lower() if isinstance(value, bool) else str(value)
+    if not isinstance(converted, datetime):
+        return converted
     if wanted is date:
-        return fitting.date()
-    return _in_zone(fitting, with_zone=bool(getattr(kind, "timezone", False)))
-
-
-def _in_zone(moment: datetime, *, with_zone: bool) -> datetime:
-    """With a zone or, in UTC, without one; a moment that names none is in UTC."""
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return aware if with_zone else aware.replace(tzinfo=None)
+        return converted.date()
+    return _in_zone(converted, with_zone=bool(getattr(kind, "timezone", False)))
 
 
 def _python_type(kind: Any) -> type:
     try:
-        found: type = kind.python_type
-    except NotImplementedError:  # A type of the database's own.
+        python_type: type = kind.python_type
+    except NotImplementedError:  # A type that only this database has.
         return object
-    return found
+    return python_type
+
+
+def _in_zone(moment: datetime, *, with_zone: bool) -> datetime:
+    """A time with its zone, or in UTC without one. A time that names no zone is in UTC."""
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return aware if with_zone else aware.replace(tzinfo=None)

@@ -1,4 +1,4 @@
-"""What an Airflow connection means: address, tokens, extras, proxy."""
+"""What a hook reads from an Airflow connection: address, tokens, extras, proxy."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def test_every_form_of_host_gives_the_address(monkeypatch: pytest.MonkeyPatch, f
         "::1",
     ],
 )
-def test_a_host_that_is_no_address_is_an_error_that_does_not_repeat_it(
+def test_a_host_that_is_not_an_address_is_an_error_that_does_not_repeat_it(
     monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=r"'my_conn' has a host that is no server address") as caught:
+    with pytest.raises(ConfigurationError, match=r"'my_conn' has a host that is not a server address") as caught:
         _ = hook_for(monkeypatch, host=host).server
     assert "s3cr3t" not in str(caught.value)
 
@@ -91,7 +91,7 @@ def test_a_host_that_is_no_address_is_an_error_that_does_not_repeat_it(
         ({"workspace_metrics_path": ""}, {"paths": {}}),
     ],
 )
-def test_extras_are_read_whether_typed_or_text(
+def test_extras_are_read_from_typed_values_and_from_strings(
     monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     server = hook_for(monkeypatch, extra=extra).server
@@ -150,13 +150,13 @@ def test_a_misspelled_timeout_is_refused() -> None:
         DatabrainHook("my_conn", timeout=3.0)
 
 
-def test_making_a_hook_reads_nothing() -> None:
+def test_making_a_hook_does_not_read_the_connection() -> None:
     hook = DatabrainHook("there_is_no_such_connection", read_timeout=3)
     assert (hook.conn_id, hook.databrain_conn_id) == ("there_is_no_such_connection",) * 2
     assert DatabrainHook().databrain_conn_id == "databrain_default"
 
 
-def test_tokens_are_taken_without_the_blanks_around_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blanks_around_a_token_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     server = hook_for(monkeypatch, password=f" {KEY}\n", extra={"service_token": f"\t{SERVICE} "}).server
     assert server.tokens == {API_KEY: KEY, SERVICE_TOKEN: SERVICE}
 
@@ -180,7 +180,7 @@ def test_a_missing_token_names_the_field(
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])
-async def test_the_tokens_are_masked_in_what_airflow_logs(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+async def test_airflow_masks_the_tokens_in_its_logs(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     key, service = f"key-{way}-0123456789", f"service-{way}-0123456789"
     hook = hook_for(monkeypatch, password=key, extra={"service_token": service})
     if way == "sync":
@@ -200,7 +200,7 @@ async def test_the_tokens_are_masked_in_what_airflow_logs(monkeypatch: pytest.Mo
         ("http://[::1]:8095", False),
     ],
 )
-def test_tokens_over_plain_http_to_another_machine_are_warned_of(
+def test_tokens_sent_over_plain_http_to_another_machine_log_a_warning(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
@@ -229,7 +229,7 @@ def test_tokens_over_plain_http_to_another_machine_are_warned_of(
         ("https://data.example", {"HTTPS_PROXY": "http://p.example", "no_proxy": "*"}, None),
     ],
 )
-def test_the_proxy_of_the_environment_is_used_but_for_its_exceptions(
+def test_the_proxy_of_the_environment_is_used_except_for_no_proxy(
     monkeypatch: pytest.MonkeyPatch, host: str, environment: dict[str, str], proxy: str | None
 ) -> None:
     for name, value in environment.items():
@@ -237,7 +237,7 @@ def test_the_proxy_of_the_environment_is_used_but_for_its_exceptions(
     assert hook_for(monkeypatch, host=host).server.proxy == proxy
 
 
-def test_the_proxys_credentials_are_kept_apart_from_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxys_credentials_are_not_in_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://someone:s3%2Fcr%40t@proxy.example:3128")
     server = hook_for(monkeypatch, host="https://data.example").server
     assert (server.proxy, server.proxy_auth) == ("http://proxy.example:3128", ("someone", "s3/cr@t"))

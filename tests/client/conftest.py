@@ -1,4 +1,4 @@
-"""Each transport test runs for both transports."""
+"""Each test that uses ``run`` runs once with each transport."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Run(Protocol):
-    """Runs calls one after the other on one transport; gives the last one's result."""
+    """Runs calls one after the other on one transport, and returns the result of the last one."""
 
     def __call__(self, server: Server, *calls: Call[T]) -> T: ...
 

@@ -36,7 +36,7 @@ SERVER = Server("https://api.example", {API_KEY: "key-123456", SERVICE_TOKEN: "s
 
 
 def request_of(call: Any) -> Request[Any]:
-    """The call must be a single request."""
+    """Check that a call is a single request, and return it."""
     assert isinstance(call, Request)
     return call
 
@@ -61,7 +61,7 @@ def request_of(call: Any) -> Request[Any]:
     ],
 )
 @pytest.mark.parametrize("header", ["retry-after", "ratelimit-reset", "x-ratelimit-reset"])
-def test_the_wait_a_server_asks_for_is_read_in_all_its_forms(header: str, value: str, seconds: float | None) -> None:
+def test_the_wait_that_a_server_asks_for_is_read_in_each_form(header: str, value: str, seconds: float | None) -> None:
     with time_machine.travel(NOW, tick=False):
         assert Reply(429, {header: value}, b"").retry_after == seconds
 
@@ -75,13 +75,13 @@ def test_the_wait_a_server_asks_for_is_read_in_all_its_forms(header: str, value:
         ({"content-type": "application/json"}, None),
     ],
 )
-def test_retry_after_goes_first_and_junk_gives_way_to_the_next_header(
+def test_retry_after_comes_first_and_an_unreadable_header_is_skipped(
     headers: dict[str, str], seconds: float | None
 ) -> None:
     assert Reply(429, headers, b"").retry_after == seconds
 
 
-def test_legacy_paths_are_used_where_there_are_such() -> None:
+def test_legacy_paths_are_used_if_the_endpoint_has_one() -> None:
     legacy = replace(SERVER, legacy_paths=True)
     create = create_dashboard_embed(embed())
     metrics = request_of(fetch_workspace_metrics("w"))
@@ -103,7 +103,7 @@ def test_a_path_override_and_a_prefix_in_the_base_url_are_used() -> None:
 
 
 @pytest.mark.parametrize("client", ODD_IDS)
-def test_an_odd_client_id_in_a_query_comes_out_as_it_went_in(client: str) -> None:
+def test_an_odd_client_id_in_a_query_is_encoded_and_decoded_unchanged(client: str) -> None:
     parts = urlsplit(SERVER.url(request_of(list_embeds(client_id=client, page=2))))
     assert parts.path == "/api/v2/data-app/embeds"
     assert parts.fragment == ""
@@ -140,7 +140,7 @@ def test_only_a_request_with_a_body_has_a_content_type() -> None:
     assert SERVER.headers(create_dashboard_embed(embed()))["Content-Type"] == "application/json"
 
 
-def test_tokens_are_blacked_out_of_texts_and_never_shown_by_repr() -> None:
+def test_tokens_are_redacted_and_repr_never_shows_them() -> None:
     assert SERVER.redact("key-123456 and service-123456, not key-1") == "*** and ***, not key-1"
     assert replace(SERVER, tokens={API_KEY: ""}).redact("text") == "text"
     # One secret may be part of another.
@@ -154,7 +154,7 @@ def test_tokens_are_blacked_out_of_texts_and_never_shown_by_repr() -> None:
 @pytest.mark.parametrize(
     "error", [ApiError("bad key-123456"), ApiError("words", code="bad key-123456")], ids=["message", "code"]
 )
-def test_an_error_that_repeats_a_token_loses_it(error: ApiError) -> None:
+def test_a_token_is_removed_from_an_error_that_repeats_it(error: ApiError) -> None:
     annotate(SERVER, create_dashboard_embed(embed("acme")), error)
     assert "key-123456" not in str(error)
     assert "***" in str(error)
@@ -162,7 +162,7 @@ def test_an_error_that_repeats_a_token_loses_it(error: ApiError) -> None:
 
 
 def walk(pages: Callable[[int], list[int]], **options: Any) -> tuple[list[int], list[int]]:
-    """Walk pages of numbers; gives the rows and the page numbers asked for."""
+    """Walk pages of numbers; return the rows and the page numbers that were requested."""
     asked: list[int] = []
 
     def page(number: int) -> Request[list[int]]:
@@ -187,12 +187,12 @@ def test_a_list_is_walked_to_its_end(total: int, asked: list[int]) -> None:
 
 
 @pytest.mark.parametrize(("total", "asked"), [(4, [1]), (10, [1, 2]), (34, [1])])
-def test_a_server_that_ignores_paging_is_asked_no_more_than_needed(total: int, asked: list[int]) -> None:
+def test_a_server_that_ignores_paging_gets_no_more_requests_than_needed(total: int, asked: list[int]) -> None:
     rows = list(range(total))
     assert walk(lambda _: rows) == (rows, asked)
 
 
-def test_a_last_page_that_is_answered_again_and_again_ends_the_walk() -> None:
+def test_a_last_page_that_repeats_ends_the_walk() -> None:
     assert walk(lambda number: list(range(10)) if number == 1 else list(range(10, 20))) == (list(range(20)), [1, 2, 3])
 
 
@@ -209,7 +209,7 @@ def test_an_unexpected_answer_is_explained_without_its_values() -> None:
 
 
 @pytest.mark.parametrize("payload", [None, [], "s3cr3t", 3])
-def test_an_answer_that_is_no_object_is_unexpected(payload: Any) -> None:
+def test_an_answer_that_is_not_an_object_is_unexpected(payload: Any) -> None:
     with pytest.raises(MalformedAnswerError, match="unexpected answer: body:") as caught:
         reader(Metric)(payload)
     assert "s3cr3t" not in str(caught.value)
@@ -230,7 +230,7 @@ def test_what_we_send_refuses_unknown_fields_and_hides_values(changes: dict[str,
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_fields_may_be_given_by_the_names_of_the_api() -> None:
+def test_fields_may_be_passed_by_their_names_in_the_api() -> None:
     ours = embed()
     theirs = CreateDashboardEmbed.model_validate(
         {

@@ -1,4 +1,4 @@
-"""Endpoints with placeholders, tokens that the API itself has given, and answers without a body."""
+"""Endpoints with placeholders, tokens that came from the API itself, and answers without a body."""
 
 from __future__ import annotations
 
@@ -37,42 +37,42 @@ def at(path: str, **values: str) -> Request[Any]:
         ({"key": "{project_id}"}, "%7Bproject_id%7D"),
     ],
 )
-def test_a_value_fills_its_place_in_the_path_and_no_more(values: dict[str, str], path: str) -> None:
+def test_a_value_in_a_path_is_encoded_and_changes_nothing_else(values: dict[str, str], path: str) -> None:
     assert SERVER.url(at("/api/{project_id}/{key}/", **values)) == f"https://posthog.example/api/1/{path}/"
 
 
-def test_a_requests_value_goes_before_that_of_the_server() -> None:
+def test_the_requests_value_replaces_the_servers_value() -> None:
     assert SERVER.url(at("/{project_id}", project_id="2")) == "https://posthog.example/2"
 
 
-def test_a_path_without_places_is_taken_as_it_is() -> None:
+def test_a_path_without_placeholders_is_used_unchanged() -> None:
     assert SERVER.url(at("/a%2Fb", key="x")) == "https://posthog.example/a%2Fb"
     odd = replace(SERVER, paths={ONE.endpoint.name: "/{not} a place"})
     assert odd.url(at("/plain")) == "https://posthog.example/{not} a place"
 
 
-def test_a_token_that_the_api_has_given_goes_instead_of_the_connections() -> None:
-    given = replace(ONE, bearer="given-token")
+def test_a_token_from_the_api_is_sent_instead_of_the_connections_token() -> None:
+    with_bearer = replace(ONE, bearer="given-token")
     assert SERVER.authorization(ONE) == "Bearer phx_key"
-    assert SERVER.authorization(given) == "Bearer given-token"
-    # It needs none of the connection's.
-    assert replace(SERVER, tokens={}).authorization(given) == "Bearer given-token"
-    assert "given-token" not in repr(given)
+    assert SERVER.authorization(with_bearer) == "Bearer given-token"
+    # No token of the connection is needed.
+    assert replace(SERVER, tokens={}).authorization(with_bearer) == "Bearer given-token"
+    assert "given-token" not in repr(with_bearer)
 
 
-def test_a_token_that_the_api_has_given_is_not_repeated_in_an_error() -> None:
-    given = replace(ONE, bearer="given-token")
+def test_an_error_does_not_repeat_a_token_from_the_api() -> None:
+    with_bearer = replace(ONE, bearer="given-token")
     body = json_body({"type": "x", "code": "not_found", "detail": "no given-token, no phx_key", "attr": None})
     with pytest.raises(NotFoundError) as caught:
-        interpret(SERVER, given, Reply(404, {}, body))
+        interpret(SERVER, with_bearer, Reply(404, {}, body))
     assert caught.value.message == "no ***, no ***"
     error = ApiError("given-token", code="given-token")
-    annotate(SERVER, given, error)
+    annotate(SERVER, with_bearer, error)
     assert "given-token" not in f"{error} {error!r} {vars(error)}"
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
-def test_a_success_may_have_no_body_where_the_endpoint_says_so(status: int) -> None:
+def test_a_success_may_have_no_body_if_the_endpoint_says_so(status: int) -> None:
     done: Request[Any] = Request(REMOVE.endpoint, lambda payload: ("read", payload))
     assert interpret(SERVER, done, Reply(status, {}, b"")) == ("read", None)
     assert interpret(SERVER, done, Reply(status, {}, b'{"a": 1}')) == ("read", {"a": 1})
@@ -81,12 +81,12 @@ def test_a_success_may_have_no_body_where_the_endpoint_says_so(status: int) -> N
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 500])
-def test_a_failure_without_a_body_is_one(status: int) -> None:
+def test_a_failure_without_a_body_is_an_error(status: int) -> None:
     with pytest.raises(ApiError, match="0 bytes"):
         interpret(SERVER, REMOVE, Reply(status, {}, b""))
 
 
-def test_the_media_types_are_those_of_the_request() -> None:
+def test_the_accept_header_has_the_media_types_of_the_request() -> None:
     assert SERVER.headers(ONE)["Accept"] == "application/json"
     assert SERVER.headers(api.stream_tiles(4))["Accept"] == "application/json, text/event-stream"
     assert "Content-Type" not in SERVER.headers(ONE)
@@ -103,7 +103,7 @@ def test_the_media_types_are_those_of_the_request() -> None:
         (SharingSettings(no_header=True, theme="dark"), {"noHeader": True, "theme": "dark"}),
     ],
 )
-def test_only_what_was_set_is_sent_under_the_apis_own_names(model: Any, sent: dict[str, Any]) -> None:
+def test_only_fields_that_were_set_are_sent_under_their_names_in_the_api(model: Any, sent: dict[str, Any]) -> None:
     assert wire(model) == sent
 
 

@@ -1,4 +1,4 @@
-"""Which error an answer of the server becomes, and what a person reads in it."""
+"""Which error an answer becomes, and what its message says."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ HTML = b"<html><body><h1>Bad gateway</h1></body></html>"
 
 
 def answer(status: int, payload: Any = None, *, raw: bytes | None = None, **headers: str) -> Reply:
-    """An answer; header names are given with underscores for dashes."""
+    """Make an answer. In header names, underscores stand for dashes."""
     body = json.dumps(payload).encode() if raw is None else raw
     return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
 
 def error_of(reply: Reply, endpoint: Endpoint = LIST_EMBEDS) -> ApiError:
-    """The error that an answer stands for; there must be one."""
+    """The error that an answer stands for; the answer must not be a success."""
     error = classify(reply, endpoint.dialect, endpoint.codes)
     assert error is not None
     return error
@@ -103,7 +103,7 @@ def test_a_plain_string_about_the_token_is_an_authentication_error(text: str, st
         (503, "NEVER_HEARD_OF", ServerError),
     ],
 )
-def test_the_code_decides_and_the_status_where_the_code_is_unknown(
+def test_the_code_decides_or_the_status_if_the_code_is_unknown(
     status: int, code: str, expected: type[ApiError]
 ) -> None:
     error = error_of(answer(status, refusal(code)))
@@ -121,7 +121,7 @@ def test_the_code_decides_and_the_status_where_the_code_is_unknown(
         ("", "INVALID_REQUEST_BODY", InvalidRequestError),
     ],
 )
-def test_an_embed_that_is_not_there_is_told_from_a_wrong_body_by_the_message(
+def test_the_message_distinguishes_a_missing_embed_from_a_wrong_body(
     endpoint: Endpoint, message: str, code: str, expected: type[ApiError]
 ) -> None:
     error = error_of(answer(400, refusal("INVALID_REQUEST_BODY", message)), endpoint)
@@ -129,7 +129,7 @@ def test_an_embed_that_is_not_there_is_told_from_a_wrong_body_by_the_message(
     assert (error.code, error.message) == (code, message or code)
 
 
-def test_the_words_alone_do_not_make_another_code_a_missing_embed() -> None:
+def test_the_message_alone_does_not_turn_another_code_into_a_missing_embed() -> None:
     error = error_of(answer(400, refusal("INVALID_DATA_APP_API_KEY", "Embed not found")), DELETE_EMBED)
     assert type(error) is AuthenticationError
 
@@ -146,10 +146,10 @@ def test_the_words_alone_do_not_make_another_code_a_missing_embed() -> None:
     ],
 )
 def test_every_shape_of_error_gives_its_code_and_message(error: Any, code: str | None, message: str) -> None:
-    found = error_of(answer(400, {"error": error}))
-    assert type(found) is InvalidRequestError
-    assert found.code == code
-    assert found.message.startswith(message)
+    classified = error_of(answer(400, {"error": error}))
+    assert type(classified) is InvalidRequestError
+    assert classified.code == code
+    assert classified.message.startswith(message)
 
 
 def test_an_error_in_a_success_answer_is_an_error() -> None:
@@ -164,7 +164,7 @@ def test_an_answer_without_an_error_is_a_success(payload: Any) -> None:
 
 
 @pytest.mark.parametrize("payload", [{}, {"error": None}, [], "text", None])
-def test_a_failure_that_tells_nothing_is_still_an_error(payload: Any) -> None:
+def test_a_failure_without_a_message_is_still_an_error(payload: Any) -> None:
     error = error_of(answer(400, payload))
     assert type(error) is InvalidRequestError
     assert error.message == "no error message in the answer"
@@ -181,7 +181,7 @@ def test_a_failure_that_tells_nothing_is_still_an_error(payload: Any) -> None:
         (502, ServerError),
     ],
 )
-def test_a_body_that_is_no_json_is_described(raw: bytes, status: int, expected: type[ApiError]) -> None:
+def test_a_body_that_is_not_json_is_described(raw: bytes, status: int, expected: type[ApiError]) -> None:
     error = error_of(answer(status, raw=raw, content_type="text/html; charset=utf-8"))
     assert type(error) is expected
     assert f"not JSON (text/html, {len(raw)} bytes)" in str(error)
@@ -193,7 +193,7 @@ def test_a_deeply_nested_body_is_a_malformed_answer() -> None:
 
 
 @pytest.mark.parametrize("raw", [b'{"error": {"code": "RATE_LIMITED", "message": "slow down"}}', HTML, b""])
-def test_429_is_a_rate_limit_whatever_the_body(raw: bytes) -> None:
+def test_429_is_a_rate_limit_with_any_body(raw: bytes) -> None:
     error = error_of(answer(429, raw=raw, retry_after="7"))
     assert type(error) is RateLimitedError
     assert (error.retry_after, error.transient, error.ambiguous) == (7.0, True, False)
@@ -218,7 +218,7 @@ def test_a_redirect_without_a_host_is_still_an_api_error_that_reads_well(locatio
     assert "://;" not in str(error)
 
 
-def test_invalid_dashboard_id_means_taken_only_where_one_is_created() -> None:
+def test_invalid_dashboard_id_means_taken_only_if_a_dashboard_is_created() -> None:
     reply = answer(400, refusal("INVALID_DASHBOARD_ID"))
     assert type(error_of(reply, CREATE_DASHBOARD_EMBED)) is AlreadyExistsError
     assert type(error_of(reply, LIST_EMBEDS)) is InvalidRequestError
@@ -253,7 +253,7 @@ def test_an_error_survives_pickling(error: ApiError) -> None:
     assert vars(copy) == vars(error)
 
 
-def test_errors_are_no_airflow_exceptions() -> None:
+def test_errors_are_not_airflow_exceptions() -> None:
     assert not issubclass(ApiError, AirflowException)
 
 

@@ -1,4 +1,4 @@
-"""What is sent again, after which wait, and when it ends."""
+"""Which requests are sent again, after which wait, and when a call gives up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from airflow_provider_databrain.client.errors import (
     TransportError,
     too_large,
 )
-from airflow_provider_databrain.client.retry import MAX_BACKOFF_SECONDS, MAX_FAILURES, may_resend, retry_options
+from airflow_provider_databrain.client.retry import MAX_BACKOFF_SECONDS, MAX_FAILURES, CallRetry, may_resend
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.databrain.api.embeds import CreatedEmbed, create_dashboard_embed
 from tests.support import embed
@@ -33,7 +33,7 @@ CREATE = create_dashboard_embed(embed())
 
 
 class Script:
-    """A call that fails with one error after the other, then succeeds; the last one repeats if told so."""
+    """A call that fails with each error in turn and then succeeds; with ``forever``, it never succeeds."""
 
     def __init__(self, *errors: Exception, forever: bool = False) -> None:
         self.errors = list(errors)
@@ -52,7 +52,7 @@ class Script:
         raise error
 
     def run(self, server: Server = SERVER, request: Request[CreatedEmbed] = CREATE, *, real: bool = False) -> str:
-        """Run under the retry rule; waits are noted, and waited only where ``real``."""
+        """Run as the transports do. Each wait is recorded; the call sleeps only if ``real``."""
 
         def sleep(seconds: float) -> None:
             self.waits.append(seconds)
@@ -61,7 +61,17 @@ class Script:
             if len(self.waits) > 200:
                 raise OverflowError("this never ends")
 
-        return str(Retrying(**retry_options(server, request), sleep=sleep)(self))
+        started = time.monotonic()
+        try:
+            return self()
+        except ApiError as first:
+            retry = CallRetry(server, request, first, spent=time.monotonic() - started)
+
+            def again() -> str:
+                retry.replay_first()
+                return self()
+
+            return str(Retrying(**retry.rules(), sleep=sleep)(again))
 
     def _copy(self) -> Exception:
         [error] = self.errors
@@ -94,7 +104,7 @@ def with_resend(resend: Resend) -> Request[CreatedEmbed]:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_only_what_may_help_and_cannot_harm_is_sent_again(
+def test_a_request_is_sent_again_only_if_that_may_help_and_cannot_harm(
     resend: Resend, error: Exception | None, again: bool, unclear: bool
 ) -> None:
     expected = again and not (unclear and resend is Resend.IF_UNPROCESSED)
@@ -102,7 +112,7 @@ def test_only_what_may_help_and_cannot_harm_is_sent_again(
 
 
 @pytest.mark.parametrize(("asked", "jitter"), [(30.0, 1.0), (1.0, 1.0), (0.2, 0.2)])
-def test_the_wait_a_server_asks_for_is_kept_in_full_with_a_little_jitter(asked: float, jitter: float) -> None:
+def test_the_wait_that_a_server_asks_for_is_kept_in_full_plus_a_little_jitter(asked: float, jitter: float) -> None:
     script = Script(*(RateLimitedError("x", retry_after=asked) for _ in range(30)))
     assert script.run() == "done"
     assert len(script.waits) == 30
@@ -110,13 +120,13 @@ def test_the_wait_a_server_asks_for_is_kept_in_full_with_a_little_jitter(asked: 
     assert len(set(script.waits)) > 1
 
 
-def test_a_rate_limit_that_asks_for_no_wait_is_not_hammered() -> None:
+def test_a_rate_limit_that_asks_for_no_wait_still_gets_pauses() -> None:
     script = Script(*(RateLimitedError("x", retry_after=0.0) for _ in range(30)))
     assert script.run() == "done"
     assert sum(script.waits) > 1
 
 
-def test_the_backoff_grows_up_to_its_bound() -> None:
+def test_the_backoff_grows_up_to_its_maximum() -> None:
     script = Script(*(RateLimitedError("x") for _ in range(60)))
     assert script.run() == "done"
     bounds = [min(MAX_BACKOFF_SECONDS, retry.BACKOFF_SECONDS * 2**tried) for tried in range(60)]
@@ -124,7 +134,7 @@ def test_the_backoff_grows_up_to_its_bound() -> None:
     assert max(script.waits) > MAX_BACKOFF_SECONDS / 2
 
 
-def test_failures_end_after_a_number_of_tries() -> None:
+def test_a_call_ends_after_the_maximum_number_of_failures() -> None:
     script = Script(ServerError("x"), forever=True)
     with pytest.raises(ServerError) as caught:
         script.run()
@@ -139,14 +149,14 @@ def test_rate_limits_do_not_count_as_failures() -> None:
 
 
 @pytest.mark.parametrize(("allowed", "asked"), [(0.0, None), (0.0, 0.0), (20.0, 21.0)])
-def test_no_try_starts_after_the_time_allowed(allowed: float, asked: float | None) -> None:
+def test_no_try_starts_after_the_allowed_time(allowed: float, asked: float | None) -> None:
     script = Script(RateLimitedError("x", retry_after=asked), forever=True)
     with pytest.raises(RateLimitedError):
         script.run(replace(SERVER, max_retry_seconds=allowed))
     assert (len(script.raised), script.waits) == (1, [])
 
 
-def test_tries_end_when_the_time_allowed_is_over() -> None:
+def test_tries_end_after_the_allowed_time() -> None:
     script = Script(RateLimitedError("x", retry_after=0.02), forever=True)
     started = time.monotonic()
     with pytest.raises(RateLimitedError):
@@ -155,7 +165,7 @@ def test_tries_end_when_the_time_allowed_is_over() -> None:
     assert 2 <= len(script.raised) <= 6
 
 
-def test_an_error_tells_whether_an_earlier_try_may_have_acted() -> None:
+def test_an_error_says_whether_an_earlier_try_may_have_acted() -> None:
     errors: list[ApiError] = [
         RateLimitedError("x"),
         TransportError("x", sent=False),
@@ -168,7 +178,7 @@ def test_an_error_tells_whether_an_earlier_try_may_have_acted() -> None:
     assert [error.after_ambiguous for error in errors] == [False, False, False, True, True]
 
 
-def test_each_call_starts_with_a_clean_slate() -> None:
+def test_a_call_knows_nothing_about_the_failures_of_another() -> None:
     with pytest.raises(AlreadyExistsError):
         Script(ServerError("x"), AlreadyExistsError("x")).run()
     with pytest.raises(AlreadyExistsError) as caught:

@@ -337,7 +337,7 @@ def test_the_servers_wait_is_told(ask: Ask, conduit: Conduit) -> None:
         ({"password": "wrong-token"}, False, "organization token: list dashboards failed [HTTP 401]: Invalid token"),
         ({"password": ""}, False, "organization token: Connection 'conduit_default' has no organization token"),
         ({"extra": {"typo": 1}}, False, "typo: Extra inputs are not permitted"),
-        ({"host": "ftp://x"}, False, "host that is no server address"),
+        ({"host": "ftp://x"}, False, "host that is not a server address"),
     ],
 )
 def test_the_test_button_tells_whether_the_token_works(

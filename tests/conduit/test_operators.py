@@ -155,7 +155,7 @@ def test_what_is_no_id_is_refused_before_anything_is_sent(
 ) -> None:
     options = {**OF_A_WORKSPACE[operator], "workspace_id": 1}
     for name in {"workspace_id", "dashboard_id"} & set(options):
-        with pytest.raises(ValueError, match=rf"{name} is .*; it is a whole number above 0\. Nothing was sent\."):
+        with pytest.raises(ValueError, match=rf"{name} is .*; it must be a whole number above 0\. Nothing was sent\."):
             run(operator, **{**options, name: number})
     assert conduit.calls == []
 

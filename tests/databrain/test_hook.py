@@ -150,7 +150,7 @@ NO_SERVICE = "service token: not set (Service token (extra 'service_token'))"
         ({"password": ""}, True, [NO_KEY, "service token: works"]),
         ({"extra": {"service_token": None}}, True, ["data app API key: works", NO_SERVICE]),
         ({"password": None, "extra": {"service_token": ""}}, False, [NO_KEY, NO_SERVICE]),
-        ({"host": "ftp://data.example"}, False, ["host that is no server address"]),
+        ({"host": "ftp://data.example"}, False, ["host that is not a server address"]),
         ({"extra": {"typo": 1}}, False, ["typo: Extra inputs are not permitted"]),
     ],
 )

@@ -263,7 +263,7 @@ ONE_DASHBOARD: list[tuple[type[BaseOperator], dict[str, Any]]] = [
 def test_a_dashboard_id_that_is_none_is_refused_before_sending(
     posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any], bad: Any
 ) -> None:
-    with pytest.raises(ValueError, match=r"dashboard_id is .*; it is a whole number above 0. Nothing was sent"):
+    with pytest.raises(ValueError, match=r"dashboard_id is .*; it must be a whole number above 0. Nothing was sent"):
         run(operator, dashboard_id=bad, **options)
     assert sent(posthog) == []
 

@@ -1,1 +1,1 @@
-"""The only modules that touch the network. Both follow the rules of ``client``; each adds one HTTP library."""
+"""The only modules that use the network. Both transports follow the rules of ``client``; each adds an HTTP library."""

@@ -1,4 +1,11 @@
-"""Calls over aiohttp, for triggers and for batches."""
+"""Calls over aiohttp, for triggers and for batches.
+
+- Any number of calls run at a time, on one event loop.
+- Only this module imports aiohttp. What an answer means and what is sent again is decided in ``client``, as for
+  ``sync``.
+- Each try waits for its turn at the pace, if one is passed, and reports to it whether the server granted it.
+- aiohttp adds nothing of its own: it reads no environment variable, follows no redirect, and sends nothing twice.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +20,16 @@ import aiohttp
 from tenacity import AsyncRetrying
 from yarl import URL
 
-from airflow_provider_databrain.client.answer import annotate, interpret, is_event_stream
-from airflow_provider_databrain.client.call import Call, Request
+from airflow_provider_databrain.client.answer import annotate, interpret, is_event_stream, missing_stream
+from airflow_provider_databrain.client.call import Call, Request, Steps
 from airflow_provider_databrain.client.errors import (
     ApiError,
-    MalformedAnswerError,
     RateLimitedError,
     TransportError,
     too_large,
 )
 from airflow_provider_databrain.client.reply import Reply
-from airflow_provider_databrain.client.retry import repeat, retry_options
+from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.pace import Pace
 from airflow_provider_databrain.client.transport.tls import trust
@@ -34,18 +40,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 Watch = Callable[[Request[Any], float, ApiError | None], None]
-"""Told of each try: the request, how long it took in seconds, and its error."""
+"""Called after each try with the request, the seconds that it took, and its error."""
 CHUNK = 64 * 1024
+"""Bytes of an answer that are read at a time."""
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
-NEVER_RIGHT = (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL, UnicodeError)
+"""Errors after which the server cannot have received the request."""
+PERMANENT = (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL, UnicodeError)
+"""Errors that every other try would meet again; the server cannot have received the request either."""
 
 
 class AsyncTransport:
     """Runs calls on one event loop, any number at a time. Use it as an async context manager.
 
-    :param limit: open connections at most.
-    :param pace: lets each try start; one for all calls that share a rate limit.
-    :param watch: told of each try.
+    :param limit: maximum open connections.
+    :param pace: decides when each try may start; share one among all calls that share a rate limit.
+    :param watch: called after each try.
     """
 
     def __init__(
@@ -55,7 +64,7 @@ class AsyncTransport:
         self._limit = limit
         self._pace = pace
         self._watch = watch
-        # Apart from the proxy's URL, which aiohttp's errors repeat.
+        # Not in the proxy's URL, because aiohttp's errors repeat that.
         self._proxy_auth = aiohttp.BasicAuth(*server.proxy_auth, "utf-8") if server.proxy_auth else None
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[str, URL] = {}
@@ -65,7 +74,7 @@ class AsyncTransport:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=server.connect_timeout, sock_read=server.read_timeout)
         connector = aiohttp.TCPConnector(limit=self._limit, ssl=trust(server))
         self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
-        # It would send a GET, PUT or DELETE a second time by itself, without telling that the first may have acted.
+        # aiohttp would send a GET, PUT or DELETE again by itself, and not report that the first one may have acted.
         self._session._retry_connection = False  # noqa: SLF001
         return self
 
@@ -79,27 +88,25 @@ class AsyncTransport:
     async def run(self, call: Call[T]) -> T:
         """Run a call to its end.
 
-        :raises ApiError: the last try's error, where no further try is allowed.
+        :raises ApiError: the last try's error, if no other try is allowed.
+        :raises StoppedError: the task is being stopped.
         """
         if isinstance(call, Request):
             return await self._send(call, self._answer)
-        answer: Any = None
-        error: ApiError | None = None
-        while True:
+        steps = Steps(call)
+        while (request := steps.next_request()) is not None:
             try:
-                request = call.send(answer) if error is None else call.throw(error)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            try:
-                answer, error = await self._send(request, self._answer), None
-            except ApiError as failed:
-                error = failed
+                answer = await self._send(request, self._answer)
+            except ApiError as error:
+                steps.failed(error)
+            else:
+                steps.answered(answer)
+        return steps.result
 
     async def stream(self, request: Request[Any]) -> AsyncGenerator[bytes, None]:
-        """The body of an event stream, as it arrives. What is retried is its beginning.
+        """The body of an event stream, as it arrives. Only its beginning is retried.
 
-        :raises ApiError: it did not begin, or broke off.
+        :raises ApiError: the stream did not begin, or broke off.
         """
         response = await self._send(request, self._begin)
         try:
@@ -118,19 +125,15 @@ class AsyncTransport:
         try:
             return await once(request, started)
         except ApiError as first:
-            options = retry_options(self._server, request, spent=time.monotonic() - started)
-            # A rest of the pace's ends where the task is stopped.
-            retrying = AsyncRetrying(**options, sleep=self._pace.rest if self._pace else asyncio.sleep)
+            retry = CallRetry(self._server, request, first, spent=time.monotonic() - started)
 
-            async def anew(request: Request[T]) -> R:
+            async def again() -> R:
+                retry.replay_first()
                 return await once(request, await self._turn())
 
-            again = repeat(first, anew)
-
-            async def following() -> R:
-                return await again(request)
-
-            return await retrying(following)
+            # The pace's own sleep also ends if the task is stopped.
+            sleep = self._pace.rest if self._pace else asyncio.sleep
+            return await AsyncRetrying(**retry.rules(), sleep=sleep)(again)
 
     async def _turn(self) -> float:
         return time.monotonic() if self._pace is None else await self._pace.turn()
@@ -161,7 +164,7 @@ class AsyncTransport:
             self._pace.granted()
 
     def _url(self, request: Request[Any]) -> URL:
-        """The request's URL; of those that are always the same, each is parsed once."""
+        """The request's URL. A URL that is the same for every request of an endpoint is parsed only once."""
         if request.query or request.path:
             return URL(self._server.url(request), encoded=True)
         name = request.endpoint.name
@@ -180,8 +183,7 @@ class AsyncTransport:
             return response
         async with response:
             reply = await self._reply(response)
-        interpret(self._server, request, reply)
-        raise MalformedAnswerError("the answer is no event stream", status=reply.status, transient=False)
+        raise missing_stream(self._server, request, reply)
 
     def _open(self, request: Request[Any]) -> _Opening:
         server = self._server
@@ -205,9 +207,12 @@ class AsyncTransport:
 
 
 async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The whole answer, as long as it is no larger than ``limit``."""
-    told = response.content_length
-    if told is not None and told <= limit and "Content-Encoding" not in response.headers:
+    """The whole body.
+
+    :raises MalformedAnswerError: the body is larger than ``limit`` bytes.
+    """
+    length = response.content_length
+    if length is not None and length <= limit and "Content-Encoding" not in response.headers:
         return await response.read()
     body = bytearray()
     async for chunk in response.content.iter_chunked(CHUNK):
@@ -219,6 +224,6 @@ async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 def _transport_error(error: Exception) -> TransportError:
     text = f"{type(error).__name__}: {error}"
-    if isinstance(error, NEVER_RIGHT):
+    if isinstance(error, PERMANENT):
         return TransportError(f"{text}; check host, TLS and 'ca_path' in the connection", sent=False, transient=False)
     return TransportError(text, sent=not isinstance(error, NEVER_SENT))

@@ -1,4 +1,51 @@
-"""How fast the calls of one task go: one pace for all of its workers."""
+"""When each try of one task may start: one pace for all of its workers.
+
+Theory of operation
+===================
+
+What always holds:
+
+- Each try takes a turn before it starts (``turn``) and reports its end (``granted`` or ``throttled``).
+- A 429 makes all workers hold, for as long as the server asks. No try starts during a hold. A shorter wait never
+  shortens a longer one.
+- If there is a rate, each try gets a slot of its own, and the slots are 1/rate seconds apart. The rate is never above
+  the cap ``most``.
+- After ``stop``, no try starts. All workers that wait are woken with ``StoppedError``.
+
+How the rate is found. A cycle lasts from the end of one hold to the next 429.
+
+- Before the first 429 there is no rate; only the cap holds workers back.
+- The first 429 sets the rate to a little less than what was granted since the start, the hold included.
+- In a cycle, the rate stays for a quiet time. Then it grows in small steps, each larger than the one before, until the
+  server refuses a try. The longer the hold, the longer the next quiet time.
+- A 429 after a long cycle sets the rate to a little less than it was before the refusal. A cycle that is short compared
+  with its hold is too short to measure, because the server counts in windows: the rate is cut by 4 %, then by 10 %, and
+  then estimated from scratch.
+
+What may happen in between:
+
+- Calls that are under way when a 429 comes may be refused too. They began before the hold, so they belong to the cycle
+  that has ended: they can make the hold longer, but they do not change the rate again.
+- A worker that waits for a slot when a 429 comes loses the slot and takes another one after the hold.
+- Other tasks may use the same limit. They share nothing with this pace; it learns what the server leaves for it.
+
+What it relies on:
+
+- All calls of a pace are on one event loop. Nothing awaits between reading the state and changing it.
+- The clock is monotonic, and ``throttled`` is called with the time that ``turn`` returned.
+- The server does not act on a call that it answers with 429.
+
+How well it works, in simulations of a limit of 50 calls per second (``tests/client/transport/test_pace.py``):
+
+- A server that counts in windows: at least 95 % of the limit is used (if it rounds its waits up to whole seconds, at
+  least 89 %), and at most 2 % of the calls are refused.
+- A token bucket that asks for waits of milliseconds: at least 99 % of the limit is used. But if many workers share the
+  pace (32, with calls of 100 ms), more calls are refused: 5 % in a typical run, at most 13 % in nine runs of ten, and
+  32 % in the worst of 130 runs. At 100 calls per second it can be half. The reason: many calls are under way when the
+  bucket is empty, and each wait is too short to measure the rate. It costs calls but no time: each wait is 20 ms at
+  most.
+- A token bucket that holds only one or two tokens: few calls are refused, but only 27 % to 67 % of the limit is used.
+"""
 
 from __future__ import annotations
 
@@ -10,38 +57,36 @@ from collections.abc import Callable
 UNNAMED_WAIT = 1.0
 """Seconds to hold after a 429 that names no wait."""
 SLACK = 0.05
-"""Seconds that a late try may make up for, so that a busy machine does not fall behind the pace."""
+"""Seconds that a late try may catch up, so that a busy machine does not fall behind the pace."""
 SHARE = 0.98
-"""Of the rate that the server was seen to grant, the part that is used at first."""
+"""Part of the observed rate that is used at first."""
 GROWTH = 0.01
-"""By which share the pace grows each time it has gone well for a while; each step is larger than the one before."""
+"""Part by which the rate grows in the first step. Each step is larger than the one before."""
 SHORTEST_QUIET = 5.0
+"""Minimum seconds without growth after a hold."""
 LONGEST_QUIET = 600.0
+"""Maximum seconds without growth after a hold."""
 QUIET_PER_HELD = 60.0
-"""Seconds without growth for each second held: the dearer a 429 was, the rarer the next one is risked."""
+"""Seconds without growth for each second of a hold: the more a 429 costs, the later the next one is risked."""
 COARSE = 5.0
-"""A cycle shorter than so many times its hold is too short to tell the rate from: the server counts in windows."""
+"""A cycle is short if it is shorter than this many times its hold."""
 MISSES = (0.96, 0.9)
-"""What a first and a second short cycle in a row leave of the rate; a third has it estimated from scratch."""
-
+"""Part of the rate that remains after the first and the second short cycle in a row; a third starts from scratch."""
 
 NOT_SENT = "stopped before this call was sent"
 
 
 class StoppedError(Exception):
-    """The task is being stopped; what waited for its turn was not sent."""
+    """The task is being stopped. The call that waited for its turn was not sent."""
 
 
 class Pace:
-    """Lets tries start: all wait together after a 429, and afterwards share the rate that the server grants.
+    """Decides when each try may start. Share one among all calls that share a rate limit.
 
-    Without a cap there is no rate until the first 429. Then the rate is estimated from what was granted since the
-    last one, used a little below, and raised slowly, so that few calls meet the limit and little of it is
-    left unused.
-
-    :param most: tries a second at most; None for no cap.
-    :param on_hold: told of each wait that a server asks for, in seconds.
-    :param clock: seconds, monotonic.
+    :param most: maximum tries per second; None means no limit.
+    :param on_hold: called with each wait that the server asks for, in seconds.
+    :param clock: returns seconds; must be monotonic.
+    :raises ValueError: ``most`` is not above 0.
     """
 
     def __init__(
@@ -52,7 +97,7 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if most is not None and most <= 0:
-            raise ValueError(f"requests_per_second is {most:g}; it is more than 0, or None for no cap")
+            raise ValueError(f"requests_per_second is {most:g}; it must be more than 0, or None for no limit")
         self._most = most
         self._on_hold = on_hold
         self._clock = clock
@@ -62,13 +107,13 @@ class Pace:
         self._base: float | None = None
         self._quiet = SHORTEST_QUIET
         self._short_cycles = 0
-        # Of the cycle since the last hold:
+        # The present cycle: the end of the last hold, the 429 that ended the last cycle, and the tries granted since.
         self._since = clock()
         self._began = clock()
         self._granted = 0
 
     async def turn(self) -> float:
-        """Wait until a try may start; returns when it did.
+        """Wait until a try may start, and return the time at which it does.
 
         :raises StoppedError: the task is being stopped.
         """
@@ -92,9 +137,9 @@ class Pace:
                 return self._clock()
 
     async def rest(self, seconds: float) -> None:
-        """Sleep, unless the task is stopped meanwhile.
+        """Sleep, but only until the task is stopped.
 
-        :raises StoppedError: it is.
+        :raises StoppedError: the task is being stopped.
         """
         if self._stopped is None:
             self._stopped = asyncio.Event()
@@ -105,26 +150,26 @@ class Pace:
         raise StoppedError(NOT_SENT)
 
     def stop(self) -> None:
-        """Send nothing more; wakes all who wait. Call it on the event loop."""
+        """Let no other try start, and wake all workers that wait. Call it on the event loop."""
         if self._stopped is None:
             self._stopped = asyncio.Event()
         self._stopped.set()
 
     def granted(self) -> None:
-        """Note a try that the rate limit let through."""
+        """Note that a try ended without a 429."""
         self._granted += 1
 
     def throttled(self, started: float, retry_after: float | None) -> None:
-        """Note a 429: everyone holds, and the rate is estimated anew.
+        """Note a 429: all workers hold, and the first 429 of a cycle sets the rate.
 
-        :param started: when the try began, as ``turn`` said.
-        :param retry_after: seconds that the server asks to wait.
+        :param started: when the try started, as ``turn`` returned it.
+        :param retry_after: seconds that the server asks to wait; None if it names no wait.
         """
         now = self._clock()
         wait = UNNAMED_WAIT if retry_after is None else retry_after
         until = max(self._held_until, now + wait)
         if started >= self._began:
-            # The first of this cycle. Others that were under way by then tell the same once more.
+            # The first 429 of this cycle. The calls under way may be refused too; those 429s say nothing new.
             self._estimate(now, until - now)
             self._began = now
             self._granted = 0
@@ -133,7 +178,7 @@ class Pace:
             self._on_hold(wait)
 
     def rate(self, now: float) -> float | None:
-        """Tries a second at present, None for no bound."""
+        """The present limit in tries per second; None means no limit."""
         if self._base is None:
             return self._most
         return self._paced(now) if self._most is None else min(self._paced(now), self._most)
@@ -149,12 +194,12 @@ class Pace:
         short = going < COARSE * hold
         self._short_cycles = self._short_cycles + 1 if short else 0
         if self._base is None or self._short_cycles > len(MISSES):
-            # All that was granted, in all the time that it took, the hold included.
+            # All tries that were granted, divided by the time that they took, the hold included.
             self._base, self._quiet = SHARE * granted / (going + hold), SHORTEST_QUIET
             self._short_cycles = 0
         elif short:
             self._base, self._quiet = self._base * MISSES[self._short_cycles - 1], quiet
         else:
-            # Spread evenly over the server's windows. The limit was passed in the one that ends now, so what went well
-            # is the rate before it.
+            # The tries are spread evenly over the server's windows. The limit was exceeded in the window that ends
+            # now, so the rate before that window was right.
             self._base, self._quiet = SHARE * min(self._paced(now - hold), 1.25 * granted / going), quiet

@@ -1,4 +1,10 @@
-"""Calls over requests, for hooks, single operators and sensors."""
+"""Calls over requests, for hooks, single operators and sensors.
+
+- One call runs at a time, on connections that are kept alive.
+- Only this module imports requests. What an answer means and what is sent again is decided in ``client``, as for
+  ``aio``.
+- requests adds nothing of its own: it reads no netrc file and no environment variable, and follows no redirect.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +22,22 @@ from tenacity import Retrying
 from urllib3 import make_headers
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
-from airflow_provider_databrain.client.answer import annotate, interpret, is_event_stream
-from airflow_provider_databrain.client.call import Call, Request
-from airflow_provider_databrain.client.errors import ApiError, MalformedAnswerError, TransportError, too_large
+from airflow_provider_databrain.client.answer import annotate, interpret, is_event_stream, missing_stream
+from airflow_provider_databrain.client.call import Call, Request, Steps
+from airflow_provider_databrain.client.errors import ApiError, TransportError, too_large
 from airflow_provider_databrain.client.reply import Reply
-from airflow_provider_databrain.client.retry import repeat, retry_options
+from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.tls import trust
 
 T = TypeVar("T")
 R = TypeVar("R")
 CHUNK = 64 * 1024
+"""Bytes of an answer that are read at a time."""
 
 
 class _Bearer(AuthBase):
-    """Sets the Authorization header itself, which keeps requests from taking one out of a netrc file."""
+    """Sets the Authorization header, so that requests does not take one from a netrc file."""
 
     def __init__(self, value: str) -> None:
         self._value = value
@@ -41,26 +48,29 @@ class _Bearer(AuthBase):
 
 
 class _Session(requests.Session):
-    """Looks at no redirect: even an unfollowed one would be prepared, and its body read to the end."""
+    """Ignores redirects: requests would prepare even one that is not followed, and read its body to the end."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Find none."""
+        """Report that an answer is not a redirect."""
 
 
 class _Adapter(HTTPAdapter):
-    """Sends the proxy's credentials apart from its URL, which errors repeat."""
+    """Sends the proxy's credentials in a header. In the proxy's URL, errors would repeat them."""
 
     def __init__(self, proxy_auth: tuple[str, str] | None) -> None:
         self._proxy_headers = make_headers(proxy_basic_auth=":".join(proxy_auth)) if proxy_auth else {}
         super().__init__()
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
-        """The header that names user and password."""
+        """The header with user and password."""
         return dict(self._proxy_headers)
 
 
 class SyncTransport:
-    """Runs calls one after the other on a kept-alive session. Close it, or use it as a context manager."""
+    """Runs calls one after the other. Close it, or use it as a context manager.
+
+    :raises ConfigurationError: the connection's CA file cannot be read.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -76,27 +86,24 @@ class SyncTransport:
     def run(self, call: Call[T]) -> T:
         """Run a call to its end.
 
-        :raises ApiError: the last try's error, where no further try is allowed.
+        :raises ApiError: the last try's error, if no other try is allowed.
         """
         if isinstance(call, Request):
             return self._send(call, self._answer)
-        answer: Any = None
-        error: ApiError | None = None
-        while True:
+        steps = Steps(call)
+        while (request := steps.next_request()) is not None:
             try:
-                request = call.send(answer) if error is None else call.throw(error)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            try:
-                answer, error = self._send(request, self._answer), None
-            except ApiError as failed:
-                error = failed
+                answer = self._send(request, self._answer)
+            except ApiError as error:
+                steps.failed(error)
+            else:
+                steps.answered(answer)
+        return steps.result
 
     def stream(self, request: Request[Any]) -> Generator[bytes, None, None]:
-        """The body of an event stream, as it arrives. What is retried is its beginning.
+        """The body of an event stream, as it arrives. Only its beginning is retried.
 
-        :raises ApiError: it did not begin, or broke off.
+        :raises ApiError: the stream did not begin, or broke off.
         """
         response = self._send(request, self._begin)
         try:
@@ -114,8 +121,13 @@ class SyncTransport:
         try:
             return once(request)
         except ApiError as first:
-            retrying = Retrying(**retry_options(self._server, request, spent=time.monotonic() - started))
-            result: R = retrying(repeat(first, once), request)
+            retry = CallRetry(self._server, request, first, spent=time.monotonic() - started)
+
+            def again() -> R:
+                retry.replay_first()
+                return once(request)
+
+            result: R = Retrying(**retry.rules())(again)
             return result
 
     def _once(self, exchange: Callable[[Request[T]], R], request: Request[T]) -> R:
@@ -140,8 +152,7 @@ class SyncTransport:
             return response
         with response:
             reply = self._reply(response)
-        interpret(self._server, request, reply)
-        raise MalformedAnswerError("the answer is no event stream", status=reply.status, transient=False)
+        raise missing_stream(self._server, request, reply)
 
     def _open(self, request: Request[Any]) -> requests.Response:
         server = self._server
@@ -186,13 +197,13 @@ def _transport_error(error: Exception) -> TransportError:
         return TransportError(text, sent=False)
     if _caused_by(error, NewConnectionError):
         return TransportError(text, sent=False)
-    if isinstance(error, ValueError | LocationParseError):  # a URL or host that cannot be
+    if isinstance(error, ValueError | LocationParseError):  # An invalid URL or host.
         return TransportError(f"{text}; check Host in the connection", sent=False, transient=False)
     return TransportError(text)
 
 
 def _caused_by(error: BaseException, kind: type[BaseException]) -> bool:
-    """Whether ``kind`` is in the chain of causes, which requests and urllib3 keep in several places."""
+    """Whether ``kind`` is among the causes of an error. requests and urllib3 keep them in several places."""
     seen: list[object] = [error]
     for item in seen:
         if isinstance(item, kind):

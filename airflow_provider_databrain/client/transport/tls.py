@@ -1,4 +1,4 @@
-"""Which certificates are trusted."""
+"""Which certificates a transport trusts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from airflow_provider_databrain.client.server import ConfigurationError, Server
 
 
 def trust(server: Server) -> ssl.SSLContext | bool:
-    """True for the usual certificates, False for any, or a context of the connection's own CA file.
+    """True to trust the usual certificates, False to accept any, or a context that trusts the connection's CA file.
 
     :raises ConfigurationError: the CA file cannot be read.
     """
@@ -18,5 +18,5 @@ def trust(server: Server) -> ssl.SSLContext | bool:
         return ssl.create_default_context(cafile=server.verify_tls)
     except OSError as error:
         raise ConfigurationError(
-            f"Connection {server.conn_id!r}: 'ca_path' ({server.verify_tls}) is no file of CA certificates: {error}"
+            f"Connection {server.conn_id!r}: 'ca_path' ({server.verify_tls}) is not a file of CA certificates: {error}"
         ) from None

@@ -1,4 +1,4 @@
-"""Server values and small servers that the transport tests share."""
+"""``Server`` values and small HTTP servers that the transport tests share."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ CREATED = b'{"id": "client-acme", "name": "client-acme", "error": null}'
 
 
 def server_at(url: str, **changes: Any) -> Server:
-    """A server value for a URL, with tokens."""
+    """A ``Server`` for a URL, with tokens."""
     return Server(url, {API_KEY: KEY, SERVICE_TOKEN: "service-0123456789"}, conn_id="my_conn", **changes)
 
 
 def server_of(emulator: Emulator, **changes: Any) -> Server:
-    """A server value for an emulator, with its tokens."""
+    """A ``Server`` for an emulator, with its tokens."""
     tokens = {API_KEY: emulator.api_key, SERVICE_TOKEN: emulator.service_token}
     return Server(emulator.url, tokens, **changes)
 
 
 def statuses(emulator: Emulator) -> list[int | None]:
-    """The status of each API request so far; asked over HTTP, so that the last one is in it."""
+    """The status of each API request so far. It is read over HTTP, so that it includes the last request."""
     log = requests.get(f"{emulator.url}/_emulator/requests", timeout=5).json()
     return [entry["status"] for entry in log]
 
@@ -52,7 +52,7 @@ def free_port() -> int:
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    """Make a self-signed certificate for 127.0.0.1, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -86,12 +86,12 @@ class _Creates(BaseHTTPRequestHandler):
         self.wfile.write(CREATED)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @contextmanager
 def tls_server(certificate: Path, key: Path) -> Iterator[str]:
-    """A server behind TLS that answers each request with a created embed; gives its URL."""
+    """Run a TLS server that answers each request with a created embed; yield its URL."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server = HTTPServer(("127.0.0.1", 0), _Creates)

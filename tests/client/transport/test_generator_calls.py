@@ -1,4 +1,4 @@
-"""Calls of several requests: what a transport gives them, errors included."""
+"""Calls of several requests: which answers and errors a transport passes to them."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ pytestmark = pytest.mark.usefixtures("fast_retries")
 Call = Generator[Request[Any], Any, Any]
 
 
-def test_an_error_comes_where_the_request_was_yielded_and_the_call_goes_on(posthog: Emulator, run: Run) -> None:
-    there = posthog.posthog.add_dashboard(name="there")
+def test_an_error_is_raised_at_the_yield_of_its_request_and_the_call_goes_on(posthog: Emulator, run: Run) -> None:
+    existing = posthog.posthog.add_dashboard(name="existing")
 
     def call() -> Call:
-        found = []
-        for number in (99998, there, 99999):
+        names = []
+        for number in (99998, existing, 99999):
             try:
-                found.append((yield api.retrieve_dashboard(number)).name)
+                names.append((yield api.retrieve_dashboard(number)).name)
             except NotFoundError as error:
-                found.append(error.dashboard)
-        return found
+                names.append(error.dashboard)
+        return names
 
-    assert run(posthog_server(posthog), call()) == ["99998", "there", "99999"]
+    assert run(posthog_server(posthog), call()) == ["99998", "existing", "99999"]
 
 
 def test_an_error_that_the_call_does_not_catch_ends_it(posthog: Emulator, run: Run) -> None:
@@ -52,7 +52,7 @@ def test_an_error_that_the_call_does_not_catch_ends_it(posthog: Emulator, run: R
     assert len(sent(posthog)) == 1
 
 
-def test_an_error_may_be_answered_with_another_request_and_raised_again(posthog: Emulator, run: Run) -> None:
+def test_a_call_may_send_another_request_after_an_error_and_raise_it_again(posthog: Emulator, run: Run) -> None:
     def call() -> Call:
         try:
             yield api.retrieve_dashboard(99999)
@@ -79,7 +79,7 @@ def test_an_error_reaches_the_innermost_call_first(posthog: Emulator, run: Run) 
     assert run(posthog_server(posthog), outer()) == "caught"
 
 
-def test_only_what_could_not_be_mended_by_trying_again_is_an_error(posthog: Emulator, run: Run) -> None:
+def test_a_call_gets_an_error_only_if_retries_did_not_help(posthog: Emulator, run: Run) -> None:
     met: list[ApiError] = []
 
     def call() -> Call:
@@ -98,7 +98,7 @@ def test_only_what_could_not_be_mended_by_trying_again_is_an_error(posthog: Emul
     assert sent(posthog) == ["GET dashboards/"] * 3 + ["POST dashboards/"]
 
 
-def test_a_call_that_asks_for_nothing_gives_its_result(run: Run) -> None:
+def test_a_call_without_requests_returns_its_result(run: Run) -> None:
     def call() -> Call:
         yield from ()
         return "nothing to do"
@@ -106,7 +106,7 @@ def test_a_call_that_asks_for_nothing_gives_its_result(run: Run) -> None:
     assert run(Server("http://127.0.0.1:9", {}), call()) == "nothing to do"
 
 
-def test_a_connection_that_cannot_be_used_is_no_error_of_the_request(run: Run) -> None:
+def test_an_unusable_connection_is_not_an_api_error(run: Run) -> None:
     def call() -> Call:
         try:
             yield api.retrieve_dashboard(1)
@@ -117,7 +117,7 @@ def test_a_connection_that_cannot_be_used_is_no_error_of_the_request(run: Run) -
         run(Server("http://127.0.0.1:9", {}, parameters={"project_id": "1"}), call())
 
 
-def test_the_answers_are_those_of_the_requests(posthog: Emulator, run: Run) -> None:
+def test_each_request_gets_its_own_answer(posthog: Emulator, run: Run) -> None:
     def call() -> Call:
         created: Dashboard = yield api.create_dashboard({"name": "one"})
         yield api.update_dashboard(created.id, {"name": "two"})

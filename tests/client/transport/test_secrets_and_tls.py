@@ -1,4 +1,4 @@
-"""Certificates, proxies, and tokens that must not get into a text."""
+"""Certificates, proxies, and tokens that must not appear in any message."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def test_a_certificate_of_a_trusted_authority_is_accepted(
     assert run(server_at(tls_url, verify_tls=str(certificate[0])), CREATE).id == "client-acme"
 
 
-def test_any_certificate_is_accepted_where_checking_is_off(run: Run, tls_url: str) -> None:
+def test_any_certificate_is_accepted_if_checking_is_off(run: Run, tls_url: str) -> None:
     assert run(server_at(tls_url, verify_tls=False), CREATE).id == "client-acme"
 
 
-def test_a_ca_bundle_of_the_environment_does_not_count(
+def test_a_ca_bundle_from_the_environment_is_ignored(
     run: Run, tls_url: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
@@ -77,7 +77,7 @@ def test_a_proxy_is_used(run: Run) -> None:
     assert f"Bearer {KEY}".encode() in met[0]
 
 
-def test_a_proxy_of_the_environment_is_not_used_unasked(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transport_ignores_the_proxy_of_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     with raw_server(http_answer(200, CREATED)) as (url, _):
@@ -91,7 +91,7 @@ def test_a_proxy_that_is_down_never_passed_the_request_on(run: Run) -> None:
     assert not caught.value.ambiguous
 
 
-def test_a_proxy_that_refuses_gives_its_password_to_no_text(run: Run) -> None:
+def test_the_password_of_a_proxy_that_refuses_is_in_no_message(run: Run) -> None:
     refused = http_answer(407, b"who are you?", "text/plain")
     with raw_server(refused) as (proxy, met):
         auth = ("someone", "s3cr3t/@:%")
@@ -119,9 +119,7 @@ def test_a_proxy_that_refuses_gives_its_password_to_no_text(run: Run) -> None:
     ],
     ids=["message", "code", "plain", "at the cut", "html", "html at the cut"],
 )
-def test_a_token_that_the_server_repeats_is_blacked_out(
-    run: Run, body: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_token_that_the_server_repeats_is_redacted(run: Run, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     answer = http_answer(500, body)
     with raw_server(answer) as (url, _), pytest.raises(ApiError) as caught:
         run(server_at(url, max_retry_seconds=0.05), CREATE)

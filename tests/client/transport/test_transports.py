@@ -1,4 +1,4 @@
-"""Both transports against a server that fails in every way it can."""
+"""Both transports, with a server that fails in every way that a server can fail."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def create(tenant: str = "acme", resend: Resend | None = None) -> Request[Create
     return replace(request, endpoint=replace(request.endpoint, resend=resend)) if resend else request
 
 
-def test_a_call_gives_its_result(run: Run, emulator: Emulator) -> None:
+def test_a_call_returns_its_result(run: Run, emulator: Emulator) -> None:
     created = run(server_of(emulator), create())
     assert (created.id, created.name) == ("client-acme", "client-acme")
     assert [row.client_id for row in emulator.state.embeds()] == ["acme"]
@@ -54,8 +54,8 @@ def test_odd_ids_arrive_as_they_are(run: Run, emulator: Emulator) -> None:
     run(server, *(create(tenant) for tenant in ODD_IDS))
     assert [row.client_id for row in emulator.state.embeds()] == ODD_IDS
     for tenant in ODD_IDS:
-        [found] = run(server, list_embeds(client_id=tenant))
-        assert found.dashboard_id == f"client-{tenant}"
+        [listed] = run(server, list_embeds(client_id=tenant))
+        assert listed.dashboard_id == f"client-{tenant}"
 
 
 def test_a_list_is_fetched_page_by_page_with_the_other_token(run: Run, emulator: Emulator) -> None:
@@ -84,7 +84,7 @@ def test_a_create_whose_answer_is_lost_is_found_again(run: Run, emulator: Emulat
     assert emulator.state.count_embeds() == 1
 
 
-def test_a_dashboard_that_was_there_before_is_not_taken_for_ours(run: Run, emulator: Emulator) -> None:
+def test_a_dashboard_that_existed_before_is_not_mistaken_for_ours(run: Run, emulator: Emulator) -> None:
     with pytest.raises(AlreadyExistsError) as caught:
         run(server_of(emulator), create(), create())
     assert not caught.value.after_ambiguous
@@ -97,7 +97,7 @@ def test_a_slow_answer_within_the_timeout_is_waited_for(run: Run, emulator: Emul
     assert statuses(emulator) == [200]
 
 
-def test_a_server_that_keeps_failing_is_given_up(run: Run, emulator: Emulator) -> None:
+def test_a_call_ends_if_the_server_keeps_failing(run: Run, emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="error_before")])
     with pytest.raises(ServerError, match=r"create dashboard embed for tenant 'acme' .* \[HTTP 500, INTERNAL"):
         run(server_of(emulator), create())
@@ -107,7 +107,7 @@ def test_a_server_that_keeps_failing_is_given_up(run: Run, emulator: Emulator) -
 @pytest.mark.parametrize(
     ("kind", "error", "met"), [("error_before", ServerError, [500]), ("reset_before", TransportError, [None])]
 )
-def test_what_may_be_sent_only_once_is_not_sent_again_after_an_unclear_end(
+def test_a_request_that_may_be_sent_only_once_is_not_sent_again_after_an_ambiguous_failure(
     run: Run, emulator: Emulator, kind: Any, error: type[Exception], met: list[int | None]
 ) -> None:
     emulator.control.set_faults([Fault(kind=kind, times=1)])
@@ -116,13 +116,13 @@ def test_what_may_be_sent_only_once_is_not_sent_again_after_an_unclear_end(
     assert statuses(emulator) == met
 
 
-def test_what_may_be_sent_only_once_is_sent_again_after_a_rate_limit(run: Run, emulator: Emulator) -> None:
+def test_a_request_that_may_be_sent_only_once_is_sent_again_after_a_rate_limit(run: Run, emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="too_many", times=2, seconds=0.01)])
     assert run(server_of(emulator), create(resend=Resend.IF_UNPROCESSED)).id == "client-acme"
     assert statuses(emulator) == [429, 429, 200]
 
 
-def test_a_wait_longer_than_the_time_allowed_is_an_error_at_once(run: Run, emulator: Emulator) -> None:
+def test_a_wait_longer_than_the_allowed_time_is_an_error_at_once(run: Run, emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="too_many", seconds=3600)])
     with pytest.raises(RateLimitedError, match="Too many requests") as caught:
         run(server_of(emulator, max_retry_seconds=60), create())
@@ -137,7 +137,7 @@ def test_a_refusal_is_not_sent_again(run: Run, emulator: Emulator) -> None:
     assert statuses(emulator) == [401]
 
 
-def test_a_missing_token_is_told_before_anything_is_sent(run: Run, emulator: Emulator) -> None:
+def test_a_missing_token_is_an_error_before_anything_is_sent(run: Run, emulator: Emulator) -> None:
     with pytest.raises(ConfigurationError, match=r"Connection 'my_conn' has no data app API key.*fill Password"):
         run(replace(server_at(emulator.url), tokens={}), create())
     assert statuses(emulator) == []
@@ -157,7 +157,7 @@ def test_an_unknown_host_never_reached_the_server(run: Run) -> None:
 
 
 @pytest.mark.parametrize("host", ["data..example", ".example", "a" * 64 + ".example"], ids=["dots", "dot", "long"])
-def test_a_host_that_cannot_be_is_an_api_error(run: Run, host: str) -> None:
+def test_an_invalid_host_is_an_api_error(run: Run, host: str) -> None:
     with pytest.raises(TransportError) as caught:
         run(server_at(f"http://{host}", max_retry_seconds=0), create())
     assert not caught.value.ambiguous
@@ -181,13 +181,13 @@ def test_a_truncated_answer_leaves_the_outcome_open(run: Run) -> None:
 
 
 @pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Le"])
-def test_an_answer_that_is_no_http_is_tried_again(run: Run, answer: bytes) -> None:
+def test_a_call_is_retried_after_an_answer_that_is_not_http(run: Run, answer: bytes) -> None:
     with raw_server(answer, http_answer(200, CREATED)) as (url, met):
         assert run(server_at(url), create()).id == "client-acme"
     assert len(met) == 2
 
 
-def test_an_answer_beyond_the_cap_is_given_up_at_once(run: Run) -> None:
+def test_a_call_fails_at_once_if_its_answer_is_too_large(run: Run) -> None:
     with raw_server(http_answer(200, b'{"data": "' + b"x" * 20_000 + b'"}')) as (url, met):
         with pytest.raises(MalformedAnswerError, match="raise 'max_answer_mib' in the connection") as caught:
             run(server_at(url, max_answer_bytes=10_000), list_embeds())
@@ -196,7 +196,7 @@ def test_an_answer_beyond_the_cap_is_given_up_at_once(run: Run) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 302, 500])
-def test_the_cap_counts_bytes_after_decompression_and_no_more_are_held(run: Run, status: int) -> None:
+def test_the_size_limit_counts_decompressed_bytes_and_no_more_are_held(run: Run, status: int) -> None:
     bomb = gzip.compress(b" " * 40_000_000)
     assert len(bomb) < 100_000
     answer = http_answer(status, bomb, Content_Encoding="gzip", Location="http://127.0.0.1:1/")
@@ -209,7 +209,7 @@ def test_the_cap_counts_bytes_after_decompression_and_no_more_are_held(run: Run,
         finally:
             tracemalloc.stop()
     assert len(met) == 1
-    # Before urllib3 2.6 (and aiohttp of the same time), the libraries themselves inflate all they have received.
+    # urllib3 before 2.6, and aiohttp of that time, decompress everything that they have received.
     assert peak < (20_000_000 if Version(version("urllib3")) >= Version("2.6") else 100_000_000)
 
 
@@ -263,7 +263,7 @@ async def test_an_async_transport_that_is_not_open_says_so(emulator: Emulator) -
         await transport.run(list_embeds())
 
 
-async def test_an_async_transport_runs_many_calls_at_once_through_faults(emulator: Emulator) -> None:
+async def test_an_async_transport_runs_many_calls_at_once_despite_faults(emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="error_before", every=3), Fault(kind="reset_before", every=7)])
     tenants = [f"t-{number}" for number in range(40)]
     async with AsyncTransport(server_of(emulator), limit=4) as transport:

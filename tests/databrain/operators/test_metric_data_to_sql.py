@@ -146,7 +146,7 @@ def test_an_incomplete_answer_leaves_the_table_unchanged(
     [
         ({"constants": {}}, "constants is empty"),
         ({"sql_conn_id": "nowhere"}, "nowhere"),
-        ({"sql_conn_id": "databrain_default"}, "sql_conn_id: connection 'databrain_default' is no SQL connection"),
+        ({"sql_conn_id": "databrain_default"}, "sql_conn_id: connection 'databrain_default' is not an SQL connection"),
     ],
 )
 def test_wrong_arguments_raise_before_the_metric_is_fetched(

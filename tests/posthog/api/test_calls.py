@@ -288,7 +288,7 @@ def test_a_tile_that_is_not_there_is_not_found(posthog: Emulator, run: Run) -> N
 
 @pytest.mark.parametrize(("tile", "target"), [(0, 1), ("1", 1), (1, 0), (1, "2"), (1, 4)])
 def test_a_transfer_that_makes_no_sense_is_refused_before_sending(tile: Any, target: Any) -> None:
-    with pytest.raises(ValueError, match=r"it is a whole number above 0|the dashboard that the tile is on"):
+    with pytest.raises(ValueError, match=r"it must be a whole number above 0|the dashboard that the tile is on"):
         next(calls.transfer_tile(4, tile, target))
 
 

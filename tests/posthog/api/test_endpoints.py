@@ -123,7 +123,7 @@ def test_an_id_that_is_none_is_refused_before_sending(bad: Any) -> None:
         lambda: api.update_insight(bad, {}),
     ]
     for call in calls:
-        with pytest.raises(ValueError, match="it is a whole number above 0"):
+        with pytest.raises(ValueError, match="it must be a whole number above 0"):
             call()
     if bad is not None:
         with pytest.raises(ValidationError, match="use_dashboard"):

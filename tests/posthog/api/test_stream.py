@@ -185,7 +185,7 @@ async def test_a_connection_that_breaks_within_the_stream_is_a_network_error(asy
 @pytest.mark.parametrize(
     ("answer", "error", "told"),
     [
-        (http_answer(200, b'{"id": 4}'), MalformedAnswerError, "the answer is no event stream"),
+        (http_answer(200, b'{"id": 4}'), MalformedAnswerError, "the answer is not an event stream"),
         (http_answer(200, b"<html>", "text/html"), MalformedAnswerError, "not JSON"),
         (http_answer(401, b"typecodedetailattr", "text/event-stream"), AuthenticationError, "not JSON"),
     ],

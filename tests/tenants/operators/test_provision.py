@@ -335,7 +335,7 @@ def test_the_wait_that_the_server_asks_for_is_in_the_error(connection: Emulator,
 
 def test_a_connection_that_is_no_database_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "databrain"}))
-    with pytest.raises(ValueError, match="connection 'warehouse' is no SQL connection"):
+    with pytest.raises(ValueError, match="connection 'warehouse' is not an SQL connection"):
         plan()
 
 
