@@ -127,9 +127,9 @@ def test_addresses_that_were_asked_for_are_in_xcom_under_their_name_and_nowhere_
 ) -> None:
     caplog.set_level(logging.DEBUG)
     instance = runs.provision(push_urls=True)
-    shown = [url.rpartition("/")[2] for url in instance.pushed.pop("urls").values()]
+    keys = [url.rpartition("/")[2] for url in instance.pushed.pop("urls").values()]
     out = capfd.readouterr()
     rows = repr(read(runs.path, "SELECT * FROM tenant_dashboards"))
     shown = [repr(instance.pushed), caplog.text, out.out, out.err, rows]
-    assert len(shown) == 8
-    assert not [key for key in shown if any(key in text for text in shown)]
+    assert len(keys) == 8
+    assert not [key for key in keys if any(key in text for text in shown)]

@@ -88,7 +88,7 @@ def test_a_project_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, proj
 
 
 @pytest.mark.parametrize(
-    ("extra", "told"),
+    ("extra", "shown"),
     [
         ({"region": "ap"}, "region: Input should be 'us' or 'eu'"),
         ({"regoin": "eu"}, "regoin: Extra inputs are not permitted"),
@@ -140,7 +140,7 @@ def test_the_test_button_needs_only_the_right_to_read(posthog: Emulator) -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "shown"),
     [
         ({"password": "phx_wrong"}, "Personal API key found in request Authorization header is invalid"),
         ({"password": ""}, "no personal API key"),

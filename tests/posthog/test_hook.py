@@ -186,7 +186,7 @@ ERRORS: list[tuple[tuple[str, Arguments], type[ApiError], str]] = [
 
 
 @BOTH
-@pytest.mark.parametrize(("call", "error", "told"), ERRORS, ids=[f"{call[0]} {shown}" for call, _, shown in ERRORS])
+@pytest.mark.parametrize(("call", "error", "shown"), ERRORS, ids=[f"{call[0]} {shown}" for call, _, shown in ERRORS])
 async def test_each_refusal_is_told(
     scene: Scene, call: tuple[str, Arguments], error: type[ApiError], shown: str, asynchronous: bool
 ) -> None:
@@ -220,7 +220,7 @@ KEYS: list[tuple[Key | None, str, type[ApiError], str]] = [
 
 
 @BOTH
-@pytest.mark.parametrize(("key", "method", "error", "told"), KEYS, ids=[shown for *_, shown in KEYS])
+@pytest.mark.parametrize(("key", "method", "error", "shown"), KEYS, ids=[shown for *_, shown in KEYS])
 async def test_what_the_key_may_not_do_is_told(
     scene: Scene, key: Key | None, method: str, error: type[ApiError], shown: str, asynchronous: bool
 ) -> None:

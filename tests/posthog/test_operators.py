@@ -212,7 +212,7 @@ def test_a_key_with_scopes_may_not_be_told_to_use_the_refused_action(posthog: Em
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "shown"),
     [
         ({"method": "magic"}, "it is 'auto', 'template' or 'build'. Nothing was sent"),
         ({"template": {**TEMPLATE, "dashboard_description": None}}, "template: dashboard_description missing"),

@@ -75,7 +75,7 @@ def test_templates_are_rendered(number: int) -> None:
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "shown"),
     [
         ({"dashboard_id": "x"}, "dashboard_id is 'x'; it is a whole number above 0. Nothing was sent"),
         ({"dashboard_id": ""}, "dashboard_id is ''"),

@@ -184,7 +184,7 @@ async def test_another_purpose_is_another_dashboard(bare: Runs, runs: Runs, post
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "shown"),
     [
         ({"nmae": "x"}, "nmae: Extra inputs are not permitted"),
         ({"name": "x" * 401}, "name: String should have at most 400 characters"),

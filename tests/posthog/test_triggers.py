@@ -108,7 +108,7 @@ async def test_passing_failures_are_lived_with(posthog: Emulator, number: int) -
 
 
 @pytest.mark.parametrize(
-    ("changes", "options", "told"),
+    ("changes", "options", "shown"),
     [
         ({"password": "phx_wrong"}, {}, "AuthenticationError: retrieve dashboard"),
         ({"password": ""}, {}, "ConfigurationError: Connection 'posthog_default' has no personal API key"),

@@ -116,7 +116,7 @@ def test_a_create_that_left_nothing_behind_ends_in_its_error(
 
 
 ORIGINS = pytest.mark.parametrize(
-    ("origin", "told"),
+    ("origin", "shown"),
     [
         ({"use_template": "NOPE"}, "use_template: Invalid template"),
         ({"use_dashboard": 99999}, "use_dashboard: Invalid"),

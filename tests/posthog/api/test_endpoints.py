@@ -138,7 +138,7 @@ def test_a_member_is_named_by_uuid(bad: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "shown"),
     [
         (lambda: api.create_dashboard({"nmae": "x"}), "nmae"),
         (lambda: api.create_dashboard({"name": "x" * 401}), "name"),
@@ -230,7 +230,7 @@ REFUSALS: list[tuple[int, object, type[ApiError], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "body", "kind", "told"), REFUSALS)
+@pytest.mark.parametrize(("status", "body", "kind", "shown"), REFUSALS)
 def test_a_refusal_is_read_as_what_it_is(status: int, body: object, kind: type[ApiError], shown: str) -> None:
     error = refused(status, body)
     assert type(error) is kind

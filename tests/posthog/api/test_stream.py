@@ -36,7 +36,7 @@ def frames(*payloads: Any, end: str = "\n") -> bytes:
     return "".join(f"data: {json.dumps(payload, ensure_ascii=False)}{end}{end}" for payload in payloads).encode()
 
 
-def shown(stream: TileStream, *chunks: bytes) -> list[Event]:
+def events_of(stream: TileStream, *chunks: bytes) -> list[Event]:
     return [event for chunk in chunks for event in stream.feed(chunk)]
 
 
@@ -56,15 +56,15 @@ def test_the_events_are_the_same_wherever_the_bytes_are_cut(end: str) -> None:
     whole = frames(METADATA, TILE, FAILED, COMPLETE, end=end)
     for cut in range(len(whole) + 1):
         stream = TileStream(REQUEST)
-        assert in_short(shown(stream, whole[:cut], whole[cut:])) == [4, (2, 3), (5, "too slow")], cut
+        assert in_short(events_of(stream, whole[:cut], whole[cut:])) == [4, (2, 3), (5, "too slow")], cut
         stream.close()
     stream = TileStream(REQUEST)
-    assert in_short(shown(stream, *(bytes([byte]) for byte in whole))) == [4, (2, 3), (5, "too slow")]
+    assert in_short(events_of(stream, *(bytes([byte]) for byte in whole))) == [4, (2, 3), (5, "too slow")]
     stream.close()
 
 
 def test_an_event_holds_what_posthog_sent() -> None:
-    first, second, third = shown(TileStream(REQUEST), frames(METADATA, TILE, FAILED))
+    first, second, third = events_of(TileStream(REQUEST), frames(METADATA, TILE, FAILED))
     assert isinstance(first, Metadata)
     assert (first.dashboard.name, [tile.id for tile in first.dashboard.tiles or ()]) == ("é", [1, 2])
     assert isinstance(second, TileArrived)
@@ -91,7 +91,7 @@ def test_what_came_before_posthog_gave_up_is_told_first(one_piece: bool) -> None
 )
 def test_a_stream_without_its_end_was_cut(whole: bytes) -> None:
     stream = TileStream(REQUEST)
-    shown(stream, whole)
+    events_of(stream, whole)
     assert not stream.complete
     with pytest.raises(StreamCutError, match=r"stream tiles \(dashboard '4'\) failed: .*before it was complete"):
         stream.close()
@@ -102,13 +102,13 @@ def test_what_later_servers_may_send_is_passed_over() -> None:
         {"type": "progress", "n": 1}, {**TILE, "new": 1, "tile": {"id": 3, "widget": {}}}, COMPLETE
     )
     stream = TileStream(REQUEST)
-    assert in_short(shown(stream, whole)) == [(2, 3)]
+    assert in_short(events_of(stream, whole)) == [(2, 3)]
     stream.close()
 
 
 def test_data_on_several_lines_is_one_event() -> None:
     stream = TileStream(REQUEST)
-    assert shown(stream, b'data: {"type":\ndata:"complete"}\n\n') == []
+    assert events_of(stream, b'data: {"type":\ndata:"complete"}\n\n') == []
     assert stream.complete
 
 
@@ -133,15 +133,15 @@ def test_data_on_several_lines_is_one_event() -> None:
 )
 def test_an_event_of_another_shape_is_malformed(frame: bytes) -> None:
     with pytest.raises(MalformedAnswerError, match=r"^stream tiles \(dashboard '4'\) failed: "):
-        shown(TileStream(REQUEST), frame)
+        events_of(TileStream(REQUEST), frame)
 
 
 def test_an_event_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 100)
     stream = TileStream(REQUEST)
-    assert shown(stream, b"data: " + b"x" * 90) == []
+    assert events_of(stream, b"data: " + b"x" * 90) == []
     with pytest.raises(MalformedAnswerError, match="too large") as caught:
-        shown(stream, b"x" * 10)
+        events_of(stream, b"x" * 10)
     assert not caught.value.transient
 
 
@@ -183,7 +183,7 @@ async def test_a_connection_that_breaks_within_the_stream_is_a_network_error(asy
 
 @BOTH
 @pytest.mark.parametrize(
-    ("answer", "error", "told"),
+    ("answer", "error", "shown"),
     [
         (http_answer(200, b'{"id": 4}'), MalformedAnswerError, "the answer is no event stream"),
         (http_answer(200, b"<html>", "text/html"), MalformedAnswerError, "not JSON"),
