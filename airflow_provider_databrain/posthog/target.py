@@ -18,8 +18,7 @@ from pydantic import ValidationError
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, InvalidRequestError, NotFoundError
 from airflow_provider_databrain.client.models import Sent, explain, wire
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
-from airflow_provider_databrain.posthog.api import calls
-from airflow_provider_databrain.posthog.api import endpoints as api
+from airflow_provider_databrain.posthog.api import dashboards, marks, sharing
 from airflow_provider_databrain.posthog.api.models import Dashboard, DashboardChange, NewDashboard, SharingSettings
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.target import Desired, Existing
@@ -109,8 +108,8 @@ class PostHogTarget:
         if origin is not None and spec.use_template is not None:
             raise SpecError(f"tenant {tenant!r}: use_template and use_dashboard cannot be used together")
         values = {name: getattr(spec, name) for name in NewDashboard.model_fields} | {"use_dashboard": origin}
-        mark = calls.mark_of(f"{tenant}\0{spec.purpose}" if spec.purpose else tenant)
-        new = calls.marked(NewDashboard.model_construct(**values), mark)
+        mark = marks.mark_of(f"{tenant}\0{spec.purpose}" if spec.purpose else tenant)
+        new = marks.marked(NewDashboard.model_construct(**values), mark)
         # What the spec does not say is the users' own.
         said = {name: getattr(new, name) for name in CHANGEABLE if getattr(spec, name) is not None}
         wanted = Wanted(new, DashboardChange.model_construct(**said), spec.sharing, mark)
@@ -132,11 +131,11 @@ class PostHogTarget:
 
     async def survey(self, transport: AsyncTransport) -> None:
         """List the project's dashboards."""
-        listed = sorted(await transport.run(api.list_dashboards()), key=lambda one: one.id)
+        listed = sorted(await transport.run(dashboards.list_dashboards()), key=lambda one: one.id)
         self._listed, self._by_id = {}, {}
         for dashboard in listed:
             self._by_id[dashboard.id] = dashboard
-            for mark in calls.mark_on(dashboard):
+            for mark in marks.mark_on(dashboard):
                 self._listed.setdefault(mark, []).append(dashboard)
 
     async def find(self, transport: AsyncTransport, desired: Desired[Wanted], *, ours: bool) -> Existing | None:
@@ -163,9 +162,9 @@ class PostHogTarget:
             # Each try would leave a half-made dashboard behind, and cost a list to find it.
             raise _again(self._refused[origin])
         try:
-            dashboard = await transport.run(calls.create_marked(wanted.new, wanted.mark))
+            dashboard = await transport.run(marks.create_marked(wanted.new, wanted.mark))
         except InvalidRequestError as refused:
-            if refused.message.startswith(calls.GHOSTLY):
+            if refused.message.startswith(marks.GHOSTLY):
                 self._refused[origin] = refused
             raise
         existing = Existing(str(dashboard.id), str(dashboard.id), _Parts.of(wanted)._replace(sharing=NEW).text())
@@ -184,11 +183,11 @@ class PostHogTarget:
         number = int(existing.dashboard_id)
         parts, known = _Parts.parse(desired.spec_hash), _Parts.parse(existing.spec_hash)
         if parts.fields != known.fields:
-            await transport.run(api.update_dashboard(number, wanted.change))
+            await transport.run(dashboards.update_dashboard(number, wanted.change))
         # A new dashboard is not shared.
         if parts.sharing not in (known.sharing, _hash(wire(UNSHARED)) if known.sharing == NEW else None):
             await transport.run(
-                api.update_sharing(
+                sharing.update_sharing(
                     number,
                     enabled=wanted.sharing.enabled,
                     settings=wanted.sharing.settings,
@@ -202,20 +201,22 @@ class PostHogTarget:
         listed = self._by_id.get(int(existing.dashboard_id))
         if listed is None:
             return
-        if _Parts.parse(existing.spec_hash).mark not in calls.mark_on(listed):
+        if _Parts.parse(existing.spec_hash).mark not in marks.mark_on(listed):
             raise AlreadyExistsError(
                 "the dashboard no longer carries the tenant's mark in its tags or description; it was not deleted",
-                endpoint=api.DELETE.name,
+                endpoint=dashboards.DELETE_DASHBOARD.name,
                 tenant=tenant,
                 dashboard=existing.dashboard_id,
             )
         with suppress(NotFoundError):
-            await transport.run(api.delete_dashboard(int(existing.dashboard_id), delete_insights=self._delete_insights))
+            await transport.run(
+                dashboards.delete_dashboard(int(existing.dashboard_id), delete_insights=self._delete_insights)
+            )
 
     async def url(self, transport: AsyncTransport, existing: Existing) -> str | None:
         """The public address; None where the dashboard is not shared."""
-        sharing = await transport.run(api.get_sharing(int(existing.dashboard_id)))
-        return api.public_url(self._base_url, sharing)
+        shared = await transport.run(sharing.get_sharing(int(existing.dashboard_id)))
+        return sharing.public_url(self._base_url, shared)
 
 
 class _Parts(NamedTuple):

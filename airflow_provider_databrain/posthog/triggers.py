@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_databrain.base.trigger import PollTrigger
 from airflow_provider_databrain.client.call import Request
-from airflow_provider_databrain.posthog.api import endpoints as api
+from airflow_provider_databrain.posthog.api import dashboards
 from airflow_provider_databrain.posthog.api.models import Dashboard
 from airflow_provider_databrain.posthog.hook import PostHogHook
 
@@ -52,7 +52,7 @@ class DashboardRefreshedTrigger(PollTrigger):
 
     def call(self, hook: Any) -> Request[Dashboard]:
         """The dashboard itself."""
-        return api.retrieve_dashboard(self.dashboard_id)
+        return dashboards.retrieve_dashboard(self.dashboard_id)
 
     def unmet(self, answer: Dashboard) -> str | None:
         """When it was refreshed, where that is too long ago."""

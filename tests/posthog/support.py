@@ -11,7 +11,7 @@ import requests
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.api.endpoints import API_KEY
+from airflow_provider_databrain.posthog.api.endpoint import API_KEY
 
 LEGACY = "phx_legacy-0123456789"
 """A key without scopes, as old ones are, where ``add_legacy_key`` was called."""

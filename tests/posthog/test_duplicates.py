@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.api.calls import mark_of
+from airflow_provider_databrain.posthog.api.marks import mark_of
 from airflow_provider_databrain.posthog.target import NEW, PostHogTarget, Wanted
 from airflow_provider_databrain.tenants.engine.target import Desired, Existing
 from tests.databases import Database

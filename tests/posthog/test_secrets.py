@@ -15,12 +15,12 @@ import pytest
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.hook import PostHogHook
-from airflow_provider_databrain.posthog.operators import (
-    CreatePostHogDashboardOperator,
-    ProvisionPostHogDashboardsOperator,
+from airflow_provider_databrain.posthog.operators.dashboards import CreatePostHogDashboardOperator
+from airflow_provider_databrain.posthog.operators.sharing import (
     RefreshPostHogSharingOperator,
     SharePostHogDashboardOperator,
 )
+from airflow_provider_databrain.posthog.operators.tenants import ProvisionPostHogDashboardsOperator
 from airflow_provider_databrain.posthog.sensors import PostHogDashboardRefreshedSensor
 from tests.exposure import Exposed
 from tests.posthog.support import sent, set_posthog_connection

@@ -7,12 +7,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_databrain.client.call import Request
+from airflow_provider_databrain.client.call import Request, Resend
 from airflow_provider_databrain.client.dialect import MESSAGE_LIMIT
 from airflow_provider_databrain.client.errors import ApiError, MalformedAnswerError
 from airflow_provider_databrain.client.models import reader
+from airflow_provider_databrain.posthog.api.endpoint import DASHBOARD, for_dashboard, read_nothing, scopeless_endpoint
 from airflow_provider_databrain.posthog.api.models import Dashboard, Tile
 
+STREAM_TILES = scopeless_endpoint(
+    "stream tiles", "GET", f"{DASHBOARD}stream_tiles/", "retrieve_dashboard", Resend.ALWAYS
+)
 MOST_BYTES = 64 * 1024 * 1024
 """Of one event."""
 
@@ -62,6 +66,20 @@ _read_dashboard = reader(Dashboard)
 _read_tile = reader(Tile)
 
 
+def stream_tiles(dashboard_id: int, *, layout_size: str = "sm") -> Request[None]:
+    """A dashboard's tiles as a stream; see ``posthog_stream.TileStream`` for what comes.
+
+    :param layout_size: ``sm`` or ``xs``.
+    """
+    if layout_size not in ("sm", "xs"):
+        raise ValueError(f"layout_size is {layout_size!r}; it is 'sm' or 'xs'")
+    # In this order, because PostHog garbles its errors where only the stream's type is asked for.
+    accept = "application/json, text/event-stream"
+    return Request(
+        STREAM_TILES, read_nothing, query={"layoutSize": layout_size}, accept=accept, **for_dashboard(dashboard_id)
+    )
+
+
 class TileStream:
     """Reads a stream of tiles, whatever pieces it comes in.
 
@@ -84,7 +102,7 @@ class TileStream:
         # A line's end may come in two pieces.
         *frames, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
         if len(self._rest) > MOST_BYTES:
-            raise self._about(MalformedAnswerError("an event of the stream is too large", transient=False))
+            raise self._annotated(MalformedAnswerError("an event of the stream is too large", transient=False))
         for frame in frames:
             event = self._read(frame)
             if event is not None:
@@ -96,7 +114,7 @@ class TileStream:
         :raises StreamCutError: the stream was not complete.
         """
         if not self.complete:
-            raise self._about(StreamCutError("the stream ended before it was complete"))
+            raise self._annotated(StreamCutError("the stream ended before it was complete"))
 
     def _read(self, frame: bytes) -> Event | None:
         data = b"\n".join(line[5:].lstrip() for line in frame.split(b"\n") if line.startswith(b"data:"))
@@ -105,9 +123,9 @@ class TileStream:
         try:
             return self._event(json.loads(data))
         except MalformedAnswerError as malformed:
-            raise self._about(malformed) from None
+            raise self._annotated(malformed) from None
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise self._about(MalformedAnswerError("an event of the stream is no JSON of the known shape")) from None
+            raise self._annotated(MalformedAnswerError("an event of the stream is no JSON of the known shape")) from None
 
     def _event(self, payload: Any) -> Event | None:
         match payload["type"]:
@@ -118,13 +136,13 @@ class TileStream:
             case "error" if payload.get("tile_id") is not None:
                 return TileFailed(int(payload["tile_id"]), self._redact(str(payload.get("error"))))
             case "error":
-                raise self._about(StreamFailedError(self._redact(str(payload.get("error")))[:MESSAGE_LIMIT]))
+                raise self._annotated(StreamFailedError(self._redact(str(payload.get("error")))[:MESSAGE_LIMIT]))
             case "complete":
                 self.complete = True
         # Of a kind that later servers may have.
         return None
 
-    def _about(self, error: ApiError) -> ApiError:
+    def _annotated(self, error: ApiError) -> ApiError:
         error.endpoint = self._request.endpoint.name
         error.dashboard = self._request.dashboard
         return error

@@ -12,7 +12,7 @@ from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.sync import SyncTransport
 from airflow_provider_databrain.posthog.api import stream as module
-from airflow_provider_databrain.posthog.api.endpoints import API_KEY, stream_tiles
+from airflow_provider_databrain.posthog.api.endpoint import API_KEY
 from airflow_provider_databrain.posthog.api.stream import (
     Event,
     Metadata,
@@ -21,6 +21,7 @@ from airflow_provider_databrain.posthog.api.stream import (
     TileArrived,
     TileFailed,
     TileStream,
+    stream_tiles,
 )
 from tests.support import http_answer, raw_server
 

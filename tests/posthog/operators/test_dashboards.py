@@ -10,7 +10,6 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_databrain.client.errors import (
     ApiError,
-    AuthenticationError,
     InvalidRequestError,
     NotFoundError,
     ServerError,
@@ -20,18 +19,22 @@ from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.posthog.state import OWNER
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.api.calls import mark_of
-from airflow_provider_databrain.posthog.operators import (
-    AddPostHogCollaboratorsOperator,
-    CreatePostHogDashboardFromTemplateOperator,
+from airflow_provider_databrain.posthog.api.marks import mark_of
+from airflow_provider_databrain.posthog.operators.collaborators import AddPostHogCollaboratorsOperator
+from airflow_provider_databrain.posthog.operators.dashboards import (
     CreatePostHogDashboardOperator,
     DeletePostHogDashboardOperator,
-    RefreshPostHogSharingOperator,
-    SharePostHogDashboardOperator,
     UpdatePostHogDashboardOperator,
 )
+from airflow_provider_databrain.posthog.operators.sharing import (
+    RefreshPostHogSharingOperator,
+    SharePostHogDashboardOperator,
+)
+from airflow_provider_databrain.posthog.operators.templates import CreatePostHogDashboardFromTemplateOperator
+from tests.posthog.operators.support import TaskInstance, as_text, fields, links, run
 from tests.posthog.support import TEMPLATE, add_legacy_key, contents, names, sent, set_posthog_connection
 
+Create, FromTemplate = CreatePostHogDashboardOperator, CreatePostHogDashboardFromTemplateOperator
 Create, FromTemplate = CreatePostHogDashboardOperator, CreatePostHogDashboardFromTemplateOperator
 CREATORS = pytest.mark.parametrize(
     ("operator", "options"),
@@ -45,39 +48,10 @@ CREATORS = pytest.mark.parametrize(
 )
 
 
-class TaskInstance:
-    """A try of a task in a Dag run."""
-
-    def __init__(self, run_id: str = "run-1", try_number: int = 1, map_index: int = -1, task_id: str = "t") -> None:
-        self.dag_id, self.task_id, self.run_id, self.map_index = "dag", task_id, run_id, map_index
-        self.try_number = try_number
-
-
-def run(operator: type[BaseOperator], instance: TaskInstance | None = None, **options: Any) -> Any:
-    """Execute an operator after its fields were rendered, as Airflow does."""
-    task = operator(task_id="t", **{"max_retry_seconds": 0, **options})
-    context: Any = {"ti": instance or TaskInstance(), "params": {"n": 7}}
-    task.render_template_fields(context)
-    return task.execute(context)
-
-
-def links(task: Any) -> dict[str, str]:
-    return {link.name: link.get_link(task, ti_key=None) for link in task.operator_extra_links}
-
-
 @pytest.fixture
 def number(posthog: Emulator) -> int:
     """A dashboard."""
     return posthog.posthog.add_dashboard(name="one", description="first")
-
-
-def fields(emulator: Emulator, number: int) -> dict[str, Any]:
-    return emulator.posthog.found(number)[0].fields
-
-
-def as_text(number: int) -> str:
-    """A number as a template that is rendered to text."""
-    return f"{{{{ {number} }}}}"
 
 
 @pytest.fixture
@@ -127,22 +101,6 @@ def test_an_unclear_create_leaves_one_whole_dashboard_after_the_retry(
     assert run(operator, TaskInstance(try_number=3), **options) == found
 
 
-def test_a_task_that_died_while_it_built_leaves_nothing_half_made(posthog: Emulator) -> None:
-    # Neither the insight nor the removal of what is there without it.
-    posthog.control.set_faults(
-        [
-            Fault(kind="error_before", method="POST", path="insights", times=1),
-            Fault(kind="error_before", method="PATCH", times=1),
-        ]
-    )
-    with pytest.raises(ServerError):
-        run(FromTemplate, template=TEMPLATE)
-    assert names(posthog) == ["KPIs"]
-    number = run(FromTemplate, TaskInstance(try_number=2), template=TEMPLATE)
-    assert names(posthog) == ["KPIs"]
-    assert len(contents(posthog, number)) == 3
-
-
 def test_every_field_reaches_the_server(posthog: Emulator, number: int) -> None:
     made = run(
         Create,
@@ -185,46 +143,6 @@ def test_a_wrong_template_leaves_nothing_behind(posthog: Emulator) -> None:
     with pytest.raises(InvalidRequestError, match="use_template: Invalid template provided: NOPE"):
         run(Create, name="x", use_template="NOPE")
     assert names(posthog) == []
-
-
-def test_a_key_with_scopes_builds_what_the_refused_action_would_make(
-    posthog: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    built = run(FromTemplate, template=TEMPLATE, key="acme")
-    assert "POST dashboards/create_from_template_json/" in sent(posthog)
-    set_posthog_connection(monkeypatch, posthog, password=add_legacy_key(posthog))
-    made = run(FromTemplate, template=TEMPLATE, key="acme", project_id="{{ '@current' }}", method="template")
-    # The mark is the same, so that it was found: the second one is made under another key.
-    assert made == built
-    other = run(FromTemplate, template=TEMPLATE, key="other")
-    assert contents(posthog, other) == contents(posthog, built)
-    assert {**fields(posthog, other), "tags": [], "description": ""} == {
-        **fields(posthog, built),
-        "tags": [],
-        "description": "",
-    } | {"last_accessed_at": None}
-
-
-def test_a_key_with_scopes_may_not_be_told_to_use_the_refused_action(posthog: Emulator) -> None:
-    with pytest.raises(AuthenticationError, match="use build_dashboard instead"):
-        run(FromTemplate, template=TEMPLATE, method="template")
-    assert names(posthog) == []
-
-
-@pytest.mark.parametrize(
-    ("options", "shown"),
-    [
-        ({"method": "magic"}, "it is 'auto', 'template' or 'build'. Nothing was sent"),
-        ({"template": {**TEMPLATE, "dashboard_description": None}}, "template: dashboard_description missing"),
-        ({"template": "{{ params.n }}"}, "template is no object"),
-    ],
-)
-def test_a_template_that_cannot_be_used_is_refused_before_sending(
-    posthog: Emulator, options: dict[str, Any], shown: str
-) -> None:
-    with pytest.raises(ValueError, match=shown):
-        run(FromTemplate, **{"template": TEMPLATE, **options})
-    assert sent(posthog) == []
 
 
 def test_an_update_sets_what_is_given_and_no_more(posthog: Emulator, number: int) -> None:

@@ -11,12 +11,12 @@ from airflow_provider_databrain.client.errors import NotAllowedError
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.posthog.state import MEMBER
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.operators import (
-    AddPostHogCollaboratorsOperator,
+from airflow_provider_databrain.posthog.operators.collaborators import AddPostHogCollaboratorsOperator
+from airflow_provider_databrain.posthog.operators.sharing import (
     RefreshPostHogSharingOperator,
     SharePostHogDashboardOperator,
 )
-from tests.posthog.test_operators import TaskInstance, as_text, links, run
+from tests.posthog.operators.support import TaskInstance, as_text, links, run
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import requests
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.operators import (
+from airflow_provider_databrain.posthog.operators.tenants import (
     ProvisionPostHogDashboardsOperator,
     RemovePostHogDashboardsOperator,
 )

@@ -24,67 +24,78 @@ from airflow_provider_databrain.client.errors import (
 )
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.server import Server
-from airflow_provider_databrain.posthog.api import endpoints as api
+from airflow_provider_databrain.posthog.api import (
+    collaborators,
+    dashboards,
+    endpoint,
+    insights,
+    sharing,
+    stream,
+    templates,
+    tiles,
+)
 from airflow_provider_databrain.posthog.api.models import Dashboard, DashboardChange, NewDashboard, Sharing
 from tests.posthog.support import TEMPLATE
 
-SERVER = Server("https://us.posthog.com", {api.API_KEY: "phx_0123456789"}, parameters={"project_id": "1"})
+SERVER = Server("https://us.posthog.com", {endpoint.API_KEY: "phx_0123456789"}, parameters={"project_id": "1"})
 UUID = "0198a1b2-0000-4000-8000-000000000001"
 ONE = "/api/projects/1/dashboards/4/"
 
 REQUESTS: list[tuple[Request[Any], str, str, Any]] = [
-    (api.list_page(), "GET", "/api/projects/1/dashboards/?limit=500&offset=0", None),
-    (api.list_page(limit=1, offset=7), "GET", "/api/projects/1/dashboards/?limit=1&offset=7", None),
+    (dashboards.list_page(), "GET", "/api/projects/1/dashboards/?limit=500&offset=0", None),
+    (dashboards.list_page(limit=1, offset=7), "GET", "/api/projects/1/dashboards/?limit=1&offset=7", None),
     (
-        api.create_dashboard({"name": "é", "use_template": "DEFAULT_APP", "create_in_folder": "Airflow/KPIs"}),
+        dashboards.create_dashboard({"name": "é", "use_template": "DEFAULT_APP", "create_in_folder": "Airflow/KPIs"}),
         "POST",
         "/api/projects/1/dashboards/",
         {"name": "é", "use_template": "DEFAULT_APP", "_create_in_folder": "Airflow/KPIs"},
     ),
     (
-        api.create_dashboard(NewDashboard(use_dashboard=3, duplicate_tiles=True, extra={"quick_filter_ids": []})),
+        dashboards.create_dashboard(
+            NewDashboard(use_dashboard=3, duplicate_tiles=True, extra={"quick_filter_ids": []})
+        ),
         "POST",
         "/api/projects/1/dashboards/",
         {"use_dashboard": 3, "duplicate_tiles": True, "quick_filter_ids": []},
     ),
-    (api.retrieve_dashboard(4), "GET", ONE, None),
-    (api.update_dashboard(4, {"pinned": False, "tags": []}), "PATCH", ONE, {"pinned": False, "tags": []}),
-    (api.update_dashboard(4, DashboardChange(restriction_level=37)), "PATCH", ONE, {"restriction_level": 37}),
-    (api.delete_dashboard(4), "PATCH", ONE, {"deleted": True}),
-    (api.delete_dashboard(4, delete_insights=True), "PATCH", ONE, {"deleted": True, "delete_insights": True}),
+    (dashboards.retrieve_dashboard(4), "GET", ONE, None),
+    (dashboards.update_dashboard(4, {"pinned": False, "tags": []}), "PATCH", ONE, {"pinned": False, "tags": []}),
+    (dashboards.update_dashboard(4, DashboardChange(restriction_level=37)), "PATCH", ONE, {"restriction_level": 37}),
+    (dashboards.delete_dashboard(4), "PATCH", ONE, {"deleted": True}),
+    (dashboards.delete_dashboard(4, delete_insights=True), "PATCH", ONE, {"deleted": True, "delete_insights": True}),
     # Older servers restore only where this is the only key.
-    (api.restore_dashboard(4), "PATCH", ONE, {"deleted": False}),
-    (api.list_collaborators(4), "GET", f"{ONE}collaborators/", None),
-    (api.add_collaborator(4, UUID), "POST", f"{ONE}collaborators/", {"level": 37, "user_uuid": UUID}),
-    (api.remove_collaborator(4, UUID), "DELETE", f"{ONE}collaborators/{UUID}/", None),
-    (api.get_sharing(4), "GET", f"{ONE}sharing/", None),
-    (api.update_sharing(4, enabled=False), "PATCH", f"{ONE}sharing/", {"enabled": False}),
+    (dashboards.restore_dashboard(4), "PATCH", ONE, {"deleted": False}),
+    (collaborators.list_collaborators(4), "GET", f"{ONE}collaborators/", None),
+    (collaborators.add_collaborator(4, UUID), "POST", f"{ONE}collaborators/", {"level": 37, "user_uuid": UUID}),
+    (collaborators.remove_collaborator(4, UUID), "DELETE", f"{ONE}collaborators/{UUID}/", None),
+    (sharing.get_sharing(4), "GET", f"{ONE}sharing/", None),
+    (sharing.update_sharing(4, enabled=False), "PATCH", f"{ONE}sharing/", {"enabled": False}),
     (
-        api.update_sharing(4, settings={"no_header": True, "hideExtraDetails": False}, password_required=True),
+        sharing.update_sharing(4, settings={"no_header": True, "hideExtraDetails": False}, password_required=True),
         "PATCH",
         f"{ONE}sharing/",
         {"settings": {"noHeader": True, "hideExtraDetails": False}, "password_required": True},
     ),
-    (api.refresh_sharing(4), "POST", f"{ONE}sharing/refresh/", {}),
-    (api.create_share_password(4), "POST", f"{ONE}sharing/passwords/", {}),
+    (sharing.refresh_sharing(4), "POST", f"{ONE}sharing/refresh/", {}),
+    (sharing.create_share_password(4), "POST", f"{ONE}sharing/passwords/", {}),
     (
-        api.create_share_password(4, raw_password="12345678", note="n" * 100),
+        sharing.create_share_password(4, raw_password="12345678", note="n" * 100),
         "POST",
         f"{ONE}sharing/passwords/",
         {"raw_password": "12345678", "note": "n" * 100},
     ),
-    (api.delete_share_password(4, 9), "DELETE", f"{ONE}sharing/passwords/9/", None),
+    (sharing.delete_share_password(4, 9), "DELETE", f"{ONE}sharing/passwords/9/", None),
     # The key has changed its name from one version of the server to the next.
-    (api.move_tile(4, 5, 6), "PATCH", f"{ONE}move_tile/", {"tile": {"id": 5}, "toDashboard": 6, "to_dashboard": 6}),
-    (api.stream_tiles(4, layout_size="xs"), "GET", f"{ONE}stream_tiles/?layoutSize=xs", None),
+    (tiles.move_tile(4, 5, 6), "PATCH", f"{ONE}move_tile/", {"tile": {"id": 5}, "toDashboard": 6, "to_dashboard": 6}),
+    (stream.stream_tiles(4, layout_size="xs"), "GET", f"{ONE}stream_tiles/?layoutSize=xs", None),
     (
-        api.create_from_template_json(TEMPLATE, creation_context="onboarding"),
+        templates.create_from_template_json(TEMPLATE, creation_context="onboarding"),
         "POST",
         "/api/projects/1/dashboards/create_from_template_json/",
         {"template": TEMPLATE, "creation_context": "onboarding"},
     ),
-    (api.create_insight({"dashboards": [4]}), "POST", "/api/projects/1/insights/", {"dashboards": [4]}),
-    (api.update_insight(8, {"name": "x"}), "PATCH", "/api/projects/1/insights/8/", {"name": "x"}),
+    (insights.create_insight({"dashboards": [4]}), "POST", "/api/projects/1/insights/", {"dashboards": [4]}),
+    (insights.update_insight(8, {"name": "x"}), "PATCH", "/api/projects/1/insights/8/", {"name": "x"}),
 ]
 
 
@@ -103,36 +114,36 @@ def test_no_call_deletes_a_dashboard_by_delete_which_posthog_refuses() -> None:
 @pytest.mark.parametrize("bad", [0, -1, True, "4", 4.0, None, "../5", "@current"])
 def test_an_id_that_is_none_is_refused_before_sending(bad: Any) -> None:
     calls: list[Callable[[], object]] = [
-        lambda: api.retrieve_dashboard(bad),
-        lambda: api.update_dashboard(bad, {}),
-        lambda: api.delete_dashboard(bad),
-        lambda: api.restore_dashboard(bad),
-        lambda: api.list_collaborators(bad),
-        lambda: api.add_collaborator(bad, UUID),
-        lambda: api.remove_collaborator(bad, UUID),
-        lambda: api.get_sharing(bad),
-        lambda: api.update_sharing(bad),
-        lambda: api.refresh_sharing(bad),
-        lambda: api.create_share_password(bad),
-        lambda: api.delete_share_password(bad, 1),
-        lambda: api.delete_share_password(1, bad),
-        lambda: api.move_tile(bad, 1, 1),
-        lambda: api.move_tile(1, bad, 1),
-        lambda: api.move_tile(1, 1, bad),
-        lambda: api.stream_tiles(bad),
-        lambda: api.update_insight(bad, {}),
+        lambda: dashboards.retrieve_dashboard(bad),
+        lambda: dashboards.update_dashboard(bad, {}),
+        lambda: dashboards.delete_dashboard(bad),
+        lambda: dashboards.restore_dashboard(bad),
+        lambda: collaborators.list_collaborators(bad),
+        lambda: collaborators.add_collaborator(bad, UUID),
+        lambda: collaborators.remove_collaborator(bad, UUID),
+        lambda: sharing.get_sharing(bad),
+        lambda: sharing.update_sharing(bad),
+        lambda: sharing.refresh_sharing(bad),
+        lambda: sharing.create_share_password(bad),
+        lambda: sharing.delete_share_password(bad, 1),
+        lambda: sharing.delete_share_password(1, bad),
+        lambda: tiles.move_tile(bad, 1, 1),
+        lambda: tiles.move_tile(1, bad, 1),
+        lambda: tiles.move_tile(1, 1, bad),
+        lambda: stream.stream_tiles(bad),
+        lambda: insights.update_insight(bad, {}),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="it is a whole number above 0"):
             call()
     if bad is not None:
         with pytest.raises(ValidationError, match="use_dashboard"):
-            api.create_dashboard({"use_dashboard": bad})
+            dashboards.create_dashboard({"use_dashboard": bad})
 
 
 @pytest.mark.parametrize("bad", ["", " ", "..", "me", "../5", UUID + "/"])
 def test_a_member_is_named_by_uuid(bad: str) -> None:
-    for call in (api.add_collaborator, api.remove_collaborator):
+    for call in (collaborators.add_collaborator, collaborators.remove_collaborator):
         with pytest.raises(ValueError, match="user_uuid"):
             call(4, bad)
 
@@ -140,23 +151,26 @@ def test_a_member_is_named_by_uuid(bad: str) -> None:
 @pytest.mark.parametrize(
     ("call", "shown"),
     [
-        (lambda: api.create_dashboard({"nmae": "x"}), "nmae"),
-        (lambda: api.create_dashboard({"name": "x" * 401}), "name"),
-        (lambda: api.create_dashboard({"restriction_level": 22}), "restriction_level"),
-        (lambda: api.create_dashboard({"filters": []}), "filters"),
-        (lambda: api.create_dashboard({"use_template": ""}), "use_template"),
-        (lambda: api.create_dashboard({"use_template": "A", "use_dashboard": 1}), "cannot be used together"),
-        (lambda: api.create_dashboard({"tiles": []}), "tiles"),
-        (lambda: api.create_dashboard({"extra": {"name": "x"}}), "extra repeats known fields: name"),
-        (lambda: api.update_dashboard(4, {"use_template": "A"}), "use_template"),
-        (lambda: api.update_sharing(4, settings={"noHeadr": True}), "noHeadr"),
-        (lambda: api.update_sharing(4, settings={"theme": "pink"}), "theme"),
-        (lambda: api.create_share_password(4, raw_password="1234567"), "fewer than 8 characters"),
-        (lambda: api.create_share_password(4, note="n" * 101), "more than 100 characters"),
-        (lambda: api.stream_tiles(4, layout_size="lg"), "it is 'sm' or 'xs'"),
-        (lambda: api.create_from_template_json({}), "template_name, dashboard_description, dashboard_filters, tiles"),
-        (lambda: api.create_from_template_json({**TEMPLATE, "tiles": []}), "one or more objects"),
-        (lambda: api.create_from_template_json({**TEMPLATE, "tiles": ["x"]}), "one or more objects"),
+        (lambda: dashboards.create_dashboard({"nmae": "x"}), "nmae"),
+        (lambda: dashboards.create_dashboard({"name": "x" * 401}), "name"),
+        (lambda: dashboards.create_dashboard({"restriction_level": 22}), "restriction_level"),
+        (lambda: dashboards.create_dashboard({"filters": []}), "filters"),
+        (lambda: dashboards.create_dashboard({"use_template": ""}), "use_template"),
+        (lambda: dashboards.create_dashboard({"use_template": "A", "use_dashboard": 1}), "cannot be used together"),
+        (lambda: dashboards.create_dashboard({"tiles": []}), "tiles"),
+        (lambda: dashboards.create_dashboard({"extra": {"name": "x"}}), "extra repeats known fields: name"),
+        (lambda: dashboards.update_dashboard(4, {"use_template": "A"}), "use_template"),
+        (lambda: sharing.update_sharing(4, settings={"noHeadr": True}), "noHeadr"),
+        (lambda: sharing.update_sharing(4, settings={"theme": "pink"}), "theme"),
+        (lambda: sharing.create_share_password(4, raw_password="1234567"), "fewer than 8 characters"),
+        (lambda: sharing.create_share_password(4, note="n" * 101), "more than 100 characters"),
+        (lambda: stream.stream_tiles(4, layout_size="lg"), "it is 'sm' or 'xs'"),
+        (
+            lambda: templates.create_from_template_json({}),
+            "template_name, dashboard_description, dashboard_filters, tiles",
+        ),
+        (lambda: templates.create_from_template_json({**TEMPLATE, "tiles": []}), "one or more objects"),
+        (lambda: templates.create_from_template_json({**TEMPLATE, "tiles": ["x"]}), "one or more objects"),
     ],
 )
 def test_what_posthog_would_refuse_or_ignore_is_refused_before_sending(call: Callable[[], Any], shown: str) -> None:
@@ -166,22 +180,22 @@ def test_what_posthog_would_refuse_or_ignore_is_refused_before_sending(call: Cal
 
 def test_a_wrong_share_password_is_not_in_the_refusal() -> None:
     with pytest.raises(ValueError) as caught:
-        api.create_share_password(4, raw_password="s3cr3t")
+        sharing.create_share_password(4, raw_password="s3cr3t")
     assert "s3cr3t" not in repr(caught.value)
 
 
 @pytest.mark.parametrize(
     ("call", "resend"),
     [
-        (api.create_dashboard({}), Resend.IF_UNPROCESSED),
-        (api.update_dashboard(4, {"name": "x"}), Resend.ALWAYS),
-        (api.update_dashboard(4, {"tiles": [{"id": 1, "color": "blue"}]}), Resend.ALWAYS),
-        (api.update_dashboard(4, {"tiles": [{"id": 1}, {"text": {"body": "x"}}]}), Resend.IF_UNPROCESSED),
-        (api.delete_dashboard(4), Resend.DETECTABLE),
-        (api.refresh_sharing(4), Resend.IF_UNPROCESSED),
-        (api.create_share_password(4), Resend.IF_UNPROCESSED),
-        (api.move_tile(1, 2, 3), Resend.IF_UNPROCESSED),
-        (api.create_insight({}), Resend.IF_UNPROCESSED),
+        (dashboards.create_dashboard({}), Resend.IF_UNPROCESSED),
+        (dashboards.update_dashboard(4, {"name": "x"}), Resend.ALWAYS),
+        (dashboards.update_dashboard(4, {"tiles": [{"id": 1, "color": "blue"}]}), Resend.ALWAYS),
+        (dashboards.update_dashboard(4, {"tiles": [{"id": 1}, {"text": {"body": "x"}}]}), Resend.IF_UNPROCESSED),
+        (dashboards.delete_dashboard(4), Resend.DETECTABLE),
+        (sharing.refresh_sharing(4), Resend.IF_UNPROCESSED),
+        (sharing.create_share_password(4), Resend.IF_UNPROCESSED),
+        (tiles.move_tile(1, 2, 3), Resend.IF_UNPROCESSED),
+        (insights.create_insight({}), Resend.IF_UNPROCESSED),
     ],
 )
 def test_what_makes_something_each_time_is_not_sent_again_blindly(call: Request[Any], resend: Resend) -> None:
@@ -190,7 +204,7 @@ def test_what_makes_something_each_time_is_not_sent_again_blindly(call: Request[
 
 def refused(status: int, body: object, request: Request[Any] | None = None) -> ApiError:
     """The error that an answer stands for."""
-    request = request or api.retrieve_dashboard(4)
+    request = request or dashboards.retrieve_dashboard(4)
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(ApiError) as caught:
         interpret(SERVER, request, Reply(status, {"retry-after": "20"} if status == 429 else {}, raw))
@@ -241,9 +255,9 @@ def test_a_refusal_is_read_as_what_it_is(status: int, body: object, kind: type[A
 @pytest.mark.parametrize(
     ("request_", "instead"),
     [
-        (api.stream_tiles(4), "retrieve_dashboard"),
-        (api.move_tile(4, 5, 6), "transfer_tile"),
-        (api.create_from_template_json(TEMPLATE), "build_dashboard"),
+        (stream.stream_tiles(4), "retrieve_dashboard"),
+        (tiles.move_tile(4, 5, 6), "transfer_tile"),
+        (templates.create_from_template_json(TEMPLATE), "build_dashboard"),
     ],
 )
 def test_an_action_that_no_key_may_use_names_what_does_the_same(request_: Request[Any], instead: str) -> None:
@@ -256,11 +270,11 @@ def test_an_action_that_no_key_may_use_names_what_does_the_same(request_: Reques
 @pytest.mark.parametrize(
     ("request_", "scope"),
     [
-        (api.list_page(), "dashboard:read"),
-        (api.create_dashboard({}), "dashboard:write"),
-        (api.get_sharing(4), "sharing_configuration:read"),
-        (api.refresh_sharing(4), "sharing_configuration:write"),
-        (api.create_insight({}), "insight:write"),
+        (dashboards.list_page(), "dashboard:read"),
+        (dashboards.create_dashboard({}), "dashboard:write"),
+        (sharing.get_sharing(4), "sharing_configuration:read"),
+        (sharing.refresh_sharing(4), "sharing_configuration:write"),
+        (insights.create_insight({}), "insight:write"),
     ],
 )
 def test_a_key_that_lacks_a_scope_is_told_which(request_: Request[Any], scope: str) -> None:
@@ -274,7 +288,7 @@ def page(*ids: int, following: str | None = None) -> Any:
 
 def walk(*pages: Any) -> tuple[list[int], list[str]]:
     """The ids that a list finds on pages, and the offsets it asks for."""
-    call, offsets = api.list_dashboards(), []
+    call, offsets = dashboards.list_dashboards(), []
     request = next(call)
     for answer in pages:
         offsets.append(request.query["offset"])
@@ -309,7 +323,7 @@ def test_pages_that_do_not_go_forward_are_malformed(following: str) -> None:
 
 @pytest.mark.parametrize("body", [{}, {"id": ["?"], "results": "?"}, {"enabled": None}, []])
 def test_what_is_no_sharing_is_not_taken_for_a_closed_one(body: Any) -> None:
-    assert isinstance(refused(200, body, api.get_sharing(4)), MalformedAnswerError)
+    assert isinstance(refused(200, body, sharing.get_sharing(4)), MalformedAnswerError)
 
 
 def test_every_field_but_the_id_may_be_missing_and_unknown_ones_are_kept() -> None:
@@ -330,9 +344,9 @@ def test_every_field_but_the_id_may_be_missing_and_unknown_ones_are_kept() -> No
     ],
 )
 def test_only_the_token_of_a_saved_and_enabled_configuration_counts(fields: Any, token: str | None) -> None:
-    sharing = Sharing.model_validate(fields)
-    assert sharing.token == token
-    address = api.public_url("https://us.posthog.com", sharing)
+    shared = Sharing.model_validate(fields)
+    assert shared.token == token
+    address = sharing.public_url("https://us.posthog.com", shared)
     assert address == (token and "https://us.posthog.com/shared/t")
-    embedded = api.public_url("https://us.posthog.com", sharing, embedded=True)
+    embedded = sharing.public_url("https://us.posthog.com", shared, embedded=True)
     assert embedded == (token and "https://us.posthog.com/embedded/t")
