@@ -47,7 +47,7 @@ def test_the_host_is_the_one_named_or_that_of_the_region(
 @pytest.mark.parametrize("host", ["us.i.posthog.com", "https://eu.i.posthog.com/", "HTTPS://APP.I.posthog.com:443"])
 async def test_a_host_that_only_takes_events_is_refused(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     hook = hook_for(monkeypatch, host=host)
-    shown = r"'my_conn' names a host that takes events.*fill Host with https://us.posthog.com or https://eu"
+    shown = r"'my_conn' names a host that receives events and has no dashboards API: fill Host with https://us.posthog.com or https://eu"
     with pytest.raises(ConfigurationError, match=shown):
         hook.list_dashboards()
     with pytest.raises(ConfigurationError, match=shown):
@@ -146,7 +146,7 @@ def test_the_test_button_needs_only_the_right_to_read(posthog: Emulator) -> None
         ({"password": ""}, "no personal API key"),
         ({"extra": {"project_id": 99}}, "Project not found."),
         ({"extra": {"project": 1}}, "project: Extra inputs"),
-        ({"host": "us.i.posthog.com"}, "takes events"),
+        ({"host": "us.i.posthog.com"}, "receives events"),
         ({"host": "http://127.0.0.1:9"}, "list dashboards failed"),
     ],
 )

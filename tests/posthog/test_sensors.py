@@ -79,7 +79,7 @@ def test_templates_are_rendered(number: int) -> None:
     [
         ({"dashboard_id": "x"}, "dashboard_id is 'x'; it is a whole number above 0. Nothing was sent"),
         ({"dashboard_id": ""}, "dashboard_id is ''"),
-        ({"since": "yesterday"}, "since is 'yesterday'; it is a time in ISO 8601. Nothing was sent"),
+        ({"since": "yesterday"}, "since is 'yesterday'; it must be a time in ISO 8601. Nothing was sent"),
         ({"since": ""}, "since is ''"),
     ],
 )

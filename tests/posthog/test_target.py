@@ -191,7 +191,7 @@ async def test_another_purpose_is_another_dashboard(bare: Runs, runs: Runs, post
         ({"restriction_level": 22}, "restriction_level"),
         ({"sharing": {"enbled": True}}, "sharing.enbled"),
         ({"sharing": {"settings": {"noHeadr": True}}}, "sharing.settings.noHeadr"),
-        ({"use_dashboard": "x"}, "use_dashboard is 'x'; it is the number of a dashboard"),
+        ({"use_dashboard": "x"}, "use_dashboard is 'x'; it must be the number of a dashboard"),
         ({"use_dashboard": 0}, "use_dashboard is 0"),
         ({"use_dashboard": True}, "use_dashboard is True"),
         ({"use_dashboard": "4", "use_template": "A"}, "cannot be used together"),

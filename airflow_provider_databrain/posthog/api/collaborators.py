@@ -1,4 +1,4 @@
-"""Who may edit a restricted dashboard."""
+"""Collaborators: the members who may edit a restricted dashboard (``restriction_level`` 37)."""
 
 from __future__ import annotations
 
@@ -26,21 +26,28 @@ _read_collaborator = reader(Collaborator)
 
 
 def list_collaborators(dashboard_id: int) -> Request[list[Collaborator]]:
-    """Who may edit a restricted dashboard beside its owner and the project's admins."""
+    """The collaborators of a dashboard. Its owner and the project's admins may edit it too and are not listed."""
     return Request(LIST_COLLABORATORS, _read_collaborators, **for_dashboard(dashboard_id))
 
 
 def add_collaborator(dashboard_id: int, user_uuid: str) -> Request[Collaborator]:
-    """Let a member edit a restricted dashboard (``restriction_level`` 37).
+    """Let a member edit a restricted dashboard.
 
-    :raises AlreadyExistsError: is one already; with ``after_ambiguous`` by an earlier try of this call.
+    :param user_uuid: UUID of the member.
+    :raises ValueError: ``user_uuid`` is not a UUID.
+    :raises AlreadyExistsError: the member is already a collaborator. If ``after_ambiguous`` is set, an earlier try of
+        this call may have added the member.
     """
     body = {"level": 37, "user_uuid": _uuid(user_uuid)}
     return Request(ADD_COLLABORATOR, _read_collaborator, body=json_body(body), **for_dashboard(dashboard_id))
 
 
 def remove_collaborator(dashboard_id: int, user_uuid: str) -> Request[None]:
-    """Undo ``add_collaborator``; a ``NotFoundError`` where the member is none."""
+    """Undo ``add_collaborator``.
+
+    :raises ValueError: ``user_uuid`` is not a UUID.
+    :raises NotFoundError: the member is not a collaborator.
+    """
     return Request(REMOVE_COLLABORATOR, read_nothing, **for_dashboard(dashboard_id, user_uuid=_uuid(user_uuid)))
 
 
@@ -48,7 +55,7 @@ def _uuid(value: str) -> str:
     try:
         return str(UUID(value))
     except (ValueError, AttributeError, TypeError):
-        raise ValueError(f"user_uuid is {value!r}; it is the UUID of a member") from None
+        raise ValueError(f"user_uuid is {value!r}; it must be the UUID of a member") from None
 
 
 def _read_collaborators(payload: object) -> list[Collaborator]:

@@ -1,4 +1,7 @@
-"""PostHog's dashboards."""
+"""Dashboards: list, create, retrieve, update, delete, restore.
+
+Names are not unique, and each create makes another dashboard. ``marks`` creates a dashboard that can be found again.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from airflow_provider_databrain.posthog.api.endpoint import DASHBOARD, DASHBOARD
 from airflow_provider_databrain.posthog.api.models import Dashboard, DashboardChange, DashboardPage, NewDashboard
 
 PAGE_SIZE = 500
-"""Dashboards that are asked for at a time; a server that grants fewer says where to go on."""
+"""Dashboards requested per page. If the server returns fewer, its answer says where the next page begins."""
 LIST_DASHBOARDS = endpoint("list dashboards", "GET", DASHBOARDS, "dashboard:read")
 CREATE_DASHBOARD = endpoint("create dashboard", "POST", DASHBOARDS, "dashboard:write", Resend.IF_UNPROCESSED)
 RETRIEVE_DASHBOARD = endpoint("retrieve dashboard", "GET", DASHBOARD, "dashboard:read")
 UPDATE_DASHBOARD = endpoint("update dashboard", "PATCH", DASHBOARD, "dashboard:write")
-# DELETE is answered 405; a dashboard is deleted by a PATCH, and can be restored by one.
+# PostHog answers 405 to DELETE. A PATCH deletes a dashboard, and another PATCH restores it.
 DELETE_DASHBOARD = endpoint("delete dashboard", "PATCH", DASHBOARD, "dashboard:write", Resend.DETECTABLE)
 RESTORE_DASHBOARD = endpoint("restore dashboard", "PATCH", DASHBOARD, "dashboard:write")
 _read_page = reader(DashboardPage)
@@ -27,37 +30,39 @@ _read_dashboard = reader(Dashboard)
 
 
 def list_page(*, limit: int = PAGE_SIZE, offset: int = 0) -> Request[DashboardPage]:
-    """One page of the project's dashboards, pinned ones first, then by name; deleted ones are not among them."""
+    """One page of the project's dashboards: pinned ones first, then by name. Deleted ones are not listed."""
     return Request(LIST_DASHBOARDS, _read_page, query={"limit": str(limit), "offset": str(offset)})
 
 
 def list_dashboards() -> Generator[Request[DashboardPage], DashboardPage, list[Dashboard]]:
-    """All of the project's dashboards.
+    """All dashboards of the project.
 
-    Of the address of the next page only its offset is used: the calls stay on the connection's host.
+    Only the offset is read from the next page's URL, so every request goes to the connection's host.
 
-    :raises MalformedAnswerError: the pages do not go forward.
+    :raises MalformedAnswerError: the next page does not begin after the current one.
     """
     found: dict[int, Dashboard] = {}
     offset = 0
     while True:
         page = yield list_page(offset=offset)
-        # One that was created or renamed meanwhile moves the others, so that one may come twice.
+        # If a dashboard is created or renamed between two pages, the others move, and one may be listed twice.
         found.update((dashboard.id, dashboard) for dashboard in page.results)
         if not page.next or not page.results:
             return list(found.values())
         following = _offset(page.next)
         if following is None or following <= offset:
-            raise MalformedAnswerError(f"the page after offset {offset} is told to be at {following}", transient=False)
+            raise MalformedAnswerError(
+                f"the next page must begin after offset {offset}, not at {following}", transient=False
+            )
         offset = following
 
 
 def create_dashboard(dashboard: NewDashboard | Mapping[str, Any]) -> Request[Dashboard]:
-    """Create a dashboard: blank, from a template, or as a copy of another one.
+    """Create a dashboard: blank, from a template, or as a copy of another dashboard.
 
-    It is not sent again after an unclear failure: names are not unique, and each create makes one more.
+    It is not sent again after an ambiguous failure, because each create makes another dashboard.
 
-    :raises ValueError: a field is unknown or has a wrong value, or two origins are named.
+    :raises ValueError: a field is unknown or has a wrong value, or both a template and a source dashboard are named.
     """
     new = dashboard if isinstance(dashboard, NewDashboard) else NewDashboard.model_validate(dashboard)
     if new.use_template and new.use_dashboard:
@@ -66,14 +71,15 @@ def create_dashboard(dashboard: NewDashboard | Mapping[str, Any]) -> Request[Das
 
 
 def retrieve_dashboard(dashboard_id: int) -> Request[Dashboard]:
-    """One dashboard with its tiles; PostHog notes that it was looked at."""
+    """One dashboard with its tiles. PostHog counts this as a view."""
     return Request(RETRIEVE_DASHBOARD, _read_dashboard, **for_dashboard(dashboard_id))
 
 
 def update_dashboard(dashboard_id: int, change: DashboardChange | Mapping[str, Any]) -> Request[Dashboard]:
-    """Change some of a dashboard's fields.
+    """Change some fields of a dashboard.
 
-    Unclear failures are tried again, because the same values twice change nothing more; but not where a tile is added.
+    It is sent again after an ambiguous failure, because the same values can be set twice. If it adds a tile, it is not
+    sent again.
 
     :raises ValueError: a field is unknown or has a wrong value.
     """
@@ -84,12 +90,11 @@ def update_dashboard(dashboard_id: int, change: DashboardChange | Mapping[str, A
 
 
 def delete_dashboard(dashboard_id: int, *, delete_insights: bool = False) -> Request[Dashboard]:
-    """Delete a dashboard; ``restore_dashboard`` brings it back.
+    """Delete a dashboard. ``restore_dashboard`` undoes this.
 
-    One that is deleted already is a ``NotFoundError``, as is one that an earlier, unclear try of this call deleted
-    (``after_ambiguous``).
-
-    :param delete_insights: delete those of its insights too that are on no other dashboard.
+    :param delete_insights: also delete its insights that are on no other dashboard.
+    :raises NotFoundError: the dashboard does not exist or is already deleted. If ``after_ambiguous`` is set, an earlier
+        try of this call may have deleted it.
     """
     body = {"deleted": True} | ({"delete_insights": True} if delete_insights else {})
     return Request(DELETE_DASHBOARD, _read_dashboard, body=json_body(body), **for_dashboard(dashboard_id))
@@ -97,7 +102,7 @@ def delete_dashboard(dashboard_id: int, *, delete_insights: bool = False) -> Req
 
 def restore_dashboard(dashboard_id: int) -> Request[Dashboard]:
     """Undo ``delete_dashboard``."""
-    # Older servers restore only where this is the only key.
+    # Older servers restore only if this is the only field.
     return Request(
         RESTORE_DASHBOARD, _read_dashboard, body=json_body({"deleted": False}), **for_dashboard(dashboard_id)
     )

@@ -1,4 +1,7 @@
-"""What all of PostHog's endpoints share: address, key, error codes."""
+"""What all PostHog endpoints share: hosts, API key, paths, error codes.
+
+An error code that PostHog does not send itself is marked as ours; ``_find_error`` derives it from the message.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,14 @@ from airflow_provider_databrain.client.models import check_id
 
 T = TypeVar("T")
 Steps: TypeAlias = "Generator[Request[Any], Any, T]"
+"""A call that takes more than one request and returns T."""
 US_URL = "https://us.posthog.com"
 EU_URL = "https://eu.posthog.com"
 API_KEY = Token("personal API key", "Password")
 _CODES: dict[str, type[ApiError]] = {
     "NOT_AUTHENTICATED": AuthenticationError,
     "AUTHENTICATION_FAILED": AuthenticationError,
-    "KEY_NOT_ALLOWED": AuthenticationError,  # ours, see _find_error
+    "KEY_NOT_ALLOWED": AuthenticationError,  # ours
     "PERMISSION_DENIED": NotAllowedError,
     "PLAN_LACKS_FEATURE": NotAllowedError,  # ours
     "ALREADY_COLLABORATOR": AlreadyExistsError,  # ours
@@ -45,9 +49,9 @@ _PLAN_WORDS = re.compile(r"requires the .+ feature", re.IGNORECASE)
 
 
 def _find_error(payload: object) -> tuple[str | None, str] | None:
-    """Read ``type``, ``code``, ``detail`` and ``attr``, or an object with nothing but ``error`` or ``detail``.
+    """Read ``type``, ``code``, ``detail`` and ``attr``, or an object that has only ``error`` or ``detail``.
 
-    A 403 is told apart by its words alone: is it the key that is not allowed this, or the person, or the plan?
+    Only the message of a 403 says why access was refused: because of the key, the person or the plan.
     """
     if not isinstance(payload, Mapping):
         return None
@@ -71,13 +75,16 @@ DASHBOARD = f"{DASHBOARDS}{{dashboard_id}}/"
 
 
 def endpoint(name: str, method: str, path: str, scope: str, resend: Resend = Resend.ALWAYS, **more: Any) -> Endpoint:
-    """An endpoint that needs a key with one scope."""
+    """An endpoint for which PostHog requires one scope."""
     needs = f"This call needs a personal API key with the scope '{scope}', for this project."
     return Endpoint(name, method, path, API_KEY, resend, POSTHOG, needs=needs, **more)
 
 
 def scopeless_endpoint(name: str, method: str, path: str, instead: str, resend: Resend) -> Endpoint:
-    """An action for which PostHog declares no scope, so that it refuses every key that has scopes, ``*`` included."""
+    """An endpoint for which PostHog declares no scope. PostHog refuses it to every key with scopes, even ``*``.
+
+    :param instead: the hook's method that does the same with a key that has scopes.
+    """
     needs = (
         f"PostHog refuses this action to every personal API key that has scopes, '*' included; use {instead} instead."
     )
@@ -85,10 +92,10 @@ def scopeless_endpoint(name: str, method: str, path: str, instead: str, resend: 
 
 
 def for_dashboard(dashboard_id: int, **more: str) -> dict[str, Any]:
-    """The fields of a ``Request`` about one dashboard; ``more`` are further values of its path."""
+    """The arguments of a ``Request`` about one dashboard; ``more`` are other values in its path."""
     identifier = str(check_id(dashboard_id, "dashboard_id"))
     return {"path": {"dashboard_id": identifier, **more}, "dashboard": identifier}
 
 
 def read_nothing(_payload: object) -> None:
-    """What an empty answer is read as."""
+    """Read an empty answer."""

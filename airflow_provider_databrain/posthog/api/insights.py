@@ -1,4 +1,4 @@
-"""Insights."""
+"""Insights: the queries that the tiles of a dashboard show."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ _read_insight = reader(Insight)
 
 
 def create_insight(fields: Mapping[str, Any]) -> Request[Insight]:
-    """Create an insight: ``name``, ``description``, ``query``, and ``dashboards``, the ids of those that show it."""
+    """Create an insight.
+
+    It is not sent again after an ambiguous failure, because each create makes another insight.
+
+    :param fields: ``name``, ``description``, ``query`` and ``dashboards``, the ids of the dashboards that show it.
+    """
     return Request(CREATE_INSIGHT, _read_insight, body=json_body(fields))
 
 
 def update_insight(insight_id: int, fields: Mapping[str, Any]) -> Request[Insight]:
-    """Change some fields of an insight; ``dashboards`` replaces the set of those that show it."""
+    """Change some fields of an insight. ``dashboards`` replaces all ids of the dashboards that show it."""
     path = {"insight_id": str(check_id(insight_id, "insight_id"))}
     return Request(UPDATE_INSIGHT, _read_insight, body=json_body(fields), path=path)

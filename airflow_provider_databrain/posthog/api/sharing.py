@@ -1,4 +1,8 @@
-"""How a dashboard is shared."""
+"""Sharing: the public page of a dashboard, its URL and its passwords.
+
+An access token, a public URL and a password are secrets. Every endpoint whose answer holds one is marked
+``secret_answer``, so that no error quotes the answer.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from airflow_provider_databrain.posthog.api.models import SharePassword, Sharing
 
 SHARING = f"{DASHBOARD}sharing/"
 GET_SHARING = endpoint("get sharing", "GET", SHARING, "sharing_configuration:read", secret_answer=True)
-# The vendor's page lacks this one.
+# Missing in the vendor's reference.
 UPDATE_SHARING = endpoint("update sharing", "PATCH", SHARING, "sharing_configuration:write", secret_answer=True)
 REFRESH_SHARING = endpoint(
     "refresh sharing",
@@ -43,7 +47,7 @@ _read_password = reader(SharePassword)
 
 
 def get_sharing(dashboard_id: int) -> Request[Sharing]:
-    """How a dashboard is shared."""
+    """The sharing configuration of a dashboard."""
     return Request(GET_SHARING, _read_sharing, **for_dashboard(dashboard_id))
 
 
@@ -54,9 +58,11 @@ def update_sharing(
     settings: SharingSettings | Mapping[str, Any] | None = None,
     password_required: bool | None = None,
 ) -> Request[Sharing]:
-    """Switch public sharing of a dashboard on or off, or change how it looks; what is left out stays as it is.
+    """Switch public sharing of a dashboard on or off, or change how the page looks. None leaves a setting unchanged.
 
-    :param password_required: needs an organization with advanced permissions.
+    :param settings: how the public page looks.
+    :param password_required: ask visitors for a password; needs an organization with advanced permissions.
+    :raises ValueError: a setting is unknown or has a wrong value.
     """
     body: dict[str, Any] = {"enabled": enabled, "password_required": password_required}
     if settings is not None:
@@ -67,9 +73,9 @@ def update_sharing(
 
 
 def refresh_sharing(dashboard_id: int) -> Request[Sharing]:
-    """Replace the public address; the old one opens for five more minutes, passwords go on under new ids.
+    """Replace the public URL. The old URL works for five more minutes. Passwords stay valid but get new ids.
 
-    It is not sent again after an unclear failure, because each call makes a new address.
+    It is not sent again after an ambiguous failure, because each call makes a new URL.
     """
     return Request(REFRESH_SHARING, _read_sharing, body=b"{}", **for_dashboard(dashboard_id))
 
@@ -77,12 +83,13 @@ def refresh_sharing(dashboard_id: int) -> Request[Sharing]:
 def create_share_password(
     dashboard_id: int, *, raw_password: str | None = None, note: str | None = None
 ) -> Request[SharePassword]:
-    """Add a password to a shared dashboard that asks for one (``password_required``).
+    """Add a password to a shared dashboard that has ``password_required``.
 
-    It is not sent again after an unclear failure: PostHog shows a password once.
+    It is not sent again after an ambiguous failure, because PostHog shows a password only once.
 
-    :param raw_password: 8 characters or more; PostHog makes one up where there is none.
+    :param raw_password: at least 8 characters; if None, PostHog generates the password.
     :param note: at most 100 characters.
+    :raises ValueError: ``raw_password`` is too short or ``note`` is too long.
     """
     if raw_password is not None and len(raw_password) < 8:
         raise ValueError("raw_password has fewer than 8 characters")
@@ -93,7 +100,10 @@ def create_share_password(
 
 
 def delete_share_password(dashboard_id: int, password_id: int) -> Request[None]:
-    """Remove a password; a ``NotFoundError`` where there is none, as after a refresh, which gives new ids."""
+    """Remove a password.
+
+    :raises NotFoundError: no password has this id. ``refresh_sharing`` changes the ids.
+    """
     return Request(
         DELETE_SHARE_PASSWORD,
         read_nothing,
@@ -102,10 +112,10 @@ def delete_share_password(dashboard_id: int, password_id: int) -> Request[None]:
 
 
 def public_url(base_url: str, sharing: Sharing, *, embedded: bool = False) -> str | None:
-    """The address under which anybody sees a shared dashboard; None while it is not shared.
+    """The URL that shows a shared dashboard to anyone; None if it is not shared.
 
-    It is a secret like the token in it.
+    It is a secret, because it contains the access token.
 
-    :param embedded: the form for an iframe.
+    :param embedded: return the URL for an iframe.
     """
     return f"{base_url}/{'embedded' if embedded else 'shared'}/{sharing.token}" if sharing.token else None

@@ -1,4 +1,8 @@
-"""The stream of a dashboard's tiles, as values: bytes in, events out."""
+"""The stream of a dashboard's tiles: bytes in, events out. No network.
+
+PostHog sends the tiles as it calculates them, and ends with the event ``complete``. A stream without that event was
+cut. The events do not depend on how the bytes are split into chunks.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +22,21 @@ STREAM_TILES = scopeless_endpoint(
     "stream tiles", "GET", f"{DASHBOARD}stream_tiles/", "retrieve_dashboard", Resend.ALWAYS
 )
 MOST_BYTES = 64 * 1024 * 1024
-"""Of one event."""
+"""Largest size of one event."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """The first event: the dashboard with its first tiles, two at most."""
+    """The first event: the dashboard with at most two of its tiles."""
 
     dashboard: Dashboard
 
 
 @dataclass(frozen=True)
 class TileArrived:
-    """One further tile.
+    """One more tile.
 
-    :param order: its place, from 2.
+    :param order: position of the tile, from 2.
     """
 
     order: int
@@ -41,7 +45,7 @@ class TileArrived:
 
 @dataclass(frozen=True)
 class TileFailed:
-    """A tile that PostHog could not calculate; the stream goes on."""
+    """PostHog could not calculate this tile; the stream continues."""
 
     tile_id: int
     message: str
@@ -51,13 +55,13 @@ Event = Metadata | TileArrived | TileFailed
 
 
 class StreamCutError(ApiError):
-    """The stream ended before PostHog said that it was complete."""
+    """The stream ended without the event ``complete``."""
 
     transient = True
 
 
 class StreamFailedError(ApiError):
-    """PostHog gave the stream up, in its own words."""
+    """PostHog ended the stream with an error; the message is PostHog's."""
 
     transient = True
 
@@ -67,13 +71,14 @@ _read_tile = reader(Tile)
 
 
 def stream_tiles(dashboard_id: int, *, layout_size: str = "sm") -> Request[None]:
-    """A dashboard's tiles as a stream; see ``posthog_stream.TileStream`` for what comes.
+    """Request a dashboard's tiles as a stream. ``TileStream`` reads the answer.
 
-    :param layout_size: ``sm`` or ``xs``.
+    :param layout_size: order the tiles by the layout of this size, ``sm`` or ``xs``.
+    :raises ValueError: ``layout_size`` has another value.
     """
     if layout_size not in ("sm", "xs"):
-        raise ValueError(f"layout_size is {layout_size!r}; it is 'sm' or 'xs'")
-    # In this order, because PostHog garbles its errors where only the stream's type is asked for.
+        raise ValueError(f"layout_size is {layout_size!r}; it must be 'sm' or 'xs'")
+    # JSON must come first: if only the stream's type is accepted, PostHog garbles its error answers.
     accept = "application/json, text/event-stream"
     return Request(
         STREAM_TILES, read_nothing, query={"layoutSize": layout_size}, accept=accept, **for_dashboard(dashboard_id)
@@ -81,10 +86,10 @@ def stream_tiles(dashboard_id: int, *, layout_size: str = "sm") -> Request[None]
 
 
 class TileStream:
-    """Reads a stream of tiles, whatever pieces it comes in.
+    """Reads the events from the chunks of a stream.
 
-    :param request: what it answers, for errors.
-    :param redact: blacks out secrets in what PostHog says of errors.
+    :param request: the request that the stream answers; errors name it.
+    :param redact: removes secrets from PostHog's error messages.
     """
 
     def __init__(self, request: Request[Any], redact: Callable[[str], str] = str) -> None:
@@ -94,12 +99,12 @@ class TileStream:
         self.complete = False
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
-        """The events that a piece completes, up to the one that is an error. Take all before the next piece.
+        """Yield the events that end in this chunk. Read all of them before feeding the next chunk.
 
-        :raises StreamFailedError: PostHog gave up.
-        :raises MalformedAnswerError: an event is not what PostHog documents, or too large.
+        :raises StreamFailedError: PostHog ended the stream with an error.
+        :raises MalformedAnswerError: an event is too large or does not have the documented shape.
         """
-        # A line's end may come in two pieces.
+        # A line end may be split between two chunks.
         *frames, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
         if len(self._rest) > MOST_BYTES:
             raise self._annotated(MalformedAnswerError("an event of the stream is too large", transient=False))
@@ -109,9 +114,9 @@ class TileStream:
                 yield event
 
     def close(self) -> None:
-        """Call it at the end of the bytes.
+        """Check the end of the stream. Call this after the last chunk.
 
-        :raises StreamCutError: the stream was not complete.
+        :raises StreamCutError: the stream is not complete.
         """
         if not self.complete:
             raise self._annotated(StreamCutError("the stream ended before it was complete"))
@@ -125,7 +130,9 @@ class TileStream:
         except MalformedAnswerError as malformed:
             raise self._annotated(malformed) from None
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise self._annotated(MalformedAnswerError("an event of the stream is no JSON of the known shape")) from None
+            raise self._annotated(
+                MalformedAnswerError("an event of the stream does not have the documented shape")
+            ) from None
 
     def _event(self, payload: Any) -> Event | None:
         match payload["type"]:
@@ -139,7 +146,7 @@ class TileStream:
                 raise self._annotated(StreamFailedError(self._redact(str(payload.get("error")))[:MESSAGE_LIMIT]))
             case "complete":
                 self.complete = True
-        # Of a kind that later servers may have.
+        # A newer server may send other types; skip them.
         return None
 
     def _annotated(self, error: ApiError) -> ApiError:

@@ -1,4 +1,9 @@
-"""Dashboards from a template as JSON."""
+"""Templates: create a dashboard from a template given as JSON.
+
+PostHog has one action for this and refuses it to keys with scopes. ``build_dashboard`` makes the same dashboard in
+several requests. While it is unfinished, the dashboard carries another mark (see ``marks``), so nobody finds it by the
+final mark.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from airflow_provider_databrain.posthog.api.endpoint import DASHBOARDS, Steps, s
 from airflow_provider_databrain.posthog.api.insights import create_insight
 from airflow_provider_databrain.posthog.api.marks import marked, remove_marked
 from airflow_provider_databrain.posthog.api.models import Dashboard, Insight, NewDashboard
-from airflow_provider_databrain.posthog.api.tiles import look_of, looking
+from airflow_provider_databrain.posthog.api.tiles import look_changes, look_of
 
 CREATE_FROM_TEMPLATE = scopeless_endpoint(
     "create dashboard from template JSON",
@@ -27,18 +32,18 @@ _read_dashboard = reader(Dashboard)
 
 
 def check_template(template: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A template with all that PostHog asks for, which answers 500 where something lacks.
+    """Return the template if it has every field that PostHog needs. PostHog answers 500 if a field is missing.
 
-    :raises ValueError: it lacks something.
+    :raises ValueError: a field is missing or has a wrong type.
     """
     kinds = {"template_name": str, "dashboard_description": str, "dashboard_filters": Mapping, "tiles": list}
     if not isinstance(template, Mapping):
-        raise ValueError("template is no object")
+        raise ValueError("template must be an object")
     wrong = [name for name, kind in kinds.items() if not isinstance(template.get(name), kind)]
     if wrong:
         raise ValueError(f"template: {', '.join(wrong)} missing or of a wrong type")
     if not template["tiles"] or not all(isinstance(tile, Mapping) for tile in template["tiles"]):
-        raise ValueError("template: tiles is a list of one or more objects")
+        raise ValueError("template: tiles must be a list of one or more objects")
     return template
 
 
@@ -47,10 +52,10 @@ def create_from_template_json(
 ) -> Request[Dashboard]:
     """Create a dashboard from a template as JSON.
 
-    PostHog refuses it to keys with scopes: ``posthog_calls.build_dashboard`` does the same otherwise.
+    PostHog refuses this to keys with scopes. ``build_dashboard`` does the same in several requests.
 
-    :param template: with ``template_name``, ``dashboard_description``, ``dashboard_filters`` and ``tiles``.
-    :raises ValueError: the template lacks one of these.
+    :param template: must have ``template_name``, ``dashboard_description``, ``dashboard_filters`` and ``tiles``.
+    :raises ValueError: a field of the template is missing or has a wrong type.
     """
     body: dict[str, Any] = {"template": dict(check_template(template))}
     if creation_context is not None:
@@ -59,20 +64,21 @@ def create_from_template_json(
 
 
 def build_dashboard(template: Mapping[str, Any], *, mark: str | None = None) -> Steps[Dashboard]:
-    """What ``create_from_template_json`` does, with a key that has the scopes dashboard:write and insight:write.
+    """Do what ``create_from_template_json`` does, with the scopes dashboard:write and insight:write.
 
-    The dashboard is created, then each insight, then texts and layouts. Where a step fails, the dashboard and its
-    insights are deleted again.
+    First the dashboard is created, then each insight, then texts and layouts. If a step fails, the dashboard and its
+    insights are deleted.
 
-    :param mark: what the dashboard carries once it is finished. Until then it carries another one, by which the next
-        build for the same mark deletes what could not be deleted.
-    :raises ValueError: the template lacks something, or has a tile that is neither INSIGHT nor TEXT.
+    :param mark: the mark of the finished dashboard. An unfinished one has another mark. The next build for the same
+        mark deletes unfinished dashboards that could not be deleted before.
+    :raises ValueError: a field of the template is missing or has a wrong type, or a tile has another type than INSIGHT
+        or TEXT.
     """
     check_template(template)
     insights = [tile for tile in template["tiles"] if tile.get("type") == "INSIGHT"]
     texts = [tile for tile in template["tiles"] if tile.get("type") == "TEXT"]
     if len(insights) + len(texts) != len(template["tiles"]):
-        raise ValueError("template: each tile has the type 'INSIGHT' or 'TEXT'")
+        raise ValueError("template: each tile must have the type 'INSIGHT' or 'TEXT'")
     new = NewDashboard(
         name=template["template_name"],
         description=template["dashboard_description"],
@@ -98,10 +104,10 @@ def build_dashboard(template: Mapping[str, Any], *, mark: str | None = None) -> 
 
 
 def _place_insights(dashboard_id: int, tiles: Iterable[Mapping[str, Any]]) -> Steps[list[dict[str, Any]]]:
-    """Create a template's insights on a dashboard; returns the changes that give their tiles their looks."""
+    """Create the template's insights on a dashboard; returns the tile changes that give each insight its look."""
     looks: dict[int, dict[str, Any]] = {}
     for tile in tiles:
         fields = {name: tile[name] for name in ("name", "description", "query") if name in tile}
         insight: Insight = yield create_insight({**fields, "dashboards": [dashboard_id]})
         looks[insight.id] = look_of(tile)
-    return (yield from looking(dashboard_id, looks))
+    return (yield from look_changes(dashboard_id, looks))

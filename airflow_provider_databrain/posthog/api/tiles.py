@@ -1,4 +1,8 @@
-"""Moving a tile to another dashboard."""
+"""Tiles: move one to another dashboard.
+
+A tile shows an insight or a text. A text belongs to its tile. An insight can be on several dashboards, so moving its
+tile must keep it on the others.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,18 @@ from airflow_provider_databrain.posthog.api.endpoint import DASHBOARD, Steps, fo
 from airflow_provider_databrain.posthog.api.insights import update_insight
 from airflow_provider_databrain.posthog.api.models import Dashboard, Insight, Tile
 
-# Of 2026 on, it has the scope dashboard:write.
+# Since 2026, PostHog accepts this with the scope dashboard:write.
 MOVE_TILE = scopeless_endpoint("move tile", "PATCH", f"{DASHBOARD}move_tile/", "transfer_tile", Resend.IF_UNPROCESSED)
 _read_dashboard = reader(Dashboard)
 
 
 def move_tile(dashboard_id: int, tile_id: int, to_dashboard: int) -> Request[Dashboard]:
-    """Move a tile to another dashboard; the result is the dashboard that it was on.
+    """Move a tile to another dashboard; returns the dashboard that it was on.
 
-    Servers before 2026 refuse it to keys with scopes: ``posthog_calls.transfer_tile`` does the same otherwise.
+    Servers before 2026 refuse this to keys with scopes. ``transfer_tile`` does the same in several requests.
     """
     destination = check_id(to_dashboard, "to_dashboard")
-    # The key has changed its name; each version of the server takes the one it knows.
+    # PostHog has renamed this field. Each server version reads the name that it knows.
     body = {
         "tile": {"id": check_id(tile_id, "tile_id")},
         "toDashboard": destination,
@@ -34,21 +38,23 @@ def move_tile(dashboard_id: int, tile_id: int, to_dashboard: int) -> Request[Das
 
 
 def transfer_tile(dashboard_id: int, tile_id: int, to_dashboard: int) -> Steps[Dashboard]:
-    """What ``move_tile`` does, with a key that has the scopes dashboard:write and, for an insight, insight:write.
+    """Do what ``move_tile`` does, with the scopes dashboard:write and, for an insight, insight:write.
 
-    An insight that is on the other dashboard already is no error. The result is the dashboard that it was on.
+    If the other dashboard already shows the insight, only the tile is removed.
 
-    :raises NotFoundError: the dashboard has no such tile.
-    :raises InvalidRequestError: the tile is neither an insight nor a text.
+    :return: the dashboard that the tile was on.
+    :raises ValueError: an id is not a whole number above 0, or both dashboards are the same.
+    :raises NotFoundError: the dashboard has no tile with this id.
+    :raises InvalidRequestError: the tile shows neither an insight nor a text.
     """
     check_id(tile_id, "tile_id")
     if check_id(to_dashboard, "to_dashboard") == dashboard_id:
         raise ValueError(f"to_dashboard is {to_dashboard}, the dashboard that the tile is on")
     source: Dashboard = yield retrieve_dashboard(dashboard_id)
-    place: dict[str, Any] = {"endpoint": MOVE_TILE.name, "dashboard": str(dashboard_id)}
-    tile = next((one for one in source.tiles or () if one.id == tile_id), None)
+    location: dict[str, Any] = {"endpoint": MOVE_TILE.name, "dashboard": str(dashboard_id)}
+    tile = next((tile for tile in source.tiles or () if tile.id == tile_id), None)
     if tile is None:
-        raise NotFoundError(f"the dashboard has no tile {tile_id}", **place)
+        raise NotFoundError(f"the dashboard has no tile {tile_id}", **location)
     if tile.insight is not None:
         yield from _transfer_insight(tile, tile.insight, dashboard_id, to_dashboard)
     elif tile.text is not None:
@@ -56,7 +62,9 @@ def transfer_tile(dashboard_id: int, tile_id: int, to_dashboard: int) -> Steps[D
         yield update_dashboard(to_dashboard, {"tiles": [copy]})
         yield update_dashboard(dashboard_id, {"tiles": [{"id": tile.id, "deleted": True}]})
     else:
-        raise InvalidRequestError(f"tile {tile_id} is neither an insight nor a text; only move_tile moves it", **place)
+        raise InvalidRequestError(
+            f"tile {tile_id} is neither an insight nor a text; only move_tile can move it", **location
+        )
     moved: Dashboard = yield retrieve_dashboard(dashboard_id)
     return moved
 
@@ -66,31 +74,37 @@ def _transfer_insight(tile: Tile, insight: Insight, source: int, destination: in
     yield update_insight(insight.id, {"dashboards": sorted((shown | {destination}) - {source})})
     look = look_of(tile.as_row())
     if destination not in shown and look:
-        changes = yield from looking(destination, {insight.id: look})
+        changes = yield from look_changes(destination, {insight.id: look})
         yield update_dashboard(destination, {"tiles": changes})
 
 
 def _shown_on(insight: Insight) -> set[int]:
-    """The dashboards that show an insight; without all of them, a change would take it off the others."""
+    """The ids of all dashboards that show an insight.
+
+    An update replaces this set, so an incomplete set would remove the insight from a dashboard.
+    """
     if insight.dashboards is not None:
         return set(insight.dashboards)
     if insight.dashboard_tiles is not None:
         return {place.dashboard_id for place in insight.dashboard_tiles if not place.deleted}
-    error = MalformedAnswerError(f"insight {insight.id} does not say which dashboards show it", transient=False)
+    error = MalformedAnswerError(f"the answer does not say which dashboards show insight {insight.id}", transient=False)
     error.endpoint = MOVE_TILE.name
     raise error
 
 
-def looking(dashboard_id: int, looks: Mapping[int, Mapping[str, Any]]) -> Steps[list[dict[str, Any]]]:
-    """Changes to a dashboard's tiles that give each insight its look."""
+def look_changes(dashboard_id: int, looks: Mapping[int, Mapping[str, Any]]) -> Steps[list[dict[str, Any]]]:
+    """The tile changes that give each insight on a dashboard its look.
+
+    :param looks: id of the insight to its look, see ``look_of``.
+    """
     placed: Dashboard = yield retrieve_dashboard(dashboard_id)
     return [
-        {"id": one.id, **looks[one.insight.id]}
-        for one in placed.tiles or ()
-        if one.insight is not None and one.insight.id in looks
+        {"id": tile.id, **looks[tile.insight.id]}
+        for tile in placed.tiles or ()
+        if tile.insight is not None and tile.insight.id in looks
     ]
 
 
 def look_of(tile: Mapping[str, Any]) -> dict[str, Any]:
-    """Layout and color of a tile."""
+    """Layouts and color of a tile, as far as it has them."""
     return {name: tile[name] for name in ("layouts", "color") if tile.get(name)}

@@ -1,1 +1,1 @@
-"""PostHog's operators."""
+"""PostHog's operators: one module for each noun."""

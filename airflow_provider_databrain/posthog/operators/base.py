@@ -1,4 +1,7 @@
-"""What the operators of PostHog share."""
+"""What PostHog's operators share: the hook, the dashboard's id and the link to the dashboard.
+
+Arguments come through templates, so a number may be a string. An invalid argument is refused before anything is sent.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class PostHogOperator(ApiOperator):
-    """Base of the operators that talk to PostHog; further parameters: see ``ApiOperator``.
+    """Base of PostHog's operators. Other parameters: see ``ApiOperator``.
 
     :param posthog_conn_id: the Airflow connection (templated).
-    :param project_id: instead of the connection's (templated).
+    :param project_id: replaces the connection's ``project_id`` (templated).
     """
 
     template_fields: Sequence[str] = ("posthog_conn_id", "project_id")
     ui_color = "#fff3d6"
     page_url: str | None = None
-    """Of the dashboard in PostHog, once there is one; a link in the UI."""
+    """URL of the dashboard in PostHog, for the link in the UI; None until the task has a dashboard."""
 
     def __init__(
         self, *, posthog_conn_id: str = "posthog_default", project_id: str | int | None = None, **kwargs: Any
@@ -36,13 +39,13 @@ class PostHogOperator(ApiOperator):
 
     @cached_property
     def hook(self) -> PostHogHook:
-        """The hook, made when first used."""
+        """The hook, created when it is first used."""
         from airflow_provider_databrain.posthog.hook import PostHogHook
 
         return PostHogHook(self.posthog_conn_id, self.project_id, **self.timeouts)
 
     def note(self, dashboard_id: int) -> int:
-        """Remember the dashboard for the link; returns its id."""
+        """Remember the dashboard's URL for the link; returns the id."""
         project = self.hook.project_id
         within = "" if project.startswith("@") else f"/project/{project}"
         self.page_url = f"{self.hook.server.base_url}{within}/dashboard/{dashboard_id}"
@@ -50,7 +53,7 @@ class PostHogOperator(ApiOperator):
 
 
 class OneDashboardOperator(PostHogOperator):
-    """Base of what is done to one dashboard.
+    """Base of the operators that work on one dashboard.
 
     :param dashboard_id: number of the dashboard (templated).
     """
@@ -63,5 +66,8 @@ class OneDashboardOperator(PostHogOperator):
         self.dashboard_id = dashboard_id
 
     def number(self) -> int:
-        """The dashboard's number, of which templating may have made a text."""
+        """The dashboard's id as a number; remembers it for the link.
+
+        :raises ValueError: ``dashboard_id`` is not a whole number above 0; nothing was sent.
+        """
         return self.note(whole(self.dashboard_id, "dashboard_id"))

@@ -1,4 +1,4 @@
-"""The operator that lets members edit a restricted PostHog dashboard."""
+"""The operator that lets members edit a restricted dashboard."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from airflow_provider_databrain.posthog.operators.base import OneDashboardOperat
 
 
 class AddPostHogCollaboratorsOperator(OneDashboardOperator):
-    """Let members edit a restricted dashboard; returns how many of them could not before.
+    """Let members edit a restricted dashboard; returns how many were added.
 
-    :param dashboard_id: number of the dashboard, which has the restriction level 37 (templated).
-    :param user_uuids: of the members (templated).
+    :param dashboard_id: number of the dashboard; its ``restriction_level`` must be 37 (templated).
+    :param user_uuids: UUIDs of the members (templated).
     """
 
     template_fields: Sequence[str] = (*OneDashboardOperator.template_fields, "user_uuids")
@@ -23,7 +23,7 @@ class AddPostHogCollaboratorsOperator(OneDashboardOperator):
         self.user_uuids = user_uuids
 
     def execute(self, context: Context) -> int:
-        """Add those who are none yet."""
+        """Add each member who is not a collaborator yet; returns how many were added."""
         from airflow_provider_databrain.client.errors import AlreadyExistsError
 
         number = self.number()

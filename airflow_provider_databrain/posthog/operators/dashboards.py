@@ -1,4 +1,8 @@
-"""Operators that create, update and delete a PostHog dashboard."""
+"""Operators that create, update and delete a dashboard.
+
+Each create makes another dashboard in PostHog. So the create operator looks for the mark first (see
+``posthog.api.marks``), and a retry finds the dashboard of an earlier try.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,9 @@ class _FieldsOperator(PostHogOperator):
     :param name: at most 400 characters (templated).
     :param description: (templated)
     :param tags: (templated)
-    :param pinned: show it at the top of the list.
-    :param restriction_level: 21: everyone in the project may edit; 37: collaborators only (templated).
-    :param filters: such as ``{"date_from": "-7d"}`` (templated).
+    :param pinned: show the dashboard at the top of the list.
+    :param restriction_level: 21 lets everyone in the project edit, 37 only collaborators (templated).
+    :param filters: for example ``{"date_from": "-7d"}`` (templated).
     :param variables: (templated)
     """
 
@@ -48,7 +52,7 @@ class _FieldsOperator(PostHogOperator):
         self.variables = variables
 
     def fields(self) -> dict[str, Any]:
-        """What was given."""
+        """The fields that have a value."""
         tags = [self.tags] if isinstance(self.tags, str) else self.tags
         level = self.restriction_level
         values: dict[str, Any] = {
@@ -66,14 +70,14 @@ class _FieldsOperator(PostHogOperator):
 class CreatePostHogDashboardOperator(_FieldsOperator):
     """Create a dashboard, or find the one that an earlier run created; returns its id.
 
-    PostHog makes one more with each create. So a dashboard carries a mark, made of ``key``, by which it is found again.
-    Further parameters: those of ``UpdatePostHogDashboardOperator``.
+    The dashboard carries a mark made from ``key``, and is found again by it. Other parameters: those of
+    ``UpdatePostHogDashboardOperator``.
 
-    :param key: what the dashboard is found again by, unique in the project, such as a tenant's key (templated). Where
-        it is not given, each Dag run makes its own, and only a retry finds what an earlier try made.
-    :param use_template: name of the template that the tiles come from (templated).
-    :param use_dashboard: number of the dashboard that it is a copy of (templated).
-    :param duplicate_tiles: with ``use_dashboard``: copy the insights too, instead of sharing them.
+    :param key: identifies the dashboard; must be unique in the project, for example a tenant's key (templated). Without
+        a key, each Dag run creates its own dashboard, and a retry finds the dashboard of an earlier try.
+    :param use_template: name of the template that provides the tiles (templated).
+    :param use_dashboard: number of the dashboard to copy (templated).
+    :param duplicate_tiles: with ``use_dashboard``: copy the insights too. Otherwise both dashboards share them.
     :param create_in_folder: folder of the project tree (templated).
     """
 
@@ -105,7 +109,7 @@ class CreatePostHogDashboardOperator(_FieldsOperator):
         self.create_in_folder = create_in_folder
 
     def execute(self, context: Context) -> int:
-        """Find or create; returns the dashboard's id."""
+        """Find or create the dashboard; returns its id."""
         from airflow_provider_databrain.posthog.api.models import NewDashboard
 
         origin = None if self.use_dashboard in (None, "") else whole(self.use_dashboard, "use_dashboard")
@@ -117,37 +121,37 @@ class CreatePostHogDashboardOperator(_FieldsOperator):
             create_in_folder=self.create_in_folder,
         )
         dashboard, created = self.hook.find_or_create_dashboard(new, self.key or own_key(context))
-        self.log.info("Dashboard %d: %s", dashboard.id, "created" if created else "was there")
+        self.log.info("Dashboard %d: %s", dashboard.id, "created" if created else "already exists")
         return self.note(dashboard.id)
 
 
 class UpdatePostHogDashboardOperator(_FieldsOperator, OneDashboardOperator):
-    """Change some of a dashboard's fields; returns its id. What is not given stays as it is.
+    """Change some fields of a dashboard; returns its id. A field that is not given keeps its value.
 
     :param dashboard_id: number of the dashboard (templated).
     :param name: at most 400 characters (templated).
     :param description: (templated)
-    :param tags: replace the present ones, the mark of a dashboard that is found by one included (templated).
-    :param pinned: show it at the top of the list.
-    :param restriction_level: 21: everyone in the project may edit; 37: collaborators only (templated).
-    :param filters: such as ``{"date_from": "-7d"}`` (templated).
+    :param tags: replace all tags, including the tag with the mark of a create operator (templated).
+    :param pinned: show the dashboard at the top of the list.
+    :param restriction_level: 21 lets everyone in the project edit, 37 only collaborators (templated).
+    :param filters: for example ``{"date_from": "-7d"}`` (templated).
     :param variables: (templated)
     """
 
     template_fields: Sequence[str] = (*OneDashboardOperator.template_fields, *_FieldsOperator.template_fields)
 
     def execute(self, context: Context) -> int:
-        """Update; returns the dashboard's id."""
+        """Update the dashboard; returns its id."""
         number = self.number()
         self.hook.update_dashboard(number, self.fields())
         return number
 
 
 class DeletePostHogDashboardOperator(OneDashboardOperator):
-    """Delete a dashboard; one that is deleted already is no error. ``PostHogHook.restore_dashboard`` brings it back.
+    """Delete a dashboard. If it is already deleted, nothing happens. ``PostHogHook.restore_dashboard`` undoes this.
 
     :param dashboard_id: number of the dashboard (templated).
-    :param delete_insights: delete those of its insights too that are on no other dashboard.
+    :param delete_insights: also delete its insights that are on no other dashboard.
     """
 
     operator_extra_links: Collection[BaseOperatorLink] = ()
@@ -157,11 +161,11 @@ class DeletePostHogDashboardOperator(OneDashboardOperator):
         self.delete_insights = delete_insights
 
     def execute(self, context: Context) -> None:
-        """Delete."""
+        """Delete the dashboard."""
         from airflow_provider_databrain.client.errors import NotFoundError
 
         number = self.number()
         try:
             self.hook.delete_dashboard(number, delete_insights=self.delete_insights)
         except NotFoundError:
-            self.log.info("Dashboard %d is deleted already", number)
+            self.log.info("Dashboard %d does not exist or is already deleted", number)

@@ -1,4 +1,8 @@
-"""Operators that share a PostHog dashboard."""
+"""Operators that share a dashboard.
+
+The public URL and the access token in it are secrets. The token is masked in logs. The URL is returned only if
+``return_url`` is set.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +21,10 @@ class _SharingOperator(OneDashboardOperator):
     operator_extra_links: Collection[BaseOperatorLink] = (PostHogDashboardLink(), PostHogSharedPageLink())
     return_url: bool
     shared_url: str | None = None
-    """Of the shared page, where it was asked for; a link in the UI."""
+    """URL of the shared page, for the link in the UI; None unless ``return_url`` is set."""
 
     def answer(self, sharing: Sharing) -> str | None:
-        """The public address, where asked for."""
+        """The public URL if ``return_url`` is set, otherwise None."""
         from airflow_provider_databrain.posthog.api.sharing import public_url
 
         if sharing.access_token:
@@ -31,14 +35,15 @@ class _SharingOperator(OneDashboardOperator):
 
 
 class SharePostHogDashboardOperator(_SharingOperator):
-    """Share a dashboard with whoever has its address, or end that; returns the address only where asked for.
+    """Share a dashboard with anyone who has its public URL, or stop sharing it; returns the URL only on request.
 
     :param dashboard_id: number of the dashboard (templated).
-    :param enabled: False ends the sharing.
-    :param settings: how it looks, such as ``{"whitelabel": True}`` (templated).
+    :param enabled: False stops the sharing.
+    :param settings: how the public page looks, for example ``{"whitelabel": True}`` (templated).
     :param password_required: ask visitors for a password; needs an organization with advanced permissions.
-    :param password: a password to add, 8 characters or more (templated, never shown as rendered). Each run adds one.
-    :param return_url: return the public address, and show it as a link. It is a secret that XCom then holds.
+    :param password: a password to add, at least 8 characters (templated; the UI does not show the rendered value). Each
+        run adds one.
+    :param return_url: return the public URL, and show it as a link. The URL is a secret, and XCom will contain it.
     """
 
     template_fields: Sequence[str] = (*OneDashboardOperator.template_fields, "settings", "password")
@@ -62,7 +67,7 @@ class SharePostHogDashboardOperator(_SharingOperator):
         self.return_url = return_url
 
     def execute(self, context: Context) -> str | None:
-        """Share; returns the address where asked for."""
+        """Share the dashboard; returns the public URL if ``return_url`` is set."""
         number = self.number()
         if self.password:
             mask_secret(self.password)
@@ -76,7 +81,7 @@ class SharePostHogDashboardOperator(_SharingOperator):
 
 
 class RefreshPostHogSharingOperator(_SharingOperator):
-    """Give a shared dashboard another address; the old one opens for five more minutes.
+    """Replace the public URL of a shared dashboard. The old URL works for five more minutes.
 
     :param dashboard_id: number of the dashboard (templated).
     :param return_url: as in ``SharePostHogDashboardOperator``.
@@ -87,5 +92,5 @@ class RefreshPostHogSharingOperator(_SharingOperator):
         self.return_url = return_url
 
     def execute(self, context: Context) -> str | None:
-        """Refresh; returns the address where asked for."""
+        """Replace the URL; returns the new one if ``return_url`` is set."""
         return self.answer(self.hook.refresh_sharing(self.number()))

@@ -1,4 +1,7 @@
-"""The operator that creates a PostHog dashboard from a template as JSON."""
+"""The operator that creates a dashboard from a template as JSON.
+
+It looks for the mark first (see ``posthog.api.marks``), so a retry finds the dashboard of an earlier try.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ class CreatePostHogDashboardFromTemplateOperator(PostHogOperator):
 
     :param template: ``template_name``, ``dashboard_description``, ``dashboard_filters`` and ``tiles`` (templated).
     :param key: as in ``CreatePostHogDashboardOperator`` (templated).
-    :param method: ``template`` is PostHog's own action, refused to every key that has scopes; ``build`` makes the
-        same of a dashboard, insights and tiles, with dashboard:write and insight:write; ``auto`` takes the second
-        where the first is refused.
+    :param method: ``template`` calls PostHog's own action, which PostHog refuses to every key with scopes. ``build``
+        creates the dashboard, its insights and its tiles in several requests; it needs the scopes dashboard:write and
+        insight:write. ``auto`` uses ``build`` if PostHog refuses ``template``.
     """
 
     template_fields: Sequence[str] = (*PostHogOperator.template_fields, "template", "key")
@@ -42,25 +45,25 @@ class CreatePostHogDashboardFromTemplateOperator(PostHogOperator):
         self.method = method
 
     def execute(self, context: Context) -> int:
-        """Find or create; returns the dashboard's id."""
-        from airflow_provider_databrain.posthog.api.marks import mark_of, with_that_mark
+        """Find or create the dashboard; returns its id."""
+        from airflow_provider_databrain.posthog.api.marks import find_marked, mark_of
         from airflow_provider_databrain.posthog.api.templates import check_template
 
         if self.method not in ("auto", "template", "build"):
-            raise ValueError(f"method is {self.method!r}; it is 'auto', 'template' or 'build'. Nothing was sent.")
+            raise ValueError(f"method is {self.method!r}; it must be 'auto', 'template' or 'build'. Nothing was sent.")
         check_template(self.template)
         mark = mark_of(self.key or own_key(context))
-        if found := with_that_mark(self.hook.list_dashboards(), mark):
-            self.log.info("Dashboard %d was there", found[0].id)
+        if found := find_marked(self.hook.list_dashboards(), mark):
+            self.log.info("Dashboard %d: already exists", found[0].id)
             return self.note(found[0].id)
         return self.note(self._create(mark).id)
 
     def _create(self, mark: str) -> Dashboard:
         from airflow_provider_databrain.client.errors import AuthenticationError
-        from airflow_provider_databrain.posthog.api.marks import with_mark
+        from airflow_provider_databrain.posthog.api.marks import marked_description
 
         if self.method != "build":
-            described = with_mark(self.template["dashboard_description"], mark)
+            described = marked_description(self.template["dashboard_description"], mark)
             tags = [*(self.template.get("tags") or ()), mark]
             marked = {**self.template, "dashboard_description": described, "tags": tags}
             try:
@@ -68,5 +71,5 @@ class CreatePostHogDashboardFromTemplateOperator(PostHogOperator):
             except AuthenticationError as refused:
                 if self.method == "template" or refused.status != 403:
                     raise
-                self.log.info("The key has scopes: the dashboard is built step by step")
+                self.log.info("The key has scopes, so the dashboard is built in several requests")
         return self.hook.build_dashboard(self.template, mark=mark)

@@ -1,4 +1,7 @@
-"""PostHog's operators over a tenant table."""
+"""PostHog's operators over a tenant table.
+
+``tenants.operators`` holds what they do. This module adds the connection, the project and the target.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class PostHogTenants:
-    """PostHog's side of a task over a tenant table.
+    """PostHog's hook and target for a task over a tenant table.
 
     :param conn_id: the Airflow connection.
-    :param project_id: instead of the connection's.
-    :param timeouts: seconds, instead of the connection's; as the hook takes them.
+    :param project_id: replaces the connection's ``project_id``; None keeps it.
+    :param timeouts: the hook's timeout arguments, in seconds; they replace the connection's values.
     """
 
     def __init__(self, conn_id: str, project_id: str | int | None, timeouts: Mapping[str, float | None]) -> None:
@@ -28,7 +31,7 @@ class PostHogTenants:
         self.hook = PostHogHook(conn_id, project_id, **timeouts)
 
     def target(self, **options: Any) -> PostHogTarget:
-        """The engine's target; ``options`` are those of ``PostHogTarget``."""
+        """The target for the engine; ``options`` are arguments of ``PostHogTarget``."""
         from airflow_provider_databrain.posthog.target import PostHogTarget
 
         project = self.hook.project_id
@@ -37,13 +40,13 @@ class PostHogTenants:
 
 
 class ProvisionPostHogDashboardsOperator(ProvisionSharedOperator):
-    """Make every tenant of one batch have its PostHog dashboard; further parameters: see ``ProvisionSharedOperator``.
+    """Give every tenant of one batch its PostHog dashboard. Other parameters: see ``ProvisionSharedOperator``.
 
-    The spec's fields are those of ``provisioning.targets.posthog.PostHogSpec``. An update sets those of them that are
-    not about the creation (``use_template``, ``use_dashboard``, ``duplicate_tiles``, ``create_in_folder``).
+    The spec's fields are those of ``posthog.target.PostHogSpec``. ``use_template``, ``use_dashboard``,
+    ``duplicate_tiles`` and ``create_in_folder`` are used only when a dashboard is created; an update sets the others.
 
     :param posthog_conn_id: the Airflow connection (templated).
-    :param project_id: instead of the connection's (templated).
+    :param project_id: replaces the connection's ``project_id`` (templated).
     """
 
     template_fields: Sequence[str] = (*PostHogOperator.template_fields, *ProvisionSharedOperator.template_fields)
@@ -58,20 +61,20 @@ class ProvisionPostHogDashboardsOperator(ProvisionSharedOperator):
 
     @cached_property
     def vendor(self) -> PostHogTenants:
-        """PostHog's side of this task."""
+        """PostHog's hook and target."""
         return PostHogTenants(self.posthog_conn_id, self.project_id, self.timeouts)
 
     def target(self, *, repeated: bool = False) -> PostHogTarget:
-        """PostHog's side of the engine."""
+        """The target for the engine."""
         return self.vendor.target()
 
 
 class RemovePostHogDashboardsOperator(RemoveTenantsOperator):
-    """Delete the PostHog dashboards of tenants that are no more; further parameters: see ``RemoveTenantsOperator``.
+    """Delete the PostHog dashboards of tenants that no longer exist. Other parameters: see ``RemoveTenantsOperator``.
 
     :param posthog_conn_id: the Airflow connection (templated).
-    :param project_id: instead of the connection's (templated).
-    :param delete_insights: delete those of their insights too that are on no other dashboard.
+    :param project_id: replaces the connection's ``project_id`` (templated).
+    :param delete_insights: also delete their insights that are on no other dashboard.
     """
 
     template_fields: Sequence[str] = (*PostHogOperator.template_fields, *RemoveTenantsOperator.template_fields)
@@ -91,9 +94,9 @@ class RemovePostHogDashboardsOperator(RemoveTenantsOperator):
 
     @cached_property
     def vendor(self) -> PostHogTenants:
-        """PostHog's side of this task."""
+        """PostHog's hook and target."""
         return PostHogTenants(self.posthog_conn_id, self.project_id, self.timeouts)
 
     def target(self, *, repeated: bool = False) -> PostHogTarget:
-        """PostHog's side of the engine."""
+        """The target for the engine."""
         return self.vendor.target(delete_insights=self.delete_insights)

@@ -44,15 +44,15 @@ def test_keys_that_are_nearly_the_same_have_marks_of_their_own() -> None:
     [(None, f"[{MARK}]"), ("", f"[{MARK}]"), ("KPIs", f"KPIs\n[{MARK}]"), ("a [b]", f"a [b]\n[{MARK}]")],
 )
 def test_a_description_ends_with_its_mark(description: str | None, marked: str) -> None:
-    assert marks.with_mark(description, MARK) == marked
-    assert MARK in marks.mark_on(Dashboard(id=1, description=marked))
-    assert MARK in marks.mark_on(Dashboard(id=1, description=f"{marked}\n "))
+    assert marks.marked_description(description, MARK) == marked
+    assert MARK in marks.possible_marks(Dashboard(id=1, description=marked))
+    assert MARK in marks.possible_marks(Dashboard(id=1, description=f"{marked}\n "))
 
 
 @pytest.mark.parametrize("description", [None, "", MARK, f"[{MARK}", f"[{MARK}] and more", f"[{MARK}-unfinished]"])
 def test_what_only_looks_like_a_mark_is_none(description: str | None) -> None:
     tags = [f"{MARK}-unfinished", MARK.upper()]
-    assert marks.with_that_mark([Dashboard(id=1, description=description, tags=tags)], MARK) == []
+    assert marks.find_marked([Dashboard(id=1, description=description, tags=tags)], MARK) == []
 
 
 @pytest.mark.parametrize("tagging", [True, False])
@@ -138,7 +138,10 @@ def test_a_ghost_that_cannot_be_deleted_does_not_hide_the_refusal(
 ) -> None:
     posthog.control.set_faults([Fault(kind="error_before", method="PATCH")])
     call = marks.find_or_create_dashboard(NewDashboard(**origin), "acme")
-    with pytest.raises(InvalidRequestError, match=rf"{shown}.* left behind half made could not be deleted: delete"):
+    with pytest.raises(
+        InvalidRequestError,
+        match=rf"{shown}.*; PostHog left a half-made dashboard behind, which could not be deleted: delete",
+    ):
         run(posthog_server(posthog, max_retry_seconds=0), call)
 
 

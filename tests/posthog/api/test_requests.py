@@ -164,7 +164,7 @@ def test_a_member_is_named_by_uuid(bad: str) -> None:
         (lambda: sharing.update_sharing(4, settings={"theme": "pink"}), "theme"),
         (lambda: sharing.create_share_password(4, raw_password="1234567"), "fewer than 8 characters"),
         (lambda: sharing.create_share_password(4, note="n" * 101), "more than 100 characters"),
-        (lambda: stream.stream_tiles(4, layout_size="lg"), "it is 'sm' or 'xs'"),
+        (lambda: stream.stream_tiles(4, layout_size="lg"), "it must be 'sm' or 'xs'"),
         (
             lambda: templates.create_from_template_json({}),
             "template_name, dashboard_description, dashboard_filters, tiles",
@@ -317,7 +317,7 @@ def test_pages_are_followed_to_their_end(pages: list[Any], ids: list[int], offse
 
 @pytest.mark.parametrize("following", ["/x?offset=0", "/x", "/x?offset=", "/x?offset=a", "/x?offset=1&offset=2", "?"])
 def test_pages_that_do_not_go_forward_are_malformed(following: str) -> None:
-    with pytest.raises(MalformedAnswerError, match="the page after offset 0 is told to be at"):
+    with pytest.raises(MalformedAnswerError, match="the next page must begin after offset 0, not at"):
         walk(page(1, following=following), page(2))
 
 

@@ -86,9 +86,9 @@ def test_what_is_unfinished_does_not_carry_the_mark_and_goes_with_the_next_build
     with pytest.raises((ServerError, TransportError)):
         run(server, templates.build_dashboard(TEMPLATE, mark=MARK))
     assert names(posthog) == ["KPIs"]
-    assert marks.with_that_mark(run(server, dashboards.list_dashboards()), MARK) == []
+    assert marks.find_marked(run(server, dashboards.list_dashboards()), MARK) == []
     built = run(server, templates.build_dashboard(TEMPLATE, mark=MARK))
-    assert [found.id for found in marks.with_that_mark(run(server, dashboards.list_dashboards()), MARK)] == [built.id]
+    assert [found.id for found in marks.find_marked(run(server, dashboards.list_dashboards()), MARK)] == [built.id]
     assert names(posthog) == ["KPIs"]
     assert len(contents(posthog, built.id)) == 3
     assert built.description == f"What counts\n[{MARK}]"

@@ -106,10 +106,10 @@ def test_of_an_insight_newer_servers_say_only_by_tiles_where_it_is() -> None:
 
 
 def test_an_insight_is_not_taken_off_dashboards_that_nobody_named() -> None:
-    with pytest.raises(MalformedAnswerError, match="does not say which dashboards show it"):
+    with pytest.raises(MalformedAnswerError, match="does not say which dashboards show insight 9"):
         answered(tiles.transfer_tile(4, 1, 5), {"id": 1, "insight": {"id": 9}})
 
 
 def test_a_tile_of_a_newer_kind_is_not_lost() -> None:
-    with pytest.raises(InvalidRequestError, match="neither an insight nor a text; only move_tile moves it"):
+    with pytest.raises(InvalidRequestError, match="neither an insight nor a text; only move_tile can move it"):
         answered(tiles.transfer_tile(4, 1, 5), {"id": 1, "widget": {"id": 3}})

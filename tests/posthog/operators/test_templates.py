@@ -62,9 +62,9 @@ def test_a_key_with_scopes_may_not_be_told_to_use_the_refused_action(posthog: Em
 @pytest.mark.parametrize(
     ("options", "shown"),
     [
-        ({"method": "magic"}, "it is 'auto', 'template' or 'build'. Nothing was sent"),
+        ({"method": "magic"}, "it must be 'auto', 'template' or 'build'. Nothing was sent"),
         ({"template": {**TEMPLATE, "dashboard_description": None}}, "template: dashboard_description missing"),
-        ({"template": "{{ params.n }}"}, "template is no object"),
+        ({"template": "{{ params.n }}"}, "template must be an object"),
     ],
 )
 def test_a_template_that_cannot_be_used_is_refused_before_sending(
