@@ -133,9 +133,9 @@ def test_what_is_blank_is_never_sent(text: str) -> None:
 
 @pytest.mark.parametrize("token", ["", "s3cr3t 1", "s3cr3t\n", "s3cr3té"])
 def test_a_workspace_token_that_cannot_be_sent_is_refused_without_showing_it(token: str) -> None:
-    with pytest.raises(ValueError, match="workspace_token is empty or has blanks") as listed:
+    with pytest.raises(ValueError, match="workspace_token must not be empty and must not have blanks") as listed:
         list_dashboards(token)
-    with pytest.raises(ValueError, match="workspace_token is empty or has blanks") as shared:
+    with pytest.raises(ValueError, match="workspace_token must not be empty and must not have blanks") as shared:
         share_url(3, token)
     assert "s3cr3t" not in f"{listed.value} {shared.value}"
 
@@ -257,11 +257,11 @@ def test_the_status_decides_whatever_the_body_is(
 @pytest.mark.parametrize(
     ("call", "needs", "setup"),
     [
-        (list_workspaces(), "It takes the organization's token", "'Your company name'"),
-        (create_workspace("Acme"), "It takes the organization's token", "'Your company name'"),
-        (disable_workspace(7), "It takes the organization's token", "'Your company name'"),
-        (list_dashboards(), "and a workspace's own token for that workspace's", None),
-        (share_url(3), "It takes the token of the workspace that the dashboard is in", None),
+        (list_workspaces(), "It needs the organization's token", "'Your company name'"),
+        (create_workspace("Acme"), "It needs the organization's token", "'Your company name'"),
+        (disable_workspace(7), "It needs the organization's token", "'Your company name'"),
+        (list_dashboards(), "and a workspace's own token for the dashboards of that workspace", None),
+        (share_url(3), "It needs the token of the workspace that the dashboard is in", None),
         (clone_dashboard(3, 7), "one of the organization's dashboards", "white-label"),
     ],
 )
@@ -421,7 +421,7 @@ def test_a_workspace_that_was_given_another_ext_id_is_an_error_that_names_it(ext
     error = refused(call.send([]), 201, WORKSPACE | {"ext_id": ext_id})
     assert type(error) is MalformedAnswerError
     assert not error.transient
-    assert f"the new workspace 7 has the ext_id {ext_id!r}, not the one asked for" in str(error)
+    assert f"the new workspace 7 has the ext_id {ext_id!r}, not the one that was sent" in str(error)
     assert "workspace-token-7" not in str(error)
 
 

@@ -129,7 +129,7 @@ def test_a_server_that_changes_the_ext_id_is_not_asked_for_one_workspace_after_t
     add = state.add_workspace
     monkeypatch.setattr(state, "add_workspace", lambda name, ext_id: add(name, ext_id.upper()))
     with pytest.raises(
-        ProvisioningError, match=r"8 of 8 .*\n.*has the ext_id 'T\d', not the one asked for; disable it"
+        ProvisioningError, match=r"8 of 8 .*\n.*has the ext_id 'T\d', not the one that was sent; disable this workspace"
     ):
         runs.provision()
     assert [row.ext_id for row in sorted(state.workspaces(), key=lambda row: row.name)] == [n.upper() for n in NAMES]

@@ -217,7 +217,7 @@ def test_a_workspace_token_in_the_connection_is_found_out(
     conduit.state.add_workspace("Acme")
     [row] = conduit.state.workspaces()
     set_conduit_connection(monkeypatch, host=conduit.url, password=row.token)
-    with pytest.raises(AuthenticationError, match="It takes the organization's token") as caught:
+    with pytest.raises(AuthenticationError, match="It needs the organization's token") as caught:
         ask(ConduitHook(), "list_workspaces")
     assert row.token not in str(caught.value)
 

@@ -108,7 +108,7 @@ def test_ext_ids_arrive_as_they_are(runs: Runs, ledger: bool) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"source_dashboard": 0}, "source_dashboard is the number of a dashboard"),
+        ({"source_dashboard": 0}, "source_dashboard is 0; it must be the number of a dashboard"),
         ({"source_dashboard": "{title}"}, "source_dashboard: "),
         ({"name": " "}, "name: "),
         ({"ext_id": ""}, "ext_id: "),
@@ -196,7 +196,9 @@ def test_a_change_of_what_it_is_found_by_is_refused_before_anything_is_sent(
     runs: Runs, changes: dict[str, Any]
 ) -> None:
     runs.provision()
-    with pytest.raises(SpecError, match=r"(?s)8 of 8 tenants.*'t0': ext_id or name is not what dashboard \d+ was made"):
+    with pytest.raises(
+        SpecError, match=r"(?s)8 of 8 tenants.*'t0': ext_id or name is not what dashboard \d+ was created"
+    ):
         runs.provision(spec={**SPEC, **changes})
     assert runs.conduit.calls == []
 
