@@ -1,8 +1,8 @@
 """Templates: create a dashboard from a template given as JSON.
 
 PostHog has one action for this and refuses it to keys with scopes. ``build_dashboard`` makes the same dashboard in
-several requests. While it is unfinished, the dashboard carries another mark (see ``marks``), so nobody finds it by the
-final mark.
+several requests. While it is unfinished, the dashboard carries another mark (see ``marks``), so a search for the final
+mark does not find it.
 """
 
 from __future__ import annotations
