@@ -1,4 +1,4 @@
-"""A mark finds a dashboard again: find or create, over HTTP on both transports."""
+"""A dashboard is found again by its mark, over HTTP with both transports."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def find_or_create(run: Run, emulator: Emulator, key: str = "acme", **fields: An
     return run(posthog_server(emulator), marks.find_or_create_dashboard(NewDashboard(**fields), key))
 
 
-def test_keys_that_are_nearly_the_same_have_marks_of_their_own() -> None:
+def test_similar_keys_have_different_marks() -> None:
     keys = ["acme", "ACME", " acme", "acme ", "acme\n", "äcme", "a\u0308cme", "", "\udc80"]
     found = {marks.mark_of(key) for key in keys}
     assert len(found) == len(keys)
-    # PostHog may write tags in lower case and without blanks.
+    # PostHog may change tags to lower case and remove blanks.
     assert all(mark == mark.lower().strip() for mark in found)
     assert marks.mark_of("acme") == "airflow-8c3723ac2be0a966c541"
 
@@ -50,14 +50,14 @@ def test_a_description_ends_with_its_mark(description: str | None, marked: str) 
 
 
 @pytest.mark.parametrize("description", [None, "", MARK, f"[{MARK}", f"[{MARK}] and more", f"[{MARK}-unfinished]"])
-def test_what_only_looks_like_a_mark_is_none(description: str | None) -> None:
+def test_a_string_that_only_looks_like_a_mark_is_not_a_mark(description: str | None) -> None:
     tags = [f"{MARK}-unfinished", MARK.upper()]
     assert marks.find_marked([Dashboard(id=1, description=description, tags=tags)], MARK) == []
 
 
 @pytest.mark.parametrize("tagging", [True, False])
 @pytest.mark.parametrize("fields", [{}, {"description": "KPIs", "tags": ["mine"]}])
-def test_what_was_created_is_found_again(posthog: Emulator, run: Run, tagging: bool, fields: dict[str, Any]) -> None:
+def test_a_created_dashboard_is_found_again(posthog: Emulator, run: Run, tagging: bool, fields: dict[str, Any]) -> None:
     posthog.control.behaviour = Behaviour(tagging=tagging)
     made, created = find_or_create(run, posthog, name="Acme", **fields)
     again, created_again = find_or_create(run, posthog, name="Another", **fields)
@@ -68,7 +68,7 @@ def test_what_was_created_is_found_again(posthog: Emulator, run: Run, tagging: b
     assert set(made.tags or ()) == ({*fields.get("tags", ()), MARK} if tagging else set())
 
 
-def test_of_several_the_oldest_is_taken(posthog: Emulator, run: Run) -> None:
+def test_the_oldest_of_several_dashboards_is_used(posthog: Emulator, run: Run) -> None:
     first = posthog.posthog.add_dashboard(name="z", tags=[MARK])
     posthog.posthog.add_dashboard(name="a", pinned=True, description=f"[{MARK}]")
     assert find_or_create(run, posthog)[0].id == first
@@ -77,7 +77,7 @@ def test_of_several_the_oldest_is_taken(posthog: Emulator, run: Run) -> None:
 @pytest.mark.parametrize("template", ["Product analytics", "DEFAULT_APP"])
 @pytest.mark.parametrize("tagging", [True, False])
 @pytest.mark.parametrize("description", [None, "Ours"])
-def test_a_template_takes_neither_mark_nor_description_away(
+def test_a_template_removes_neither_mark_nor_description(
     posthog: Emulator, run: Run, template: str, tagging: bool, description: str | None
 ) -> None:
     posthog.control.behaviour = Behaviour(tagging=tagging)
@@ -93,7 +93,7 @@ def test_a_template_takes_neither_mark_nor_description_away(
 
 
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "cut", "html", "wrong", "reset_midway"])
-def test_a_create_whose_answer_was_lost_is_found(posthog: Emulator, run: Run, kind: Any) -> None:
+def test_a_created_dashboard_is_found_if_the_answer_was_lost(posthog: Emulator, run: Run, kind: Any) -> None:
     posthog.control.set_faults([Fault(kind=kind, method="POST", times=1)])
     made, created = find_or_create(run, posthog, name="Acme")
     assert (made.name, created) == ("Acme", True)
@@ -102,7 +102,7 @@ def test_a_create_whose_answer_was_lost_is_found(posthog: Emulator, run: Run, ki
 
 
 @pytest.mark.parametrize(("kind", "error"), [("error_before", ServerError), ("reset_before", TransportError)])
-def test_a_create_that_left_nothing_behind_ends_in_its_error(
+def test_a_create_that_made_nothing_raises_its_error(
     posthog: Emulator, run: Run, kind: Any, error: type[ApiError]
 ) -> None:
     posthog.control.set_faults([Fault(kind=kind, method="POST", times=1)])
@@ -122,7 +122,7 @@ ORIGINS = pytest.mark.parametrize(
 
 @ORIGINS
 @pytest.mark.parametrize("tagging", [True, False])
-def test_the_ghost_of_a_refused_origin_is_deleted(
+def test_a_half_made_dashboard_of_a_refused_template_or_source_is_deleted(
     posthog: Emulator, run: Run, origin: dict[str, Any], shown: str, tagging: bool
 ) -> None:
     posthog.control.behaviour = Behaviour(tagging=tagging)
@@ -133,7 +133,7 @@ def test_the_ghost_of_a_refused_origin_is_deleted(
 
 
 @ORIGINS
-def test_a_ghost_that_cannot_be_deleted_does_not_hide_the_refusal(
+def test_a_half_made_dashboard_that_cannot_be_deleted_does_not_hide_the_refusal(
     posthog: Emulator, run: Run, origin: dict[str, Any], shown: str
 ) -> None:
     posthog.control.set_faults([Fault(kind="error_before", method="PATCH")])
@@ -145,7 +145,7 @@ def test_a_ghost_that_cannot_be_deleted_does_not_hide_the_refusal(
         run(posthog_server(posthog, max_retry_seconds=0), call)
 
 
-def test_another_refusal_deletes_nothing(posthog: Emulator, run: Run) -> None:
+def test_another_refusal_deletes_no_dashboard(posthog: Emulator, run: Run) -> None:
     posthog.posthog_keys[posthog.posthog_key] = Key(("dashboard:read",))
     with pytest.raises(AuthenticationError, match="'dashboard:write'"):
         find_or_create(run, posthog)

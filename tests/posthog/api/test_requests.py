@@ -1,4 +1,4 @@
-"""PostHog's calls as values: what is sent, how answers and refusals are read. No network."""
+"""What PostHog's calls send, and how answers and refusals are read. No network."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ REQUESTS: list[tuple[Request[Any], str, str, Any]] = [
     (dashboards.update_dashboard(4, DashboardChange(restriction_level=37)), "PATCH", ONE, {"restriction_level": 37}),
     (dashboards.delete_dashboard(4), "PATCH", ONE, {"deleted": True}),
     (dashboards.delete_dashboard(4, delete_insights=True), "PATCH", ONE, {"deleted": True, "delete_insights": True}),
-    # Older servers restore only where this is the only key.
+    # Older servers restore only if this is the only field.
     (dashboards.restore_dashboard(4), "PATCH", ONE, {"deleted": False}),
     (collaborators.list_collaborators(4), "GET", f"{ONE}collaborators/", None),
     (collaborators.add_collaborator(4, UUID), "POST", f"{ONE}collaborators/", {"level": 37, "user_uuid": UUID}),
@@ -85,7 +85,7 @@ REQUESTS: list[tuple[Request[Any], str, str, Any]] = [
         {"raw_password": "12345678", "note": "n" * 100},
     ),
     (sharing.delete_share_password(4, 9), "DELETE", f"{ONE}sharing/passwords/9/", None),
-    # The key has changed its name from one version of the server to the next.
+    # PostHog has renamed this field from one server version to the next.
     (tiles.move_tile(4, 5, 6), "PATCH", f"{ONE}move_tile/", {"tile": {"id": 5}, "toDashboard": 6, "to_dashboard": 6}),
     (stream.stream_tiles(4, layout_size="xs"), "GET", f"{ONE}stream_tiles/?layoutSize=xs", None),
     (
@@ -100,19 +100,19 @@ REQUESTS: list[tuple[Request[Any], str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("request_", "method", "path", "body"), REQUESTS)
-def test_a_call_is_what_posthog_takes(request_: Request[Any], method: str, path: str, body: Any) -> None:
+def test_each_call_is_sent_as_posthog_expects_it(request_: Request[Any], method: str, path: str, body: Any) -> None:
     assert request_.endpoint.method == method
     assert SERVER.url(request_) == f"https://us.posthog.com{path}"
     assert (None if request_.body is None else json.loads(request_.body)) == body
 
 
-def test_no_call_deletes_a_dashboard_by_delete_which_posthog_refuses() -> None:
+def test_no_call_sends_delete_for_a_dashboard_because_posthog_refuses_it() -> None:
     deletes = [one.endpoint.path for one, *_ in REQUESTS if one.endpoint.method == "DELETE"]
     assert [path for path in deletes if path.endswith("/dashboards/{dashboard_id}/")] == []
 
 
 @pytest.mark.parametrize("bad", [0, -1, True, "4", 4.0, None, "../5", "@current"])
-def test_an_id_that_is_none_is_refused_before_sending(bad: Any) -> None:
+def test_an_invalid_id_is_refused_before_sending(bad: Any) -> None:
     calls: list[Callable[[], object]] = [
         lambda: dashboards.retrieve_dashboard(bad),
         lambda: dashboards.update_dashboard(bad, {}),
@@ -173,12 +173,12 @@ def test_a_member_is_named_by_uuid(bad: str) -> None:
         (lambda: templates.create_from_template_json({**TEMPLATE, "tiles": ["x"]}), "one or more objects"),
     ],
 )
-def test_what_posthog_would_refuse_or_ignore_is_refused_before_sending(call: Callable[[], Any], shown: str) -> None:
+def test_a_value_that_posthog_refuses_or_ignores_is_refused_before_sending(call: Callable[[], Any], shown: str) -> None:
     with pytest.raises(ValueError, match=shown):
         call()
 
 
-def test_a_wrong_share_password_is_not_in_the_refusal() -> None:
+def test_the_error_does_not_contain_the_invalid_share_password() -> None:
     with pytest.raises(ValueError) as caught:
         sharing.create_share_password(4, raw_password="s3cr3t")
     assert "s3cr3t" not in repr(caught.value)
@@ -198,12 +198,14 @@ def test_a_wrong_share_password_is_not_in_the_refusal() -> None:
         (insights.create_insight({}), Resend.IF_UNPROCESSED),
     ],
 )
-def test_what_makes_something_each_time_is_not_sent_again_blindly(call: Request[Any], resend: Resend) -> None:
+def test_a_call_that_creates_something_each_time_is_not_sent_again_after_an_ambiguous_failure(
+    call: Request[Any], resend: Resend
+) -> None:
     assert call.endpoint.resend is resend
 
 
 def refused(status: int, body: object, request: Request[Any] | None = None) -> ApiError:
-    """The error that an answer stands for."""
+    """The error that an answer becomes."""
     request = request or dashboards.retrieve_dashboard(4)
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(ApiError) as caught:
@@ -245,7 +247,7 @@ REFUSALS: list[tuple[int, object, type[ApiError], str]] = [
 
 
 @pytest.mark.parametrize(("status", "body", "kind", "shown"), REFUSALS)
-def test_a_refusal_is_read_as_what_it_is(status: int, body: object, kind: type[ApiError], shown: str) -> None:
+def test_each_refusal_becomes_the_right_error(status: int, body: object, kind: type[ApiError], shown: str) -> None:
     error = refused(status, body)
     assert type(error) is kind
     assert str(error).startswith("retrieve dashboard (dashboard '4') failed")
@@ -260,7 +262,7 @@ def test_a_refusal_is_read_as_what_it_is(status: int, body: object, kind: type[A
         (templates.create_from_template_json(TEMPLATE), "build_dashboard"),
     ],
 )
-def test_an_action_that_no_key_may_use_names_what_does_the_same(request_: Request[Any], instead: str) -> None:
+def test_the_error_of_an_action_that_no_key_may_use_names_the_alternative(request_: Request[Any], instead: str) -> None:
     body = envelope(AUTH, "permission_denied", "This action does not support Personal API Key access")
     error = refused(403, body, request_)
     assert isinstance(error, AuthenticationError)
@@ -277,7 +279,7 @@ def test_an_action_that_no_key_may_use_names_what_does_the_same(request_: Reques
         (insights.create_insight({}), "insight:write"),
     ],
 )
-def test_a_key_that_lacks_a_scope_is_told_which(request_: Request[Any], scope: str) -> None:
+def test_the_error_for_a_missing_scope_names_the_scope(request_: Request[Any], scope: str) -> None:
     error = refused(401, envelope(AUTH, "authentication_failed", "Invalid."), request_)
     assert f"a personal API key with the scope '{scope}', for this project." in str(error)
 
@@ -287,7 +289,7 @@ def page(*ids: int, following: str | None = None) -> Any:
 
 
 def walk(*pages: Any) -> tuple[list[int], list[str]]:
-    """The ids that a list finds on pages, and the offsets it asks for."""
+    """The ids that a list reads from these pages, and the offsets that it requests."""
     call, offsets = dashboards.list_dashboards(), []
     request = next(call)
     for answer in pages:
@@ -296,7 +298,7 @@ def walk(*pages: Any) -> tuple[list[int], list[str]]:
             request = call.send(request.read(answer))
         except StopIteration as end:
             return [dashboard.id for dashboard in end.value], offsets
-    raise AssertionError("it asks for more pages than there are")
+    raise AssertionError("it requests more pages than exist")
 
 
 @pytest.mark.parametrize(
@@ -304,9 +306,9 @@ def walk(*pages: Any) -> tuple[list[int], list[str]]:
     [
         ([page()], [], ["0"]),
         ([page(3, 1, 2)], [3, 1, 2], ["0"]),
-        # The server grants fewer than are asked for.
+        # The server returns fewer than requested.
         ([page(1, 2, following="https://elsewhere.example/x?limit=100&offset=100"), page(3)], [1, 2, 3], ["0", "100"]),
-        # One was created meanwhile, so that another one comes twice.
+        # A dashboard was created meanwhile, so another one is listed twice.
         ([page(1, 2, following="/x?offset=2"), page(2, 3)], [1, 2, 3], ["0", "2"]),
         ([page(1, following="/x?offset=1"), page(following="/x?offset=2")], [1], ["0", "1"]),
     ],
@@ -316,17 +318,17 @@ def test_pages_are_followed_to_their_end(pages: list[Any], ids: list[int], offse
 
 
 @pytest.mark.parametrize("following", ["/x?offset=0", "/x", "/x?offset=", "/x?offset=a", "/x?offset=1&offset=2", "?"])
-def test_pages_that_do_not_go_forward_are_malformed(following: str) -> None:
+def test_a_next_page_that_does_not_begin_later_is_malformed(following: str) -> None:
     with pytest.raises(MalformedAnswerError, match="the next page must begin after offset 0, not at"):
         walk(page(1, following=following), page(2))
 
 
 @pytest.mark.parametrize("body", [{}, {"id": ["?"], "results": "?"}, {"enabled": None}, []])
-def test_what_is_no_sharing_is_not_taken_for_a_closed_one(body: Any) -> None:
+def test_an_unreadable_sharing_answer_is_not_read_as_not_shared(body: Any) -> None:
     assert isinstance(refused(200, body, sharing.get_sharing(4)), MalformedAnswerError)
 
 
-def test_every_field_but_the_id_may_be_missing_and_unknown_ones_are_kept() -> None:
+def test_every_field_except_the_id_may_be_missing_and_unknown_fields_are_kept() -> None:
     read = Dashboard.model_validate({"id": 4, "tiles": [{"id": 1}], "new_in_2027": [1]})
     assert (read.name, read.tiles and read.tiles[0].insight) == (None, None)
     assert read.as_row() == {"id": 4, "tiles": [{"id": 1}], "new_in_2027": [1]}
@@ -337,13 +339,13 @@ def test_every_field_but_the_id_may_be_missing_and_unknown_ones_are_kept() -> No
     [
         ({"enabled": True, "created_at": "2026-01-01T00:00:00Z", "access_token": "t"}, "t"),
         ({"enabled": False, "created_at": "2026-01-01T00:00:00Z", "access_token": "t"}, None),
-        # Of a configuration that was never saved, each answer makes another one up.
+        # If the configuration was never saved, each answer has a different token.
         ({"enabled": False, "created_at": None, "access_token": "t"}, None),
         ({"enabled": True, "created_at": None, "access_token": "t"}, None),
         ({"enabled": True, "created_at": "2026-01-01T00:00:00Z", "access_token": None}, None),
     ],
 )
-def test_only_the_token_of_a_saved_and_enabled_configuration_counts(fields: Any, token: str | None) -> None:
+def test_only_the_token_of_a_saved_and_enabled_configuration_is_used(fields: Any, token: str | None) -> None:
     shared = Sharing.model_validate(fields)
     assert shared.token == token
     address = sharing.public_url("https://us.posthog.com", shared)

@@ -1,4 +1,4 @@
-"""A dashboard's stream of tiles: the same events whatever pieces it comes in, and an end that says what it was."""
+"""A dashboard's stream of tiles: the events do not depend on the chunks, and each kind of end is detected."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def in_short(events: list[Event]) -> list[Any]:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
-def test_the_events_are_the_same_wherever_the_bytes_are_cut(end: str) -> None:
+def test_the_events_do_not_depend_on_how_the_bytes_are_split(end: str) -> None:
     whole = frames(METADATA, TILE, FAILED, COMPLETE, end=end)
     for cut in range(len(whole) + 1):
         stream = TileStream(REQUEST)
@@ -74,7 +74,7 @@ def test_an_event_holds_what_posthog_sent() -> None:
 
 
 @pytest.mark.parametrize("one_piece", [True, False])
-def test_what_came_before_posthog_gave_up_is_told_first(one_piece: bool) -> None:
+def test_events_before_posthogs_error_are_returned_first(one_piece: bool) -> None:
     whole = frames(METADATA, TILE, GAVE_UP)
     chunks = [whole] if one_piece else [bytes([byte]) for byte in whole]
     stream, events = TileStream(REQUEST), list[Event]()
@@ -90,7 +90,7 @@ def test_what_came_before_posthog_gave_up_is_told_first(one_piece: bool) -> None
     [b"", frames(METADATA), frames(METADATA, TILE), frames(METADATA, FAILED), frames(METADATA, COMPLETE)[:-1]],
     ids=["nothing", "metadata only", "no end", "a tile's error is no end", "a cut end"],
 )
-def test_a_stream_without_its_end_was_cut(whole: bytes) -> None:
+def test_a_stream_without_the_complete_event_was_cut(whole: bytes) -> None:
     stream = TileStream(REQUEST)
     events_of(stream, whole)
     assert not stream.complete
@@ -98,7 +98,7 @@ def test_a_stream_without_its_end_was_cut(whole: bytes) -> None:
         stream.close()
 
 
-def test_what_later_servers_may_send_is_passed_over() -> None:
+def test_unknown_events_of_newer_servers_are_skipped() -> None:
     whole = b": hello\n\nevent: tick\nid: 7\nretry: 10\n\n" + frames(
         {"type": "progress", "n": 1}, {**TILE, "new": 1, "tile": {"id": 3, "widget": {}}}, COMPLETE
     )
@@ -132,12 +132,12 @@ def test_data_on_several_lines_is_one_event() -> None:
         frames({"type": "error", "tile_id": "x", "error": "?"}),
     ],
 )
-def test_an_event_of_another_shape_is_malformed(frame: bytes) -> None:
+def test_an_event_with_an_unknown_shape_is_malformed(frame: bytes) -> None:
     with pytest.raises(MalformedAnswerError, match=r"^stream tiles \(dashboard '4'\) failed: "):
         events_of(TileStream(REQUEST), frame)
 
 
-def test_an_event_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 100)
     stream = TileStream(REQUEST)
     assert events_of(stream, b"data: " + b"x" * 90) == []
@@ -151,7 +151,7 @@ def server(url: str, **changes: Any) -> Server:
 
 
 async def chunks_of(url: str, *, asynchronous: bool, **changes: Any) -> bytes:
-    """The body of a stream, over one of the transports."""
+    """The body of a stream, read with one of the transports."""
     if not asynchronous:
         with SyncTransport(server(url, **changes)) as transport:
             return b"".join(transport.stream(REQUEST))
@@ -164,7 +164,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTr
 
 
 @BOTH
-async def test_json_is_asked_for_before_the_stream(asynchronous: bool) -> None:
+async def test_json_comes_first_in_the_accept_header(asynchronous: bool) -> None:
     with raw_server(http_answer(200, frames(COMPLETE), "text/event-stream")) as (url, met):
         assert await chunks_of(url, asynchronous=asynchronous) == frames(COMPLETE)
     assert met[0].startswith(b"GET /api/projects/1/dashboards/4/stream_tiles/?layoutSize=sm HTTP/1.1\r\n")
@@ -172,7 +172,7 @@ async def test_json_is_asked_for_before_the_stream(asynchronous: bool) -> None:
 
 
 @BOTH
-async def test_a_connection_that_breaks_within_the_stream_is_a_network_error(asynchronous: bool) -> None:
+async def test_a_connection_that_breaks_during_the_stream_is_a_network_error(asynchronous: bool) -> None:
     piece = frames(METADATA)
     with (
         raw_server(HEAD + f"{len(piece):x}\r\n".encode() + piece + b"\r\n40\r\ndata") as (url, _),
@@ -191,7 +191,7 @@ async def test_a_connection_that_breaks_within_the_stream_is_a_network_error(asy
         (http_answer(401, b"typecodedetailattr", "text/event-stream"), AuthenticationError, "not JSON"),
     ],
 )
-async def test_an_answer_that_is_no_stream_is_an_error(
+async def test_an_answer_that_is_not_a_stream_is_an_error(
     answer: bytes, error: type[Exception], shown: str, asynchronous: bool
 ) -> None:
     with raw_server(answer) as (url, _), pytest.raises(error, match=shown):

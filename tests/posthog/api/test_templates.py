@@ -1,4 +1,4 @@
-"""A dashboard is built from a template in steps, over HTTP on both transports."""
+"""A dashboard is built from a template in several requests, over HTTP with both transports."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ MARK = marks.mark_of("acme")
 
 
 def in_full(emulator: Emulator, dashboard: Dashboard) -> list[Any]:
-    """All that a person sees of a dashboard."""
+    """Everything of a dashboard that a person sees."""
     [row] = emulator.posthog.found(dashboard.id)
     fields = {name: row.fields[name] for name in ("name", "description", "filters", "tags", "creation_mode")}
     return [fields, contents(emulator, dashboard.id)]
 
 
-def test_building_makes_what_the_refused_action_makes(posthog: Emulator, run: Run) -> None:
+def test_build_dashboard_makes_the_same_dashboard_as_the_refused_action(posthog: Emulator, run: Run) -> None:
     with pytest.raises(AuthenticationError, match="build_dashboard"):
         run(posthog_server(posthog), templates.create_from_template_json(TEMPLATE))
     made = run(posthog_server(posthog, add_legacy_key(posthog)), templates.create_from_template_json(TEMPLATE))
@@ -58,7 +58,7 @@ STEPS = [
 
 
 @pytest.mark.parametrize("fault", STEPS, ids=lambda fault: f"{fault.kind} {fault.method} {fault.every}")
-def test_a_dashboard_that_is_half_built_is_removed(posthog: Emulator, run: Run, fault: Fault) -> None:
+def test_a_half_built_dashboard_is_deleted(posthog: Emulator, run: Run, fault: Fault) -> None:
     posthog.control.set_faults([fault])
     with pytest.raises((ServerError, TransportError)):
         run(posthog_server(posthog, max_retry_seconds=0), templates.build_dashboard(TEMPLATE))
@@ -72,12 +72,12 @@ def test_a_dashboard_that_is_half_built_is_removed(posthog: Emulator, run: Run, 
     "fault",
     [
         Fault(kind="reset_after", method="POST", path="dashboards/$", times=1),
-        # The last step fails, and so does the removal.
+        # The last step fails, and the deletion fails too.
         Fault(kind="error_before", method="PATCH", path=r"dashboards/\d+", times=2),
     ],
     ids=["the answer is lost", "not removed"],
 )
-def test_what_is_unfinished_does_not_carry_the_mark_and_goes_with_the_next_build(
+def test_an_unfinished_dashboard_does_not_carry_the_mark_and_the_next_build_deletes_it(
     posthog: Emulator, run: Run, fault: Fault, tagging: bool
 ) -> None:
     posthog.control.behaviour = Behaviour(tagging=tagging)

@@ -1,4 +1,4 @@
-"""A tile is moved in steps, over HTTP on both transports."""
+"""A tile is moved in several requests, over HTTP with both transports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("fast_retries")
 
 
 class Board:
-    """A dashboard with an insight, a text and one more insight, an empty one beside it, and a third."""
+    """A dashboard with two insights and a text, an empty dashboard, and a third that shows the first insight."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
@@ -45,7 +45,7 @@ class Board:
 
 
 @pytest.mark.parametrize("kind", ["insight", "text", "plain"])
-def test_transferring_a_tile_does_what_the_refused_action_does(posthog: Emulator, run: Run, kind: str) -> None:
+def test_transfer_tile_does_the_same_as_the_refused_action(posthog: Emulator, run: Run, kind: str) -> None:
     by_legacy, by_steps = Board(posthog), Board(posthog)
     with pytest.raises(AuthenticationError, match="transfer_tile"):
         run(posthog_server(posthog), tiles.move_tile(by_legacy.source, by_legacy.tiles[kind], by_legacy.target))
@@ -61,7 +61,9 @@ def test_transferring_a_tile_does_what_the_refused_action_does(posthog: Emulator
     assert len(transferred.tiles or ()) == len(moved.tiles or ()) == 2
 
 
-def test_an_insight_that_is_there_already_is_only_taken_away(posthog: Emulator, run: Run) -> None:
+def test_an_insight_that_the_other_dashboard_already_shows_is_only_removed_from_the_source(
+    posthog: Emulator, run: Run
+) -> None:
     board = Board(posthog)
     before = board.show()[2]
     run(posthog_server(posthog), tiles.transfer_tile(board.source, board.tiles["insight"], board.third))
@@ -69,14 +71,14 @@ def test_an_insight_that_is_there_already_is_only_taken_away(posthog: Emulator, 
     assert board.show()[2] == before
 
 
-def test_a_key_of_today_may_move_tiles_on_the_newest_server(posthog: Emulator, run: Run) -> None:
+def test_a_key_with_scopes_may_move_tiles_on_the_newest_server(posthog: Emulator, run: Run) -> None:
     posthog.control.behaviour = Behaviour(new_move_tile=True)
     board = Board(posthog)
     run(posthog_server(posthog), tiles.move_tile(board.source, board.tiles["text"], board.target))
     assert [len(part) for part in board.show()] == [2, 1, 1]
 
 
-def test_a_tile_that_is_not_there_is_not_found(posthog: Emulator, run: Run) -> None:
+def test_a_missing_tile_is_a_not_found_error(posthog: Emulator, run: Run) -> None:
     board = Board(posthog)
     with pytest.raises(NotFoundError, match=r"move tile \(dashboard '\d+'\) failed: the dashboard has no tile 99999"):
         run(posthog_server(posthog), tiles.transfer_tile(board.source, 99999, board.target))
@@ -84,18 +86,18 @@ def test_a_tile_that_is_not_there_is_not_found(posthog: Emulator, run: Run) -> N
 
 
 @pytest.mark.parametrize(("tile", "target"), [(0, 1), ("1", 1), (1, 0), (1, "2"), (1, 4)])
-def test_a_transfer_that_makes_no_sense_is_refused_before_sending(tile: Any, target: Any) -> None:
+def test_an_invalid_transfer_is_refused_before_sending(tile: Any, target: Any) -> None:
     with pytest.raises(ValueError, match=r"it is a whole number above 0|the dashboard that the tile is on"):
         next(tiles.transfer_tile(4, tile, target))
 
 
 def answered(call: Generator[Any, Any, Any], *tiles: dict[str, Any]) -> Any:
-    """What a transfer sends after its dashboard has come with these tiles."""
+    """The request that a transfer sends after its dashboard was answered with these tiles."""
     next(call)
     return call.send(Dashboard.model_validate({"id": 4, "tiles": tiles}))
 
 
-def test_of_an_insight_newer_servers_say_only_by_tiles_where_it_is() -> None:
+def test_the_dashboards_of_an_insight_are_read_from_dashboard_tiles_of_newer_servers() -> None:
     places = [
         {"id": 1, "dashboard_id": 4},
         {"id": 2, "dashboard_id": 7},
@@ -105,11 +107,11 @@ def test_of_an_insight_newer_servers_say_only_by_tiles_where_it_is() -> None:
     assert request.body == b'{"dashboards":[5,7]}'
 
 
-def test_an_insight_is_not_taken_off_dashboards_that_nobody_named() -> None:
+def test_an_insight_is_not_moved_if_the_answer_does_not_list_its_dashboards() -> None:
     with pytest.raises(MalformedAnswerError, match="does not say which dashboards show insight 9"):
         answered(tiles.transfer_tile(4, 1, 5), {"id": 1, "insight": {"id": 9}})
 
 
-def test_a_tile_of_a_newer_kind_is_not_lost() -> None:
+def test_a_tile_of_an_unknown_kind_is_not_moved() -> None:
     with pytest.raises(InvalidRequestError, match="neither an insight nor a text; only move_tile can move it"):
         answered(tiles.transfer_tile(4, 1, 5), {"id": 1, "widget": {"id": 3}})

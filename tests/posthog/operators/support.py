@@ -1,4 +1,4 @@
-"""PostHog's operators are run as Airflow runs them."""
+"""Run PostHog's operators as Airflow runs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider_databrain.emulator.server import Emulator
 
 
 class TaskInstance:
-    """A try of a task in a Dag run."""
+    """One try of a task in a Dag run."""
 
     def __init__(self, run_id: str = "run-1", try_number: int = 1, map_index: int = -1, task_id: str = "t") -> None:
         self.dag_id, self.task_id, self.run_id, self.map_index = "dag", task_id, run_id, map_index
@@ -18,7 +18,7 @@ class TaskInstance:
 
 
 def run(operator: type[BaseOperator], instance: TaskInstance | None = None, **options: Any) -> Any:
-    """Execute an operator after its fields were rendered, as Airflow does."""
+    """Render an operator's template fields and execute it, as Airflow does."""
     task = operator(task_id="t", **{"max_retry_seconds": 0, **options})
     context: Any = {"ti": instance or TaskInstance(), "params": {"n": 7}}
     task.render_template_fields(context)
@@ -34,5 +34,5 @@ def fields(emulator: Emulator, number: int) -> dict[str, Any]:
 
 
 def as_text(number: int) -> str:
-    """A number as a template that is rendered to text."""
+    """A template that renders to the number as a string."""
     return f"{{{{ {number} }}}}"

@@ -1,4 +1,4 @@
-"""PostHog's single-dashboard operators, run against the emulator."""
+"""PostHog's operators for single dashboards, run against the emulator."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def number(posthog: Emulator) -> int:
 
 @pytest.fixture
 def any_key(posthog: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key without scopes, which may do everything."""
+    """Use a key without scopes, which may do everything."""
     set_posthog_connection(monkeypatch, posthog, password=add_legacy_key(posthog))
 
 
 @pytest.mark.usefixtures("any_key")
 @CREATORS
-def test_a_retry_finds_what_an_earlier_try_made_and_another_run_makes_its_own(
+def test_a_retry_finds_the_dashboard_of_an_earlier_try_and_another_run_creates_its_own(
     posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any]
 ) -> None:
     first = run(operator, **options)
@@ -75,7 +75,9 @@ def test_a_retry_finds_what_an_earlier_try_made_and_another_run_makes_its_own(
 
 @pytest.mark.usefixtures("any_key")
 @CREATORS
-def test_a_key_finds_it_across_runs(posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any]) -> None:
+def test_a_key_finds_the_dashboard_in_another_run(
+    posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any]
+) -> None:
     first = run(operator, key="acme-{{ params.n }}", **options)
     assert run(operator, TaskInstance("run-2", task_id="u"), key="acme-7", **options) == first
     assert run(operator, key="acme-8", **options) != first
@@ -87,7 +89,7 @@ def test_a_key_finds_it_across_runs(posthog: Emulator, operator: type[BaseOperat
 @CREATORS
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "error_before", "reset_before"])
 @pytest.mark.parametrize("tagging", [True, False])
-def test_an_unclear_create_leaves_one_whole_dashboard_after_the_retry(
+def test_an_ambiguous_create_leaves_one_complete_dashboard_after_the_retry(
     posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any], kind: Any, tagging: bool
 ) -> None:
     posthog.control.behaviour = Behaviour(tagging=tagging)
@@ -128,13 +130,13 @@ def test_every_field_reaches_the_server(posthog: Emulator, number: int) -> None:
     assert found["description"] == f"What counts\n[{mark_of('acme')}]"
 
 
-def test_one_tag_may_be_given_as_text(posthog: Emulator, number: int) -> None:
+def test_one_tag_may_be_given_as_a_string(posthog: Emulator, number: int) -> None:
     run(UpdatePostHogDashboardOperator, dashboard_id=number, tags="kpi")
     assert fields(posthog, number)["tags"] == ["kpi"]
 
 
 @pytest.mark.parametrize("blank", [None, ""])
-def test_a_blank_origin_is_none(posthog: Emulator, blank: Any) -> None:
+def test_a_blank_template_or_source_means_none(posthog: Emulator, blank: Any) -> None:
     made = run(Create, name="x", use_dashboard=blank, use_template=blank, key=blank)
     assert fields(posthog, made)["creation_mode"] == "default"
 
@@ -145,7 +147,7 @@ def test_a_wrong_template_leaves_nothing_behind(posthog: Emulator) -> None:
     assert names(posthog) == []
 
 
-def test_an_update_sets_what_is_given_and_no_more(posthog: Emulator, number: int) -> None:
+def test_an_update_sets_only_the_given_fields(posthog: Emulator, number: int) -> None:
     before = fields(posthog, number)
     returned = run(
         UpdatePostHogDashboardOperator, dashboard_id=as_text(number), name="n{{ params.n }}", restriction_level="21"
@@ -155,7 +157,7 @@ def test_an_update_sets_what_is_given_and_no_more(posthog: Emulator, number: int
 
 
 @pytest.mark.parametrize("delete_insights", [True, False])
-def test_a_delete_that_was_done_already_is_no_error(posthog: Emulator, number: int, delete_insights: bool) -> None:
+def test_deleting_a_deleted_dashboard_is_not_an_error(posthog: Emulator, number: int, delete_insights: bool) -> None:
     insight = posthog.posthog.contents.add_insight(1, OWNER)
     posthog.posthog.contents.add_tile(number, insight=insight)
     for _ in range(2):
@@ -178,7 +180,7 @@ ONE_DASHBOARD: list[tuple[type[BaseOperator], dict[str, Any]]] = [
 
 @pytest.mark.parametrize("bad", ["", "{{ none }}", "0", "-1", "1.0", "x", None, "1 2", "٣", 0, -1, True, 1.0])
 @pytest.mark.parametrize(("operator", "options"), ONE_DASHBOARD)
-def test_a_dashboard_id_that_is_none_is_refused_before_sending(
+def test_an_invalid_dashboard_id_is_refused_before_sending(
     posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any], bad: Any
 ) -> None:
     with pytest.raises(ValueError, match=r"dashboard_id is .*; it is a whole number above 0. Nothing was sent"):
@@ -189,7 +191,7 @@ def test_a_dashboard_id_that_is_none_is_refused_before_sending(
 @pytest.mark.parametrize(
     ("operator", "options"), [one for one in ONE_DASHBOARD if one[0] is not DeletePostHogDashboardOperator][:3]
 )
-def test_a_dashboard_that_is_not_there_is_told(
+def test_a_missing_dashboard_is_a_not_found_error(
     posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any]
 ) -> None:
     with pytest.raises(NotFoundError, match=r"\(dashboard '99999'\) failed \[HTTP 404, not_found\]"):
@@ -204,18 +206,18 @@ def test_the_link_leads_to_the_dashboard_of_the_project(posthog: Emulator) -> No
         assert links(task) == {"PostHog dashboard": f"{posthog.url}{within}/dashboard/{number}"}
 
 
-def test_there_is_no_link_to_what_was_deleted(posthog: Emulator, number: int) -> None:
+def test_the_delete_operator_has_no_link(posthog: Emulator, number: int) -> None:
     assert DeletePostHogDashboardOperator(task_id="t", dashboard_id=number).operator_extra_links == ()
 
 
 @pytest.mark.parametrize("operator", [Create, FromTemplate, *(one for one, _ in ONE_DASHBOARD)])
-def test_every_operator_takes_connection_project_and_id_as_templates(operator: type[BaseOperator]) -> None:
+def test_connection_project_and_id_are_templated_in_every_operator(operator: type[BaseOperator]) -> None:
     templated = set(operator.template_fields)
     assert {"posthog_conn_id", "project_id"} <= templated
     assert operator in (Create, FromTemplate) or "dashboard_id" in templated
 
 
-def test_another_project_is_named_by_a_template(posthog: Emulator) -> None:
+def test_a_template_may_name_another_project(posthog: Emulator) -> None:
     posthog.posthog.add_project(7, "seventh")
     run(Create, name="theirs", project_id="{{ params.n }}")
     assert (names(posthog), names(posthog, 7)) == ([], ["theirs"])
@@ -227,7 +229,7 @@ def test_what_goes_to_xcom_is_json(posthog: Emulator, number: int) -> None:
         assert json.loads(json.dumps(value)) == value
 
 
-def test_a_key_that_may_not_is_told(posthog: Emulator) -> None:
+def test_a_missing_scope_is_named_in_the_error(posthog: Emulator) -> None:
     posthog.posthog_keys[posthog.posthog_key] = Key(("dashboard:read",))
     with pytest.raises(ApiError, match="missing required scope 'dashboard:write'"):
         run(Create)

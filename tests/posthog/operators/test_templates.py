@@ -19,8 +19,8 @@ from tests.posthog.support import TEMPLATE, add_legacy_key, contents, names, sen
 FromTemplate = CreatePostHogDashboardFromTemplateOperator
 
 
-def test_a_task_that_died_while_it_built_leaves_nothing_half_made(posthog: Emulator) -> None:
-    # Neither the insight nor the removal of what is there without it.
+def test_a_retry_after_a_failed_build_leaves_no_half_made_dashboard(posthog: Emulator) -> None:
+    # The first insight fails, and so does the deletion of the unfinished dashboard.
     posthog.control.set_faults(
         [
             Fault(kind="error_before", method="POST", path="insights", times=1),
@@ -35,14 +35,14 @@ def test_a_task_that_died_while_it_built_leaves_nothing_half_made(posthog: Emula
     assert len(contents(posthog, number)) == 3
 
 
-def test_a_key_with_scopes_builds_what_the_refused_action_would_make(
+def test_a_key_with_scopes_builds_the_same_dashboard_as_the_refused_action(
     posthog: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = run(FromTemplate, template=TEMPLATE, key="acme")
     assert "POST dashboards/create_from_template_json/" in sent(posthog)
     set_posthog_connection(monkeypatch, posthog, password=add_legacy_key(posthog))
     made = run(FromTemplate, template=TEMPLATE, key="acme", project_id="{{ '@current' }}", method="template")
-    # The mark is the same, so that it was found: the second one is made under another key.
+    # Both have the same mark, so the built dashboard was found. Another key creates a second dashboard.
     assert made == built
     other = run(FromTemplate, template=TEMPLATE, key="other")
     assert contents(posthog, other) == contents(posthog, built)
@@ -53,7 +53,7 @@ def test_a_key_with_scopes_builds_what_the_refused_action_would_make(
     } | {"last_accessed_at": None}
 
 
-def test_a_key_with_scopes_may_not_be_told_to_use_the_refused_action(posthog: Emulator) -> None:
+def test_the_method_template_fails_for_a_key_with_scopes(posthog: Emulator) -> None:
     with pytest.raises(AuthenticationError, match="use build_dashboard instead"):
         run(FromTemplate, template=TEMPLATE, method="template")
     assert names(posthog) == []
