@@ -78,17 +78,15 @@ MODULES = {
     "posthog.api.stream": ("StreamCutError", "StreamFailedError"),
     "posthog.hook": ("PostHogHook",),
     "posthog.links": ("PostHogDashboardLink", "PostHogSharedPageLink"),
-    "posthog.operators": (
-        "AddPostHogCollaboratorsOperator",
-        "CreatePostHogDashboardFromTemplateOperator",
+    "posthog.operators.collaborators": ("AddPostHogCollaboratorsOperator",),
+    "posthog.operators.dashboards": (
         "CreatePostHogDashboardOperator",
         "DeletePostHogDashboardOperator",
-        "ProvisionPostHogDashboardsOperator",
-        "RefreshPostHogSharingOperator",
-        "RemovePostHogDashboardsOperator",
-        "SharePostHogDashboardOperator",
         "UpdatePostHogDashboardOperator",
     ),
+    "posthog.operators.sharing": ("RefreshPostHogSharingOperator", "SharePostHogDashboardOperator"),
+    "posthog.operators.templates": ("CreatePostHogDashboardFromTemplateOperator",),
+    "posthog.operators.tenants": ("ProvisionPostHogDashboardsOperator", "RemovePostHogDashboardsOperator"),
     "posthog.sensors": ("PostHogDashboardRefreshedSensor",),
     "posthog.target": ("PostHogTarget",),
     "posthog.triggers": ("DashboardRefreshedTrigger",),
@@ -289,32 +287,32 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.posthog.hook import PostHogHook as PostHogHook
     from airflow_provider_databrain.posthog.links import PostHogDashboardLink as PostHogDashboardLink
     from airflow_provider_databrain.posthog.links import PostHogSharedPageLink as PostHogSharedPageLink
-    from airflow_provider_databrain.posthog.operators import (
+    from airflow_provider_databrain.posthog.operators.collaborators import (
         AddPostHogCollaboratorsOperator as AddPostHogCollaboratorsOperator,
     )
-    from airflow_provider_databrain.posthog.operators import (
-        CreatePostHogDashboardFromTemplateOperator as CreatePostHogDashboardFromTemplateOperator,
-    )
-    from airflow_provider_databrain.posthog.operators import (
+    from airflow_provider_databrain.posthog.operators.dashboards import (
         CreatePostHogDashboardOperator as CreatePostHogDashboardOperator,
     )
-    from airflow_provider_databrain.posthog.operators import (
+    from airflow_provider_databrain.posthog.operators.dashboards import (
         DeletePostHogDashboardOperator as DeletePostHogDashboardOperator,
     )
-    from airflow_provider_databrain.posthog.operators import (
-        ProvisionPostHogDashboardsOperator as ProvisionPostHogDashboardsOperator,
+    from airflow_provider_databrain.posthog.operators.dashboards import (
+        UpdatePostHogDashboardOperator as UpdatePostHogDashboardOperator,
     )
-    from airflow_provider_databrain.posthog.operators import (
+    from airflow_provider_databrain.posthog.operators.sharing import (
         RefreshPostHogSharingOperator as RefreshPostHogSharingOperator,
     )
-    from airflow_provider_databrain.posthog.operators import (
-        RemovePostHogDashboardsOperator as RemovePostHogDashboardsOperator,
-    )
-    from airflow_provider_databrain.posthog.operators import (
+    from airflow_provider_databrain.posthog.operators.sharing import (
         SharePostHogDashboardOperator as SharePostHogDashboardOperator,
     )
-    from airflow_provider_databrain.posthog.operators import (
-        UpdatePostHogDashboardOperator as UpdatePostHogDashboardOperator,
+    from airflow_provider_databrain.posthog.operators.templates import (
+        CreatePostHogDashboardFromTemplateOperator as CreatePostHogDashboardFromTemplateOperator,
+    )
+    from airflow_provider_databrain.posthog.operators.tenants import (
+        ProvisionPostHogDashboardsOperator as ProvisionPostHogDashboardsOperator,
+    )
+    from airflow_provider_databrain.posthog.operators.tenants import (
+        RemovePostHogDashboardsOperator as RemovePostHogDashboardsOperator,
     )
     from airflow_provider_databrain.posthog.sensors import (
         PostHogDashboardRefreshedSensor as PostHogDashboardRefreshedSensor,

@@ -1,1 +1,1 @@
-"""Conduit: its API, hook and operators."""
+"""Conduit: its API, hook, target and operators."""

@@ -1,10 +1,10 @@
-"""Conduit's HTTP API: endpoints, answer models, and one function per operation.
+"""Conduit's HTTP API: endpoints, answer models, and one function for each operation.
 
-Each function returns a call (see ``core.Call``) that a transport runs. Facts are from the vendor's API reference
-(app.getconduit.app/discover/api-reference). It is silent about statuses of success, pages, limits and whether an
-``ext_id`` is unique: any 2xx counts as success here, and no call relies on either answer.
+Each function returns a call (see ``client.call.Call``) that a transport runs. Source: the vendor's API reference
+(app.getconduit.app/discover/api-reference). It does not say which status a success has, whether lists have pages,
+which limits exist, or whether an ``ext_id`` is unique. So any 2xx counts as success, and no call depends on the rest.
 
-There are two kinds of tokens: the organization's, and one of each workspace, which the API itself gives.
+There are two kinds of tokens: the organization's token, and a token of each workspace, which the API sends.
 """
 
 from __future__ import annotations
@@ -32,22 +32,24 @@ ORGANIZATION_TOKEN = Token("organization token", "Password")
 
 
 def _find_error(payload: object) -> tuple[str | None, str] | None:
-    """Read ``code`` and ``message`` of an object, or whatever else may stand in their place."""
+    """Read ``code`` and ``message`` of an object, or the fields and the string that may replace them."""
     if isinstance(payload, str):
         return (None, payload) if payload.strip() else None
     if not isinstance(payload, Mapping):
         return None
     code = payload.get("code")
-    words = payload.get("message") or payload.get("detail") or payload.get("error") or code
-    return (str(code) if code else None, str(words)) if words else None
+    message = payload.get("message") or payload.get("detail") or payload.get("error") or code
+    return (str(code) if code else None, str(message)) if message else None
 
 
-# Which codes there are is not documented: the status decides.
+# The error codes are not documented, so the status decides.
 CONDUIT = ErrorDialect("Conduit", {}, _find_error, within_success=False)
 
-_OF_ORGANIZATION = "It takes the organization's token (Password in the Airflow connection), not a workspace's."
+_ORGANIZATION_NEEDED = (
+    "It needs the organization's token (Password in the Airflow connection), not a workspace's token."
+)
 _COMPANY_NAME = (
-    "Workspaces also need 'Your company name' in Conduit: if nothing else is wrong, fill it there, on the page 'API'."
+    "Workspaces also need 'Your company name' in Conduit. If nothing else is wrong, fill it in on Conduit's page 'API'."
 )
 
 
@@ -60,17 +62,17 @@ LIST_WORKSPACES = _endpoint(
     "list workspaces",
     "GET",
     "/workspaces/",
-    needs=_OF_ORGANIZATION,
+    needs=_ORGANIZATION_NEEDED,
     precondition=_COMPANY_NAME,
     secret_answer=True,
 )
-# A second one would make a second workspace: nothing says that an ext_id is unique.
+# A second request would create a second workspace: the reference does not say that an ext_id is unique.
 CREATE_WORKSPACE = _endpoint(
     "create workspace",
     "POST",
     "/workspaces/",
     resend=Resend.IF_UNPROCESSED,
-    needs=_OF_ORGANIZATION,
+    needs=_ORGANIZATION_NEEDED,
     precondition=_COMPANY_NAME,
     secret_answer=True,
 )
@@ -79,7 +81,7 @@ DISABLE_WORKSPACE = _endpoint(
     "DELETE",
     "/workspaces/{workspace_id}/",
     resend=Resend.DETECTABLE,
-    needs=_OF_ORGANIZATION,
+    needs=_ORGANIZATION_NEEDED,
     precondition=_COMPANY_NAME,
     empty=True,
 )
@@ -87,15 +89,15 @@ LIST_DASHBOARDS = _endpoint(
     "list dashboards",
     "GET",
     "/dashboards/",
-    needs="It takes the organization's token for the organization's dashboards (Password in the Airflow connection), "
-    "and a workspace's own token for that workspace's.",
+    needs="It needs the organization's token (Password in the Airflow connection) for the organization's dashboards, "
+    "and a workspace's own token for the dashboards of that workspace.",
 )
-# A GET, though it may make the share that it answers. Asked again, at worst there is one more URL to the same thing.
+# A GET that may create the share. If it is sent again, the worst case is a second URL for the same dashboard.
 SHARE_URL = _endpoint(
     "share dashboard",
     "GET",
     "/dashboards/{dashboard_id}/share/",
-    needs="It takes the token of the workspace that the dashboard is in: name that workspace.",
+    needs="It needs the token of the workspace that the dashboard is in: name that workspace.",
     secret_answer=True,
 )
 CLONE_DASHBOARD = _endpoint(
@@ -103,9 +105,9 @@ CLONE_DASHBOARD = _endpoint(
     "POST",
     "/dashboards/{dashboard_id}/clone/",
     resend=Resend.IF_UNPROCESSED,
-    needs="It takes the organization's token (Password in the Airflow connection) and one of the organization's "
+    needs="It needs the organization's token (Password in the Airflow connection) and one of the organization's "
     "dashboards.",
-    precondition="Cloning also needs a white-label in Conduit: if nothing else is wrong, set it up there.",
+    precondition="Cloning also needs a white-label in Conduit. If nothing else is wrong, set it up there.",
     secret_answer=True,
 )
 
@@ -113,17 +115,17 @@ Id = Annotated[int, Field(strict=True, gt=0)]
 
 
 class _Received(Received):
-    model_config = ConfigDict(alias_generator=None)  # The API's own names are snake_case.
+    model_config = ConfigDict(alias_generator=None)  # The API's field names are snake_case.
 
 
 class Workspace(_Received):
     """A workspace of the organization.
 
-    :param ext_id: the caller's own id for it, None where it has none.
-    :param token: opens the workspace's dashboards. Left out of ``repr`` and ``as_row``.
+    :param ext_id: the caller's own id for the workspace; None if it has none.
+    :param token: gives access to the workspace's dashboards. ``repr`` and ``as_row`` leave it out.
     """
 
-    model_config = ConfigDict(extra="ignore")  # Whatever else there is may be a secret too.
+    model_config = ConfigDict(extra="ignore")  # An unknown field may be a secret too.
 
     id: Id
     ext_id: str | None = None
@@ -139,9 +141,9 @@ class Dashboard(_Received):
 
 
 class ClonedDashboard(_Received):
-    """A clone. ``id`` is the new dashboard's, in the workspace.
+    """A clone. ``id`` is the id of the new dashboard in the workspace.
 
-    :param url: where it is seen. Left out of ``repr``, for it may open without a login.
+    :param url: the URL that shows the clone. ``repr`` leaves it out, because it may work without a login.
     """
 
     id: Id
@@ -166,69 +168,72 @@ def list_workspaces() -> Request[list[Workspace]]:
 
 
 def create_workspace(name: str, ext_id: str | None = None) -> Request[Workspace]:
-    """Create a workspace, whether or not there is one with that ``ext_id``.
+    """Create a workspace, even if one with that ``ext_id`` already exists.
 
-    :param ext_id: the caller's own id for it.
+    :param ext_id: the caller's own id for the workspace.
     :raises ValueError: ``name`` or ``ext_id`` is blank.
-    :raises MalformedAnswerError: the new workspace was given another ``ext_id``; by the one asked for, it would never
-        be found again.
+    :raises MalformedAnswerError: the new workspace has another ``ext_id`` than requested, so it cannot be found again.
     """
     fields = {"name": filled(name, "name")}
     if ext_id is not None:
         fields["ext_id"] = filled(ext_id, "ext_id")
-    read = _read_workspace if ext_id is None else _made_with(ext_id)
+    read = _read_workspace if ext_id is None else _reader_for(ext_id)
     return Request(CREATE_WORKSPACE, read, body=json_body(fields), tenant=ext_id)
 
 
 def find_or_create_workspace(ext_id: str, name: str) -> Call[Workspace]:
-    """The workspace with that ``ext_id``, made where there is none; ``name`` is that of a new one.
+    """The workspace with that ``ext_id``. If none exists, create it.
 
-    Of several it is the one with the lowest id, so that all who ask get the same one. A create that may have been
-    acted on is not sent again; the list tells whether it was. Two callers at once may still make two workspaces; from
-    then on both get the lower one.
+    If several have the ``ext_id``, the one with the lowest id counts, so that every caller gets the same one. After an
+    ambiguous failure the create is not sent again; the list shows whether the workspace exists. Two callers at the same
+    time may still create two workspaces. After that, both get the one with the lower id.
 
+    :param name: name of a new workspace.
     :raises ValueError: ``ext_id`` or ``name`` is blank.
-    :raises MalformedAnswerError: as ``create_workspace`` does.
+    :raises MalformedAnswerError: see ``create_workspace``.
     """
-    filled(ext_id, "ext_id")  # Before the name, which callers may make of it.
+    filled(ext_id, "ext_id")  # Checked before the name, because a caller may use the ext_id as the name.
     return _find_or_create(ext_id, replace(list_workspaces(), tenant=ext_id), create_workspace(name, ext_id))
 
 
 def _find_or_create(
     ext_id: str, listing: Request[list[Workspace]], create: Request[Workspace]
 ) -> Generator[Request[Any], Any, Workspace]:
-    found = workspace_with(ext_id, (yield listing))
-    if found is not None:
-        return found
+    workspace = workspace_with(ext_id, (yield listing))
+    if workspace is not None:
+        return workspace
     try:
         created: Workspace = yield create
     except ApiError as error:
-        if not may_be_there(error):
+        if not may_exist(error):
             raise
-        found = workspace_with(ext_id, (yield listing))
-        if found is None:
+        workspace = workspace_with(ext_id, (yield listing))
+        if workspace is None:
             raise
-        return found
+        return workspace
     return created
 
 
-def may_be_there(error: ApiError) -> bool:
-    """Whether, after this error of a create, a look may show the workspace. A refusal: somebody else made it."""
+def may_exist(error: ApiError) -> bool:
+    """Whether the workspace may exist after this error of a create. After a refusal, another caller may have made it.
+
+    A refusal is an ``AlreadyExistsError`` or an ``InvalidRequestError``.
+    """
     return error.ambiguous or isinstance(error, AlreadyExistsError | InvalidRequestError)
 
 
 def workspace_with(ext_id: str, workspaces: Iterable[Workspace]) -> Workspace | None:
-    """The workspace with that ``ext_id``; of several the one with the lowest id, None for none."""
+    """The workspace with that ``ext_id``, or None. If several have it, the one with the lowest id."""
     return min((each for each in workspaces if each.ext_id == ext_id), key=lambda each: each.id, default=None)
 
 
 def disable_workspace(workspace_id: int) -> Call[None]:
-    """Disable a workspace. What becomes of its dashboards, and of its ``ext_id``, is not documented.
+    """Disable a workspace. What happens to its dashboards and its ``ext_id`` is not documented.
 
-    Unclear failures are tried again; where such a try finds no workspace any more, an earlier one has done it.
+    It is sent again after an ambiguous failure. If the workspace no longer exists then, the earlier try disabled it.
 
-    :raises ValueError: ``workspace_id`` is no id.
-    :raises NotFoundError: there is no such workspace.
+    :raises ValueError: ``workspace_id`` is not a whole number above 0.
+    :raises NotFoundError: the workspace does not exist.
     """
     path = {"workspace_id": str(check_id(workspace_id, "workspace_id"))}
     return _disable(Request(DISABLE_WORKSPACE, _read_nothing, path=path, tenant=path["workspace_id"]))
@@ -243,19 +248,19 @@ def _disable(request: Request[None]) -> Generator[Request[None], None, None]:
 
 
 def list_dashboards(workspace_token: str | None = None) -> Request[list[Dashboard]]:
-    """The dashboards of a workspace, or the organization's own.
+    """The dashboards of a workspace, or the organization's own dashboards.
 
-    :param workspace_token: the workspace's token; None for the organization.
-    :raises ValueError: ``workspace_token`` cannot be one.
+    :param workspace_token: the workspace's token; None means the organization.
+    :raises ValueError: ``workspace_token`` cannot be a token.
     """
     return Request(LIST_DASHBOARDS, lambda payload: _read_dashboards(payload).root, bearer=_token(workspace_token))
 
 
 def share_url(dashboard_id: int, workspace_token: str | None = None) -> Request[str]:
-    """A URL under which a dashboard can be embedded or seen. How long it is good for is not documented.
+    """A URL that shows a dashboard or embeds it. How long the URL is valid is not documented.
 
-    :param workspace_token: the token of the workspace that the dashboard is in; None for the organization.
-    :raises ValueError: ``dashboard_id`` is no id, or ``workspace_token`` cannot be one.
+    :param workspace_token: the token of the workspace that the dashboard is in; None means the organization.
+    :raises ValueError: ``dashboard_id`` is not a whole number above 0, or ``workspace_token`` cannot be a token.
     """
     path = {"dashboard_id": str(check_id(dashboard_id, "dashboard_id"))}
     return Request(
@@ -268,10 +273,10 @@ def share_url(dashboard_id: int, workspace_token: str | None = None) -> Request[
 
 
 def clone_dashboard(dashboard_id: int, workspace_id: int, name: str | None = None) -> Request[ClonedDashboard]:
-    """Copy one of the organization's dashboards into a workspace; each call makes one more copy.
+    """Copy one of the organization's dashboards into a workspace. Each call makes another copy.
 
-    :param name: the copy's name; the vendor's choice where it is None.
-    :raises ValueError: ``dashboard_id`` or ``workspace_id`` is no id, or ``name`` is blank.
+    :param name: name of the copy; if None, Conduit chooses it.
+    :raises ValueError: ``dashboard_id`` or ``workspace_id`` is not a whole number above 0, or ``name`` is blank.
     """
     path = {"dashboard_id": str(check_id(dashboard_id, "dashboard_id"))}
     tenant = str(check_id(workspace_id, "workspace_id"))
@@ -283,13 +288,13 @@ def clone_dashboard(dashboard_id: int, workspace_id: int, name: str | None = Non
     )
 
 
-def _made_with(ext_id: str) -> Callable[[object], Workspace]:
+def _reader_for(ext_id: str) -> Callable[[object], Workspace]:
     def read(payload: object) -> Workspace:
         workspace = _read_workspace(payload)
         if workspace.ext_id != ext_id:
             raise MalformedAnswerError(
-                f"the new workspace {workspace.id} has the ext_id {workspace.ext_id!r}, not the one asked for; "
-                "disable it, and ask for an ext_id that Conduit keeps as it is",
+                f"the new workspace {workspace.id} has the ext_id {workspace.ext_id!r}, not the one that was sent; "
+                "disable this workspace, and send an ext_id that Conduit does not change",
                 transient=False,
                 ambiguous=False,
             )
@@ -299,10 +304,12 @@ def _made_with(ext_id: str) -> Callable[[object], Workspace]:
 
 
 def _read_nothing(_payload: object) -> None:
-    """Read no answer: there may be none."""
+    """Ignore the answer: it may be empty."""
 
 
 def _token(value: str | None) -> str | None:
     if value is not None and (not value or not value.isascii() or not value.isprintable() or " " in value):
-        raise ValueError("workspace_token is empty or has blanks, line breaks or characters beyond ASCII")
+        raise ValueError(
+            "workspace_token must not be empty and must not have blanks, line breaks or characters outside ASCII"
+        )
     return value

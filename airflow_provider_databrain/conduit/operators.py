@@ -1,4 +1,8 @@
-"""Operators of Conduit: single calls, and those over a tenant table."""
+"""Conduit's operators: single calls, and provisioning over a tenant table.
+
+No operator returns a workspace's token. A URL is returned only if ``return_url`` or ``push_urls`` is set. Arguments
+come through templates, so a number may be a string.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ConduitOperator(ApiOperator):
-    """Base of the operators that talk to Conduit; further parameters: see ``ApiOperator``.
+    """Base of Conduit's operators. Other parameters: see ``ApiOperator``.
 
     :param conduit_conn_id: the Airflow connection (templated).
     """
@@ -33,17 +37,17 @@ class ConduitOperator(ApiOperator):
 
     @cached_property
     def hook(self) -> ConduitHook:
-        """The hook, made when first used."""
+        """The hook, created when it is first used."""
         from airflow_provider_databrain.conduit.hook import ConduitHook
 
         return ConduitHook(self.conduit_conn_id, **self.timeouts)
 
 
 class CreateConduitWorkspaceOperator(ConduitOperator):
-    """Make the workspace with an ``ext_id`` exist; returns its id. One that is there is taken as it is.
+    """Find the workspace with an ``ext_id``, or create it; returns its id. An existing workspace is not changed.
 
-    :param ext_id: your own id for it, such as a tenant's key (templated).
-    :param name: of a new workspace; ``ext_id`` where it is not given (templated).
+    :param ext_id: your own id for the workspace, for example a tenant's key (templated).
+    :param name: name of a new workspace; by default ``ext_id`` (templated).
     """
 
     template_fields: Sequence[str] = (*ConduitOperator.template_fields, "ext_id", "name")
@@ -54,14 +58,14 @@ class CreateConduitWorkspaceOperator(ConduitOperator):
         self.name = name
 
     def execute(self, context: Context) -> int:
-        """Find or create; returns the workspace's id."""
-        # Native rendering may have made a number of it.
+        """Find or create the workspace; returns its id."""
+        # Native rendering may have turned it into a number.
         ext_id = str(self.ext_id)
         return self.hook.find_or_create_workspace(ext_id, self.name or ext_id).id
 
 
 class _WorkspaceOperator(ConduitOperator):
-    """Base of what is done to one workspace.
+    """Base of the operators that work on one workspace.
 
     :param workspace_id: number of the workspace (templated).
     """
@@ -73,39 +77,43 @@ class _WorkspaceOperator(ConduitOperator):
         self.workspace_id = workspace_id
 
     def workspace(self) -> int:
-        """The workspace's number, of which templating may have made a text."""
+        """The workspace's id as a number.
+
+        :raises ValueError: ``workspace_id`` is not a whole number above 0; nothing was sent.
+        """
         return whole(self.workspace_id, "workspace_id")
 
 
 class DisableConduitWorkspaceOperator(_WorkspaceOperator):
-    """Disable a workspace; one that is gone is no error.
+    """Disable a workspace. If it no longer exists, nothing happens.
 
     :param workspace_id: number of the workspace (templated).
     """
 
     def execute(self, context: Context) -> None:
-        """Disable."""
+        """Disable the workspace."""
         from airflow_provider_databrain.client.errors import NotFoundError
 
         number = self.workspace()
         try:
             self.hook.disable_workspace(number)
         except NotFoundError:
-            self.log.info("Workspace %d is gone already", number)
+            self.log.info("Workspace %d does not exist or is already disabled", number)
 
 
 class ListConduitWorkspacesOperator(ConduitOperator):
-    """List the organization's workspaces; returns rows of ``id``, ``ext_id`` and ``name``, and no token."""
+    """List the organization's workspaces; returns rows of ``id``, ``ext_id`` and ``name``, without tokens."""
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """List."""
-        return [{"id": one.id, "ext_id": one.ext_id, "name": one.name} for one in self.hook.list_workspaces()]
+        """List the workspaces."""
+        workspaces = self.hook.list_workspaces()
+        return [{"id": each.id, "ext_id": each.ext_id, "name": each.name} for each in workspaces]
 
 
 class ListConduitDashboardsOperator(ConduitOperator):
-    """List the dashboards of a workspace, or the organization's own; returns rows of ``id`` and ``name``.
+    """List the dashboards of a workspace or of the organization; returns rows of ``id`` and ``name``.
 
-    :param workspace_id: number of the workspace; None for the organization (templated).
+    :param workspace_id: number of the workspace; None means the organization (templated).
     """
 
     template_fields: Sequence[str] = (*ConduitOperator.template_fields, "workspace_id")
@@ -115,20 +123,21 @@ class ListConduitDashboardsOperator(ConduitOperator):
         self.workspace_id = workspace_id
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """List."""
-        given = self.workspace_id not in (None, "", "None")
-        workspace = whole(self.workspace_id, "workspace_id") if given else None
-        return [{"id": one.id, "name": one.name} for one in self.hook.list_dashboards(workspace)]
+        """List the dashboards."""
+        is_organization = self.workspace_id in (None, "", "None")
+        workspace = None if is_organization else whole(self.workspace_id, "workspace_id")
+        return [{"id": each.id, "name": each.name} for each in self.hook.list_dashboards(workspace)]
 
 
 class CloneConduitDashboardOperator(_WorkspaceOperator):
-    """Have a clone of one of the organization's dashboards in a workspace; returns its id.
+    """Clone one of the organization's dashboards into a workspace; returns the clone's id.
 
-    Conduit makes one more with each clone. So one of that name that is there already is taken as it is.
+    Each clone call makes another copy. So if the workspace already has a dashboard with that name, nothing is cloned,
+    and the id of the oldest such dashboard is returned.
 
     :param workspace_id: number of the workspace (templated).
     :param dashboard_id: number of the organization's dashboard (templated).
-    :param name: of the clone, by which it is found again (templated).
+    :param name: name of the clone; it is found again by this name (templated).
     """
 
     template_fields: Sequence[str] = (*_WorkspaceOperator.template_fields, "dashboard_id", "name")
@@ -139,21 +148,21 @@ class CloneConduitDashboardOperator(_WorkspaceOperator):
         self.name = name
 
     def execute(self, context: Context) -> int:
-        """Find or clone; returns the clone's id."""
+        """Find the clone or make it; returns its id."""
         workspace, source = self.workspace(), whole(self.dashboard_id, "dashboard_id")
-        named = [one.id for one in self.hook.list_dashboards(workspace) if one.name == self.name]
+        named = [each.id for each in self.hook.list_dashboards(workspace) if each.name == self.name]
         if named:
-            self.log.info("Workspace %d has a dashboard of that name", workspace)
+            self.log.info("Workspace %d already has a dashboard with that name", workspace)
             return min(named)
         return self.hook.clone_dashboard(source, workspace, self.name).id
 
 
 class ShareConduitDashboardOperator(ConduitOperator):
-    """Ask for the address under which a dashboard is seen; returns it only where asked for.
+    """Request the URL that shows a dashboard; returns it only if ``return_url`` is set.
 
     :param dashboard_id: number of the dashboard (templated).
     :param workspace_id: number of the workspace that it is in (templated).
-    :param return_url: return the address. Whoever has it may see the dashboard, and XCom then holds it.
+    :param return_url: return the URL. Anyone who has it may see the dashboard, and XCom will contain it.
     """
 
     template_fields: Sequence[str] = (*ConduitOperator.template_fields, "dashboard_id", "workspace_id")
@@ -167,17 +176,17 @@ class ShareConduitDashboardOperator(ConduitOperator):
         self.return_url = return_url
 
     def execute(self, context: Context) -> str | None:
-        """Ask; returns the address where asked for."""
+        """Request the URL; returns it if ``return_url`` is set."""
         workspace = whole(self.workspace_id, "workspace_id")
         url = self.hook.share_url(whole(self.dashboard_id, "dashboard_id"), workspace)
         return url if self.return_url else None
 
 
 class ConduitTenants:
-    """Conduit's side of a task over a tenant table.
+    """Conduit's hook and target for a task over a tenant table.
 
     :param conn_id: the Airflow connection.
-    :param timeouts: seconds, instead of the connection's; as the hook takes them.
+    :param timeouts: the hook's timeout arguments, in seconds; they replace the connection's values.
     """
 
     def __init__(self, conn_id: str, timeouts: Mapping[str, float | None]) -> None:
@@ -186,18 +195,20 @@ class ConduitTenants:
         self.hook = ConduitHook(conn_id, **timeouts)
 
     def target(self) -> ConduitTarget:
-        """The engine's target."""
+        """The target for the engine."""
         from airflow_provider_databrain.conduit.target import ConduitTarget
 
         return ConduitTarget(scope=self.hook.conn_id)
 
 
 class ProvisionConduitDashboardsOperator(ProvisionSharedOperator):
-    """Make every tenant of one batch have its Conduit workspace, and in it a clone of the source dashboard.
+    """Give every tenant of one batch its Conduit workspace, with a clone of the source dashboard in it.
 
-    Further parameters: see ``ProvisionSharedOperator``. The spec's fields are those of
-    ``provisioning.targets.conduit.ConduitSpec``. XCom also has ``workspaces``: tenant to the workspace's id. Conduit
-    has no call that changes or deletes a dashboard, so nothing is ever updated.
+    The spec's fields are those of ``conduit.target.ConduitSpec``. XCom also has ``workspaces``: tenant to workspace id.
+    Conduit has no call that changes or deletes a dashboard, so nothing is updated. Other parameters: see
+    ``ProvisionSharedOperator``.
+
+    :param conduit_conn_id: the Airflow connection (templated).
     """
 
     template_fields: Sequence[str] = (*ConduitOperator.template_fields, *ProvisionSharedOperator.template_fields)
@@ -209,15 +220,15 @@ class ProvisionConduitDashboardsOperator(ProvisionSharedOperator):
 
     @cached_property
     def vendor(self) -> ConduitTenants:
-        """Conduit's side of this task."""
+        """Conduit's hook and target."""
         return ConduitTenants(self.conduit_conn_id, self.timeouts)
 
     def target(self, *, repeated: bool = False) -> ConduitTarget:
-        """The engine's target."""
+        """The target for the engine."""
         return self.vendor.target()
 
     def extra_xcoms(self, report: Report) -> dict[str, Any]:
-        """The workspaces, and the addresses where asked for."""
+        """The workspaces' ids, and the URLs if ``push_urls`` is set."""
         return {
             "workspaces": {tenant: report.embed_ids[tenant] for tenant in report.ids},
             **super().extra_xcoms(report),
@@ -225,7 +236,10 @@ class ProvisionConduitDashboardsOperator(ProvisionSharedOperator):
 
 
 class RemoveConduitWorkspacesOperator(RemoveTenantsOperator):
-    """Disable the Conduit workspaces of tenants that are no more; parameters: see ``RemoveTenantsOperator``."""
+    """Disable the Conduit workspaces of tenants that no longer exist. Other parameters: see ``RemoveTenantsOperator``.
+
+    :param conduit_conn_id: the Airflow connection (templated).
+    """
 
     template_fields: Sequence[str] = (*ConduitOperator.template_fields, *RemoveTenantsOperator.template_fields)
 
@@ -235,9 +249,9 @@ class RemoveConduitWorkspacesOperator(RemoveTenantsOperator):
 
     @cached_property
     def vendor(self) -> ConduitTenants:
-        """Conduit's side of this task."""
+        """Conduit's hook and target."""
         return ConduitTenants(self.conduit_conn_id, self.timeouts)
 
     def target(self, *, repeated: bool = False) -> ConduitTarget:
-        """The engine's target."""
+        """The target for the engine."""
         return self.vendor.target()

@@ -1,8 +1,11 @@
-"""Conduit: a tenant has a workspace, found by its ``ext_id``, and in it a clone, found by its name.
+"""Conduit's target: each tenant has a workspace, and in it a clone of the source dashboard.
 
-Conduit has no call that renames a dashboard or deletes one, so that nothing is updated, and removing a tenant
-disables its workspace. Whether it keeps two workspaces with one ``ext_id`` apart is not documented; of several, the
-oldest counts.
+What always holds:
+
+- The workspace is found by its ``ext_id``, and the clone by its name. If several match, the oldest counts. Conduit's
+  reference does not say whether an ``ext_id`` is unique.
+- Nothing is updated, because no call renames or deletes a dashboard. Removing a tenant disables its workspace.
+- A workspace is disabled only if the list shows that it still has the tenant's ``ext_id``.
 """
 
 from __future__ import annotations
@@ -25,12 +28,12 @@ from airflow_provider_databrain.tenants.engine.target import Desired, Existing
 
 
 class ConduitSpec(Sent):
-    """What a spec for Conduit says.
+    """The fields of a spec for Conduit.
 
-    :param source_dashboard: number of the organization's dashboard that is cloned.
-    :param name: the clone's name, by which it is found again in the tenant's workspace.
-    :param ext_id: of the workspace; the tenant's key where it is not given.
-    :param workspace_name: of a workspace that is yet to be created; ``ext_id`` where it is not given.
+    :param source_dashboard: number of the organization's dashboard to clone.
+    :param name: name of the clone; it is found again by this name in the tenant's workspace.
+    :param ext_id: the workspace's ``ext_id``; by default the tenant's key.
+    :param workspace_name: name of a new workspace; by default ``ext_id``.
     """
 
     source_dashboard: int
@@ -40,7 +43,7 @@ class ConduitSpec(Sent):
 
 
 class ConduitTarget:
-    """Conduit's side of the engine; one for each batch.
+    """What the engine asks of Conduit (see ``tenants.engine.target.Target``). Each batch needs a new instance.
 
     :param scope: the organization, as the ledger names it.
     """
@@ -48,7 +51,7 @@ class ConduitTarget:
     system = "conduit"
     look_first = True
     creates_once = True
-    # A second clone could be seen, but not be deleted.
+    # A second clone can be found but not deleted.
     can_duplicate = False
     has_shared_places = True
 
@@ -56,24 +59,29 @@ class ConduitTarget:
         self.scope = scope
         self._by_ext_id: dict[str, api.Workspace] = {}
         self._by_id: dict[int, api.Workspace] = {}
-        self._made: list[api.Workspace] = []
+        self._created: list[api.Workspace] = []
         self._surveyed = False
-        self._unseen: ApiError | None = None
-        self._looking = asyncio.Lock()
+        self._survey_error: ApiError | None = None
+        self._survey_lock = asyncio.Lock()
 
     @property
     def options(self) -> str:
-        """The version of what the hashes are made of."""
+        """Version of the spec hash's content."""
         return "1"
 
     def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[ConduitSpec]:
-        """Check one tenant's spec."""
+        """Check one tenant's spec.
+
+        :raises SpecError: the spec is invalid.
+        """
         try:
             spec = ConduitSpec.model_validate(fields)
         except ValidationError as invalid:
             raise SpecError(f"tenant {tenant!r}: {'; '.join(explain(invalid))}") from None
         if spec.source_dashboard < 1:
-            raise SpecError(f"tenant {tenant!r}: source_dashboard is the number of a dashboard")
+            raise SpecError(
+                f"tenant {tenant!r}: source_dashboard is {spec.source_dashboard}; it must be the number of a dashboard"
+            )
         ext_id = spec.ext_id or tenant
         wanted = spec.model_copy(update={"ext_id": ext_id, "workspace_name": spec.workspace_name or ext_id})
         return Desired(
@@ -81,54 +89,58 @@ class ConduitTarget:
         )
 
     def differs(self, desired: Desired[ConduitSpec], existing: Existing) -> bool:
-        """Nothing can be changed; what the dashboard is found by must not.
+        """Always False: Conduit cannot change a dashboard.
 
-        :raises SpecError: the ledger knows another workspace or name.
+        :raises SpecError: ``ext_id`` or ``name`` differs from what the ledger knows.
         """
         if desired.spec_hash != existing.spec_hash:
             raise SpecError(
-                f"tenant {desired.tenant!r}: ext_id or name is not what dashboard {existing.dashboard_id} was made "
-                "with, and Conduit can change neither: undo the change, or remove the tenant's workspace first. A "
-                "second dashboard for the same tenants needs a ledger_table of its own."
+                f"tenant {desired.tenant!r}: ext_id or name is not what dashboard {existing.dashboard_id} was created "
+                "with, and Conduit cannot change them. Undo the change, or remove the tenant's workspace first. A "
+                "second dashboard for the same tenants needs its own ledger_table."
             )
         return False
 
     async def survey(self, transport: AsyncTransport) -> None:
         """List the organization's workspaces."""
         listed = await transport.run(api.list_workspaces())
-        # Not before: others must not see half a list. One that was under way when a workspace was made may lack it.
+        # The old list is replaced only now, so that no other task sees half a list. The new list may lack a workspace
+        # that was created while the request was under way, so these are added.
         self._by_ext_id, self._by_id = {}, {}
-        for workspace in sorted([*listed, *self._made], key=lambda one: one.id):
-            self._know(workspace)
+        for workspace in sorted([*listed, *self._created], key=lambda workspace: workspace.id):
+            self._add(workspace)
         self._surveyed = True
 
     async def find(self, transport: AsyncTransport, desired: Desired[ConduitSpec], *, ours: bool) -> Existing | None:
-        """The oldest dashboard of that name in the tenant's workspace; one call where there is a workspace."""
+        """The oldest dashboard with that name in the tenant's workspace. Takes one call if the workspace exists."""
         workspace = self._by_ext_id.get(str(desired.wanted.ext_id))
         if workspace is None:
             return None
         listed = await transport.run(api.list_dashboards(workspace_token=workspace.token))
-        named = sorted(one.id for one in listed if one.name == desired.wanted.name)
+        named = sorted(dashboard.id for dashboard in listed if dashboard.name == desired.wanted.name)
         return Existing(str(named[0]), str(workspace.id), desired.spec_hash) if named else None
 
     def duplicates(self, desired: Desired[ConduitSpec]) -> Sequence[Existing]:
-        """None that could be deleted."""
+        """Always empty: Conduit cannot delete a dashboard."""
         return ()
 
     async def create(self, transport: AsyncTransport, desired: Desired[ConduitSpec]) -> Existing:
-        """Create the workspace where there is none, and clone the source dashboard into it."""
+        """Create the workspace if it does not exist, and clone the source dashboard into it."""
         wanted = desired.wanted
-        workspace = self._by_ext_id.get(str(wanted.ext_id)) or await self._created(transport, wanted)
+        workspace = self._by_ext_id.get(str(wanted.ext_id)) or await self._create_workspace(transport, wanted)
         clone = api.clone_dashboard(wanted.source_dashboard, workspace.id, name=wanted.name)
-        made = await transport.run(replace(clone, tenant=desired.tenant))
-        return Existing(str(made.id), str(workspace.id), desired.spec_hash)
+        cloned = await transport.run(replace(clone, tenant=desired.tenant))
+        return Existing(str(cloned.id), str(workspace.id), desired.spec_hash)
 
     async def update(self, transport: AsyncTransport, desired: Desired[ConduitSpec], existing: Existing) -> Existing:
-        """Nothing to do."""
+        """Do nothing: Conduit cannot change a dashboard."""
         return existing
 
     async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
-        """Disable the tenant's workspace, unless the list shows that it has another ``ext_id`` now."""
+        """Disable the tenant's workspace. If the list does not have it, do nothing.
+
+        :raises AlreadyExistsError: the workspace now has another ``ext_id``, so it was not disabled.
+        """
         workspace = self._by_id.get(int(existing.embed_id))
         if workspace is None:
             return
@@ -143,8 +155,11 @@ class ConduitTarget:
             await transport.run(api.disable_workspace(workspace.id))
 
     async def url(self, transport: AsyncTransport, existing: Existing) -> str | None:
-        """The shared address of the dashboard."""
-        await self._look_once(transport)
+        """The URL that shows the dashboard.
+
+        :raises NotFoundError: the list does not have the workspace.
+        """
+        await self._survey_once(transport)
         workspace = self._by_id.get(int(existing.embed_id))
         if workspace is None:
             raise NotFoundError(
@@ -154,35 +169,35 @@ class ConduitTarget:
             )
         return await transport.run(api.share_url(int(existing.dashboard_id), workspace_token=workspace.token))
 
-    async def _look_once(self, transport: AsyncTransport) -> None:
-        """Survey, unless that was done; where it failed, it is not done anew for each tenant."""
-        async with self._looking:
-            if self._unseen is not None:
-                raise self._unseen.with_traceback(None)
+    async def _survey_once(self, transport: AsyncTransport) -> None:
+        """Survey if this has not been done yet. If the survey fails, it fails for every tenant without a new call."""
+        async with self._survey_lock:
+            if self._survey_error is not None:
+                raise self._survey_error.with_traceback(None)
             if not self._surveyed:
                 try:
                     await self.survey(transport)
                 except ApiError as error:
-                    self._unseen = error
+                    self._survey_error = error
                     raise
 
-    async def _created(self, transport: AsyncTransport, wanted: ConduitSpec) -> api.Workspace:
+    async def _create_workspace(self, transport: AsyncTransport, wanted: ConduitSpec) -> api.Workspace:
         try:
             workspace = await transport.run(api.create_workspace(str(wanted.workspace_name), ext_id=wanted.ext_id))
         except ApiError as error:
-            if not api.may_be_there(error):
+            if not api.may_exist(error):
                 raise
-            # If it is not, and the failure was an unclear one, the engine asks for it again.
             await self.survey(transport)
-            found = self._by_ext_id.get(str(wanted.ext_id))
-            if found is None:
+            existing = self._by_ext_id.get(str(wanted.ext_id))
+            if existing is None:
+                # After an ambiguous failure, the engine creates it again.
                 raise error from None
-            return found
-        self._made.append(workspace)
-        self._know(workspace)
+            return existing
+        self._created.append(workspace)
+        self._add(workspace)
         return workspace
 
-    def _know(self, workspace: api.Workspace) -> None:
+    def _add(self, workspace: api.Workspace) -> None:
         self._by_id[workspace.id] = workspace
         if workspace.ext_id is not None:
             self._by_ext_id.setdefault(workspace.ext_id, workspace)

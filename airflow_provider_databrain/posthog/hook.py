@@ -1,4 +1,8 @@
-"""The hook of PostHog."""
+"""PostHog's hook.
+
+Each operation is a function in ``posthog.api`` and one line here, which makes the sync and the async method from it.
+Only methods that need the connection's URL or a stream are written out.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,28 @@ from airflow_provider_databrain.base.hook import ApiHook, ConnectionExtras, both
 from airflow_provider_databrain.client.call import Token
 from airflow_provider_databrain.client.errors import ApiError
 from airflow_provider_databrain.client.server import ConfigurationError
-from airflow_provider_databrain.posthog.api import calls
-from airflow_provider_databrain.posthog.api import endpoints as api
-from airflow_provider_databrain.posthog.api.stream import Event, TileStream
+from airflow_provider_databrain.posthog.api import (
+    collaborators,
+    dashboards,
+    endpoint,
+    insights,
+    marks,
+    sharing,
+    stream,
+    templates,
+    tiles,
+)
 
 CURRENT = "@current"
-"""The project that the key's owner has open, or the only one that the key is for."""
+"""The project that the key's owner has open. If the key is limited to one project, it is that project."""
 CAPTURE_HOSTS = ("us.i.posthog.com", "eu.i.posthog.com", "app.i.posthog.com")
+"""Hosts that receive events. They have no dashboards API."""
 
 
 class PostHogExtras(ConnectionExtras):
     """The extras of a ``posthog`` connection.
 
-    :param region: ``us`` or ``eu``, for a connection without host.
+    :param region: ``us`` or ``eu``; used if the connection has no host.
     :param project_id: number of the project, or ``@current``.
     """
 
@@ -37,15 +50,15 @@ class PostHogExtras(ConnectionExtras):
 class PostHogHook(ApiHook[PostHogExtras]):
     """Client of PostHog's dashboards API, sync and async. The connection's password is a personal API key.
 
-    Some actions are refused to every key that has scopes, which are all keys of today; their errors name the method
-    that does the same otherwise: ``build_dashboard`` for ``create_from_template_json``, ``transfer_tile`` for
-    ``move_tile``, ``retrieve_dashboard`` for ``stream_tiles``.
+    PostHog refuses some actions to every key that has scopes, and every new key has scopes. The error names the method
+    to use instead: ``build_dashboard`` for ``create_from_template_json``, ``transfer_tile`` for ``move_tile``,
+    ``retrieve_dashboard`` for ``stream_tiles``.
 
     :param posthog_conn_id: an Airflow connection of type ``posthog``.
-    :param project_id: instead of the connection's.
-    :param connect_timeout: seconds, instead of the connection's.
-    :param read_timeout: seconds, instead of the connection's.
-    :param max_retry_seconds: seconds, instead of the connection's.
+    :param project_id: replaces the connection's ``project_id``.
+    :param connect_timeout: seconds; replaces the connection's value.
+    :param read_timeout: seconds; replaces the connection's value.
+    :param max_retry_seconds: seconds; replaces the connection's value.
     """
 
     conn_name_attr = "posthog_conn_id"
@@ -53,7 +66,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
     conn_type = "posthog"
     hook_name = "PostHog"
     extras_model = PostHogExtras
-    default_url = api.US_URL
+    default_url = endpoint.US_URL
 
     def __init__(
         self,
@@ -68,22 +81,22 @@ class PostHogHook(ApiHook[PostHogExtras]):
 
     def tokens(self, connection: Connection, extras: PostHogExtras) -> Mapping[Token, str | None]:
         """The personal API key."""
-        return {api.API_KEY: connection.password}
+        return {endpoint.API_KEY: connection.password}
 
     def usual_url(self, extras: PostHogExtras) -> str:
-        """PostHog Cloud's host in the region."""
-        return api.EU_URL if extras.region == "eu" else self.default_url
+        """PostHog Cloud's URL in the region."""
+        return endpoint.EU_URL if extras.region == "eu" else self.default_url
 
     def options(self, extras: PostHogExtras) -> Mapping[str, Any]:
-        """The project."""
+        """The project, which is part of every path."""
         return {"parameters": {"project_id": extras.project_id}}
 
     def check_url(self, url: str) -> None:
-        """Refuse the hosts that take events and know no dashboards."""
+        """Refuse the hosts in ``CAPTURE_HOSTS``."""
         if urlsplit(url).hostname in CAPTURE_HOSTS:
             raise ConfigurationError(
-                f"Connection {self.conn_id!r} names a host that takes events and has no such API: "
-                f"fill Host with {api.US_URL} or {api.EU_URL}."
+                f"Connection {self.conn_id!r} names a host that receives events and has no dashboards API: "
+                f"fill Host with {endpoint.US_URL} or {endpoint.EU_URL}."
             )
 
     @property
@@ -91,67 +104,73 @@ class PostHogHook(ApiHook[PostHogExtras]):
         """Number of the project, or ``@current``."""
         return self.extras.project_id
 
-    list_dashboards, alist_dashboards = both(api.list_dashboards)
-    create_dashboard, acreate_dashboard = both(api.create_dashboard)
-    find_or_create_dashboard, afind_or_create_dashboard = both(calls.find_or_create_dashboard)
-    retrieve_dashboard, aretrieve_dashboard = both(api.retrieve_dashboard)
-    update_dashboard, aupdate_dashboard = both(api.update_dashboard)
-    delete_dashboard, adelete_dashboard = both(api.delete_dashboard)
-    restore_dashboard, arestore_dashboard = both(api.restore_dashboard)
-    list_collaborators, alist_collaborators = both(api.list_collaborators)
-    add_collaborator, aadd_collaborator = both(api.add_collaborator)
-    remove_collaborator, aremove_collaborator = both(api.remove_collaborator)
-    get_sharing, aget_sharing = both(api.get_sharing)
-    update_sharing, aupdate_sharing = both(api.update_sharing)
-    refresh_sharing, arefresh_sharing = both(api.refresh_sharing)
-    create_share_password, acreate_share_password = both(api.create_share_password)
-    delete_share_password, adelete_share_password = both(api.delete_share_password)
-    move_tile, amove_tile = both(api.move_tile)
-    transfer_tile, atransfer_tile = both(calls.transfer_tile)
-    create_from_template_json, acreate_from_template_json = both(api.create_from_template_json)
-    build_dashboard, abuild_dashboard = both(calls.build_dashboard)
-    create_insight, acreate_insight = both(api.create_insight)
-    update_insight, aupdate_insight = both(api.update_insight)
+    list_dashboards, alist_dashboards = both(dashboards.list_dashboards)
+    create_dashboard, acreate_dashboard = both(dashboards.create_dashboard)
+    find_or_create_dashboard, afind_or_create_dashboard = both(marks.find_or_create_dashboard)
+    retrieve_dashboard, aretrieve_dashboard = both(dashboards.retrieve_dashboard)
+    update_dashboard, aupdate_dashboard = both(dashboards.update_dashboard)
+    delete_dashboard, adelete_dashboard = both(dashboards.delete_dashboard)
+    restore_dashboard, arestore_dashboard = both(dashboards.restore_dashboard)
 
-    def stream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> Generator[Event, None, None]:
-        """A dashboard and its tiles, as PostHog calculates them; see ``api.posthog_stream``.
+    create_from_template_json, acreate_from_template_json = both(templates.create_from_template_json)
+    build_dashboard, abuild_dashboard = both(templates.build_dashboard)
 
+    move_tile, amove_tile = both(tiles.move_tile)
+    transfer_tile, atransfer_tile = both(tiles.transfer_tile)
+
+    create_insight, acreate_insight = both(insights.create_insight)
+    update_insight, aupdate_insight = both(insights.update_insight)
+
+    list_collaborators, alist_collaborators = both(collaborators.list_collaborators)
+    add_collaborator, aadd_collaborator = both(collaborators.add_collaborator)
+    remove_collaborator, aremove_collaborator = both(collaborators.remove_collaborator)
+
+    get_sharing, aget_sharing = both(sharing.get_sharing)
+    update_sharing, aupdate_sharing = both(sharing.update_sharing)
+    refresh_sharing, arefresh_sharing = both(sharing.refresh_sharing)
+    create_share_password, acreate_share_password = both(sharing.create_share_password)
+    delete_share_password, adelete_share_password = both(sharing.delete_share_password)
+
+    def stream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> Generator[stream.Event, None, None]:
+        """A dashboard and its tiles, one by one as PostHog calculates them; see ``posthog.api.stream``.
+
+        :param layout_size: order the tiles by the layout of this size, ``sm`` or ``xs``.
         :raises StreamCutError: the stream ended before it was complete.
-        :raises StreamFailedError: PostHog gave it up.
+        :raises StreamFailedError: PostHog ended the stream with an error.
         """
-        request = api.stream_tiles(dashboard_id, layout_size=layout_size)
-        stream = TileStream(request, self.server.redact)
+        request = stream.stream_tiles(dashboard_id, layout_size=layout_size)
+        reader = stream.TileStream(request, self.server.redact)
         with closing(self.transport().stream(request)) as chunks:
             for chunk in chunks:
-                yield from stream.feed(chunk)
-        stream.close()
+                yield from reader.feed(chunk)
+        reader.close()
 
-    async def astream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> AsyncGenerator[Event, None]:
-        """As ``stream_tiles``."""
-        request = api.stream_tiles(dashboard_id, layout_size=layout_size)
-        stream = TileStream(request, self.server.redact)
+    async def astream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> AsyncGenerator[stream.Event, None]:
+        """The async form of ``stream_tiles``."""
+        request = stream.stream_tiles(dashboard_id, layout_size=layout_size)
+        reader = stream.TileStream(request, self.server.redact)
         async with aclosing(self.atransport().stream(request)) as chunks:
             async for chunk in chunks:
-                for event in stream.feed(chunk):
+                for event in reader.feed(chunk):
                     yield event
-        stream.close()
+        reader.close()
 
     def public_url(self, dashboard_id: int, *, embedded: bool = False) -> str | None:
-        """The address under which anybody sees the dashboard; None while it is not shared. It is a secret.
+        """The URL that shows the dashboard to anyone; None if it is not shared. It is a secret.
 
-        :param embedded: the form for an iframe.
+        :param embedded: return the URL for an iframe.
         """
-        return api.public_url(self.server.base_url, self.get_sharing(dashboard_id), embedded=embedded)
+        return sharing.public_url(self.server.base_url, self.get_sharing(dashboard_id), embedded=embedded)
 
     async def apublic_url(self, dashboard_id: int, *, embedded: bool = False) -> str | None:
-        """As ``public_url``."""
-        return api.public_url(self.server.base_url, await self.aget_sharing(dashboard_id), embedded=embedded)
+        """The async form of ``public_url``."""
+        return sharing.public_url(self.server.base_url, await self.aget_sharing(dashboard_id), embedded=embedded)
 
     def test_connection(self) -> tuple[bool, str]:
-        """List one dashboard, which needs nothing but the scope dashboard:read."""
+        """List one dashboard. This needs only the scope dashboard:read."""
         hook = PostHogHook(self.conn_id, **{**self._overrides, "max_retry_seconds": 0.0})
         try:
-            page = hook.run(api.list_page(limit=1))
+            page = hook.run(dashboards.list_page(limit=1))
         except (ApiError, ConfigurationError) as error:
             return False, str(error)
         finally:

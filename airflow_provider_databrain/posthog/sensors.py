@@ -1,4 +1,4 @@
-"""Sensors of PostHog."""
+"""PostHog's sensor. Its trigger holds the condition, so that it means the same with and without a triggerer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class PostHogDashboardRefreshedSensor(PollSensor):
-    """Wait until a dashboard was refreshed at or after a time; further parameters: see ``PollSensor``.
+    """Wait until a dashboard was refreshed at or after a given time. Other parameters: see ``PollSensor``.
 
     :param dashboard_id: number of the dashboard (templated).
-    :param since: a time, or its text in ISO 8601, such as ``{{ data_interval_end }}``; without a zone it is UTC
-        (templated).
+    :param since: the time, as a ``datetime`` or an ISO 8601 string, for example ``{{ data_interval_end }}``. Without a
+        time zone it is UTC (templated).
     :param posthog_conn_id: the Airflow connection (templated).
-    :param project_id: instead of the connection's (templated).
+    :param project_id: replaces the connection's ``project_id`` (templated).
     """
 
     template_fields: Sequence[str] = ("posthog_conn_id", "project_id", "dashboard_id", "since")
@@ -41,15 +41,18 @@ class PostHogDashboardRefreshedSensor(PollSensor):
         self.project_id = project_id
 
     def trigger(self, **polling: Any) -> DashboardRefreshedTrigger:
-        """What waits."""
+        """The trigger that polls PostHog.
+
+        :raises ValueError: ``since`` or ``dashboard_id`` cannot be read; nothing was sent.
+        """
         from airflow_provider_databrain.base.templating import whole
-        from airflow_provider_databrain.posthog.triggers import DashboardRefreshedTrigger, moment
+        from airflow_provider_databrain.posthog.triggers import DashboardRefreshedTrigger, parse_time
 
         since = self.since if isinstance(self.since, str) else self.since.isoformat()
         try:
-            moment(since)
+            parse_time(since)
         except ValueError:
-            raise ValueError(f"since is {since!r}; it is a time in ISO 8601. Nothing was sent.") from None
+            raise ValueError(f"since is {since!r}; it must be a time in ISO 8601. Nothing was sent.") from None
         return DashboardRefreshedTrigger(
             posthog_conn_id=self.posthog_conn_id,
             project_id=None if self.project_id in (None, "") else str(self.project_id),

@@ -1,8 +1,13 @@
-"""PostHog: a tenant's dashboard is found again by a mark, and shared as the table says.
+"""PostHog's target: each tenant's dashboard carries a mark, is found again by it, and is shared as the spec says.
 
-PostHog chooses the ids, and a create makes one more each time it is sent. So the project's dashboards are listed before
-the first create, and once more after a batch in which any was created: of two that two runs made at once, the older one
-stays.
+What always holds:
+
+- PostHog chooses the ids, and each create makes another dashboard. So the project's dashboards are listed before the
+  first create, and again after a batch in which any dashboard was created.
+- If two runs create a dashboard for one tenant at the same time, the older one stays.
+- A dashboard is deleted only if the list shows that it still carries the tenant's mark.
+- A spec hash has three parts (see ``_Parts``), so an update sends only what differs. A part that is not known equals
+  nothing.
 """
 
 from __future__ import annotations
@@ -18,24 +23,24 @@ from pydantic import ValidationError
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, InvalidRequestError, NotFoundError
 from airflow_provider_databrain.client.models import Sent, explain, wire
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
-from airflow_provider_databrain.posthog.api import calls
-from airflow_provider_databrain.posthog.api import endpoints as api
+from airflow_provider_databrain.posthog.api import dashboards, marks, sharing
 from airflow_provider_databrain.posthog.api.models import Dashboard, DashboardChange, NewDashboard, SharingSettings
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.target import Desired, Existing
 
 NEW = "new"
-"""In a spec hash: nothing has been said about sharing yet."""
+"""The sharing part of a new dashboard's spec hash: nothing has been sent about sharing yet."""
 AT_CREATION = ("use_template", "use_dashboard", "duplicate_tiles", "create_in_folder")
+"""Fields that PostHog uses only when a dashboard is created."""
 CHANGEABLE = tuple(name for name in NewDashboard.model_fields if name not in (*AT_CREATION, "tiles"))
 
 
 class ShareSpec(Sent):
     """How a tenant's dashboard is shared.
 
-    :param enabled: False for a dashboard that only members of the project see.
-    :param settings: how it looks, see ``api.posthog_models.SharingSettings``.
-    :param password_required: needs an organization with advanced permissions.
+    :param enabled: False if only members of the project may see the dashboard.
+    :param settings: how the public page looks, see ``posthog.api.models.SharingSettings``.
+    :param password_required: ask visitors for a password; needs an organization with advanced permissions.
     """
 
     enabled: bool = True
@@ -44,15 +49,16 @@ class ShareSpec(Sent):
 
 
 class PostHogSpec(NewDashboard):
-    """What a spec for PostHog says, see also ``NewDashboard``.
+    """The fields of a spec for PostHog. Other fields: see ``NewDashboard``.
 
-    :param purpose: what the dashboard is for. With the tenant's key it is what the dashboard is found again by: another
-        tenant table of the same project, or a second dashboard for the same tenants, needs another one.
+    :param purpose: what the dashboard is for. The mark is made from the tenant's key and the purpose. If another tenant
+        table uses the same project, or the same tenants get a second dashboard, give each its own purpose.
+    :param sharing: how the dashboard is shared; by default it is shared without a password.
     """
 
     purpose: str = ""
     sharing: ShareSpec = ShareSpec()
-    use_dashboard: Any = None  # a number, or its digits, as a column's value has
+    use_dashboard: Any = None  # a number, or its digits if a column holds a string
 
 
 UNSHARED = ShareSpec(enabled=False)
@@ -61,9 +67,10 @@ UNSHARED = ShareSpec(enabled=False)
 class Wanted(NamedTuple):
     """One tenant's dashboard.
 
-    :param new: as it is created.
-    :param change: what of it is set again where it differs: what the spec says, and no more.
-    :param mark: what it carries, to be found again.
+    :param new: what a create sends.
+    :param change: what an update sends: only the fields that the spec has.
+    :param sharing: how it is shared.
+    :param mark: what it is found again by.
     """
 
     new: NewDashboard
@@ -73,11 +80,11 @@ class Wanted(NamedTuple):
 
 
 class PostHogTarget:
-    """PostHog's side of the engine; one for each batch.
+    """What the engine asks of PostHog (see ``tenants.engine.target.Target``). Each batch needs a new instance.
 
     :param scope: the project, as the ledger names it.
-    :param base_url: of the public addresses.
-    :param delete_insights: with a dashboard, delete those of its insights that are on no other one.
+    :param base_url: URL that the public URLs begin with.
+    :param delete_insights: when a dashboard is deleted, also delete its insights that are on no other dashboard.
     """
 
     system = "posthog"
@@ -96,11 +103,14 @@ class PostHogTarget:
 
     @property
     def options(self) -> str:
-        """The version of what the hashes are made of."""
+        """Version of the spec hash's content."""
         return "1"
 
     def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[Wanted]:
-        """Check one tenant's spec as strictly as PostHog would."""
+        """Check one tenant's spec as strictly as PostHog does.
+
+        :raises SpecError: the spec is invalid.
+        """
         try:
             spec = PostHogSpec.model_validate(fields)
         except ValidationError as invalid:
@@ -109,34 +119,34 @@ class PostHogTarget:
         if origin is not None and spec.use_template is not None:
             raise SpecError(f"tenant {tenant!r}: use_template and use_dashboard cannot be used together")
         values = {name: getattr(spec, name) for name in NewDashboard.model_fields} | {"use_dashboard": origin}
-        mark = calls.mark_of(f"{tenant}\0{spec.purpose}" if spec.purpose else tenant)
-        new = calls.marked(NewDashboard.model_construct(**values), mark)
-        # What the spec does not say is the users' own.
-        said = {name: getattr(new, name) for name in CHANGEABLE if getattr(spec, name) is not None}
-        wanted = Wanted(new, DashboardChange.model_construct(**said), spec.sharing, mark)
+        mark = marks.mark_of(f"{tenant}\0{spec.purpose}" if spec.purpose else tenant)
+        new = marks.marked(NewDashboard.model_construct(**values), mark)
+        # An update must not touch a field that the spec does not have: users may have set it.
+        changes = {name: getattr(new, name) for name in CHANGEABLE if getattr(spec, name) is not None}
+        wanted = Wanted(new, DashboardChange.model_construct(**changes), spec.sharing, mark)
         return Desired(tenant, None, _Parts.of(wanted).text(), wanted)
 
     def differs(self, desired: Desired[Wanted], existing: Existing) -> bool:
-        """Whether the dashboard's fields or its sharing differ; the purpose must not.
+        """Whether the dashboard's fields or its sharing differ.
 
-        :raises SpecError: the ledger knows a dashboard of another purpose.
+        :raises SpecError: the purpose differs from the one that the ledger knows.
         """
         wanted, known = _Parts.parse(desired.spec_hash), _Parts.parse(existing.spec_hash)
         if wanted.mark != known.mark:
             raise SpecError(
                 f"tenant {desired.tenant!r}: the spec's purpose is not what dashboard {existing.dashboard_id} was "
-                "created with: undo the change, or remove the tenant's dashboard first. A second dashboard for the "
-                "same tenants needs a ledger_table of its own."
+                "created with. Undo the change, or remove the tenant's dashboard first. A second dashboard for the "
+                "same tenants needs its own ledger_table."
             )
         return wanted != known
 
     async def survey(self, transport: AsyncTransport) -> None:
         """List the project's dashboards."""
-        listed = sorted(await transport.run(api.list_dashboards()), key=lambda one: one.id)
+        listed = sorted(await transport.run(dashboards.list_dashboards()), key=lambda dashboard: dashboard.id)
         self._listed, self._by_id = {}, {}
         for dashboard in listed:
             self._by_id[dashboard.id] = dashboard
-            for mark in calls.mark_on(dashboard):
+            for mark in marks.possible_marks(dashboard):
                 self._listed.setdefault(mark, []).append(dashboard)
 
     async def find(self, transport: AsyncTransport, desired: Desired[Wanted], *, ours: bool) -> Existing | None:
@@ -144,28 +154,32 @@ class PostHogTarget:
         listed = self._listed.get(desired.wanted.mark)
         if not listed:
             return None
-        shall, is_shared = desired.wanted.sharing.enabled, bool(listed[0].is_shared)
-        # The list does not say all that the spec does: what is not known equals nothing.
+        lacks_sharing = desired.wanted.sharing.enabled and not listed[0].is_shared
+        # The list does not have all fields of the spec, so only the mark is known.
         known = _Parts(desired.wanted.mark, "", "")
-        return Existing(str(listed[0].id), str(listed[0].id), known.text(), unfinished=shall and not is_shared)
+        return Existing(str(listed[0].id), str(listed[0].id), known.text(), unfinished=lacks_sharing)
 
     def duplicates(self, desired: Desired[Wanted]) -> Sequence[Existing]:
-        """Younger dashboards with the tenant's mark."""
+        """The other dashboards with the tenant's mark, which are younger."""
         unknown = _Parts(desired.wanted.mark, "", "").text()
         listed = self._listed.get(desired.wanted.mark, [])[1:]
-        return [Existing(str(one.id), str(one.id), unknown) for one in listed]
+        return [Existing(str(dashboard.id), str(dashboard.id), unknown) for dashboard in listed]
 
     async def create(self, transport: AsyncTransport, desired: Desired[Wanted]) -> Existing:
-        """Create the dashboard, and share it."""
+        """Create the dashboard and share it.
+
+        :raises AlreadyExistsError: another run may have deleted the new dashboard as the younger of two.
+        """
         wanted = desired.wanted
         origin = (wanted.new.use_template, wanted.new.use_dashboard)
         if origin in self._refused:
-            # Each try would leave a half-made dashboard behind, and cost a list to find it.
-            raise _again(self._refused[origin])
+            # PostHog has already refused this template or source dashboard in this batch. Each try would leave a
+            # half-made dashboard behind, and finding it takes a list call.
+            raise _same_refusal(self._refused[origin])
         try:
-            dashboard = await transport.run(calls.create_marked(wanted.new, wanted.mark))
+            dashboard = await transport.run(marks.create_marked(wanted.new, wanted.mark))
         except InvalidRequestError as refused:
-            if refused.message.startswith(calls.GHOSTLY):
+            if refused.message.startswith(marks.HALF_MADE_AFTER):
                 self._refused[origin] = refused
             raise
         existing = Existing(str(dashboard.id), str(dashboard.id), _Parts.of(wanted)._replace(sharing=NEW).text())
@@ -173,22 +187,24 @@ class PostHogTarget:
             return await self.update(transport, desired, existing)
         except NotFoundError as gone:
             raise AlreadyExistsError(
-                "the new dashboard is gone; another run may have made one too, and removed this one as the second",
+                "the new dashboard no longer exists; another run may have created one too, and deleted this one as the "
+                "younger",
                 endpoint=gone.endpoint,
                 dashboard=gone.dashboard,
             ) from None
 
     async def update(self, transport: AsyncTransport, desired: Desired[Wanted], existing: Existing) -> Existing:
-        """Set the dashboard's fields, its sharing, or both."""
+        """Set the dashboard's fields, its sharing, or both; only what differs."""
         wanted = desired.wanted
         number = int(existing.dashboard_id)
         parts, known = _Parts.parse(desired.spec_hash), _Parts.parse(existing.spec_hash)
         if parts.fields != known.fields:
-            await transport.run(api.update_dashboard(number, wanted.change))
+            await transport.run(dashboards.update_dashboard(number, wanted.change))
         # A new dashboard is not shared.
-        if parts.sharing not in (known.sharing, _hash(wire(UNSHARED)) if known.sharing == NEW else None):
+        known_sharing = _hash(wire(UNSHARED)) if known.sharing == NEW else known.sharing
+        if parts.sharing != known_sharing:
             await transport.run(
-                api.update_sharing(
+                sharing.update_sharing(
                     number,
                     enabled=wanted.sharing.enabled,
                     settings=wanted.sharing.settings,
@@ -198,28 +214,33 @@ class PostHogTarget:
         return Existing(existing.dashboard_id, existing.embed_id, desired.spec_hash)
 
     async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
-        """Delete the dashboard, which PostHog can restore, unless the list shows that it is nobody's of ours."""
+        """Delete the dashboard. PostHog can restore it. If the list does not have it, do nothing.
+
+        :raises AlreadyExistsError: the dashboard does not carry the tenant's mark, so it was not deleted.
+        """
         listed = self._by_id.get(int(existing.dashboard_id))
         if listed is None:
             return
-        if _Parts.parse(existing.spec_hash).mark not in calls.mark_on(listed):
+        if _Parts.parse(existing.spec_hash).mark not in marks.possible_marks(listed):
             raise AlreadyExistsError(
                 "the dashboard no longer carries the tenant's mark in its tags or description; it was not deleted",
-                endpoint=api.DELETE.name,
+                endpoint=dashboards.DELETE_DASHBOARD.name,
                 tenant=tenant,
                 dashboard=existing.dashboard_id,
             )
         with suppress(NotFoundError):
-            await transport.run(api.delete_dashboard(int(existing.dashboard_id), delete_insights=self._delete_insights))
+            await transport.run(
+                dashboards.delete_dashboard(int(existing.dashboard_id), delete_insights=self._delete_insights)
+            )
 
     async def url(self, transport: AsyncTransport, existing: Existing) -> str | None:
-        """The public address; None where the dashboard is not shared."""
-        sharing = await transport.run(api.get_sharing(int(existing.dashboard_id)))
-        return api.public_url(self._base_url, sharing)
+        """The public URL; None if the dashboard is not shared."""
+        shared = await transport.run(sharing.get_sharing(int(existing.dashboard_id)))
+        return sharing.public_url(self._base_url, shared)
 
 
 class _Parts(NamedTuple):
-    """What a spec hash is made of: the mark, and what an update can change."""
+    """The parts of a spec hash: the mark, and one hash each for what the two kinds of update change."""
 
     mark: str
     fields: str
@@ -247,12 +268,12 @@ def _number(value: object, tenant: str) -> int | None:
         return None
     digits = str(value)
     if not (digits.isascii() and digits.isdigit() and int(digits)):
-        raise SpecError(f"tenant {tenant!r}: use_dashboard is {value!r}; it is the number of a dashboard")
+        raise SpecError(f"tenant {tenant!r}: use_dashboard is {value!r}; it must be the number of a dashboard")
     return int(digits)
 
 
-def _again(error: ApiError) -> InvalidRequestError:
-    """The same refusal for another tenant."""
+def _same_refusal(error: ApiError) -> InvalidRequestError:
+    """A new error with the same content, for another tenant."""
     return InvalidRequestError(error.message, status=error.status, code=error.code, endpoint=error.endpoint)
 
 

@@ -1,4 +1,4 @@
-"""Waiting for a dashboard's refresh, on the triggerer."""
+"""PostHog's trigger: it waits on the triggerer until a dashboard is refreshed."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from typing import Any
 
 from airflow_provider_databrain.base.trigger import PollTrigger
 from airflow_provider_databrain.client.call import Request
-from airflow_provider_databrain.posthog.api import endpoints as api
+from airflow_provider_databrain.posthog.api import dashboards
 from airflow_provider_databrain.posthog.api.models import Dashboard
 from airflow_provider_databrain.posthog.hook import PostHogHook
 
 
-def moment(text: str) -> datetime:
-    """A time in ISO 8601; without a zone, it is UTC."""
-    read = datetime.fromisoformat(text)
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+def parse_time(value: str) -> datetime:
+    """Read a time in ISO 8601. Without a time zone it is UTC.
+
+    :raises ValueError: ``value`` is not a time in ISO 8601.
+    """
+    time = datetime.fromisoformat(value)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 class DashboardRefreshedTrigger(PollTrigger):
-    """Fires once a dashboard was refreshed at or after a time; further parameters: see ``PollTrigger``.
+    """Fires when a dashboard was refreshed at or after a given time. Other parameters: see ``PollTrigger``.
 
     :param posthog_conn_id: the Airflow connection.
-    :param project_id: instead of the connection's.
+    :param project_id: replaces the connection's ``project_id``; None keeps it.
     :param dashboard_id: number of the dashboard.
     :param since: the time, in ISO 8601.
     """
@@ -43,21 +46,21 @@ class DashboardRefreshedTrigger(PollTrigger):
         self.since = since
 
     def hook(self) -> PostHogHook:
-        """A hook of its own."""
+        """A new hook."""
         return PostHogHook(self.posthog_conn_id, self.project_id, **self.timeouts)
 
     def subject(self, hook: Any) -> str:
-        """The dashboard."""
+        """The dashboard, for messages."""
         return f"dashboard {self.dashboard_id}"
 
     def call(self, hook: Any) -> Request[Dashboard]:
-        """The dashboard itself."""
-        return api.retrieve_dashboard(self.dashboard_id)
+        """Retrieve the dashboard."""
+        return dashboards.retrieve_dashboard(self.dashboard_id)
 
     def unmet(self, answer: Dashboard) -> str | None:
-        """When it was refreshed, where that is too long ago."""
+        """When it was last refreshed, if that was before ``since``; otherwise None."""
         if answer.last_refresh is None:
             return f"it was never refreshed; waiting for {self.since}"
-        if moment(answer.last_refresh) < moment(self.since):
+        if parse_time(answer.last_refresh) < parse_time(self.since):
             return f"it was last refreshed at {answer.last_refresh}; waiting for {self.since}"
         return None

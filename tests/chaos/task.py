@@ -21,8 +21,8 @@ from airflow_provider_databrain.conduit import operators as conduit
 from airflow_provider_databrain.conduit import target as _conduit  # noqa: F401
 from airflow_provider_databrain.databrain import target as _databrain  # noqa: F401
 from airflow_provider_databrain.databrain.operators import tenants as databrain
-from airflow_provider_databrain.posthog import operators as posthog
 from airflow_provider_databrain.posthog import target as _posthog  # noqa: F401
+from airflow_provider_databrain.posthog.operators import tenants as posthog
 from airflow_provider_databrain.tenants.engine import apply, check, journal, ledger, progress, removal, workers  # noqa: F401
 
 OPERATORS = {"conduit": conduit, "posthog": posthog, "databrain": databrain}

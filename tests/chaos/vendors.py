@@ -11,7 +11,7 @@ from airflow_provider_databrain.conduit.target import ConduitTarget
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.posthog.state import DashboardRow
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.api.calls import mark_of
+from airflow_provider_databrain.posthog.api.marks import mark_of
 from airflow_provider_databrain.posthog.target import PostHogTarget
 from tests.chaos.killer import Tripwire
 from tests.chaos.vendor import Found, filled

@@ -13,13 +13,13 @@ from airflow_provider_databrain.client.errors import ApiError, MalformedAnswerEr
 from airflow_provider_databrain.client.models import json_body, wire
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.server import Server
-from airflow_provider_databrain.posthog.api import endpoints as api
+from airflow_provider_databrain.posthog.api import collaborators, dashboards, endpoint, sharing, stream
 from airflow_provider_databrain.posthog.api.models import NewDashboard, SharingSettings
 
 UUID = "0198a1b2-0000-4000-8000-000000000001"
-SERVER = Server("https://posthog.example", {api.API_KEY: "phx_key"}, conn_id="ph", parameters={"project_id": "1"})
-ONE = api.retrieve_dashboard(4)
-REMOVE = api.remove_collaborator(4, UUID)
+SERVER = Server("https://posthog.example", {endpoint.API_KEY: "phx_key"}, conn_id="ph", parameters={"project_id": "1"})
+ONE = dashboards.retrieve_dashboard(4)
+REMOVE = collaborators.remove_collaborator(4, UUID)
 
 
 def at(path: str, **values: str) -> Request[Any]:
@@ -88,9 +88,9 @@ def test_a_failure_without_a_body_is_an_error(status: int) -> None:
 
 def test_the_accept_header_has_the_media_types_of_the_request() -> None:
     assert SERVER.headers(ONE)["Accept"] == "application/json"
-    assert SERVER.headers(api.stream_tiles(4))["Accept"] == "application/json, text/event-stream"
+    assert SERVER.headers(stream.stream_tiles(4))["Accept"] == "application/json, text/event-stream"
     assert "Content-Type" not in SERVER.headers(ONE)
-    assert SERVER.headers(api.refresh_sharing(4))["Content-Type"] == "application/json"
+    assert SERVER.headers(sharing.refresh_sharing(4))["Content-Type"] == "application/json"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Runs of a Dag that provisions Conduit, on the emulator, and what is to be there afterwards."""
+"""Runs of a Dag that provisions Conduit on the emulator, and what must exist afterwards."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Runs:
         self._number = 0
 
     def provision(self, *, ledger: bool = True, **options: Any) -> TaskInstance:
-        """Provision the table; gives what was pushed, ``return_value`` included."""
+        """Provision the table; returns the task instance."""
         book = {"ledger_conn_id": "warehouse"} if ledger else {}
         task = ProvisionConduitDashboardsOperator(
             task_id="provision", **{**TABLE, **book, "spec": SPEC, "concurrency": 4, **options}
@@ -48,7 +48,7 @@ class Runs:
         return self._run(task)
 
     def remove(self, **options: Any) -> TaskInstance:
-        """Remove what is no more; gives what was pushed."""
+        """Remove tenants that no longer exist; returns the task instance."""
         task = RemoveConduitWorkspacesOperator(
             task_id="remove", **{**TABLE, "ledger_conn_id": "warehouse", **OPEN, **options}
         )
@@ -66,11 +66,11 @@ class Runs:
         return instance
 
     def change(self, statement: str, *values: Any) -> None:
-        """Change the table."""
+        """Change the tenant table."""
         change(self.path, statement, *values)
 
     def ledger(self) -> dict[str, tuple[str, str]]:
-        """Tenant to the ids of dashboard and workspace, of those that have one."""
+        """Tenant to the ids of dashboard and workspace, for tenants that have a clone."""
         rows = read(
             self.path, "SELECT tenant, dashboard_id, embed_id FROM tenant_dashboards WHERE spec_hash IS NOT NULL"
         )
@@ -78,7 +78,7 @@ class Runs:
 
 
 def has_all(runs: Runs, instance: TaskInstance, tenants: list[str] = NAMES) -> None:
-    """Each tenant has its workspace and clone exactly once, and the task has said so."""
+    """Check that each tenant has exactly one workspace and one clone, and that XCom names them."""
     there = runs.conduit.clones()
     assert list(instance.pushed["return_value"]) == tenants
     assert there == {tenant: there[tenant] for tenant in tenants}
@@ -90,7 +90,7 @@ def has_all(runs: Runs, instance: TaskInstance, tenants: list[str] = NAMES) -> N
 def alter_one_list(
     state: ConduitState, monkeypatch: pytest.MonkeyPatch, number: int, shown: Callable[[WorkspaceRow], bool]
 ) -> None:
-    """Have one answer to the question for workspaces, counted from 1, lack some of them."""
+    """Remove some workspaces from one answer of the list; answers are counted from 1."""
     listed, asked = state.workspaces, itertools.count(1)
 
     def answer() -> list[WorkspaceRow]:

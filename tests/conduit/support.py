@@ -1,4 +1,4 @@
-"""The emulated Conduit, faults included, and connections to it."""
+"""The emulated Conduit with its faults, and connections to it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ BEHAVIOURS = pytest.mark.parametrize(
     ],
     ids=["201 and 204", "200, ext_id unique, slash needed"],
 )
-"""Both answers to each thing that the reference leaves open."""
+"""Both behaviours for each question that the reference leaves open."""
 
 
 class Conduit:
-    """A running emulator, seen as Conduit alone. Use it as a context manager.
+    """The Conduit part of a running emulator. Use it as a context manager.
 
     :param path: SQLite file of its state.
     """
@@ -41,12 +41,12 @@ class Conduit:
 
     @property
     def calls(self) -> list[str]:
-        """The calls so far, each as method and path, with the number of times that it came."""
+        """The calls so far: how often each came, its method and its path."""
         found = [(method, path.removeprefix("/v2"), n) for (method, path), n in self.control.arrived.items()]
         return [f"{n} {method} {path}" for method, path, n in found]
 
     def clones(self) -> dict[str, tuple[str, str]]:
-        """``ext_id`` to the ids of clone and workspace; each workspace has one clone, each ``ext_id`` one workspace."""
+        """``ext_id`` to the ids of clone and workspace, if each ``ext_id`` has one workspace with one clone."""
         found: dict[str, tuple[str, str]] = {}
         for row in self.state.workspaces():
             [clone] = self.state.dashboards(row.id)
@@ -56,8 +56,8 @@ class Conduit:
         return found
 
     def renew(self) -> None:
-        """Make it as good as fresh."""
-        # Over HTTP, so that whatever the last test began has come to its end.
+        """Reset it to the state of a new emulator."""
+        # Over HTTP, so that every call of the last test has ended.
         requests.get(f"{self._emulator.url}/_emulator/requests", timeout=5)
         self.state.clear()
         self.state.behaviour = ConduitBehaviour()
@@ -67,7 +67,7 @@ class Conduit:
         self.control.arrived.clear()
 
     def server(self, **changes: Any) -> Server:
-        """A server value with the organization's token."""
+        """A ``Server`` with the organization's token."""
         return Server(self.url, {ORGANIZATION_TOKEN: TOKEN}, conn_id="my_conn", **changes)
 
     def __enter__(self) -> Conduit:
@@ -81,6 +81,6 @@ class Conduit:
 
 
 def set_conduit_connection(monkeypatch: pytest.MonkeyPatch, name: str = "conduit_default", **fields: Any) -> None:
-    """Describe a connection; ``fields`` replace those of one with a token."""
+    """Set ``conduit_default``; ``fields`` replace those of a connection with a token."""
     connection = {"conn_type": "conduit", "password": TOKEN, **fields}
     monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))

@@ -1,4 +1,4 @@
-"""The addresses of Conduit's clones, and that nothing secret is told."""
+"""The URLs of Conduit's clones, and that no secret is shown."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tests.tenants.operators.test_provision import counts
 pytestmark = pytest.mark.usefixtures("fast_retries")
 
 
-# Addresses
+# URLs
 
 
 def urls(state: ConduitState) -> dict[str, str]:
-    """``ext_id`` to the clone's address."""
+    """``ext_id`` to the clone's URL."""
     return {str(row.ext_id): state.dashboards(row.id)[0].url for row in state.workspaces()}
 
 
 @pytest.mark.parametrize("ledger", [True, False])
-def test_addresses_are_handed_on_where_asked_for(runs: Runs, ledger: bool) -> None:
+def test_urls_are_pushed_with_push_urls(runs: Runs, ledger: bool) -> None:
     for _ in range(2):
         instance = runs.provision(ledger=ledger, push_urls=True)
         has_all(runs, instance)
@@ -35,14 +35,14 @@ def test_addresses_are_handed_on_where_asked_for(runs: Runs, ledger: bool) -> No
     assert "urls" not in runs.provision(ledger=ledger).pushed
 
 
-def test_with_a_ledger_an_address_costs_a_call_each_and_the_list_one(runs: Runs) -> None:
+def test_with_a_ledger_each_url_takes_one_call_and_the_list_takes_one(runs: Runs) -> None:
     runs.provision()
     runs.provision(push_urls=True)
     assert len(runs.conduit.calls) == 9
     assert "1 GET /workspaces/" in runs.conduit.calls
 
 
-def test_a_tenant_whose_address_cannot_be_had_fails_and_costs_no_other(runs: Runs) -> None:
+def test_a_url_that_cannot_be_fetched_fails_only_its_tenant(runs: Runs) -> None:
     first = runs.provision()
     state = runs.conduit.state
     state.disable_workspace(int(first.pushed["workspaces"]["t0"]))
@@ -60,7 +60,7 @@ def test_a_tenant_whose_address_cannot_be_had_fails_and_costs_no_other(runs: Run
     assert pushed["urls"] == {name: url for name, url in urls(state).items() if name not in ("t0", "t1")}
 
 
-def test_a_list_that_cannot_be_had_is_not_asked_for_by_each_tenant(runs: Runs) -> None:
+def test_a_list_that_fails_is_requested_once_for_all_tenants(runs: Runs) -> None:
     runs.provision()
     runs.conduit.control.set_faults([Fault(kind="error_before", path="/workspaces/$")])
     with pytest.raises(ProvisioningError, match=r"(?s)8 of 8 tenants failed.*list workspaces failed"):
@@ -69,11 +69,9 @@ def test_a_list_that_cannot_be_had_is_not_asked_for_by_each_tenant(runs: Runs) -
     assert runs.last.pushed["urls"] == {}
 
 
-def test_a_list_that_lags_behind_forgets_no_workspace_that_was_just_made(
-    runs: Runs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stale_list_does_not_lose_a_new_workspace(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     runs.conduit.control.set_faults([Fault(kind="error_after", path=CREATE, method="POST", every=5)])
-    # The look after the fifth create does not show the first one's yet.
+    # The list after the fifth create does not have the first workspace yet.
     alter_one_list(runs.conduit.state, monkeypatch, 2, lambda row: row.ext_id != "t0")
     instance = runs.provision(concurrency=1, push_urls=True)
     has_all(runs, instance)
@@ -84,7 +82,7 @@ def test_a_list_that_lags_behind_forgets_no_workspace_that_was_just_made(
 
 
 @pytest.mark.parametrize("kind", [None, "error_before", "cut", "wrong", "html"])
-def test_no_token_and_no_address_is_told(
+def test_no_token_and_no_url_is_shown(
     runs: Runs,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -122,14 +120,14 @@ def test_no_token_and_no_address_is_told(
     assert not [secret for secret in secrets if any(secret in text for text in shown)]
 
 
-def test_addresses_that_were_asked_for_are_in_xcom_under_their_name_and_nowhere_else(
+def test_requested_urls_are_in_xcom_under_urls_and_nowhere_else(
     runs: Runs, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
     instance = runs.provision(push_urls=True)
-    shown = [url.rpartition("/")[2] for url in instance.pushed.pop("urls").values()]
+    keys = [url.rpartition("/")[2] for url in instance.pushed.pop("urls").values()]
     out = capfd.readouterr()
     rows = repr(read(runs.path, "SELECT * FROM tenant_dashboards"))
     shown = [repr(instance.pushed), caplog.text, out.out, out.err, rows]
-    assert len(shown) == 8
-    assert not [key for key in shown if any(key in text for text in shown)]
+    assert len(keys) == 8
+    assert not [key for key in keys if any(key in text for text in shown)]

@@ -1,4 +1,4 @@
-"""What Conduit is sent, byte for byte, how its answers are read, and what becomes of its errors."""
+"""What Conduit's calls send, byte for byte, and how its answers and errors are read."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ ENDPOINTS = [LIST_WORKSPACES, CREATE_WORKSPACE, DISABLE_WORKSPACE, LIST_DASHBOAR
 
 
 def one(call: Call[Any]) -> Request[Any]:
-    """The call's only or first request."""
+    """The only or first request of a call."""
     return next(call) if isinstance(call, Generator) else call
 
 
 def answered(call: Call[Any], status: int, payload: Any = None, *, raw: bytes | None = None) -> Any:
-    """The result of a call's request that is answered so."""
+    """The result of a call's first request with this answer."""
     body = (b"" if payload is None else json.dumps(payload).encode()) if raw is None else raw
     return interpret(SERVER, one(call), Reply(status, {"content-type": "application/json"}, body))
 
 
 def refused(call: Call[Any], status: int, payload: Any = None, *, raw: bytes | None = None) -> ApiError:
-    """The error of a call's request that is answered so."""
+    """The error of a call's first request with this answer."""
     request = one(call)
     with pytest.raises(ApiError) as caught:
         answered(request, status, payload, raw=raw)
@@ -106,7 +106,7 @@ def test_an_odd_ext_id_is_sent_as_it_is(ext_id: str) -> None:
 
 
 @pytest.mark.parametrize("number", [0, -1, True, False, "7", 7.0, None])
-def test_what_is_no_id_is_never_sent(number: Any) -> None:
+def test_an_invalid_id_is_never_sent(number: Any) -> None:
     with pytest.raises(ValueError, match=r"workspace_id is .*a whole number above 0"):
         disable_workspace(number)
     with pytest.raises(ValueError, match=r"dashboard_id is .*a whole number above 0"):
@@ -118,7 +118,7 @@ def test_what_is_no_id_is_never_sent(number: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n"])
-def test_what_is_blank_is_never_sent(text: str) -> None:
+def test_a_blank_value_is_never_sent(text: str) -> None:
     with pytest.raises(ValueError, match="name is empty"):
         create_workspace(text)
     with pytest.raises(ValueError, match="ext_id is empty"):
@@ -133,15 +133,15 @@ def test_what_is_blank_is_never_sent(text: str) -> None:
 
 @pytest.mark.parametrize("token", ["", "s3cr3t 1", "s3cr3t\n", "s3cr3té"])
 def test_a_workspace_token_that_cannot_be_sent_is_refused_without_showing_it(token: str) -> None:
-    with pytest.raises(ValueError, match="workspace_token is empty or has blanks") as listed:
+    with pytest.raises(ValueError, match="workspace_token must not be empty and must not have blanks") as listed:
         list_dashboards(token)
-    with pytest.raises(ValueError, match="workspace_token is empty or has blanks") as shared:
+    with pytest.raises(ValueError, match="workspace_token must not be empty and must not have blanks") as shared:
         share_url(3, token)
     assert "s3cr3t" not in f"{listed.value} {shared.value}"
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_any_success_is_one(status: int) -> None:
+def test_any_2xx_is_a_success(status: int) -> None:
     assert answered(list_workspaces(), status, [WORKSPACE]) == [Workspace(**WORKSPACE)]
     assert answered(list_workspaces(), status, []) == []
     assert answered(create_workspace("Acme"), status, WORKSPACE) == Workspace(**WORKSPACE)
@@ -152,19 +152,19 @@ def test_any_success_is_one(status: int) -> None:
 
 
 @pytest.mark.parametrize(("status", "payload"), [(204, None), (200, None), (200, {}), (202, {"message": "disabled"})])
-def test_a_disabled_workspace_needs_no_body(status: int, payload: Any) -> None:
+def test_the_answer_of_a_disable_needs_no_body(status: int, payload: Any) -> None:
     assert answered(disable_workspace(7), status, payload) is None
 
 
-def test_a_success_with_the_keys_of_an_error_is_still_one() -> None:
+def test_a_success_with_the_fields_of_an_error_is_still_a_success() -> None:
     odd = {"code": "created", "message": "done", "detail": "x", "error": "none", "errors": []}
     assert answered(create_workspace("Acme"), 201, WORKSPACE | odd).id == 7
     assert answered(clone_dashboard(3, 7), 200, {"id": 4, "name": "S", "url": "u"} | odd).id == 4
     assert answered(share_url(3), 200, {"url": "u"} | odd) == "u"
 
 
-def test_a_clone_whose_id_is_told_is_one() -> None:
-    """Else what was made would be made once more."""
+def test_a_clone_answer_needs_only_the_id() -> None:
+    """If this were an error, the clone would be made again."""
     clone = answered(clone_dashboard(3, 7), 200, {"id": 4})
     assert (clone.id, clone.name, clone.url) == (4, None, None)
 
@@ -188,7 +188,9 @@ def test_a_clone_whose_id_is_told_is_one() -> None:
         (clone_dashboard(3, 7), {"url": "s3cr3t"}),
     ],
 )
-def test_an_answer_of_another_shape_is_malformed_and_its_values_are_not_shown(call: Call[Any], payload: Any) -> None:
+def test_an_answer_with_an_unknown_shape_is_malformed_and_its_values_are_not_shown(
+    call: Call[Any], payload: Any
+) -> None:
     error = refused(call, 200, payload)
     assert type(error) is MalformedAnswerError
     assert error.ambiguous
@@ -204,7 +206,7 @@ def test_an_answer_of_another_shape_is_malformed_and_its_values_are_not_shown(ca
     [list_workspaces(), create_workspace("Acme"), share_url(3), clone_dashboard(3, 7)],
     ids=lambda call: call.endpoint.name,
 )
-def test_a_success_that_cannot_be_read_is_not_quoted_where_secrets_are_expected(call: Call[Any], raw: bytes) -> None:
+def test_an_unreadable_success_is_not_quoted_if_it_may_hold_secrets(call: Call[Any], raw: bytes) -> None:
     error = refused(call, 200, raw=raw)
     assert type(error) is MalformedAnswerError
     assert f"the answer is not JSON (application/json, {len(raw)} bytes)" in str(error)
@@ -245,7 +247,7 @@ def test_a_success_that_cannot_be_read_is_not_quoted_where_secrets_are_expected(
         (b'{"code": null, "message": null}', None, "no error message in the answer"),
     ],
 )
-def test_the_status_decides_whatever_the_body_is(
+def test_the_status_decides_and_not_the_body(
     status: int, expected: type[ApiError], raw: bytes, code: str | None, message: str
 ) -> None:
     error = refused(create_workspace("Acme", "crm1"), status, raw=raw)
@@ -257,15 +259,15 @@ def test_the_status_decides_whatever_the_body_is(
 @pytest.mark.parametrize(
     ("call", "needs", "setup"),
     [
-        (list_workspaces(), "It takes the organization's token", "'Your company name'"),
-        (create_workspace("Acme"), "It takes the organization's token", "'Your company name'"),
-        (disable_workspace(7), "It takes the organization's token", "'Your company name'"),
-        (list_dashboards(), "and a workspace's own token for that workspace's", None),
-        (share_url(3), "It takes the token of the workspace that the dashboard is in", None),
+        (list_workspaces(), "It needs the organization's token", "'Your company name'"),
+        (create_workspace("Acme"), "It needs the organization's token", "'Your company name'"),
+        (disable_workspace(7), "It needs the organization's token", "'Your company name'"),
+        (list_dashboards(), "and a workspace's own token for the dashboards of that workspace", None),
+        (share_url(3), "It needs the token of the workspace that the dashboard is in", None),
         (clone_dashboard(3, 7), "one of the organization's dashboards", "white-label"),
     ],
 )
-def test_a_refusal_says_which_token_is_needed_and_what_must_be_set_up(
+def test_the_error_says_which_token_is_needed_and_what_must_be_set_up(
     call: Call[Any], needs: str, setup: str | None
 ) -> None:
     request = one(call)
@@ -277,7 +279,7 @@ def test_a_refusal_says_which_token_is_needed_and_what_must_be_set_up(
     assert not any(words in str(refused(request, 404)) for words in (needs, setup) if words)
 
 
-def test_errors_name_workspace_and_dashboard() -> None:
+def test_errors_name_the_workspace_and_the_dashboard() -> None:
     assert "disable workspace for tenant '7' failed [HTTP 404]" in str(refused(disable_workspace(7), 404))
     assert "clone dashboard for tenant '7' (dashboard '3') failed" in str(refused(clone_dashboard(3, 7), 404))
     assert "share dashboard (dashboard '3') failed" in str(refused(share_url(3), 404))
@@ -293,7 +295,7 @@ def test_errors_name_workspace_and_dashboard() -> None:
         f"{'w' * 290} own-s3cr3t {TOKEN}".encode(),
     ],
 )
-def test_a_token_that_the_server_repeats_is_blacked_out(call: Call[Any], status: int, raw: bytes) -> None:
+def test_a_token_that_the_server_repeats_is_masked(call: Call[Any], status: int, raw: bytes) -> None:
     error = refused(call, status, raw=raw)
     assert not any(secret in f"{error!s} {error!r} {vars(error)}" for secret in ("s3cr3t", TOKEN[-10:], TOKEN[:15]))
 
@@ -307,7 +309,7 @@ def test_a_workspace_shows_its_token_nowhere() -> None:
     assert workspace.as_row() == {"id": 7, "ext_id": "crm1", "name": "Acme"}
 
 
-def test_what_makes_something_is_sent_again_only_where_it_cannot_have_been_acted_on() -> None:
+def test_a_create_is_sent_again_only_if_the_server_cannot_have_acted_on_it() -> None:
     assert {endpoint.name: endpoint.resend for endpoint in ENDPOINTS} == {
         "list workspaces": Resend.ALWAYS,
         "create workspace": Resend.IF_UNPROCESSED,
@@ -320,12 +322,14 @@ def test_what_makes_something_is_sent_again_only_where_it_cannot_have_been_acted
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
 def test_every_path_ends_in_a_slash(endpoint: Endpoint) -> None:
-    """What a server without one does is not documented."""
+    """What the server does without the slash is not documented."""
     assert endpoint.path.endswith("/")
 
 
 @pytest.mark.parametrize(("after_ambiguous", "gone"), [(True, True), (False, False)])
-def test_a_workspace_that_is_gone_after_an_unclear_try_was_disabled(after_ambiguous: bool, gone: bool) -> None:
+def test_a_workspace_that_is_missing_after_an_ambiguous_try_counts_as_disabled(
+    after_ambiguous: bool, gone: bool
+) -> None:
     call = disable_workspace(7)
     assert isinstance(call, Generator)
     next(call)
@@ -339,7 +343,7 @@ def workspace(number: int, ext_id: str | None) -> Workspace:
     return Workspace(id=number, ext_id=ext_id, name=f"w{number}", token=f"t{number}")
 
 
-def test_of_several_workspaces_with_one_ext_id_it_is_the_lowest() -> None:
+def test_of_several_workspaces_with_one_ext_id_the_lowest_id_counts() -> None:
     several = [workspace(9, "a"), workspace(2, None), workspace(4, "a"), workspace(5, "a"), workspace(1, "A")]
     found = workspace_with("a", several)
     assert found is not None
@@ -350,7 +354,7 @@ def test_of_several_workspaces_with_one_ext_id_it_is_the_lowest() -> None:
 
 
 def drive(*answers: Any) -> tuple[list[str], Any]:
-    """Find or create ``a`` with these answers and errors; the requests' names, and the result or error."""
+    """Find or create ``a`` with these answers and errors; returns the requests' names, and the result or error."""
     call = find_or_create_workspace("a", "Acme")
     assert isinstance(call, Generator)
     asked: list[str] = []
@@ -370,12 +374,12 @@ def drive(*answers: Any) -> tuple[list[str], Any]:
 LIST, CREATE = "list workspaces", "create workspace"
 
 
-def test_a_workspace_that_is_there_is_adopted_with_one_call() -> None:
+def test_an_existing_workspace_is_found_with_one_call() -> None:
     asked, found = drive([workspace(9, "a"), workspace(4, "a"), workspace(1, None)])
     assert (asked, found) == ([LIST], workspace(4, "a"))
 
 
-def test_a_workspace_that_is_not_there_is_made() -> None:
+def test_a_missing_workspace_is_created() -> None:
     asked, made = drive([workspace(1, None), workspace(2, "A")], workspace(3, "a"))
     assert (asked, made) == ([LIST, CREATE], workspace(3, "a"))
 
@@ -390,7 +394,7 @@ def test_a_workspace_that_is_not_there_is_made() -> None:
         AlreadyExistsError("taken"),
     ],
 )
-def test_after_a_create_that_may_have_been_done_the_list_decides(error: ApiError) -> None:
+def test_after_an_ambiguous_create_the_list_decides(error: ApiError) -> None:
     asked, found = drive([], error, [workspace(5, "a"), workspace(3, "a")])
     assert (asked, found) == ([LIST, CREATE, LIST], workspace(3, "a"))
     asked, failed = drive([], error, [workspace(1, None)])
@@ -401,30 +405,30 @@ def test_after_a_create_that_may_have_been_done_the_list_decides(error: ApiError
 @pytest.mark.parametrize(
     "error", [AuthenticationError("no"), RateLimitedError("slow"), TransportError("never sent", sent=False)]
 )
-def test_after_a_create_that_was_not_done_the_error_stands(error: ApiError) -> None:
+def test_after_a_create_that_made_nothing_the_error_is_raised(error: ApiError) -> None:
     asked, failed = drive([], error)
     assert asked == [LIST, CREATE]
     assert failed is error
 
 
-def test_a_list_that_fails_is_the_error() -> None:
+def test_the_error_of_a_failed_list_is_raised() -> None:
     first, second = ServerError("first"), ServerError("second")
     assert drive(first) == ([LIST], first)
     assert drive([], TransportError("reset"), second) == ([LIST, CREATE, LIST], second)
 
 
 @pytest.mark.parametrize("ext_id", [None, "A", ""])
-def test_a_workspace_that_was_given_another_ext_id_is_an_error_that_names_it(ext_id: str | None) -> None:
+def test_a_new_workspace_with_another_ext_id_is_an_error_that_names_it(ext_id: str | None) -> None:
     call = find_or_create_workspace("a", "Acme")
     assert isinstance(call, Generator)
     next(call)
     error = refused(call.send([]), 201, WORKSPACE | {"ext_id": ext_id})
     assert type(error) is MalformedAnswerError
     assert not error.transient
-    assert f"the new workspace 7 has the ext_id {ext_id!r}, not the one asked for" in str(error)
+    assert f"the new workspace 7 has the ext_id {ext_id!r}, not the one that was sent" in str(error)
     assert "workspace-token-7" not in str(error)
 
 
-def test_another_servers_prefix_is_kept() -> None:
+def test_the_path_of_another_host_is_kept() -> None:
     server = replace(SERVER, base_url="http://127.0.0.1:8095/proxy/conduit/v2")
     assert server.url(share_url(3)) == "http://127.0.0.1:8095/proxy/conduit/v2/dashboards/3/share/"

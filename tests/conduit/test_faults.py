@@ -1,4 +1,4 @@
-"""What goes wrong on the way to Conduit's workspaces and clones."""
+"""Failures while Conduit's workspaces and clones are created."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("fast_retries")
 @pytest.mark.parametrize("ledger", [True, False])
 @pytest.mark.parametrize("kind", ["reset_after", "error_after", "error_before", "cut"])
 @pytest.mark.parametrize(("path", "every"), [(CREATE, 3), (CLONE, 3), ("/$", 5)])
-def test_unclear_calls_end_with_each_tenant_exactly_once(
+def test_ambiguous_calls_leave_each_tenant_exactly_one_workspace_and_clone(
     runs: Runs, behaviour: ConduitBehaviour, kind: Kind, path: str, every: int, ledger: bool
 ) -> None:
     runs.conduit.state.behaviour = behaviour
@@ -30,7 +30,7 @@ def test_unclear_calls_end_with_each_tenant_exactly_once(
     has_all(runs, runs.provision(ledger=ledger))
 
 
-def test_a_429_delays_and_makes_nothing_twice(runs: Runs) -> None:
+def test_a_429_delays_and_creates_nothing_twice(runs: Runs) -> None:
     runs.conduit.control.set_faults([Fault(kind="too_many", every=4, seconds=0.02)])
     has_all(runs, runs.provision(push_urls=True))
 
@@ -38,8 +38,10 @@ def test_a_429_delays_and_makes_nothing_twice(runs: Runs) -> None:
 @pytest.mark.parametrize("ledger", [True, False])
 @pytest.mark.parametrize("path", [CREATE, CLONE])
 @pytest.mark.parametrize("kind", ["reset_after", "error_before"])
-def test_what_stays_unclear_fails_and_the_next_run_ends_it(runs: Runs, path: str, kind: Kind, ledger: bool) -> None:
-    # Nothing that is sent to be made is ever answered.
+def test_a_create_that_stays_ambiguous_fails_and_the_next_run_completes_it(
+    runs: Runs, path: str, kind: Kind, ledger: bool
+) -> None:
+    # No create is ever answered.
     runs.conduit.control.set_faults([Fault(kind=kind, path=path, method="POST")])
     made = 8 if kind == "reset_after" else 0
     if made:
@@ -54,9 +56,7 @@ def test_what_stays_unclear_fails_and_the_next_run_ends_it(runs: Runs, path: str
 
 
 @pytest.mark.parametrize("ledger", [True, False])
-def test_a_refused_clone_fails_with_a_hint_and_the_next_run_goes_on_with_the_workspace(
-    runs: Runs, ledger: bool
-) -> None:
+def test_a_refused_clone_fails_with_a_hint_and_the_next_run_uses_the_workspace(runs: Runs, ledger: bool) -> None:
     runs.conduit.state.behaviour = ConduitBehaviour(has_white_label=False)
     with pytest.raises(ProvisioningError, match="8 of 8 tenants failed"):
         runs.provision(ledger=ledger)
@@ -76,7 +76,7 @@ def test_a_refused_clone_fails_with_a_hint_and_the_next_run_goes_on_with_the_wor
     assert "8 POST /workspaces/" not in runs.conduit.calls
 
 
-def test_a_missing_company_name_fails_all_with_a_hint_after_one_call(runs: Runs) -> None:
+def test_a_missing_company_name_fails_every_tenant_with_a_hint_after_one_call(runs: Runs) -> None:
     runs.conduit.state.behaviour = ConduitBehaviour(has_company_name=False)
     with pytest.raises(ProvisioningError, match=r"(?s)8 of 8 tenants failed.*need 'Your company name' in Conduit"):
         runs.provision()
@@ -85,7 +85,7 @@ def test_a_missing_company_name_fails_all_with_a_hint_after_one_call(runs: Runs)
     has_all(runs, runs.provision())
 
 
-def test_a_source_that_is_not_there_is_told_for_each_tenant(runs: Runs) -> None:
+def test_a_missing_source_dashboard_fails_each_tenant(runs: Runs) -> None:
     with pytest.raises(ProvisioningError, match=r"clone dashboard for tenant 't0' \(dashboard '77'\) failed"):
         runs.provision(spec={**SPEC, "source_dashboard": 77})
     has_all(runs, runs.provision())
@@ -101,13 +101,13 @@ def test_a_wrong_token_stops_the_run_at_once(runs: Runs, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("status", [400, 409])
-def test_a_workspace_that_somebody_else_made_meanwhile_is_taken(
+def test_a_workspace_that_another_caller_created_meanwhile_is_used(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     state = runs.conduit.state
     state.behaviour = ConduitBehaviour(unique_ext_id=True)
     others = state.add_workspace("Somebody's", "t3")
-    # At the first look it is not there yet.
+    # The first list does not have it yet.
     alter_one_list(state, monkeypatch, 1, lambda row: False)
     found = state.workspace_with
 
@@ -122,14 +122,14 @@ def test_a_workspace_that_somebody_else_made_meanwhile_is_taken(
     assert instance.pushed["workspaces"]["t3"] == str(others)
 
 
-def test_a_server_that_changes_the_ext_id_is_not_asked_for_one_workspace_after_the_other(
+def test_a_server_that_changes_the_ext_id_gets_one_create_for_each_tenant(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = runs.conduit.state
     add = state.add_workspace
     monkeypatch.setattr(state, "add_workspace", lambda name, ext_id: add(name, ext_id.upper()))
     with pytest.raises(
-        ProvisioningError, match=r"8 of 8 .*\n.*has the ext_id 'T\d', not the one asked for; disable it"
+        ProvisioningError, match=r"8 of 8 .*\n.*has the ext_id 'T\d', not the one that was sent; disable this workspace"
     ):
         runs.provision()
     assert [row.ext_id for row in sorted(state.workspaces(), key=lambda row: row.name)] == [n.upper() for n in NAMES]

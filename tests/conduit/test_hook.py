@@ -52,7 +52,7 @@ def test_every_operation_works(ask: Ask, conduit: Conduit, behaviour: ConduitBeh
     assert ask(hook, "list_workspaces") == [plain]
 
 
-def test_a_workspace_is_found_or_made(ask: Ask, conduit: Conduit) -> None:
+def test_a_workspace_is_found_or_created(ask: Ask, conduit: Conduit) -> None:
     conduit.state.add_workspace("no ext_id")
     made = ask(ConduitHook(), "find_or_create_workspace", "crm1", "Acme")
     assert (made.id, made.ext_id, made.name) == (2, "crm1", "Acme")
@@ -69,7 +69,7 @@ def test_every_odd_ext_id_is_found_again(ask: Ask, conduit: Conduit, unique: boo
     assert [row.ext_id for row in conduit.state.workspaces()] == ODD_IDS
 
 
-def test_of_two_workspaces_with_one_ext_id_it_is_the_older(ask: Ask, conduit: Conduit) -> None:
+def test_the_older_of_two_workspaces_with_one_ext_id_is_used(ask: Ask, conduit: Conduit) -> None:
     conduit.state.add_workspace("no ext_id")
     first = conduit.state.add_workspace("first", "crm1")
     conduit.state.add_workspace("second", "crm1")
@@ -78,7 +78,7 @@ def test_of_two_workspaces_with_one_ext_id_it_is_the_older(ask: Ask, conduit: Co
 
 
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "html", "cut", "wrong"])
-def test_a_create_whose_answer_is_lost_is_not_done_twice(ask: Ask, conduit: Conduit, kind: Any) -> None:
+def test_a_create_whose_answer_is_lost_is_not_sent_twice(ask: Ask, conduit: Conduit, kind: Any) -> None:
     conduit.control.set_faults([Fault(kind=kind, method="POST", times=1)])
     found = ask(ConduitHook(), "find_or_create_workspace", "crm1", "Acme")
     assert [(row.id, row.ext_id) for row in conduit.state.workspaces()] == [(found.id, "crm1")]
@@ -86,7 +86,7 @@ def test_a_create_whose_answer_is_lost_is_not_done_twice(ask: Ask, conduit: Cond
 
 
 @pytest.mark.parametrize(("kind", "error"), [("error_before", ServerError), ("reset_before", TransportError)])
-def test_a_create_that_failed_unclearly_and_made_nothing_is_an_error(
+def test_an_ambiguous_create_that_made_nothing_is_an_error(
     ask: Ask, conduit: Conduit, kind: Any, error: type[ApiError]
 ) -> None:
     conduit.control.set_faults([Fault(kind=kind, method="POST", times=1)])
@@ -104,20 +104,20 @@ def test_a_create_that_the_rate_limit_refused_is_sent_again(ask: Ask, conduit: C
     assert conduit.calls == ["3 POST /workspaces/"]
 
 
-def test_a_race_for_a_unique_ext_id_ends_in_the_other_ones_workspace(
+def test_a_lost_race_for_a_unique_ext_id_returns_the_other_callers_workspace(
     ask: Ask, conduit: Conduit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conduit.state.behaviour = ConduitBehaviour(unique_ext_id=True)
     others = conduit.state.add_workspace("other's", "crm1")
     there = conduit.state.workspaces()
-    answers = iter([[], there])  # At the first look it is not there yet.
+    answers = iter([[], there])  # The first list does not have it yet.
     monkeypatch.setattr(conduit.state, "workspaces", lambda: next(answers))
     assert ask(ConduitHook(), "find_or_create_workspace", "crm1", "Acme").id == others
     assert conduit.calls == ["2 GET /workspaces/", "1 POST /workspaces/"]
 
 
 @pytest.mark.parametrize("method", ["create_workspace", "clone_dashboard"])
-def test_what_may_have_been_made_is_not_made_again(ask: Ask, conduit: Conduit, method: str) -> None:
+def test_a_create_that_may_have_succeeded_is_not_sent_again(ask: Ask, conduit: Conduit, method: str) -> None:
     workspace = conduit.state.add_workspace("Acme")
     conduit.control.set_faults([Fault(kind="error_after", method="POST")])
     with pytest.raises(ServerError):
@@ -126,7 +126,7 @@ def test_what_may_have_been_made_is_not_made_again(ask: Ask, conduit: Conduit, m
 
 
 @pytest.mark.parametrize("kind", ["error_before", "reset_after", "html", "cut", "wrong"])
-def test_what_changes_nothing_is_asked_again(ask: Ask, conduit: Conduit, kind: Any) -> None:
+def test_a_call_that_changes_nothing_is_sent_again(ask: Ask, conduit: Conduit, kind: Any) -> None:
     hook = ConduitHook()
     [sales] = conduit.state.dashboards()
     for method, args, expected in (
@@ -140,7 +140,7 @@ def test_what_changes_nothing_is_asked_again(ask: Ask, conduit: Conduit, kind: A
 
 
 @pytest.mark.parametrize("kind", ["error_before", "error_after", "reset_after", "html", "cut"])
-def test_a_workspace_is_disabled_once_whatever_happens_to_the_answer(ask: Ask, conduit: Conduit, kind: Any) -> None:
+def test_a_workspace_is_disabled_even_if_the_answer_is_lost(ask: Ask, conduit: Conduit, kind: Any) -> None:
     workspace = conduit.state.add_workspace("Acme")
     conduit.control.set_faults([Fault(kind=kind, times=1)])
     assert ask(ConduitHook(), "disable_workspace", workspace) is None
@@ -148,19 +148,19 @@ def test_a_workspace_is_disabled_once_whatever_happens_to_the_answer(ask: Ask, c
     assert conduit.calls == ["2 DELETE /workspaces/1/"]
 
 
-def test_a_workspace_that_never_was_cannot_be_disabled(ask: Ask, conduit: Conduit) -> None:
+def test_a_workspace_that_never_existed_cannot_be_disabled(ask: Ask, conduit: Conduit) -> None:
     with pytest.raises(NotFoundError, match="disable workspace for tenant '7' failed"):
         ask(ConduitHook(), "disable_workspace", 7)
 
 
-def test_the_list_is_asked_once_for_the_tokens_of_all_workspaces(conduit: Conduit) -> None:
+def test_one_list_call_fetches_the_tokens_of_all_workspaces(conduit: Conduit) -> None:
     workspaces = [conduit.state.add_workspace(f"w{number}") for number in range(3)]
     hook = ConduitHook()
     assert [hook.list_dashboards(workspace) for workspace in workspaces] == [[], [], []]
     assert conduit.calls == ["1 GET /workspaces/", "3 GET /dashboards/"]
 
 
-def test_a_workspace_that_is_not_known_yet_is_looked_up_once(ask: Ask, conduit: Conduit) -> None:
+def test_an_unknown_workspace_is_looked_up_once(ask: Ask, conduit: Conduit) -> None:
     hook = ConduitHook()
     assert ask(hook, "list_workspaces") == []
     workspace = conduit.state.add_workspace("later")
@@ -174,7 +174,7 @@ def test_a_workspace_that_is_not_known_yet_is_looked_up_once(ask: Ask, conduit: 
 
 
 @pytest.mark.parametrize("create", ["create_workspace", "find_or_create_workspace"])
-def test_the_token_of_a_workspace_made_by_the_hook_is_known(ask: Ask, conduit: Conduit, create: str) -> None:
+def test_the_token_of_a_workspace_created_by_the_hook_is_remembered(ask: Ask, conduit: Conduit, create: str) -> None:
     hook = ConduitHook()
     args = ("Acme", "crm1") if create == "create_workspace" else ("crm1", "Acme")
     made = ask(hook, create, *args)
@@ -187,7 +187,7 @@ def test_the_token_of_a_workspace_made_by_the_hook_is_known(ask: Ask, conduit: C
 
 
 @pytest.mark.parametrize("number", [True, 0, "1"])
-def test_what_is_no_workspace_id_is_never_asked_for(ask: Ask, conduit: Conduit, number: Any) -> None:
+def test_an_invalid_workspace_id_is_never_sent(ask: Ask, conduit: Conduit, number: Any) -> None:
     conduit.state.add_workspace("Acme")
     for method, *args in (("list_dashboards",), ("share_url", 1), ("clone_dashboard", 1), ("disable_workspace",)):
         with pytest.raises(ValueError, match=r"workspace_id is .*a whole number above 0"):
@@ -201,7 +201,7 @@ def test_a_dashboard_of_another_workspace_is_not_found(ask: Ask, conduit: Condui
         ask(ConduitHook(), "share_url", 1, workspace)
 
 
-def test_a_refusal_says_what_must_be_set_up(ask: Ask, conduit: Conduit) -> None:
+def test_the_error_says_what_must_be_set_up(ask: Ask, conduit: Conduit) -> None:
     workspace = conduit.state.add_workspace("Acme")
     conduit.state.behaviour = ConduitBehaviour(has_company_name=False, has_white_label=False)
     for method, *args in (("list_workspaces",), ("find_or_create_workspace", "a", "A"), ("disable_workspace", 1)):
@@ -211,18 +211,18 @@ def test_a_refusal_says_what_must_be_set_up(ask: Ask, conduit: Conduit) -> None:
         ask(ConduitHook(), "clone_dashboard", 1, workspace)
 
 
-def test_a_workspace_token_in_the_connection_is_found_out(
+def test_the_error_explains_a_workspace_token_in_the_connection(
     ask: Ask, conduit: Conduit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conduit.state.add_workspace("Acme")
     [row] = conduit.state.workspaces()
     set_conduit_connection(monkeypatch, host=conduit.url, password=row.token)
-    with pytest.raises(AuthenticationError, match="It takes the organization's token") as caught:
+    with pytest.raises(AuthenticationError, match="It needs the organization's token") as caught:
         ask(ConduitHook(), "list_workspaces")
     assert row.token not in str(caught.value)
 
 
-def test_the_token_is_asked_for_where_there_is_none(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_token_is_a_configuration_error(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     set_conduit_connection(monkeypatch, password=None)
     with pytest.raises(ConfigurationError, match=r"has no organization token.*fill Password"):
         ask(ConduitHook(), "list_workspaces")
@@ -241,7 +241,7 @@ def test_the_host_may_have_a_prefix(monkeypatch: pytest.MonkeyPatch, fields: Any
     assert ConduitHook().server.base_url == url
 
 
-def test_only_the_common_extras_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_common_extras_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     set_conduit_connection(monkeypatch, extra={"read_timeout": 5})
     assert ConduitHook().server.read_timeout == 5
     assert ConduitHook(read_timeout=7).server.read_timeout == 7
@@ -266,7 +266,7 @@ def test_the_token_of_a_workspace_is_masked_in_logs(ask: Ask, conduit: Conduit, 
     assert redact(f"with {token}, {TOKEN}") == "with ***, ***"
 
 
-def test_of_a_long_list_a_token_is_masked_when_it_is_taken(
+def test_a_token_of_a_long_list_is_masked_when_it_is_used(
     ask: Ask, conduit: Conduit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MASKED_AT_ONCE", 2)
@@ -323,7 +323,7 @@ def test_errors_are_the_same_sync_and_async(conduit: Conduit) -> None:
     assert "list workspaces failed [HTTP 200]: unexpected answer: body: Input should be a valid list" in texts[0]
 
 
-def test_the_servers_wait_is_told(ask: Ask, conduit: Conduit) -> None:
+def test_the_error_has_the_servers_retry_after(ask: Ask, conduit: Conduit) -> None:
     conduit.control.set_faults([Fault(kind="too_many", seconds=7)])
     with pytest.raises(RateLimitedError) as caught:
         ask(ConduitHook(max_retry_seconds=0), "list_dashboards")
@@ -340,7 +340,7 @@ def test_the_servers_wait_is_told(ask: Ask, conduit: Conduit) -> None:
         ({"host": "ftp://x"}, False, "host that is not a server address"),
     ],
 )
-def test_the_test_button_tells_whether_the_token_works(
+def test_the_test_button_says_whether_the_token_works(
     conduit: Conduit, monkeypatch: pytest.MonkeyPatch, fields: Any, works: bool, words: str
 ) -> None:
     set_conduit_connection(monkeypatch, **{"host": conduit.url, **fields})
@@ -350,14 +350,14 @@ def test_the_test_button_tells_whether_the_token_works(
     assert "wrong-token" not in text
 
 
-def test_the_test_button_knows_a_host_without_the_version(conduit: Conduit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_test_button_hints_at_a_host_without_the_version(conduit: Conduit, monkeypatch: pytest.MonkeyPatch) -> None:
     set_conduit_connection(monkeypatch, host=conduit.url.removesuffix("/v2"))
     verdict, text = ConduitHook().test_connection()
     assert not verdict
     assert text.endswith("Not Found. Host must include the API's version, as in https://api.getconduit.app/v2.")
 
 
-def test_the_test_button_tries_once(conduit: Conduit) -> None:
+def test_the_test_button_sends_one_request(conduit: Conduit) -> None:
     hook = ConduitHook()
     hook.list_dashboards()
     conduit.control.set_faults([Fault(kind="error_before")])

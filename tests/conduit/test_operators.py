@@ -34,7 +34,7 @@ OF_A_WORKSPACE: dict[type[ConduitOperator], dict[str, Any]] = {
 
 
 def run(operator: type[BaseOperator], context: Any = None, **options: Any) -> Any:
-    """What a task returns, its templates rendered."""
+    """Render a task's templates and execute it; returns its result."""
     task = operator(task_id="t", **options)
     context = context or {}
     task.render_template_fields(context)
@@ -43,12 +43,12 @@ def run(operator: type[BaseOperator], context: Any = None, **options: Any) -> An
 
 @pytest.fixture
 def workspace(conduit: Conduit) -> int:
-    """A workspace; its token is the only one beside the organization's."""
+    """A workspace. Its token and the organization's are the only two."""
     return conduit.state.add_workspace("Acme", "acme")
 
 
 @BEHAVIOURS
-def test_a_workspace_is_made_once_and_its_id_returned(conduit: Conduit, behaviour: ConduitBehaviour) -> None:
+def test_a_workspace_is_created_once_and_its_id_returned(conduit: Conduit, behaviour: ConduitBehaviour) -> None:
     conduit.state.behaviour = behaviour
     first = run(CreateConduitWorkspaceOperator, ext_id="acme", name="Acme")
     assert run(CreateConduitWorkspaceOperator, ext_id="acme", name="Another name") == first
@@ -59,23 +59,23 @@ def test_a_workspace_is_made_once_and_its_id_returned(conduit: Conduit, behaviou
     ]
 
 
-def test_of_two_workspaces_with_one_ext_id_the_older_is_returned(conduit: Conduit, workspace: int) -> None:
+def test_the_older_of_two_workspaces_with_one_ext_id_is_returned(conduit: Conduit, workspace: int) -> None:
     conduit.state.add_workspace("Acme again", "acme")
     assert run(CreateConduitWorkspaceOperator, ext_id="acme") == workspace
 
 
-def test_ext_ids_arrive_as_they_are(conduit: Conduit) -> None:
+def test_ext_ids_are_sent_unchanged(conduit: Conduit) -> None:
     ids = [run(CreateConduitWorkspaceOperator, {"tenant": odd}, ext_id="{{ tenant }}") for odd in ODD_IDS]
     assert [(row.id, row.ext_id) for row in conduit.state.workspaces()] == list(zip(ids, ODD_IDS, strict=True))
 
 
-def test_a_number_that_native_rendering_has_made_of_an_ext_id_is_a_text(conduit: Conduit) -> None:
+def test_an_ext_id_that_native_rendering_turned_into_a_number_is_sent_as_a_string(conduit: Conduit) -> None:
     made = run(CreateConduitWorkspaceOperator, ext_id=17)
     assert [(row.id, row.ext_id, row.name) for row in conduit.state.workspaces()] == [(made, "17", "17")]
 
 
 @BEHAVIOURS
-def test_a_workspace_is_disabled_and_one_that_is_gone_is_no_error(
+def test_disabling_a_disabled_workspace_is_not_an_error(
     conduit: Conduit, workspace: int, behaviour: ConduitBehaviour
 ) -> None:
     conduit.state.behaviour = behaviour
@@ -95,7 +95,7 @@ def test_the_list_of_workspaces_has_no_token(conduit: Conduit, workspace: int) -
 
 
 @pytest.mark.parametrize("nothing", [{}, {"workspace_id": None}, {"workspace_id": ""}, {"workspace_id": "None"}])
-def test_dashboards_are_the_organizations_where_no_workspace_is_named(
+def test_without_a_workspace_the_organizations_dashboards_are_listed(
     conduit: Conduit, workspace: int, nothing: dict[str, Any]
 ) -> None:
     conduit.state.add_dashboard("Acme's", workspace=workspace)
@@ -119,13 +119,13 @@ def test_a_dashboard_is_cloned_once_and_found_by_its_name(
     ]
 
 
-def test_of_two_clones_of_one_name_the_older_is_returned(conduit: Conduit, workspace: int) -> None:
+def test_the_older_of_two_clones_with_one_name_is_returned(conduit: Conduit, workspace: int) -> None:
     older = conduit.state.add_dashboard("Overview", workspace=workspace)
     conduit.state.add_dashboard("Overview", workspace=workspace)
     assert run(CloneConduitDashboardOperator, workspace_id=workspace, dashboard_id=1, name="Overview") == older
 
 
-def test_the_address_is_returned_only_where_asked_for(conduit: Conduit, workspace: int) -> None:
+def test_the_url_is_returned_only_with_return_url(conduit: Conduit, workspace: int) -> None:
     clone = conduit.state.add_dashboard("Overview", workspace=workspace)
     [row] = conduit.state.dashboards(workspace)
     assert run(ShareConduitDashboardOperator, workspace_id=workspace, dashboard_id=clone) is None
@@ -133,7 +133,7 @@ def test_the_address_is_returned_only_where_asked_for(conduit: Conduit, workspac
     assert conduit.control.arrived["GET", f"/v2/dashboards/{clone}/share/"] == 2
 
 
-def test_ids_may_be_texts_after_templating(conduit: Conduit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_may_be_strings_after_templating(conduit: Conduit, monkeypatch: pytest.MonkeyPatch) -> None:
     set_conduit_connection(monkeypatch, "other", host=conduit.url)
     context: dict[str, Any] = {"c": "other", "d": 1, "t": "acme"}
     named = {"conduit_conn_id": "{{ c }}"}
@@ -150,7 +150,7 @@ def test_ids_may_be_texts_after_templating(conduit: Conduit, monkeypatch: pytest
 
 @pytest.mark.parametrize("operator", OF_A_WORKSPACE)
 @pytest.mark.parametrize("number", [0, -1, 1.5, True, "0", "x", "1 2", "²"])
-def test_what_is_no_id_is_refused_before_anything_is_sent(
+def test_an_invalid_id_is_refused_before_anything_is_sent(
     conduit: Conduit, operator: type[ConduitOperator], number: Any
 ) -> None:
     options = {**OF_A_WORKSPACE[operator], "workspace_id": 1}
@@ -170,7 +170,7 @@ def test_what_is_no_id_is_refused_before_anything_is_sent(
         (CloneConduitDashboardOperator, {"workspace_id": 1, "dashboard_id": 1, "name": ""}, "name is empty"),
     ],
 )
-def test_an_empty_name_makes_nothing(
+def test_an_empty_name_creates_nothing(
     conduit: Conduit, workspace: int, operator: type[ConduitOperator], options: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
@@ -179,7 +179,7 @@ def test_an_empty_name_makes_nothing(
 
 
 @pytest.mark.parametrize("operator", [one for one in OF_A_WORKSPACE if one is not DisableConduitWorkspaceOperator])
-def test_a_workspace_that_is_not_there_is_told(conduit: Conduit, operator: type[ConduitOperator]) -> None:
+def test_a_missing_workspace_is_a_not_found_error(conduit: Conduit, operator: type[ConduitOperator]) -> None:
     with pytest.raises(NotFoundError, match="the organization has no workspace 7, or it is disabled"):
         run(operator, **OF_A_WORKSPACE[operator], workspace_id=7)
 
@@ -188,15 +188,15 @@ def test_a_workspace_that_is_not_there_is_told(conduit: Conduit, operator: type[
 
 
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "cut"])
-def test_a_workspace_whose_answer_is_lost_is_found_in_the_same_try(conduit: Conduit, kind: Kind) -> None:
+def test_a_created_workspace_whose_answer_is_lost_is_found_in_the_same_try(conduit: Conduit, kind: Kind) -> None:
     conduit.control.set_faults([Fault(kind=kind, method="POST", times=1)])
     made = run(CreateConduitWorkspaceOperator, ext_id="acme")
     assert [(row.id, row.ext_id) for row in conduit.state.workspaces()] == [(made, "acme")]
 
 
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "error_before", "reset_before"])
-def test_a_retry_finds_the_workspace_that_an_earlier_try_may_have_made(conduit: Conduit, kind: Kind) -> None:
-    # The create ends unclearly, and the list that would settle it fails.
+def test_a_retry_finds_the_workspace_that_an_earlier_try_may_have_created(conduit: Conduit, kind: Kind) -> None:
+    # The create fails ambiguously, and so does the list that would show its result.
     conduit.control.set_faults([Fault(kind=kind, method="POST"), Fault(kind="error_before", method="GET", every=2)])
     with pytest.raises(ServerError, match="list workspaces"):
         run(CreateConduitWorkspaceOperator, ext_id="acme", max_retry_seconds=0)
@@ -206,7 +206,7 @@ def test_a_retry_finds_the_workspace_that_an_earlier_try_may_have_made(conduit: 
 
 
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "cut", "error_before", "reset_before"])
-def test_a_retry_finds_the_clone_that_an_earlier_try_may_have_made(
+def test_a_retry_finds_the_clone_that_an_earlier_try_may_have_created(
     conduit: Conduit, workspace: int, kind: Kind
 ) -> None:
     conduit.control.set_faults([Fault(kind=kind, method="POST")])
@@ -219,7 +219,7 @@ def test_a_retry_finds_the_clone_that_an_earlier_try_may_have_made(
     assert [(row.id, row.name) for row in conduit.state.dashboards(workspace)] == [(found, "Overview")]
 
 
-def test_a_refusal_says_what_must_be_set_up(conduit: Conduit, workspace: int) -> None:
+def test_the_error_says_what_must_be_set_up(conduit: Conduit, workspace: int) -> None:
     conduit.state.behaviour = ConduitBehaviour(has_white_label=False)
     with pytest.raises(InvalidRequestError, match=r"white_label_missing.*needs a white-label in Conduit"):
         run(CloneConduitDashboardOperator, workspace_id=workspace, dashboard_id=1, name="Overview")
@@ -228,7 +228,7 @@ def test_a_refusal_says_what_must_be_set_up(conduit: Conduit, workspace: int) ->
         run(CreateConduitWorkspaceOperator, ext_id="globex")
 
 
-def test_timeouts_of_the_task_go_before_the_connections(conduit: Conduit) -> None:
+def test_the_tasks_timeouts_replace_the_connections(conduit: Conduit) -> None:
     with pytest.raises(ConfigurationError, match="read_timeout: Input should be greater than 0"):
         run(ListConduitWorkspacesOperator, read_timeout=0)
     conduit.control.set_faults([Fault(kind="error_before")])
@@ -240,7 +240,7 @@ def test_timeouts_of_the_task_go_before_the_connections(conduit: Conduit) -> Non
 # Secrets
 
 
-def test_no_token_and_no_address_is_told(
+def test_no_token_and_no_url_is_shown(
     conduit: Conduit, workspace: int, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)

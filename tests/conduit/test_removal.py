@@ -1,4 +1,4 @@
-"""The workspaces of tenants that are no more."""
+"""Removing the workspaces of tenants that no longer exist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.tenants.operators.test_provision import counts
 pytestmark = pytest.mark.usefixtures("fast_retries")
 
 
-def test_incremental_disables_who_is_inactive_and_nobody_else(runs: Runs) -> None:
+def test_incremental_disables_only_inactive_tenants(runs: Runs) -> None:
     first = runs.provision()
     runs.conduit.state.add_workspace("not ours")
     runs.change("UPDATE tenants SET active = 0 WHERE tenant_id IN ('t2', 't3')")
@@ -32,7 +32,7 @@ def test_incremental_disables_who_is_inactive_and_nobody_else(runs: Runs) -> Non
 
 
 @BEHAVIOURS
-def test_full_also_disables_who_vanished_and_who_comes_back_gets_a_new_workspace(
+def test_full_also_disables_missing_tenants_and_a_returning_tenant_gets_a_new_workspace(
     runs: Runs, behaviour: ConduitBehaviour
 ) -> None:
     runs.conduit.state.behaviour = behaviour
@@ -56,7 +56,7 @@ def test_full_also_disables_who_vanished_and_who_comes_back_gets_a_new_workspace
     ],
 )
 @pytest.mark.parametrize("mode", ["incremental", "full"])
-def test_the_guard_holds(runs: Runs, mode: str, bounds: dict[str, Any], words: str) -> None:
+def test_removals_above_the_limit_are_refused(runs: Runs, mode: str, bounds: dict[str, Any], words: str) -> None:
     runs.provision()
     runs.change("UPDATE tenants SET active = 0 WHERE tenant_id < 't3'")
     with pytest.raises(RemovalGuardError, match=f"of 3 of 8 tenants would have been, but {words}"):
@@ -65,7 +65,7 @@ def test_the_guard_holds(runs: Runs, mode: str, bounds: dict[str, Any], words: s
     assert set(runs.conduit.clones()) == set(NAMES)
 
 
-def test_a_workspace_that_is_anothers_by_now_stays(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workspace_that_now_belongs_to_another_tenant_stays(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     first = runs.provision()
     state = runs.conduit.state
     taken = int(first.pushed["workspaces"]["t2"])
@@ -82,12 +82,12 @@ def test_a_workspace_that_is_anothers_by_now_stays(runs: Runs, monkeypatch: pyte
     assert {row.id for row in listed()} == {int(i) for t, i in first.pushed["workspaces"].items() if t != "t3"}
 
 
-def test_a_workspace_in_which_another_tenant_has_its_clone_stays_until_both_go(runs: Runs) -> None:
+def test_a_workspace_with_another_tenants_clone_stays_until_both_tenants_are_removed(runs: Runs) -> None:
     runs.change("UPDATE tenants SET title = 'group'")
     runs.change("DELETE FROM tenants WHERE tenant_id > 't1'")
     spec = {**SPEC, "ext_id": "{title}", "name": "For {tenant_id}"}
     runs.provision(batch={"upto": "t0"}, spec=spec)
-    # In another batch it is found out once it is done.
+    # In another batch it is detected only after the clone was made.
     with pytest.raises(ProvisioningError, match="which is also that of 't0'"):
         runs.provision(batch={"after": "t0"}, spec=spec)
     [workspace] = runs.conduit.state.workspaces()
@@ -102,7 +102,7 @@ def test_a_workspace_in_which_another_tenant_has_its_clone_stays_until_both_go(r
     assert runs.conduit.state.workspaces() == []
 
 
-def test_a_workspace_that_is_disabled_already_counts_as_removed(runs: Runs) -> None:
+def test_a_workspace_that_is_already_disabled_counts_as_removed(runs: Runs) -> None:
     first = runs.provision()
     runs.conduit.state.disable_workspace(int(first.pushed["workspaces"]["t2"]))
     runs.change("UPDATE tenants SET active = 0 WHERE tenant_id = 't2'")
@@ -111,7 +111,7 @@ def test_a_workspace_that_is_disabled_already_counts_as_removed(runs: Runs) -> N
 
 
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "error_before", "too_many"])
-def test_removing_bears_what_goes_wrong_on_the_way(runs: Runs, kind: Kind) -> None:
+def test_removing_survives_transient_failures(runs: Runs, kind: Kind) -> None:
     runs.provision()
     runs.change("UPDATE tenants SET active = 0 WHERE tenant_id < 't4'")
     runs.conduit.control.set_faults([Fault(kind=kind, method="DELETE", every=2, seconds=0.02)])

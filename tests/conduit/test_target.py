@@ -21,7 +21,7 @@ from tests.tenants.operators.test_provision import counts
 pytestmark = pytest.mark.usefixtures("fast_retries")
 
 
-# Made, found, left alone
+# Created, found, not changed
 
 
 @BEHAVIOURS
@@ -40,7 +40,7 @@ def test_every_tenant_gets_a_workspace_with_a_clone(runs: Runs, behaviour: Condu
         assert runs.ledger() == runs.conduit.clones()
 
 
-def test_a_second_run_costs_no_call(runs: Runs) -> None:
+def test_a_second_run_sends_no_call(runs: Runs) -> None:
     first = runs.provision()
     second = runs.provision()
     assert runs.conduit.calls == []
@@ -49,7 +49,7 @@ def test_a_second_run_costs_no_call(runs: Runs) -> None:
     assert second.pushed["return_value"] == first.pushed["return_value"]
 
 
-def test_without_a_ledger_nothing_is_cloned_twice(runs: Runs) -> None:
+def test_without_a_ledger_no_dashboard_is_cloned_twice(runs: Runs) -> None:
     first = runs.provision(ledger=False)
     second = runs.provision(ledger=False)
     assert second.pushed["counts"] == counts(adopted=8)
@@ -59,11 +59,11 @@ def test_without_a_ledger_nothing_is_cloned_twice(runs: Runs) -> None:
 
 
 @pytest.mark.parametrize("ledger", [True, False])
-def test_a_workspace_that_is_there_is_taken_and_so_is_its_clone(runs: Runs, ledger: bool) -> None:
+def test_an_existing_workspace_and_its_clone_are_used(runs: Runs, ledger: bool) -> None:
     state = runs.conduit.state
     empty, full = state.add_workspace("Another name", "t0"), state.add_workspace("Of t1", "t1")
     state.add_dashboard("Sales", workspace=state.add_workspace("no ext_id"))
-    # Of another name, and another's: what is not the tenant's clone is left alone.
+    # A clone with another name, or of another tenant, is not changed.
     state.add_dashboard("Overview")
     kept = state.add_dashboard("Overview", workspace=full, cloned_from=1)
     instance = runs.provision(ledger=ledger)
@@ -91,7 +91,7 @@ def test_of_two_workspaces_with_one_ext_id_and_two_clones_of_one_name_the_oldest
 
 
 @pytest.mark.parametrize("ledger", [True, False])
-def test_ext_ids_arrive_as_they_are(runs: Runs, ledger: bool) -> None:
+def test_ext_ids_are_sent_unchanged(runs: Runs, ledger: bool) -> None:
     runs.change("DELETE FROM tenants")
     for odd in ODD_IDS:
         runs.change("INSERT INTO tenants VALUES (?, 'Overview', 1)", odd)
@@ -108,7 +108,7 @@ def test_ext_ids_arrive_as_they_are(runs: Runs, ledger: bool) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"source_dashboard": 0}, "source_dashboard is the number of a dashboard"),
+        ({"source_dashboard": 0}, "source_dashboard is 0; it must be the number of a dashboard"),
         ({"source_dashboard": "{title}"}, "source_dashboard: "),
         ({"name": " "}, "name: "),
         ({"ext_id": ""}, "ext_id: "),
@@ -116,18 +116,18 @@ def test_ext_ids_arrive_as_they_are(runs: Runs, ledger: bool) -> None:
         ({"colour": "red"}, "colour: "),
     ],
 )
-def test_a_bad_spec_is_told_before_anything_is_sent(runs: Runs, changes: dict[str, Any], words: str) -> None:
+def test_an_invalid_spec_is_refused_before_anything_is_sent(runs: Runs, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(SpecError, match=f"(?s)8 of 8 tenants.*nothing was sent.*tenant 't0': {words}"):
         runs.provision(spec={**SPEC, **changes})
     assert runs.conduit.calls == []
 
 
-def test_the_source_may_be_a_columns_value(runs: Runs) -> None:
+def test_the_source_dashboard_may_come_from_a_column(runs: Runs) -> None:
     runs.change("UPDATE tenants SET title = '1'")
     has_all(runs, runs.provision(spec={**SPEC, "source_dashboard": "{title}"}))
 
 
-def test_who_has_a_clone_keeps_it_where_source_and_workspace_name_change(runs: Runs) -> None:
+def test_a_tenant_keeps_its_clone_if_source_and_workspace_name_change(runs: Runs) -> None:
     first = runs.provision()
     runs.conduit.state.add_dashboard("Newer")
     again = runs.provision(spec={**SPEC, "source_dashboard": 2, "workspace_name": "Other"})
@@ -136,7 +136,7 @@ def test_who_has_a_clone_keeps_it_where_source_and_workspace_name_change(runs: R
     assert runs.conduit.calls == []
 
 
-# What no two tenants may share, and what must not change
+# Values that two tenants must not share, and values that must not change
 
 
 @pytest.mark.parametrize("ledger", [True, False])
@@ -148,16 +148,16 @@ def test_two_tenants_with_one_ext_id_are_refused_before_anything_is_sent(runs: R
     assert runs.conduit.calls == []
 
 
-def test_a_tenant_with_the_ext_id_of_one_in_the_ledger_is_not_given_its_clone(runs: Runs) -> None:
+def test_a_tenant_does_not_get_the_clone_of_a_ledger_tenant_with_the_same_ext_id(runs: Runs) -> None:
     runs.change("UPDATE tenants SET title = tenant_id")
     spec = {**SPEC, "ext_id": "{title}"}
     runs.provision(spec=spec)
     runs.change("INSERT INTO tenants VALUES ('t9', 't1', 1)")
-    # The others' rows are as they were, and are held against it all the same.
+    # The other rows have not changed, but they are compared with it too.
     with pytest.raises(SpecError, match="'t1' and 't9' would share the workspace with ext_id 't1'"):
         runs.provision(spec=spec)
     assert runs.conduit.calls == []
-    # In a batch of its own nothing but the ledger knows.
+    # In its own batch, only the ledger shows the conflict.
     alone: dict[str, Any] = {"table": None, "query": "SELECT * FROM tenants WHERE tenant_id = 't9'"}
     with pytest.raises(
         ProvisioningError, match=r"(?s)1 of 1 tenants failed.*'t9': .*by the ledger it belongs to tenant 't1'"
@@ -166,10 +166,10 @@ def test_a_tenant_with_the_ext_id_of_one_in_the_ledger_is_not_given_its_clone(ru
     assert len(runs.conduit.clones()) == 8
 
 
-def test_two_tenants_in_one_workspace_are_found_out_across_batches_and_neither_is_handed_on(runs: Runs) -> None:
+def test_two_tenants_in_one_workspace_are_detected_across_batches_and_neither_is_returned(runs: Runs) -> None:
     runs.change("UPDATE tenants SET title = tenant_id")
     runs.change("UPDATE tenants SET title = 't1' WHERE tenant_id = 't5'")
-    # Clones of different names, so that neither is found where the other is looked for.
+    # The clones have different names, so a search for one does not find the other.
     spec = {**SPEC, "ext_id": "{title}", "name": "Overview of {tenant_id}"}
     half = "SELECT * FROM tenants WHERE tenant_id {} 't4'"
     first = runs.provision(spec=spec, table=None, query=half.format("<"))
@@ -184,7 +184,7 @@ def test_two_tenants_in_one_workspace_are_found_out_across_batches_and_neither_i
         assert "t5" not in runs.last.pushed["workspaces"]
     with pytest.raises(ProvisioningError, match=r"(?s)'t1': .*which is also that of 't5'"):
         runs.provision(spec=spec, table=None, query=half.format("<"))
-    # Mended, and the wrong line deleted.
+    # The table is fixed, and the wrong ledger row is deleted.
     runs.change("UPDATE tenants SET title = 't5' WHERE tenant_id = 't5'")
     runs.change("DELETE FROM tenant_dashboards WHERE tenant = 't5'")
     assert runs.provision(spec=spec).pushed["failures"] == []
@@ -192,11 +192,11 @@ def test_two_tenants_in_one_workspace_are_found_out_across_batches_and_neither_i
 
 
 @pytest.mark.parametrize("changes", [{"ext_id": "other-{tenant_id}"}, {"name": "Overview 2"}])
-def test_a_change_of_what_it_is_found_by_is_refused_before_anything_is_sent(
-    runs: Runs, changes: dict[str, Any]
-) -> None:
+def test_a_change_of_ext_id_or_name_is_refused_before_anything_is_sent(runs: Runs, changes: dict[str, Any]) -> None:
     runs.provision()
-    with pytest.raises(SpecError, match=r"(?s)8 of 8 tenants.*'t0': ext_id or name is not what dashboard \d+ was made"):
+    with pytest.raises(
+        SpecError, match=r"(?s)8 of 8 tenants.*'t0': ext_id or name is not what dashboard \d+ was created"
+    ):
         runs.provision(spec={**SPEC, **changes})
     assert runs.conduit.calls == []
 
@@ -225,7 +225,7 @@ def test_a_dry_run_lists_and_changes_nothing(runs: Runs, ledger: bool) -> None:
     assert runs.conduit.calls == []
 
 
-def test_in_a_dry_run_a_tenant_that_cannot_be_looked_up_costs_no_other(runs: Runs) -> None:
+def test_in_a_dry_run_a_failed_lookup_fails_only_its_tenant(runs: Runs) -> None:
     for name in NAMES[:2]:
         runs.conduit.state.add_workspace(f"Of {name}", name)
     runs.conduit.control.set_faults([Fault(kind="error_before", path="/dashboards/$", times=1)])
@@ -234,16 +234,16 @@ def test_in_a_dry_run_a_tenant_that_cannot_be_looked_up_costs_no_other(runs: Run
     assert [one["tenant"] for one in runs.last.pushed["return_value"]] == NAMES[1:]
 
 
-def test_a_dry_run_that_is_killed_says_what_it_did_not_reach(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_dry_run_says_which_tenants_it_did_not_reach(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     runs.conduit.state.add_workspace("Of t1", "t1")
     find = ConduitTarget.find
 
-    async def killed(self: ConduitTarget, api: Any, desired: Any, *, ours: bool) -> Any:
+    async def killed(self: ConduitTarget, transport: Any, desired: Any, *, ours: bool) -> Any:
         if desired.tenant == "t1":
             runs.task.on_kill()
-            # As it comes to the event loop.
+            # As the signal arrives at the event loop.
             await asyncio.sleep(0)
-        return await find(self, api, desired, ours=ours)
+        return await find(self, transport, desired, ours=ours)
 
     monkeypatch.setattr(ConduitTarget, "find", killed)
     with pytest.raises(ProvisioningError, match="because the task was killed; 7 of 8 tenants were not finished"):

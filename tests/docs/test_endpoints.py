@@ -31,7 +31,8 @@ from airflow_provider_databrain.databrain.api import (
 from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.get_provider_info import get_provider_info
-from airflow_provider_databrain.posthog.api import endpoints as posthog
+from airflow_provider_databrain.posthog.api import collaborators, insights, sharing, stream, templates, tiles
+from airflow_provider_databrain.posthog.api import dashboards as posthog_dashboards
 from airflow_provider_databrain.posthog.hook import PostHogHook
 from airflow_provider_databrain.tenants.operators.task import TenantTask
 
@@ -43,7 +44,11 @@ SYSTEMS: dict[str, tuple[list[ModuleType], Any, str]] = {
         DatabrainHook,
         "",
     ),
-    "PostHog": ([posthog], PostHogHook, ""),
+    "PostHog": (
+        [posthog_dashboards, collaborators, insights, sharing, stream, templates, tiles],
+        PostHogHook,
+        "",
+    ),
     "Conduit": ([conduit], ConduitHook, "/v2"),
 }
 INFO: dict[str, Any] = get_provider_info()

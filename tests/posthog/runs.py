@@ -26,7 +26,7 @@ SPEC: dict[str, Any] = {"name": "Sales of {tenant_id}"}
 
 
 class Runs:
-    """Runs on one project, each a Dag run of its own; with a database, on the same ledger."""
+    """Runs on one project. Each is its own Dag run; with a database, all use the same ledger."""
 
     def __init__(self, emulator: Emulator, database: Database | None = None) -> None:
         self.emulator = emulator
@@ -36,7 +36,7 @@ class Runs:
         self._runs = 0
 
     def ledger(self) -> Ledger | None:
-        """The next run's."""
+        """The ledger of the next run."""
         if self.database is None:
             return None
         self._runs += 1
@@ -45,7 +45,7 @@ class Runs:
         return made
 
     def entries(self) -> dict[str, Entry]:
-        """What the ledger has."""
+        """The live entries of the ledger, by tenant."""
         ledger = self.ledger()
         assert ledger is not None
         return {entry.tenant: entry for entry in ledger.live()}
@@ -53,21 +53,27 @@ class Runs:
     async def provision(
         self, tenants: Sequence[str] = TENANTS, spec: Mapping[str, Any] = SPEC, **columns: Any
     ) -> Report:
-        """Provision tenants, whose rows have the same further columns."""
+        """Provision these tenants; every row has the same ``columns``."""
         ledger, target = self.ledger(), self.target(scope="1", base_url=self.emulator.url)
         with check_batch(rows(tenants, **columns), spec, target, ledger) as checked:
             progress = Progress(target.system, checked.report, len(checked.work))
-            async with AsyncTransport(self.server) as api:
+            async with AsyncTransport(self.server) as transport:
                 return await provision(
-                    target, api, checked, progress=progress, rules=Rules(concurrency=4), stop=Stop(), ledger=ledger
+                    target,
+                    transport,
+                    checked,
+                    progress=progress,
+                    rules=Rules(concurrency=4),
+                    stop=Stop(),
+                    ledger=ledger,
                 )
 
     async def preview(self, tenants: Sequence[str], spec: Mapping[str, Any] = SPEC) -> list[tuple[Any, ...]]:
-        """What that would do: tenant, dashboard and action."""
+        """What a run would do: tenant, dashboard and action."""
         target = self.target(scope="1")
         with check_batch(rows(tenants), spec, target, self.ledger()) as checked:
-            async with AsyncTransport(self.server) as api:
-                report = await preview(target, api, checked, rules=Rules(), stop=Stop())
+            async with AsyncTransport(self.server) as transport:
+                report = await preview(target, transport, checked, rules=Rules(), stop=Stop())
         return [(plan["tenant"], plan["dashboard_id"], plan["action"]) for plan in report.planned]
 
     async def remove(self, tenants: Sequence[str], **options: Any) -> Report:
@@ -76,10 +82,10 @@ class Runs:
         assert ledger is not None
         entries = plan_removal([TenantRow(tenant, {}, False) for tenant in tenants], ledger, "incremental").entries
         report = Report(total=len(entries))
-        async with AsyncTransport(self.server) as api:
+        async with AsyncTransport(self.server) as transport:
             return await remove(
                 target,
-                api,
+                transport,
                 entries,
                 report=report,
                 progress=Progress("posthog", report, len(entries)),
@@ -89,17 +95,17 @@ class Runs:
             )
 
     def dashboards(self) -> dict[str, DashboardRow]:
-        """The dashboards that are there, by id."""
+        """The existing dashboards, by id."""
         return {str(row.id): row for row in self.emulator.posthog.dashboards()}
 
     def check(self, report: Report, tenants: Sequence[str] = TENANTS) -> None:
-        """Raise where not each tenant has exactly one dashboard, shared, and the one that the report names."""
-        there = self.dashboards()
-        assert {tenant: there[number].fields["name"] for tenant, number in report.ids.items()} == {
+        """Check that each tenant has exactly one dashboard, that it is shared, and that the report names it."""
+        existing = self.dashboards()
+        assert {tenant: existing[number].fields["name"] for tenant, number in report.ids.items()} == {
             tenant: f"Sales of {tenant}".strip() for tenant in tenants
         }
-        assert len(there) == len(tenants)
-        assert all(row.shared for row in there.values())
+        assert len(existing) == len(tenants)
+        assert all(row.shared for row in existing.values())
         if self.database is not None:
             assert {tenant: entry.dashboard_id for tenant, entry in self.entries().items()} == report.ids
 
@@ -109,5 +115,5 @@ def rows(tenants: Sequence[str], **columns: Any) -> list[TenantRow]:
 
 
 def counts(report: Report) -> dict[str, int]:
-    """What happened at all."""
+    """The counts of the report that are not 0."""
     return {action: count for action, count in report.counts().items() if count}

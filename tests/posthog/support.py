@@ -1,4 +1,4 @@
-"""Connections to an emulated PostHog, and what tests ask of it."""
+"""Connections to an emulated PostHog, and what tests read from it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import requests
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.api.endpoints import API_KEY
+from airflow_provider_databrain.posthog.api.endpoint import API_KEY
 
 LEGACY = "phx_legacy-0123456789"
-"""A key without scopes, as old ones are, where ``add_legacy_key`` was called."""
+"""A key without scopes, like old keys; valid after ``add_legacy_key`` was called."""
 TEMPLATE: dict[str, Any] = {
     "template_name": "KPIs",
     "dashboard_description": "What counts",
@@ -48,35 +48,35 @@ TEMPLATE: dict[str, Any] = {
 
 
 def add_legacy_key(emulator: Emulator) -> str:
-    """Let the emulator accept ``LEGACY``; gives it."""
+    """Let the emulator accept ``LEGACY``; returns it."""
     emulator.posthog_keys[LEGACY] = Key(None)
     return LEGACY
 
 
 def set_posthog_connection(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, **changes: Any) -> None:
-    """Point ``posthog_default`` at an emulator's project 1; ``changes`` replace fields, ``extra`` is merged."""
+    """Point ``posthog_default`` at project 1 of an emulator. ``changes`` replace fields; ``extra`` is merged."""
     extra = {"project_id": 1, **changes.pop("extra", {})}
     fields = {"conn_type": "posthog", "host": emulator.url, "password": emulator.posthog_key, **changes}
     monkeypatch.setenv("AIRFLOW_CONN_POSTHOG_DEFAULT", json.dumps({**fields, "extra": extra}))
 
 
 def posthog_server(emulator: Emulator, key: str | None = None, **changes: Any) -> Server:
-    """A server value for an emulator's project 1."""
+    """A ``Server`` for project 1 of an emulator."""
     return Server(
         emulator.url, {API_KEY: key or emulator.posthog_key}, conn_id="ph", parameters={"project_id": "1"}, **changes
     )
 
 
 def sent(emulator: Emulator) -> list[str]:
-    """The calls since this was last asked, as ``POST dashboards/`` and the like, in order of their end."""
-    # Over HTTP, so that the last one is in it.
+    """The calls since the last use of this function, such as ``POST dashboards/``, in the order of their end."""
+    # Over HTTP, so that the log already has the last call.
     log = requests.get(f"{emulator.url}/_emulator/requests", timeout=5).json()
     emulator.control.log.clear()
     return [f"{one['method']} {one['path'].removeprefix('/api/projects/1/')}" for one in log]
 
 
 def names(emulator: Emulator, project: int = 1) -> list[str]:
-    """The names of the dashboards that are not deleted, oldest first."""
+    """The names of the dashboards that are not deleted, the oldest first."""
     rows = sorted(emulator.posthog.dashboards(project), key=lambda row: row.id)
     return [row.fields["name"] for row in rows]
 

@@ -1,4 +1,4 @@
-"""What an Airflow connection to PostHog means: address, key, project."""
+"""How an Airflow connection to PostHog is read: URL, key, project."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = "phx_0123456789"
 
 
 def hook_for(monkeypatch: pytest.MonkeyPatch, project_id: Any = None, **fields: Any) -> PostHogHook:
-    """A hook of a connection with a key, changed by ``fields``."""
+    """A hook with a connection that has a key; ``fields`` replace its values."""
     connection = {"conn_type": "posthog", "password": KEY, **fields}
     monkeypatch.setenv("AIRFLOW_CONN_MY_CONN", json.dumps(connection))
     return PostHogHook("my_conn", project_id)
@@ -38,16 +38,19 @@ def hook_for(monkeypatch: pytest.MonkeyPatch, project_id: Any = None, **fields: 
         ({"host": "http://127.0.0.1:8095"}, "http://127.0.0.1:8095"),
     ],
 )
-def test_the_host_is_the_one_named_or_that_of_the_region(
+def test_the_host_is_the_connections_or_the_regions(
     monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], url: str
 ) -> None:
     assert hook_for(monkeypatch, **fields).server.base_url == url
 
 
 @pytest.mark.parametrize("host", ["us.i.posthog.com", "https://eu.i.posthog.com/", "HTTPS://APP.I.posthog.com:443"])
-async def test_a_host_that_only_takes_events_is_refused(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+async def test_a_host_that_only_receives_events_is_refused(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     hook = hook_for(monkeypatch, host=host)
-    shown = r"'my_conn' names a host that takes events.*fill Host with https://us.posthog.com or https://eu"
+    shown = (
+        r"'my_conn' names a host that receives events and has no dashboards API: "
+        "fill Host with https://us.posthog.com or https://eu"
+    )
     with pytest.raises(ConfigurationError, match=shown):
         hook.list_dashboards()
     with pytest.raises(ConfigurationError, match=shown):
@@ -70,7 +73,7 @@ async def test_a_host_that_only_takes_events_is_refused(monkeypatch: pytest.Monk
         ({"project_id": "nonsense"}, 18, "18"),
     ],
 )
-def test_the_project_is_the_one_named_or_that_of_the_connection(
+def test_the_project_is_the_hooks_or_the_connections(
     monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], override: Any, project: str
 ) -> None:
     hook = hook_for(monkeypatch, override, extra=extra)
@@ -80,7 +83,7 @@ def test_the_project_is_the_one_named_or_that_of_the_connection(
 
 @pytest.mark.parametrize("project", ["0", "-1", "1.5", "my project", "../2", "@other", "1/2", "٣", "01", True, [1]])
 @pytest.mark.parametrize("where", ["extra", "argument"])
-def test_a_project_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, project: Any, where: str) -> None:
+def test_an_invalid_project_is_refused(monkeypatch: pytest.MonkeyPatch, project: Any, where: str) -> None:
     extra = {"project_id": project} if where == "extra" else {}
     hook = hook_for(monkeypatch, project if where == "argument" else None, extra=extra)
     with pytest.raises(ConfigurationError, match="'my_conn' has extras that cannot be used: project_id: "):
@@ -88,7 +91,7 @@ def test_a_project_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, proj
 
 
 @pytest.mark.parametrize(
-    ("extra", "told"),
+    ("extra", "shown"),
     [
         ({"region": "ap"}, "region: Input should be 'us' or 'eu'"),
         ({"regoin": "eu"}, "regoin: Extra inputs are not permitted"),
@@ -96,7 +99,7 @@ def test_a_project_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, proj
         ({"read_timeout": 0}, "read_timeout"),
     ],
 )
-def test_an_extra_that_cannot_be_used_is_named(
+def test_an_invalid_extra_is_named_in_the_error(
     monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], shown: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=rf"{shown}.*Known extras: .*project_id.*region") as caught:
@@ -105,7 +108,7 @@ def test_an_extra_that_cannot_be_used_is_named(
 
 
 @pytest.mark.parametrize("password", [None, "", "  "])
-def test_a_missing_key_is_asked_for(monkeypatch: pytest.MonkeyPatch, password: Any) -> None:
+def test_a_missing_key_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch, password: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"no personal API key, which 'list dashboards' needs: fill Password"):
         hook_for(monkeypatch, password=password).list_dashboards()
 
@@ -119,7 +122,7 @@ def test_the_current_project_is_that_of_the_key(posthog: Emulator, monkeypatch: 
     assert sent(posthog) == ["GET /api/projects/@current/dashboards/"]
 
 
-def test_the_slash_at_the_end_and_a_path_of_the_hosts_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_final_slash_and_the_path_of_the_host_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     with raw_server(b"HTTP/1.1 404 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") as (url, met):
         verdict, _ = hook_for(monkeypatch, host=f"{url}/analytics/").test_connection()
     assert not verdict
@@ -134,19 +137,19 @@ def test_the_test_button_counts_the_dashboards(posthog: Emulator) -> None:
     assert PostHogHook(project_id="@current").test_connection() == (True, "project @current: 2 dashboards")
 
 
-def test_the_test_button_needs_only_the_right_to_read(posthog: Emulator) -> None:
+def test_the_test_button_needs_only_the_read_scope(posthog: Emulator) -> None:
     posthog.posthog_keys[posthog.posthog_key] = Key(("dashboard:read",))
     assert PostHogHook().test_connection() == (True, "project 1: 0 dashboards")
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "shown"),
     [
         ({"password": "phx_wrong"}, "Personal API key found in request Authorization header is invalid"),
         ({"password": ""}, "no personal API key"),
         ({"extra": {"project_id": 99}}, "Project not found."),
         ({"extra": {"project": 1}}, "project: Extra inputs"),
-        ({"host": "us.i.posthog.com"}, "takes events"),
+        ({"host": "us.i.posthog.com"}, "receives events"),
         ({"host": "http://127.0.0.1:9"}, "list dashboards failed"),
     ],
 )
@@ -160,13 +163,13 @@ def test_the_test_button_says_what_is_wrong(
     assert "phx_wrong" not in text
 
 
-def test_the_test_button_tries_once(posthog: Emulator) -> None:
+def test_the_test_button_sends_one_request(posthog: Emulator) -> None:
     posthog.control.set_faults([Fault(kind="error_before")])
     assert PostHogHook(max_retry_seconds=60).test_connection()[0] is False
     assert len(sent(posthog)) == 1
 
 
-def test_the_key_is_not_shown_by_what_holds_it(posthog: Emulator) -> None:
+def test_no_repr_shows_the_key(posthog: Emulator) -> None:
     hook = PostHogHook()
     assert hook.server.tokens == posthog_server(posthog).tokens
     assert posthog.posthog_key not in repr(hook.server)

@@ -1,4 +1,4 @@
-"""PostHog makes one more dashboard with each create: unclear answers, other runs, and tries that died half way."""
+"""Each create makes another dashboard: ambiguous answers, other runs and half-done tries leave no duplicate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.api.calls import mark_of
+from airflow_provider_databrain.posthog.api.marks import mark_of
 from airflow_provider_databrain.posthog.target import NEW, PostHogTarget, Wanted
 from airflow_provider_databrain.tenants.engine.target import Desired, Existing
 from tests.databases import Database
@@ -44,7 +44,7 @@ def runs(posthog: Emulator, sqlite: Database, with_ledger: bool) -> Runs:
     ],
     ids=lambda fault: f"{fault.kind} {fault.every} {fault.times} {fault.path}",
 )
-async def test_unclear_answers_leave_each_tenant_exactly_one_dashboard(
+async def test_ambiguous_answers_leave_each_tenant_exactly_one_dashboard(
     runs: Runs, posthog: Emulator, fault: Fault, tagging: bool
 ) -> None:
     posthog.control.behaviour = Behaviour(tagging=tagging)
@@ -55,7 +55,9 @@ async def test_unclear_answers_leave_each_tenant_exactly_one_dashboard(
 
 
 @LEDGER
-async def test_what_never_comes_to_pass_fails_and_comes_to_pass_in_the_next_run(runs: Runs, posthog: Emulator) -> None:
+async def test_a_dashboard_that_cannot_be_created_fails_and_is_created_by_the_next_run(
+    runs: Runs, posthog: Emulator
+) -> None:
     posthog.control.set_faults([Fault(kind="error_before", **CREATE)])
     report = await runs.provision(TENANTS[:3])
     assert counts(report) == {"failed": 3}
@@ -68,7 +70,7 @@ async def test_what_never_comes_to_pass_fails_and_comes_to_pass_in_the_next_run(
 
 
 @LEDGER
-async def test_what_was_created_but_not_shared_is_completed(runs: Runs, posthog: Emulator) -> None:
+async def test_a_dashboard_that_was_created_but_not_shared_is_completed(runs: Runs, posthog: Emulator) -> None:
     runs.server = posthog_server(posthog, max_retry_seconds=0)
     posthog.control.set_faults([Fault(kind="error_before", method="PATCH", path="/sharing/$")])
     report = await runs.provision(TENANTS[:3])
@@ -81,7 +83,7 @@ async def test_what_was_created_but_not_shared_is_completed(runs: Runs, posthog:
 
 
 @LEDGER
-async def test_what_somebody_shared_and_changed_is_left_alone_without_a_ledger(
+async def test_a_dashboard_that_users_changed_and_shared_is_not_changed_without_a_ledger(
     runs: Runs, posthog: Emulator, with_ledger: bool
 ) -> None:
     number = posthog.posthog.add_dashboard(name="mine", tags=[mark_of("t00")])
@@ -91,7 +93,7 @@ async def test_what_somebody_shared_and_changed_is_left_alone_without_a_ledger(
 
 
 class Rival(PostHogTarget):
-    """Another run creates some tenants' dashboards at the same moment, before or after this one."""
+    """Another run creates some tenants' dashboards at the same time, before or after this run."""
 
     emulator: Emulator
     older: tuple[str, ...] = ()
@@ -111,7 +113,7 @@ class Rival(PostHogTarget):
 
 @pytest.fixture
 def rival(runs: Runs, posthog: Emulator) -> Runs:
-    """Runs beside a rival."""
+    """Runs while another run creates the same dashboards."""
 
     class AtWork(Rival):
         emulator = posthog
@@ -124,7 +126,7 @@ def rival(runs: Runs, posthog: Emulator) -> Runs:
 
 @LEDGER
 @pytest.mark.parametrize("tagging", [True, False])
-async def test_of_two_dashboards_the_older_one_stays_and_is_made_as_the_table_says(
+async def test_the_older_of_two_dashboards_stays_and_is_updated_as_the_spec_says(
     rival: Runs, posthog: Emulator, tagging: bool
 ) -> None:
     posthog.control.behaviour = Behaviour(tagging=tagging)
@@ -138,7 +140,7 @@ async def test_of_two_dashboards_the_older_one_stays_and_is_made_as_the_table_sa
 
 
 @LEDGER
-async def test_a_double_that_cannot_be_removed_fails_its_tenant_and_goes_in_the_next_run(
+async def test_a_duplicate_that_cannot_be_deleted_fails_its_tenant_and_is_deleted_by_the_next_run(
     rival: Runs, posthog: Emulator
 ) -> None:
     rival.server = posthog_server(posthog, max_retry_seconds=0)
@@ -153,7 +155,7 @@ async def test_a_double_that_cannot_be_removed_fails_its_tenant_and_goes_in_the_
 
 
 class Remover(PostHogTarget):
-    """Another run has made a dashboard too, and takes this one's away as a second one before it is shared."""
+    """Another run has created a dashboard too, and deletes this run's as the younger one before it is shared."""
 
     emulator: Emulator
 
@@ -167,7 +169,9 @@ class Remover(PostHogTarget):
 
 
 @LEDGER
-async def test_who_finds_its_own_removed_as_a_second_one_takes_the_other(runs: Runs, posthog: Emulator) -> None:
+async def test_a_run_whose_new_dashboard_was_deleted_as_the_younger_uses_the_older_one(
+    runs: Runs, posthog: Emulator
+) -> None:
     class AtWork(Remover):
         emulator = posthog
 
@@ -178,7 +182,7 @@ async def test_who_finds_its_own_removed_as_a_second_one_takes_the_other(runs: R
 
 
 @pytest.mark.parametrize("latency", [0.0, 0.005])
-async def test_two_runs_at_once_end_with_one_dashboard_for_each_tenant(
+async def test_two_runs_at_the_same_time_end_with_one_dashboard_for_each_tenant(
     posthog: Emulator, sqlite: Database, latency: float
 ) -> None:
     posthog.control.behaviour = Behaviour(latency=latency)
@@ -191,11 +195,11 @@ async def test_two_runs_at_once_end_with_one_dashboard_for_each_tenant(
 
 
 @LEDGER
-async def test_a_dashboard_of_another_tenant_by_the_ledger_is_not_handed_over(
+async def test_a_dashboard_that_the_ledger_gives_to_another_tenant_is_not_adopted(
     runs: Runs, posthog: Emulator, with_ledger: bool
 ) -> None:
     report = await runs.provision(["t00"], {**SPEC, "tags": ["kpi"]})
-    # Somebody put the other tenant's mark on it too.
+    # A user has put the other tenant's mark on it too.
     number = int(report.ids["t00"])
     posthog.posthog.change_dashboard(number, tags=[mark_of("t00"), mark_of("t01")])
     report = await runs.provision(["t01"])

@@ -1,4 +1,4 @@
-"""The methods of PostHog's hook, sync and async, against the emulator: each answer, and each refusal that is known."""
+"""The methods of PostHog's hook, sync and async, against the emulator: each answer and each known refusal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Check = Callable[["Scene", Any], object]
 
 @dataclass
 class Scene:
-    """A restricted, shared dashboard with a text, an insight and a password; another one; one that is deleted."""
+    """A restricted, shared dashboard with a text, an insight and a password; another dashboard; a deleted one."""
 
     emulator: Emulator
     one: int
@@ -51,7 +51,7 @@ class Scene:
 
 @pytest.fixture
 def scene(posthog: Emulator) -> Scene:
-    """As ``Scene`` says."""
+    """See ``Scene``."""
     state = posthog.posthog
     one, other, deleted = (state.add_dashboard(name=name) for name in ("one", "other", "deleted"))
     state.change_dashboard(one, restriction_level=37)
@@ -74,7 +74,7 @@ def scene(posthog: Emulator) -> Scene:
 
 
 async def ask(method: str, *arguments: Any, asynchronous: bool, hook: PostHogHook | None = None, **options: Any) -> Any:
-    """What a method gives, by its sync or its async form; all of a stream."""
+    """The result of a method in its sync or async form; a stream is read to its end."""
     hook = hook or PostHogHook(max_retry_seconds=0)
     if not asynchronous:
         answer = getattr(hook, method)(*arguments, **options)
@@ -115,12 +115,12 @@ METHODS: list[tuple[str, Arguments, Check]] = [
     ("build_dashboard", lambda s: (TEMPLATE,), lambda s, a: (a.name, len(a.tiles)) == ("KPIs", 3)),
     ("create_insight", lambda s: ({"name": "x", "dashboards": [s.other]},), lambda s, a: a.dashboards == [s.other]),
     ("update_insight", lambda s: (s.insight, {"name": "y"}), lambda s, a: (a.id, a.name) == (s.insight, "y")),
-    # For a key without scopes only.
+    # Only for a key without scopes.
     ("move_tile", lambda s: (s.one, s.text, s.other), lambda s, a: [t.id for t in a.tiles] == [s.insight_tile]),
     ("create_from_template_json", lambda s: (TEMPLATE,), lambda s, a: (a.name, len(a.tiles)) == ("KPIs", 3)),
     ("stream_tiles", lambda s: (s.one,), lambda s, a: [event.dashboard.id for event in a] == [s.one]),
 ]
-UNSUPPORTED = ("move_tile", "create_from_template_json", "stream_tiles")
+WITHOUT_SCOPE = ("move_tile", "create_from_template_json", "stream_tiles")
 
 
 @BOTH
@@ -133,7 +133,7 @@ async def test_each_method_answers(
     check: Check,
     asynchronous: bool,
 ) -> None:
-    if method in UNSUPPORTED:
+    if method in WITHOUT_SCOPE:
         set_posthog_connection(monkeypatch, scene.emulator, password=add_legacy_key(scene.emulator))
     assert check(scene, await ask(method, *arguments(scene), asynchronous=asynchronous))
 
@@ -157,7 +157,7 @@ def test_every_method_has_both_forms_and_a_test() -> None:
 
 
 def on(method: str, *arguments: Any) -> tuple[str, Arguments]:
-    """A call whose arguments are a scene's, where they are named."""
+    """A call. An argument that is a string is the name of a scene's field."""
     return method, lambda scene: tuple(getattr(scene, one) if isinstance(one, str) else one for one in arguments)
 
 
@@ -186,8 +186,8 @@ ERRORS: list[tuple[tuple[str, Arguments], type[ApiError], str]] = [
 
 
 @BOTH
-@pytest.mark.parametrize(("call", "error", "told"), ERRORS, ids=[f"{call[0]} {shown}" for call, _, shown in ERRORS])
-async def test_each_refusal_is_told(
+@pytest.mark.parametrize(("call", "error", "shown"), ERRORS, ids=[f"{call[0]} {shown}" for call, _, shown in ERRORS])
+async def test_each_refusal_is_raised_with_its_message(
     scene: Scene, call: tuple[str, Arguments], error: type[ApiError], shown: str, asynchronous: bool
 ) -> None:
     method, arguments = call
@@ -195,12 +195,12 @@ async def test_each_refusal_is_told(
         await ask(method, *arguments(scene), asynchronous=asynchronous)
     assert type(caught.value) is error
     assert caught.value.status != 405
-    # Nothing of this is a passing failure.
+    # None of these failures is transient.
     assert len(sent(scene.emulator)) == 1
 
 
 @BOTH
-async def test_a_member_who_is_one_already_is_told_apart(scene: Scene, asynchronous: bool) -> None:
+async def test_a_member_who_is_already_a_collaborator_has_its_own_error(scene: Scene, asynchronous: bool) -> None:
     scene.emulator.posthog.add_collaborator(scene.one, MEMBER)
     with pytest.raises(AlreadyExistsError, match="already is a collaborator") as caught:
         await ask("add_collaborator", scene.one, scene.member, asynchronous=asynchronous)
@@ -220,8 +220,8 @@ KEYS: list[tuple[Key | None, str, type[ApiError], str]] = [
 
 
 @BOTH
-@pytest.mark.parametrize(("key", "method", "error", "told"), KEYS, ids=[shown for *_, shown in KEYS])
-async def test_what_the_key_may_not_do_is_told(
+@pytest.mark.parametrize(("key", "method", "error", "shown"), KEYS, ids=[shown for *_, shown in KEYS])
+async def test_each_limit_of_a_key_is_named_in_the_error(
     scene: Scene, key: Key | None, method: str, error: type[ApiError], shown: str, asynchronous: bool
 ) -> None:
     scene.emulator.posthog_keys.clear()
@@ -235,7 +235,9 @@ async def test_what_the_key_may_not_do_is_told(
 
 @BOTH
 @pytest.mark.parametrize("method", ["update_sharing", "create_share_password"])
-async def test_what_the_plan_lacks_is_not_blamed_on_the_key(scene: Scene, method: str, asynchronous: bool) -> None:
+async def test_a_feature_that_the_plan_lacks_is_not_an_error_of_the_key(
+    scene: Scene, method: str, asynchronous: bool
+) -> None:
     scene.emulator.control.behaviour = Behaviour(advanced_permissions=False)
     options: dict[str, Any] = {"password_required": True} if method == "update_sharing" else {}
     with pytest.raises(NotAllowedError, match=r"requires the Advanced Permissions feature$"):
@@ -252,7 +254,7 @@ async def test_another_project_has_other_dashboards(scene: Scene, asynchronous: 
 
 
 @BOTH
-async def test_the_rate_limit_is_told_with_its_wait(scene: Scene, asynchronous: bool) -> None:
+async def test_a_rate_limit_error_has_the_seconds_to_wait(scene: Scene, asynchronous: bool) -> None:
     scene.emulator.control.set_faults([Fault(kind="too_many", seconds=20)])
     with pytest.raises(RateLimitedError, match=r"retry after 20 s\]: Request was throttled") as caught:
         await ask("list_dashboards", asynchronous=asynchronous)
@@ -261,7 +263,7 @@ async def test_the_rate_limit_is_told_with_its_wait(scene: Scene, asynchronous: 
 
 @BOTH
 @pytest.mark.parametrize("method", ["list_dashboards", "create_dashboard"])
-async def test_a_server_error_is_tried_again_where_that_makes_nothing_twice(
+async def test_a_server_error_is_retried_only_if_nothing_is_created_twice(
     scene: Scene, fast_retries: None, method: str, asynchronous: bool
 ) -> None:
     scene.emulator.control.set_faults([Fault(kind="error_after", times=1)])
@@ -275,7 +277,7 @@ async def test_a_server_error_is_tried_again_where_that_makes_nothing_twice(
 
 
 @BOTH
-async def test_a_delete_whose_answer_was_lost_says_that_it_may_have_been_its_own(
+async def test_a_retried_delete_says_that_an_earlier_try_may_have_deleted_it(
     scene: Scene, fast_retries: None, asynchronous: bool
 ) -> None:
     scene.emulator.control.set_faults([Fault(kind="reset_after", times=1)])
@@ -286,7 +288,7 @@ async def test_a_delete_whose_answer_was_lost_says_that_it_may_have_been_its_own
 
 
 @BOTH
-async def test_a_list_goes_on_where_the_server_grants_fewer(posthog: Emulator, asynchronous: bool) -> None:
+async def test_a_list_continues_if_the_server_returns_fewer_per_page(posthog: Emulator, asynchronous: bool) -> None:
     for number in range(501):
         posthog.posthog.add_dashboard(name=f"d{number:03}")
     found = await ask("list_dashboards", asynchronous=asynchronous)
@@ -295,7 +297,7 @@ async def test_a_list_goes_on_where_the_server_grants_fewer(posthog: Emulator, a
 
 
 @BOTH
-async def test_the_next_page_is_asked_of_the_connections_host_only(
+async def test_the_next_page_is_requested_from_the_connections_host_only(
     monkeypatch: pytest.MonkeyPatch, asynchronous: bool
 ) -> None:
     with raw_server(b"") as (elsewhere, there):

@@ -1,4 +1,4 @@
-"""Sharing and streaming through PostHog's hook, as far as more than one call is in it."""
+"""Sharing and streaming through PostHog's hook, if more than one call is involved."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.posthog.test_hook import BOTH, ask
 
 
 def opens(url: str | None) -> bool:
-    """Whether anybody sees a dashboard there."""
+    """Whether a URL shows a dashboard to anyone."""
     assert url is not None
     return requests.get(url, timeout=5).status_code == 200
 
@@ -34,7 +34,7 @@ async def test_the_token_of_a_configuration_that_was_never_saved_is_never_used(
 ) -> None:
     number = posthog.posthog.add_dashboard(name="one")
     first, second = [await ask("get_sharing", number, asynchronous=asynchronous) for _ in range(2)]
-    # The trap: each answer makes another token up, and none of them opens anything.
+    # Each answer has a different token, and none of them works.
     assert first.access_token != second.access_token
     assert not opens(f"{posthog.url}/shared/{first.access_token}")
     assert first.token is None
@@ -43,7 +43,7 @@ async def test_the_token_of_a_configuration_that_was_never_saved_is_never_used(
 
 @BOTH
 @pytest.mark.parametrize("embedded", [False, True])
-async def test_a_shared_dashboard_is_open_until_it_is_shared_no_more(
+async def test_a_shared_dashboard_is_open_until_sharing_stops(
     posthog: Emulator, asynchronous: bool, embedded: bool
 ) -> None:
     number = posthog.posthog.add_dashboard(name="one")
@@ -56,12 +56,12 @@ async def test_a_shared_dashboard_is_open_until_it_is_shared_no_more(
     hook.update_sharing(number, enabled=False)
     assert not opens(url)
     assert await ask("public_url", number, asynchronous=asynchronous) is None
-    # What was not named stays as it was.
+    # A setting that is not named keeps its value.
     assert hook.get_sharing(number).settings == {"noHeader": True}
 
 
 @BOTH
-async def test_a_refresh_replaces_the_address_and_the_passwords_ids(posthog: Emulator, asynchronous: bool) -> None:
+async def test_a_refresh_replaces_the_url_and_the_passwords_ids(posthog: Emulator, asynchronous: bool) -> None:
     number = posthog.posthog.add_dashboard(name="one")
     hook = PostHogHook()
     hook.update_sharing(number, enabled=True, password_required=True)
@@ -82,7 +82,7 @@ async def test_a_refresh_replaces_the_address_and_the_passwords_ids(posthog: Emu
     assert hook.get_sharing(number).share_passwords == []
 
 
-def test_a_configuration_that_was_refreshed_before_it_was_enabled_is_saved_and_closed(posthog: Emulator) -> None:
+def test_a_refresh_saves_a_configuration_without_enabling_it(posthog: Emulator) -> None:
     number = posthog.posthog.add_dashboard(name="one")
     refreshed = PostHogHook().refresh_sharing(number)
     assert (refreshed.enabled, refreshed.token) == (False, None)
@@ -102,7 +102,7 @@ def board(posthog: Emulator, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def texts(events: list[Any]) -> list[Any]:
-    """The texts of a stream's tiles, in order, and None for one that failed."""
+    """The texts of a stream's tiles, in order; None for a failed tile."""
     found: list[Any] = []
     for event in events:
         if isinstance(event, Metadata):
@@ -125,7 +125,7 @@ async def test_a_stream_holds_every_tile_in_order(board: int, size: str, order: 
 
 
 @BOTH
-async def test_a_tile_that_failed_ends_no_stream(posthog: Emulator, board: int, asynchronous: bool) -> None:
+async def test_a_failed_tile_does_not_end_the_stream(posthog: Emulator, board: int, asynchronous: bool) -> None:
     posthog.control.set_faults([Fault(kind="stream_tile_error")])
     events = await ask("stream_tiles", board, asynchronous=asynchronous)
     assert [type(event) for event in events] == [Metadata, TileFailed, TileArrived]
@@ -137,7 +137,7 @@ async def test_a_tile_that_failed_ends_no_stream(posthog: Emulator, board: int, 
     ("kind", "error", "seen"),
     [("stream_cut", StreamCutError, 2), ("stream_error", StreamFailedError, 4)],
 )
-async def test_a_stream_that_ends_badly_raises_after_what_has_come(
+async def test_a_stream_that_fails_raises_after_the_events_that_arrived(
     posthog: Emulator, board: int, kind: Any, error: type[ApiError], seen: int, asynchronous: bool
 ) -> None:
     posthog.control.set_faults([Fault(kind=kind)])
@@ -150,7 +150,7 @@ async def test_a_stream_that_ends_badly_raises_after_what_has_come(
             return
         async with hook:
             async for event in hook.astream_tiles(board):
-                events.append(event)  # noqa: PERF401  # what came before the error counts
+                events.append(event)  # noqa: PERF401  # events before the error must be kept
 
     with pytest.raises(error, match=rf"stream tiles \(dashboard '{board}'\) failed"):
         await collect()
@@ -158,7 +158,7 @@ async def test_a_stream_that_ends_badly_raises_after_what_has_come(
 
 
 @BOTH
-async def test_who_has_seen_enough_may_stop(board: int, asynchronous: bool) -> None:
+async def test_a_stream_may_be_closed_early(board: int, asynchronous: bool) -> None:
     hook = PostHogHook()
     if asynchronous:
         async with hook:
@@ -174,7 +174,7 @@ async def test_who_has_seen_enough_may_stop(board: int, asynchronous: bool) -> N
 
 
 @BOTH
-async def test_an_empty_dashboard_is_a_stream_too(posthog: Emulator, board: int, asynchronous: bool) -> None:
+async def test_an_empty_dashboard_can_be_streamed(posthog: Emulator, board: int, asynchronous: bool) -> None:
     [event] = await ask("stream_tiles", posthog.posthog.add_dashboard(name="empty"), asynchronous=asynchronous)
     assert event.dashboard.tiles == []
 

@@ -1,4 +1,4 @@
-"""PostHog's keys, share passwords, access tokens and public addresses are told to nobody who has not asked for them."""
+"""PostHog's keys, share passwords, access tokens and public URLs are shown only if a caller requests them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.hook import PostHogHook
-from airflow_provider_databrain.posthog.operators import (
-    CreatePostHogDashboardOperator,
-    ProvisionPostHogDashboardsOperator,
+from airflow_provider_databrain.posthog.operators.dashboards import CreatePostHogDashboardOperator
+from airflow_provider_databrain.posthog.operators.sharing import (
     RefreshPostHogSharingOperator,
     SharePostHogDashboardOperator,
 )
+from airflow_provider_databrain.posthog.operators.tenants import ProvisionPostHogDashboardsOperator
 from airflow_provider_databrain.posthog.sensors import PostHogDashboardRefreshedSensor
 from tests.exposure import Exposed
 from tests.posthog.support import sent, set_posthog_connection
@@ -33,7 +33,7 @@ TOKEN = "s3cr3t-access-token"
 
 @pytest.fixture
 def exposed(posthog: Emulator, exposed: Exposed) -> Exposed:
-    """With the secrets that all cases know."""
+    """With the secrets that every case has."""
     exposed.secrets += [posthog.posthog_key, PASSWORD, TOKEN]
     return exposed
 
@@ -47,13 +47,13 @@ def shared(emulator: Emulator, exposed: Exposed) -> int:
 
 
 def note_tokens(emulator: Emulator, exposed: Exposed) -> None:
-    """Take whatever tokens there are now for secrets."""
+    """Add every access token that exists now to the secrets."""
     rows = [emulator.posthog.shares.of(row.id) for row in emulator.posthog.dashboards()]
     exposed.secrets += [row.access_token for row in rows if row is not None]
 
 
 def hook_methods(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """All of sharing through the hook."""
+    """Every sharing method of the hook."""
     number, hook = shared(emulator, exposed), PostHogHook()
     password = hook.create_share_password(number, raw_password=PASSWORD)
     made = hook.create_share_password(number)
@@ -65,7 +65,7 @@ def hook_methods(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.Monke
 
 
 def share_operators(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """The operators that share, as they are by default."""
+    """The sharing operators with their defaults."""
     number, password = shared(emulator, exposed), token_hex(12)
     exposed.secrets.append(password)
     for operator in (
@@ -78,7 +78,7 @@ def share_operators(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.Mo
 
 
 def errors(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Each kind of failure of each call that has to do with secrets."""
+    """Each kind of failure of each call that handles secrets."""
     number, hook = shared(emulator, exposed), PostHogHook(max_retry_seconds=0)
     acts: list[Callable[[], Any]] = [
         lambda: hook.get_sharing(number),
@@ -104,7 +104,7 @@ def errors(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch
 
 
 def echoes(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """A server, or what stands before it, that repeats what it was sent, or answers in another shape."""
+    """A server or a proxy that repeats what it received, or answers in an unknown shape."""
     key = emulator.posthog_key
     sharing = {"enabled": True, "created_at": "2026-01-01T00:00:00Z", "access_token": TOKEN}
     detail = {"type": "authentication_error", "code": key, "detail": f"no such key: {key}", "attr": None}
@@ -136,7 +136,7 @@ def stream_echoes(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.Monk
 
 
 def connections(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Connections that cannot be used."""
+    """Invalid connections."""
     bad: list[dict[str, Any]] = [
         {"host": "us.i.posthog.com"},
         {"host": f"https://{TOKEN}@us.posthog.com"},
@@ -152,7 +152,7 @@ def connections(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.Monkey
 
 
 def provisioning(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """A tenant table, good tenants and failed ones; what is in the ledger, too."""
+    """A tenant table with good and failed tenants, and the content of the ledger."""
     make_warehouse(folder / "warehouse.db", monkeypatch, [(f"t{number}", "EU") for number in range(4)])
     fields: dict[str, Any] = {**TABLE, "ledger_conn_id": "warehouse", "spec": {"name": "{tenant_id}"}}
     assert exposed.task(ProvisionPostHogDashboardsOperator(task_id="t", **fields), TaskInstance()) is None
@@ -172,7 +172,7 @@ CASES = [hook_methods, share_operators, errors, echoes, stream_echoes, connectio
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_no_secret_is_told(
+def test_no_secret_is_shown(
     posthog: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, case: Callable[..., None]
 ) -> None:
     case(posthog, exposed, monkeypatch, tmp_path)
@@ -180,7 +180,7 @@ def test_no_secret_is_told(
     assert exposed.leaks() == []
 
 
-def test_nothing_that_is_sent_carries_a_secret_in_its_address(posthog: Emulator, exposed: Exposed) -> None:
+def test_no_request_url_contains_a_secret(posthog: Emulator, exposed: Exposed) -> None:
     number, hook = shared(posthog, exposed), PostHogHook()
     hook.create_share_password(number, raw_password=PASSWORD)
     hook.refresh_sharing(number)

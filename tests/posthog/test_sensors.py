@@ -1,4 +1,4 @@
-"""The sensor of a dashboard's refresh, waiting on the worker and handing over to the triggerer."""
+"""The sensor for a dashboard's refresh: it waits on the worker, or defers to the triggerer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def number(posthog: Emulator) -> int:
 
 
 def sensor(**options: Any) -> PostHogDashboardRefreshedSensor:
-    """A sensor with one try a poll."""
+    """A sensor that sends one request in each poll."""
     return PostHogDashboardRefreshedSensor(
         task_id="t", **{"max_retry_seconds": 0, "poke_interval": 0.001, "since": AFTER, **options}
     )
@@ -55,12 +55,12 @@ def sensor(**options: Any) -> PostHogDashboardRefreshedSensor:
         (datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=-1))), False),
     ],
 )
-def test_a_poke_asks_once(posthog: Emulator, number: int, since: Any, over: bool) -> None:
+def test_a_poke_sends_one_request(posthog: Emulator, number: int, since: Any, over: bool) -> None:
     assert sensor(dashboard_id=number, since=since).poke({}) is over
     assert sent(posthog) == [f"GET dashboards/{number}/"]
 
 
-def test_a_dashboard_that_was_never_refreshed_is_waited_for(posthog: Emulator) -> None:
+def test_the_sensor_waits_for_a_dashboard_that_was_never_refreshed(posthog: Emulator) -> None:
     never = posthog.posthog.add_dashboard(name="never")
     assert sensor(dashboard_id=never, since="1970-01-01").poke({}) is False
 
@@ -75,15 +75,15 @@ def test_templates_are_rendered(number: int) -> None:
 
 @pytest.mark.parametrize("deferrable", [False, True])
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "shown"),
     [
         ({"dashboard_id": "x"}, "dashboard_id is 'x'; it must be a whole number above 0. Nothing was sent"),
         ({"dashboard_id": ""}, "dashboard_id is ''"),
-        ({"since": "yesterday"}, "since is 'yesterday'; it is a time in ISO 8601. Nothing was sent"),
+        ({"since": "yesterday"}, "since is 'yesterday'; it must be a time in ISO 8601. Nothing was sent"),
         ({"since": ""}, "since is ''"),
     ],
 )
-def test_what_cannot_be_waited_for_is_refused_before_sending(
+def test_an_invalid_wait_is_refused_before_sending(
     posthog: Emulator, options: dict[str, Any], shown: str, deferrable: bool
 ) -> None:
     with pytest.raises(ValueError, match=shown):
@@ -91,11 +91,11 @@ def test_what_cannot_be_waited_for_is_refused_before_sending(
     assert sent(posthog) == []
 
 
-def test_nothing_is_looked_at_before_it_runs() -> None:
+def test_no_argument_is_checked_before_the_task_runs() -> None:
     assert sensor(dashboard_id="{{ x }}", since="{{ y }}").since == "{{ y }}"
 
 
-def test_passing_failures_are_lived_with_up_to_a_number(posthog: Emulator, number: int) -> None:
+def test_transient_failures_are_tolerated_up_to_a_limit(posthog: Emulator, number: int) -> None:
     posthog.control.set_faults([Fault(kind="error_before", times=5)])
     task = sensor(dashboard_id=number, max_transient_failures=2)
     assert [task.poke({}), task.poke({})] == [False, False]
@@ -113,7 +113,7 @@ def test_passing_failures_are_lived_with_up_to_a_number(posthog: Emulator, numbe
         ({}, {"project_id": 99}, NotFoundError),
     ],
 )
-def test_what_no_wait_mends_fails_at_once(
+def test_a_permanent_failure_fails_at_once(
     posthog: Emulator,
     number: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -128,24 +128,24 @@ def test_what_no_wait_mends_fails_at_once(
     assert len(sent(posthog)) <= 1
 
 
-def test_it_waits_on_the_worker(posthog: Emulator, number: int) -> None:
+def test_the_sensor_waits_on_the_worker(posthog: Emulator, number: int) -> None:
     posthog.control.set_faults([Fault(kind="error_before", times=3)])
     sensor(dashboard_id=number, since=BEFORE).execute({})
     assert len(sent(posthog)) == 4
 
 
 @pytest.mark.parametrize(("soft_fail", "error"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
-def test_the_time_is_up_on_the_worker(number: int, soft_fail: bool, error: type[Exception]) -> None:
+def test_the_sensor_times_out_on_the_worker(number: int, soft_fail: bool, error: type[Exception]) -> None:
     with pytest.raises(error):
         sensor(dashboard_id=number, timeout=0.05, soft_fail=soft_fail).execute({})
 
 
-def test_nothing_is_deferred_where_the_wait_is_over(posthog: Emulator, number: int) -> None:
+def test_nothing_is_deferred_if_the_wait_is_already_over(posthog: Emulator, number: int) -> None:
     sensor(dashboard_id=number, since=BEFORE, deferrable=True).execute({})
     assert len(sent(posthog)) == 1
 
 
-def test_a_deferred_wait_takes_all_it_needs_along_and_no_secret(posthog: Emulator, number: int) -> None:
+def test_a_deferred_wait_stores_all_arguments_and_no_secret(posthog: Emulator, number: int) -> None:
     task = sensor(dashboard_id=str(number), since=datetime(2026, 3, 2), project_id=1, deferrable=True)
     with pytest.raises(TaskDeferred) as caught:
         task.execute({})
@@ -156,7 +156,7 @@ def test_a_deferred_wait_takes_all_it_needs_along_and_no_secret(posthog: Emulato
     assert [arguments[name] for name in named] == ["posthog_default", "1", number, "2026-03-02T00:00:00"]
 
 
-def test_a_deferred_wait_runs_to_its_end(posthog: Emulator, number: int) -> None:
+def test_a_deferred_wait_succeeds(posthog: Emulator, number: int) -> None:
     task = sensor(dashboard_id=number, deferrable=True)
     with pytest.raises(TaskDeferred) as caught:
         task.execute({})

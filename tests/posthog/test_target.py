@@ -1,4 +1,4 @@
-"""PostHog behind the engine: each tenant has one dashboard, shared as the table says, whoever else is at work."""
+"""PostHog's target in the engine: each tenant gets one dashboard, shared as the spec says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.emulator.faults import Behaviour
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.api.calls import mark_of
+from airflow_provider_databrain.posthog.api.marks import mark_of
 from airflow_provider_databrain.posthog.target import PostHogTarget
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.target import Existing
@@ -35,13 +35,13 @@ def bare(posthog: Emulator) -> Runs:
 
 
 def kinds(emulator: Emulator) -> Counter[str]:
-    """The calls since this was last asked, without ids."""
+    """The calls since the last use of this function, without ids."""
     return Counter(
         "/".join("N" if part.isdigit() else part for part in call.rstrip("/").split("/")) for call in sent(emulator)
     )
 
 
-async def test_each_tenant_gets_one_shared_dashboard_and_a_second_run_costs_nothing(
+async def test_each_tenant_gets_one_shared_dashboard_and_a_second_run_sends_nothing(
     runs: Runs, posthog: Emulator
 ) -> None:
     first = await runs.provision()
@@ -53,7 +53,7 @@ async def test_each_tenant_gets_one_shared_dashboard_and_a_second_run_costs_noth
     assert kinds(posthog) == {}
 
 
-async def test_a_run_without_a_ledger_adopts_what_the_last_one_made(bare: Runs, posthog: Emulator) -> None:
+async def test_a_run_without_a_ledger_adopts_the_dashboards_of_the_last_run(bare: Runs, posthog: Emulator) -> None:
     first = await bare.provision()
     sent(posthog)
     second = await bare.provision()
@@ -63,31 +63,31 @@ async def test_a_run_without_a_ledger_adopts_what_the_last_one_made(bare: Runs, 
 
 
 @pytest.mark.parametrize("tagging", [True, False])
-async def test_the_mark_is_found_by_tag_or_description(bare: Runs, posthog: Emulator, tagging: bool) -> None:
+async def test_the_mark_is_found_in_tag_or_description(bare: Runs, posthog: Emulator, tagging: bool) -> None:
     posthog.control.behaviour = Behaviour(tagging=tagging)
     first = await bare.provision(TENANTS[:3])
     for row in bare.dashboards().values():
-        # Of one who has seen to it that only one of both is left.
+        # A user has removed one of both.
         description = "mine" if tagging else f"mine\n{row.fields['description']}"
         posthog.posthog.change_dashboard(row.id, description=description)
     second = await bare.provision(TENANTS[:3])
     assert (counts(second), second.ids) == ({"adopted": 3}, first.ids)
 
 
-async def test_tenants_whose_keys_differ_in_case_or_blanks_only_get_dashboards_of_their_own(runs: Runs) -> None:
+async def test_tenants_whose_keys_differ_only_in_case_or_blanks_get_different_dashboards(runs: Runs) -> None:
     tenants = ["acme", "ACME", "Acme", " acme", "acme "]
     report = await runs.provision(tenants)
     runs.check(report, tenants)
     assert len(set(report.ids.values())) == 5
 
 
-async def test_an_adopted_dashboard_is_made_as_the_table_says(runs: Runs, posthog: Emulator) -> None:
+async def test_an_adopted_dashboard_is_updated_as_the_spec_says(runs: Runs, posthog: Emulator) -> None:
     found = posthog.posthog.add_dashboard(name="older", pinned=True, tags=[mark_of("t00")])
     report = await runs.provision(TENANTS[:2])
     assert counts(report) == {"created": 1, "adopted": 1}
     assert report.ids["t00"] == str(found)
     runs.check(report, TENANTS[:2])
-    # Of what the spec does not speak is left as it was.
+    # A field that the spec does not have is not changed.
     assert posthog.posthog.found(found)[0].fields["pinned"] is True
 
 
@@ -105,7 +105,7 @@ async def test_an_update_sets_only_what_the_spec_says(runs: Runs, posthog: Emula
     after = posthog.posthog.found(number)[0]
     assert after.fields == before.fields | {"filters": {"date_from": "-14d"}}
     assert second.ids == first.ids
-    # Template and source only count at creation.
+    # Template and source dashboard are used only at creation.
     third = await runs.provision(TENANTS[:2], spec, days=14)
     assert (counts(third), kinds(posthog)) == ({"unchanged": 2}, {})
 
@@ -118,7 +118,7 @@ async def test_an_update_sets_only_what_the_spec_says(runs: Runs, posthog: Emula
         ({"data_color_theme_id": 1}, {"data_color_theme_id": 2}),
     ],
 )
-async def test_every_field_that_can_be_changed_is(
+async def test_every_changeable_field_is_updated(
     runs: Runs, posthog: Emulator, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     await runs.provision(["t00"], {**SPEC, **before})
@@ -158,7 +158,7 @@ async def test_a_dashboard_is_shared_as_the_spec_says_now_and_later(
         assert (share.enabled, share.settings, share.password_required) == (enabled, settings, password)
 
 
-async def test_the_address_is_that_of_a_shared_dashboard(runs: Runs, posthog: Emulator) -> None:
+async def test_only_a_shared_dashboard_has_a_url(runs: Runs, posthog: Emulator) -> None:
     target = PostHogTarget(scope="1", base_url=posthog.url)
     shared = (await runs.provision(["t00"])).ids["t00"]
     private = (await runs.provision(["t01"], {**SPEC, "sharing": {"enabled": False}})).ids["t01"]
@@ -184,14 +184,14 @@ async def test_another_purpose_is_another_dashboard(bare: Runs, runs: Runs, post
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "shown"),
     [
         ({"nmae": "x"}, "nmae: Extra inputs are not permitted"),
         ({"name": "x" * 401}, "name: String should have at most 400 characters"),
         ({"restriction_level": 22}, "restriction_level"),
         ({"sharing": {"enbled": True}}, "sharing.enbled"),
         ({"sharing": {"settings": {"noHeadr": True}}}, "sharing.settings.noHeadr"),
-        ({"use_dashboard": "x"}, "use_dashboard is 'x'; it is the number of a dashboard"),
+        ({"use_dashboard": "x"}, "use_dashboard is 'x'; it must be the number of a dashboard"),
         ({"use_dashboard": 0}, "use_dashboard is 0"),
         ({"use_dashboard": True}, "use_dashboard is True"),
         ({"use_dashboard": "4", "use_template": "A"}, "cannot be used together"),
@@ -199,7 +199,7 @@ async def test_another_purpose_is_another_dashboard(bare: Runs, runs: Runs, post
         ({"extra": {"name": "x"}}, "extra repeats known fields: name"),
     ],
 )
-async def test_a_spec_that_does_not_fit_is_refused_before_sending(
+async def test_an_invalid_spec_is_refused_before_sending(
     bare: Runs, posthog: Emulator, fields: dict[str, Any], shown: str
 ) -> None:
     with pytest.raises(SpecError, match=f"tenant 't00': .*{shown}"):
@@ -208,24 +208,26 @@ async def test_a_spec_that_does_not_fit_is_refused_before_sending(
 
 
 @pytest.mark.parametrize("spec", [lambda source: source, str, lambda source: "{source}"])
-async def test_a_source_is_a_number_or_its_digits(runs: Runs, posthog: Emulator, spec: Any) -> None:
+async def test_a_source_dashboard_is_a_number_or_its_digits(runs: Runs, posthog: Emulator, spec: Any) -> None:
     source = posthog.posthog.add_dashboard(name="source")
     report = await runs.provision(["t00"], {**SPEC, "use_dashboard": spec(source)}, source=source)
     assert posthog.posthog.found(int(report.ids["t00"]))[0].fields["creation_mode"] == "duplicate"
 
 
-async def test_a_wrong_template_is_refused_once_and_leaves_nothing_behind(runs: Runs, posthog: Emulator) -> None:
+async def test_an_unknown_template_is_tried_once_and_leaves_nothing_behind(runs: Runs, posthog: Emulator) -> None:
     posthog.posthog.add_dashboard(name="other")
     report = await runs.provision(TENANTS, {**SPEC, "use_template": "NOPE"})
     assert counts(report) == {"failed": 20}
     assert all("use_template: Invalid template provided: NOPE" in one["message"] for one in report.failures)
     assert names(posthog) == ["other"]
-    # One by one for those that were under way already.
+    # Tenants that were already under way try it too.
     assert kinds(posthog)["POST dashboards"] <= 4
     assert counts(await runs.provision(TENANTS)) == {"created": 20}
 
 
-async def test_a_template_that_overwrites_the_description_takes_no_mark_away(bare: Runs, posthog: Emulator) -> None:
+async def test_a_template_that_overwrites_the_description_does_not_remove_the_mark(
+    bare: Runs, posthog: Emulator
+) -> None:
     posthog.control.behaviour = Behaviour(tagging=False)
     spec = {**SPEC, "use_template": "Product analytics"}
     first = await bare.provision(TENANTS[:3], spec)
@@ -234,7 +236,9 @@ async def test_a_template_that_overwrites_the_description_takes_no_mark_away(bar
     bare.check(second, TENANTS[:3])
 
 
-async def test_what_the_plan_lacks_fails_tenants_and_doubles_none(runs: Runs, posthog: Emulator) -> None:
+async def test_a_feature_that_the_plan_lacks_fails_tenants_and_creates_no_duplicate(
+    runs: Runs, posthog: Emulator
+) -> None:
     posthog.control.behaviour = Behaviour(advanced_permissions=False)
     spec = {**SPEC, "sharing": {"password_required": True}}
     for _ in range(2):
@@ -247,14 +251,14 @@ async def test_what_the_plan_lacks_fails_tenants_and_doubles_none(runs: Runs, po
     runs.check(report, TENANTS[:3])
 
 
-async def test_a_key_that_may_not_stops_the_run(runs: Runs, posthog: Emulator) -> None:
+async def test_a_key_without_the_scope_stops_the_run(runs: Runs, posthog: Emulator) -> None:
     posthog.posthog_keys[posthog.posthog_key] = Key(("dashboard:read",))
     report = await runs.provision()
     assert report.why == "stopped, because the API refuses the credentials"
     assert kinds(posthog)["POST dashboards"] <= 4
 
 
-async def test_a_dashboard_that_is_gone_is_made_anew(runs: Runs, posthog: Emulator) -> None:
+async def test_a_deleted_dashboard_is_created_again(runs: Runs, posthog: Emulator) -> None:
     first = await runs.provision(TENANTS[:3])
     posthog.posthog.change_dashboard(int(first.ids["t01"]), deleted=True)
     second = await runs.provision(TENANTS[:3], {**SPEC, "pinned": True})
@@ -263,7 +267,7 @@ async def test_a_dashboard_that_is_gone_is_made_anew(runs: Runs, posthog: Emulat
 
 
 @pytest.mark.parametrize("delete_insights", [True, False])
-async def test_removing_deletes_the_tenants_dashboards_only(
+async def test_removing_deletes_only_the_tenants_dashboards(
     runs: Runs, posthog: Emulator, delete_insights: bool
 ) -> None:
     first = await runs.provision(TENANTS[:3], {**SPEC, "use_template": "WEBSITE_TRAFFIC"})
@@ -280,9 +284,9 @@ async def test_removing_deletes_the_tenants_dashboards_only(
     runs.check(again, TENANTS[:3])
 
 
-async def test_only_what_carries_the_tenants_mark_is_deleted(runs: Runs, posthog: Emulator) -> None:
+async def test_only_a_dashboard_with_the_tenants_mark_is_deleted(runs: Runs, posthog: Emulator) -> None:
     first = await runs.provision(TENANTS[:3])
-    # Somebody made it their own.
+    # A user has removed the mark.
     posthog.posthog.change_dashboard(int(first.ids["t01"]), description="mine", tags=[mark_of("t00")])
     posthog.posthog.change_dashboard(int(first.ids["t02"]), deleted=True)
     report = await runs.remove(TENANTS[:3])

@@ -1,4 +1,4 @@
-"""The wait for a dashboard's refresh on the triggerer: one event, whatever happens."""
+"""The trigger that waits for a dashboard's refresh: it always sends exactly one event."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SINCE = "2026-03-01T12:00:00+00:00"
 
 
 def trigger(number: int = 4, **changes: Any) -> DashboardRefreshedTrigger:
-    """A trigger that polls all the time for a minute, one try each poll."""
+    """A trigger that polls without pause for one minute and sends one request in each poll."""
     arguments: dict[str, Any] = {
         "posthog_conn_id": "posthog_default",
         "project_id": None,
@@ -60,11 +60,11 @@ def number(posthog: Emulator) -> int:
         ("2026-03-01T14:00:00+02:00", None),
     ],
 )
-def test_what_is_missing_is_said_in_words(refreshed: str | None, missing: str | None) -> None:
+def test_the_trigger_says_what_is_missing(refreshed: str | None, missing: str | None) -> None:
     assert trigger().unmet(Dashboard(id=4, last_refresh=refreshed)) == missing
 
 
-def test_it_survives_being_stored(posthog: Emulator) -> None:
+def test_the_trigger_can_be_stored_and_loaded(posthog: Emulator) -> None:
     path, arguments = trigger(7, deadline=123.5, project_id="9").serialize()
     stored = json.dumps(arguments)
     assert posthog.posthog_key not in stored
@@ -85,7 +85,7 @@ def test_it_survives_being_stored(posthog: Emulator) -> None:
     }
 
 
-async def test_a_refresh_that_was_ends_the_wait_with_one_request(posthog: Emulator, number: int) -> None:
+async def test_a_refresh_in_the_past_ends_the_wait_with_one_request(posthog: Emulator, number: int) -> None:
     shown = await wait(trigger(number, since="2026-03-01T00:00:00"))
     assert shown == ("success", f"dashboard {number}: the wait is over")
     assert sent(posthog) == [f"GET dashboards/{number}/"]
@@ -95,20 +95,20 @@ async def test_a_later_refresh_ends_the_wait(posthog: Emulator, number: int) -> 
     waiting = asyncio.create_task(wait(trigger(number)))
     while not waiting.done():
         if posthog.control.arrived.total() >= 3:
-            # Again and again: the emulator, on a thread of its own, may be writing the old time back.
+            # Repeated, because the emulator's own thread may write the old time back.
             posthog.posthog.change_dashboard(number, last_refresh="2026-03-01T12:00:00Z")
         await asyncio.sleep(0)
     assert await waiting == ("success", f"dashboard {number}: the wait is over")
     assert len(sent(posthog)) >= 3
 
 
-async def test_passing_failures_are_lived_with(posthog: Emulator, number: int) -> None:
+async def test_transient_failures_are_tolerated(posthog: Emulator, number: int) -> None:
     posthog.control.set_faults([Fault(kind="reset_before", times=3)])
     assert (await wait(trigger(number, since="2026-01-01")))[0] == "success"
 
 
 @pytest.mark.parametrize(
-    ("changes", "options", "told"),
+    ("changes", "options", "shown"),
     [
         ({"password": "phx_wrong"}, {}, "AuthenticationError: retrieve dashboard"),
         ({"password": ""}, {}, "ConfigurationError: Connection 'posthog_default' has no personal API key"),
@@ -117,7 +117,7 @@ async def test_passing_failures_are_lived_with(posthog: Emulator, number: int) -
         ({"extra": {"project": 1}}, {}, "project: Extra inputs are not permitted"),
     ],
 )
-async def test_what_no_wait_mends_ends_it(
+async def test_a_permanent_failure_ends_the_wait(
     posthog: Emulator,
     number: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -132,7 +132,7 @@ async def test_what_no_wait_mends_ends_it(
     assert "phx_wrong" not in message
 
 
-async def test_where_the_time_is_up_it_says_what_was_missing(posthog: Emulator, number: int, patient: None) -> None:
+async def test_a_timeout_says_what_was_missing(posthog: Emulator, number: int, patient: None) -> None:
     ended = await wait(trigger(number, deadline=time.time() - 1))
     missing = f"it was last refreshed at 2026-03-01T11:59:59Z; waiting for {SINCE}"
     assert ended == ("timeout", f"dashboard {number}: {missing}")

@@ -1,7 +1,7 @@
-"""What PostHog is sent about dashboards, and what it answers.
+"""Models of what PostHog receives about dashboards, and of its answers.
 
-Source: the vendor's API reference (posthog.com/docs/api/dashboards) and answers of a real PostHog. It adds fields with
-each release, so that unknown ones are kept and every known one but ``id`` may be missing.
+Source: the vendor's API reference (posthog.com/docs/api/dashboards) and answers of a real PostHog. Each release adds
+fields. So an answer's unknown fields are kept, and every known field except ``id`` may be missing.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from airflow_provider_databrain.client.models import Extensible, Received
 
 Id = Annotated[int, Field(strict=True, gt=0)]
 Level = Literal[21, 37]
-"""Who may edit: 21 everyone in the project, 37 collaborators."""
+"""Who may edit: 21 means everyone in the project, 37 means collaborators only."""
 
 
 class DashboardChange(Extensible):
-    """Fields of a dashboard to be set; what is left out stays as it is.
+    """The fields of a dashboard to change. A field that is left out keeps its value.
 
     :param name: at most 400 characters; not unique.
-    :param tags: replace the present ones; ignored where the organization has no tagging.
-    :param filters: any JSON object, such as ``{"date_from": "-7d"}``.
-    :param tiles: items with ``id`` change or (``"deleted": True``) remove a tile, items with ``text`` and no ``id`` add
-        one.
+    :param tags: replace all tags. PostHog ignores them if the organization has no tagging.
+    :param filters: any JSON object, for example ``{"date_from": "-7d"}``.
+    :param tiles: an item with ``id`` changes a tile, or removes it if it has ``"deleted": True``. An item with ``text``
+        and no ``id`` adds a tile.
     """
 
     model_config = ConfigDict(alias_generator=None)
@@ -42,12 +42,12 @@ class DashboardChange(Extensible):
 
 
 class NewDashboard(DashboardChange):
-    """A dashboard to be created.
+    """A dashboard to create.
 
-    :param use_template: name of the template that its tiles come from, such as ``DEFAULT_APP``.
-    :param use_dashboard: id of the dashboard of the same project that it is a copy of.
-    :param duplicate_tiles: with ``use_dashboard``: copy the insights too, instead of sharing them.
-    :param create_in_folder: folder of the project tree, such as ``Airflow/KPIs``.
+    :param use_template: name of the template that provides the tiles, for example ``DEFAULT_APP``.
+    :param use_dashboard: id of the dashboard to copy; it must be in the same project.
+    :param duplicate_tiles: with ``use_dashboard``: copy the insights too. Otherwise both dashboards share them.
+    :param create_in_folder: folder of the project tree, for example ``Airflow/KPIs``.
     """
 
     use_template: Annotated[str, Field(min_length=1)] | None = None
@@ -58,12 +58,12 @@ class NewDashboard(DashboardChange):
     @model_validator(mode="after")
     def _without_tiles(self) -> Self:
         if self.tiles is not None:
-            raise ValueError("tiles: PostHog ignores them at creation; add them by an update")
+            raise ValueError("tiles: PostHog ignores them at creation; add them with an update")
         return self
 
 
 class SharingSettings(Extensible):
-    """How a shared dashboard looks."""
+    """How the public page of a dashboard looks."""
 
     model_config = ConfigDict(alias_generator=None)
 
@@ -77,7 +77,7 @@ class SharingSettings(Extensible):
 
 
 class PostHogModel(Received):
-    """Base of PostHog's answers, whose fields are in snake_case."""
+    """Base of PostHog's answers. PostHog's own field names are in snake_case."""
 
     model_config = ConfigDict(alias_generator=None)
 
@@ -90,7 +90,7 @@ class InsightPlace(PostHogModel):
 
 
 class Insight(PostHogModel):
-    """An insight; ``dashboards`` are the ids of those that show it, ``dashboard_tiles`` say the same of late."""
+    """An insight. ``dashboards`` are the ids of the dashboards that show it; newer servers send ``dashboard_tiles``."""
 
     id: int
     short_id: str | None = None
@@ -110,7 +110,7 @@ class Tile(PostHogModel):
 
 
 class Dashboard(PostHogModel):
-    """A dashboard. A list has no ``tiles``."""
+    """A dashboard. In a list, ``tiles`` is None."""
 
     id: int
     name: str | None = None
@@ -128,7 +128,7 @@ class Dashboard(PostHogModel):
 
 
 class DashboardPage(PostHogModel):
-    """One page of a list. ``next`` is the address of the following one, None at the end."""
+    """One page of a list. ``next`` is the URL of the next page; None on the last page."""
 
     results: list[Dashboard]
     count: int | None = None
@@ -159,7 +159,7 @@ class SharePasswordInfo(PostHogModel):
 
 
 class SharePassword(PostHogModel):
-    """A new password. ``password`` is a secret, and shown this once."""
+    """A new password. ``password`` is a secret, and PostHog shows it only once."""
 
     id: int
     password: str = Field(repr=False)
@@ -167,10 +167,10 @@ class SharePassword(PostHogModel):
 
 
 class Sharing(PostHogModel):
-    """How a dashboard is shared.
+    """The sharing configuration of a dashboard.
 
-    :param access_token: a secret: whoever has it sees the dashboard. Of a configuration that was never saved
-        (``created_at`` is None) it is another one in each answer and opens nothing; use ``token``.
+    :param access_token: a secret: anyone who has it can see the dashboard. If the configuration was never saved
+        (``created_at`` is None), each answer has a different token, and none of them works; use ``token``.
     """
 
     enabled: bool
@@ -182,5 +182,5 @@ class Sharing(PostHogModel):
 
     @property
     def token(self) -> str | None:
-        """The token that opens the dashboard; None while it is not shared."""
+        """The token that opens the public page; None if the dashboard is not shared."""
         return self.access_token if self.enabled and self.created_at else None

@@ -12,7 +12,7 @@ from airflow_provider_databrain.client.errors import ApiError, NotFoundError, Se
 from airflow_provider_databrain.client.server import ConfigurationError, Server
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.api import endpoints as api
+from airflow_provider_databrain.posthog.api import dashboards
 from airflow_provider_databrain.posthog.api.models import Dashboard
 from tests.client.conftest import Run
 from tests.posthog.support import posthog_server, sent
@@ -28,7 +28,7 @@ def test_an_error_is_raised_at_the_yield_of_its_request_and_the_call_goes_on(pos
         names = []
         for number in (99998, existing, 99999):
             try:
-                names.append((yield api.retrieve_dashboard(number)).name)
+                names.append((yield dashboards.retrieve_dashboard(number)).name)
             except NotFoundError as error:
                 names.append(error.dashboard)
         return names
@@ -41,7 +41,7 @@ def test_an_error_that_the_call_does_not_catch_ends_it(posthog: Emulator, run: R
 
     def call() -> Call:
         try:
-            yield api.retrieve_dashboard(99999)
+            yield dashboards.retrieve_dashboard(99999)
             ended.append("went on")
         finally:
             ended.append("cleaned up")
@@ -55,9 +55,9 @@ def test_an_error_that_the_call_does_not_catch_ends_it(posthog: Emulator, run: R
 def test_a_call_may_send_another_request_after_an_error_and_raise_it_again(posthog: Emulator, run: Run) -> None:
     def call() -> Call:
         try:
-            yield api.retrieve_dashboard(99999)
+            yield dashboards.retrieve_dashboard(99999)
         except NotFoundError:
-            yield api.create_dashboard({"name": "instead"})
+            yield dashboards.create_dashboard({"name": "instead"})
             raise
 
     with pytest.raises(NotFoundError, match="'99999'"):
@@ -68,7 +68,7 @@ def test_a_call_may_send_another_request_after_an_error_and_raise_it_again(posth
 def test_an_error_reaches_the_innermost_call_first(posthog: Emulator, run: Run) -> None:
     def inner() -> Generator[Request[Any], Any, str]:
         try:
-            yield api.retrieve_dashboard(99999)
+            yield dashboards.retrieve_dashboard(99999)
         except NotFoundError:
             return "caught"
         return "found"
@@ -83,9 +83,9 @@ def test_a_call_gets_an_error_only_if_retries_did_not_help(posthog: Emulator, ru
     met: list[ApiError] = []
 
     def call() -> Call:
-        listed = yield api.list_page()
+        listed = yield dashboards.list_page()
         try:
-            yield api.create_dashboard({})
+            yield dashboards.create_dashboard({})
         except ServerError as error:
             met.append(error)
         return listed.results
@@ -109,7 +109,7 @@ def test_a_call_without_requests_returns_its_result(run: Run) -> None:
 def test_an_unusable_connection_is_not_an_api_error(run: Run) -> None:
     def call() -> Call:
         try:
-            yield api.retrieve_dashboard(1)
+            yield dashboards.retrieve_dashboard(1)
         except ApiError:
             return "caught"
 
@@ -119,8 +119,8 @@ def test_an_unusable_connection_is_not_an_api_error(run: Run) -> None:
 
 def test_each_request_gets_its_own_answer(posthog: Emulator, run: Run) -> None:
     def call() -> Call:
-        created: Dashboard = yield api.create_dashboard({"name": "one"})
-        yield api.update_dashboard(created.id, {"name": "two"})
-        return (yield api.retrieve_dashboard(created.id))
+        created: Dashboard = yield dashboards.create_dashboard({"name": "one"})
+        yield dashboards.update_dashboard(created.id, {"name": "two"})
+        return (yield dashboards.retrieve_dashboard(created.id))
 
     assert run(posthog_server(posthog), call()).name == "two"

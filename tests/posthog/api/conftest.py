@@ -1,4 +1,4 @@
-"""Calls over HTTP run for both transports here too."""
+"""The fixture ``run`` sends a call over HTTP with both transports."""
 
 from __future__ import annotations
 

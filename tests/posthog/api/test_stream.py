@@ -1,4 +1,4 @@
-"""A dashboard's stream of tiles: the same events whatever pieces it comes in, and an end that says what it was."""
+"""A dashboard's stream of tiles: the events do not depend on the chunks, and each kind of end is detected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.sync import SyncTransport
 from airflow_provider_databrain.posthog.api import stream as module
-from airflow_provider_databrain.posthog.api.endpoints import API_KEY, stream_tiles
+from airflow_provider_databrain.posthog.api.endpoint import API_KEY
 from airflow_provider_databrain.posthog.api.stream import (
     Event,
     Metadata,
@@ -21,6 +21,7 @@ from airflow_provider_databrain.posthog.api.stream import (
     TileArrived,
     TileFailed,
     TileStream,
+    stream_tiles,
 )
 from tests.support import http_answer, raw_server
 
@@ -36,7 +37,7 @@ def frames(*payloads: Any, end: str = "\n") -> bytes:
     return "".join(f"data: {json.dumps(payload, ensure_ascii=False)}{end}{end}" for payload in payloads).encode()
 
 
-def shown(stream: TileStream, *chunks: bytes) -> list[Event]:
+def events_of(stream: TileStream, *chunks: bytes) -> list[Event]:
     return [event for chunk in chunks for event in stream.feed(chunk)]
 
 
@@ -52,19 +53,19 @@ def in_short(events: list[Event]) -> list[Any]:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
-def test_the_events_are_the_same_wherever_the_bytes_are_cut(end: str) -> None:
+def test_the_events_do_not_depend_on_how_the_bytes_are_split(end: str) -> None:
     whole = frames(METADATA, TILE, FAILED, COMPLETE, end=end)
     for cut in range(len(whole) + 1):
         stream = TileStream(REQUEST)
-        assert in_short(shown(stream, whole[:cut], whole[cut:])) == [4, (2, 3), (5, "too slow")], cut
+        assert in_short(events_of(stream, whole[:cut], whole[cut:])) == [4, (2, 3), (5, "too slow")], cut
         stream.close()
     stream = TileStream(REQUEST)
-    assert in_short(shown(stream, *(bytes([byte]) for byte in whole))) == [4, (2, 3), (5, "too slow")]
+    assert in_short(events_of(stream, *(bytes([byte]) for byte in whole))) == [4, (2, 3), (5, "too slow")]
     stream.close()
 
 
 def test_an_event_holds_what_posthog_sent() -> None:
-    first, second, third = shown(TileStream(REQUEST), frames(METADATA, TILE, FAILED))
+    first, second, third = events_of(TileStream(REQUEST), frames(METADATA, TILE, FAILED))
     assert isinstance(first, Metadata)
     assert (first.dashboard.name, [tile.id for tile in first.dashboard.tiles or ()]) == ("é", [1, 2])
     assert isinstance(second, TileArrived)
@@ -73,7 +74,7 @@ def test_an_event_holds_what_posthog_sent() -> None:
 
 
 @pytest.mark.parametrize("one_piece", [True, False])
-def test_what_came_before_posthog_gave_up_is_told_first(one_piece: bool) -> None:
+def test_events_before_posthogs_error_are_returned_first(one_piece: bool) -> None:
     whole = frames(METADATA, TILE, GAVE_UP)
     chunks = [whole] if one_piece else [bytes([byte]) for byte in whole]
     stream, events = TileStream(REQUEST), list[Event]()
@@ -89,26 +90,26 @@ def test_what_came_before_posthog_gave_up_is_told_first(one_piece: bool) -> None
     [b"", frames(METADATA), frames(METADATA, TILE), frames(METADATA, FAILED), frames(METADATA, COMPLETE)[:-1]],
     ids=["nothing", "metadata only", "no end", "a tile's error is no end", "a cut end"],
 )
-def test_a_stream_without_its_end_was_cut(whole: bytes) -> None:
+def test_a_stream_without_the_complete_event_was_cut(whole: bytes) -> None:
     stream = TileStream(REQUEST)
-    shown(stream, whole)
+    events_of(stream, whole)
     assert not stream.complete
     with pytest.raises(StreamCutError, match=r"stream tiles \(dashboard '4'\) failed: .*before it was complete"):
         stream.close()
 
 
-def test_what_later_servers_may_send_is_passed_over() -> None:
+def test_unknown_events_of_newer_servers_are_skipped() -> None:
     whole = b": hello\n\nevent: tick\nid: 7\nretry: 10\n\n" + frames(
         {"type": "progress", "n": 1}, {**TILE, "new": 1, "tile": {"id": 3, "widget": {}}}, COMPLETE
     )
     stream = TileStream(REQUEST)
-    assert in_short(shown(stream, whole)) == [(2, 3)]
+    assert in_short(events_of(stream, whole)) == [(2, 3)]
     stream.close()
 
 
 def test_data_on_several_lines_is_one_event() -> None:
     stream = TileStream(REQUEST)
-    assert shown(stream, b'data: {"type":\ndata:"complete"}\n\n') == []
+    assert events_of(stream, b'data: {"type":\ndata:"complete"}\n\n') == []
     assert stream.complete
 
 
@@ -131,17 +132,17 @@ def test_data_on_several_lines_is_one_event() -> None:
         frames({"type": "error", "tile_id": "x", "error": "?"}),
     ],
 )
-def test_an_event_of_another_shape_is_malformed(frame: bytes) -> None:
+def test_an_event_with_an_unknown_shape_is_malformed(frame: bytes) -> None:
     with pytest.raises(MalformedAnswerError, match=r"^stream tiles \(dashboard '4'\) failed: "):
-        shown(TileStream(REQUEST), frame)
+        events_of(TileStream(REQUEST), frame)
 
 
-def test_an_event_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_BYTES", 100)
     stream = TileStream(REQUEST)
-    assert shown(stream, b"data: " + b"x" * 90) == []
+    assert events_of(stream, b"data: " + b"x" * 90) == []
     with pytest.raises(MalformedAnswerError, match="too large") as caught:
-        shown(stream, b"x" * 10)
+        events_of(stream, b"x" * 10)
     assert not caught.value.transient
 
 
@@ -150,7 +151,7 @@ def server(url: str, **changes: Any) -> Server:
 
 
 async def chunks_of(url: str, *, asynchronous: bool, **changes: Any) -> bytes:
-    """The body of a stream, over one of the transports."""
+    """The body of a stream, read with one of the transports."""
     if not asynchronous:
         with SyncTransport(server(url, **changes)) as transport:
             return b"".join(transport.stream(REQUEST))
@@ -163,7 +164,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTr
 
 
 @BOTH
-async def test_json_is_asked_for_before_the_stream(asynchronous: bool) -> None:
+async def test_json_comes_first_in_the_accept_header(asynchronous: bool) -> None:
     with raw_server(http_answer(200, frames(COMPLETE), "text/event-stream")) as (url, met):
         assert await chunks_of(url, asynchronous=asynchronous) == frames(COMPLETE)
     assert met[0].startswith(b"GET /api/projects/1/dashboards/4/stream_tiles/?layoutSize=sm HTTP/1.1\r\n")
@@ -171,7 +172,7 @@ async def test_json_is_asked_for_before_the_stream(asynchronous: bool) -> None:
 
 
 @BOTH
-async def test_a_connection_that_breaks_within_the_stream_is_a_network_error(asynchronous: bool) -> None:
+async def test_a_connection_that_breaks_during_the_stream_is_a_network_error(asynchronous: bool) -> None:
     piece = frames(METADATA)
     with (
         raw_server(HEAD + f"{len(piece):x}\r\n".encode() + piece + b"\r\n40\r\ndata") as (url, _),
@@ -183,14 +184,14 @@ async def test_a_connection_that_breaks_within_the_stream_is_a_network_error(asy
 
 @BOTH
 @pytest.mark.parametrize(
-    ("answer", "error", "told"),
+    ("answer", "error", "shown"),
     [
         (http_answer(200, b'{"id": 4}'), MalformedAnswerError, "the answer is not an event stream"),
         (http_answer(200, b"<html>", "text/html"), MalformedAnswerError, "not JSON"),
         (http_answer(401, b"typecodedetailattr", "text/event-stream"), AuthenticationError, "not JSON"),
     ],
 )
-async def test_an_answer_that_is_no_stream_is_an_error(
+async def test_an_answer_that_is_not_a_stream_is_an_error(
     answer: bytes, error: type[Exception], shown: str, asynchronous: bool
 ) -> None:
     with raw_server(answer) as (url, _), pytest.raises(error, match=shown):

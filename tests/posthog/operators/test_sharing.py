@@ -11,12 +11,12 @@ from airflow_provider_databrain.client.errors import NotAllowedError
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.posthog.state import MEMBER
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.operators import (
-    AddPostHogCollaboratorsOperator,
+from airflow_provider_databrain.posthog.operators.collaborators import AddPostHogCollaboratorsOperator
+from airflow_provider_databrain.posthog.operators.sharing import (
     RefreshPostHogSharingOperator,
     SharePostHogDashboardOperator,
 )
-from tests.posthog.test_operators import TaskInstance, as_text, links, run
+from tests.posthog.operators.support import TaskInstance, as_text, links, run
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def number(posthog: Emulator) -> int:
 
 
 @pytest.mark.parametrize("return_url", [True, False])
-def test_sharing_returns_the_address_only_where_asked_for(posthog: Emulator, number: int, return_url: bool) -> None:
+def test_sharing_returns_the_url_only_with_return_url(posthog: Emulator, number: int, return_url: bool) -> None:
     options: dict[str, Any] = {"dashboard_id": as_text(number), "return_url": return_url}
     shared = run(SharePostHogDashboardOperator, settings={"whitelabel": True}, **options)
     share = posthog.posthog.shares.of(number)
@@ -41,12 +41,12 @@ def test_sharing_returns_the_address_only_where_asked_for(posthog: Emulator, num
     assert run(SharePostHogDashboardOperator, enabled=False, **options) is None
     share = posthog.posthog.shares.of(number)
     assert share is not None
-    # Of the settings nothing was said.
+    # The settings were not given, so they are unchanged.
     assert share.settings == {"whitelabel": True}
     assert requests.get(f"{posthog.url}/shared/{share.access_token}", timeout=5).status_code == 404
 
 
-def test_a_password_is_asked_for_once_there_is_one(posthog: Emulator, number: int) -> None:
+def test_the_shared_page_asks_for_the_password_that_was_added(posthog: Emulator, number: int) -> None:
     run(SharePostHogDashboardOperator, dashboard_id=number, password="secret-{{ params.n }}")
     share = posthog.posthog.shares.of(number)
     assert share is not None
@@ -55,13 +55,15 @@ def test_a_password_is_asked_for_once_there_is_one(posthog: Emulator, number: in
 
 
 @pytest.mark.parametrize("options", [{"password": "12345678"}, {"password_required": True}])
-def test_a_plan_without_passwords_is_told(posthog: Emulator, number: int, options: dict[str, Any]) -> None:
+def test_a_plan_without_passwords_is_named_in_the_error(
+    posthog: Emulator, number: int, options: dict[str, Any]
+) -> None:
     posthog.control.behaviour = Behaviour(advanced_permissions=False)
     with pytest.raises(NotAllowedError, match="requires the Advanced Permissions feature"):
         run(SharePostHogDashboardOperator, dashboard_id=number, **options)
 
 
-def test_collaborators_are_counted_as_they_are_added(posthog: Emulator, number: int) -> None:
+def test_only_added_collaborators_are_counted(posthog: Emulator, number: int) -> None:
     posthog.posthog.change_dashboard(number, restriction_level=37)
     members = [posthog.posthog.member(MEMBER).uuid, posthog.posthog.add_member("third").uuid]
     assert run(AddPostHogCollaboratorsOperator, dashboard_id=as_text(number), user_uuids=members[0]) == 1
@@ -70,7 +72,7 @@ def test_collaborators_are_counted_as_they_are_added(posthog: Emulator, number: 
     assert [name for _, name, _ in posthog.posthog.collaborators(number)] == [MEMBER, "third"]
 
 
-def test_a_collaborator_whose_answer_was_lost_counts(posthog: Emulator, number: int, fast_retries: None) -> None:
+def test_a_collaborator_is_counted_if_the_answer_was_lost(posthog: Emulator, number: int, fast_retries: None) -> None:
     posthog.posthog.change_dashboard(number, restriction_level=37)
     posthog.control.set_faults([Fault(kind="reset_after", method="POST", times=1)])
     uuid = posthog.posthog.member(MEMBER).uuid
@@ -78,7 +80,7 @@ def test_a_collaborator_whose_answer_was_lost_counts(posthog: Emulator, number: 
 
 
 @pytest.mark.parametrize("return_url", [True, False])
-def test_the_link_to_the_shared_page_is_there_only_where_asked_for(
+def test_the_link_to_the_shared_page_exists_only_with_return_url(
     posthog: Emulator, number: int, return_url: bool
 ) -> None:
     task = SharePostHogDashboardOperator(task_id="t", dashboard_id=number, return_url=return_url)

@@ -11,7 +11,7 @@ import requests
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.operators import (
+from airflow_provider_databrain.posthog.operators.tenants import (
     ProvisionPostHogDashboardsOperator,
     RemovePostHogDashboardsOperator,
 )
@@ -27,7 +27,7 @@ SPEC: dict[str, Any] = {"name": "Sales of {tenant_id}", "filters": {"region": "{
 
 @pytest.fixture
 def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Six active tenants; the ledger goes into the same file."""
+    """Six active tenants; the ledger is in the same file."""
     rows = [(name, "EU", 1) for name in NAMES]
     return make_warehouse(tmp_path / "warehouse.db", monkeypatch, rows, "tenant_id, region, active")
 
@@ -46,14 +46,14 @@ def remove(**options: Any) -> Any:
 
 
 def addresses(emulator: Emulator, ids: dict[str, str]) -> dict[str, str]:
-    """Where each tenant's dashboard is open to all."""
+    """The public URL of each tenant's dashboard."""
     shares = {tenant: emulator.posthog.shares.of(int(number)) for tenant, number in ids.items()}
     return {tenant: f"{emulator.url}/shared/{share.access_token}" for tenant, share in shares.items() if share}
 
 
 @pytest.mark.parametrize("push_urls", [True, False])
 @pytest.mark.usefixtures("warehouse")
-def test_every_tenant_gets_its_dashboard_and_addresses_are_pushed_by_name_only(
+def test_every_tenant_gets_its_dashboard_and_urls_are_pushed_only_with_push_urls(
     posthog: Emulator, push_urls: bool
 ) -> None:
     instance = TaskInstance()
@@ -67,7 +67,7 @@ def test_every_tenant_gets_its_dashboard_and_addresses_are_pushed_by_name_only(
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_addresses_are_pushed_for_unchanged_tenants_too_and_only_for_shared_ones(posthog: Emulator) -> None:
+def test_urls_are_pushed_for_unchanged_tenants_too_and_only_for_shared_dashboards(posthog: Emulator) -> None:
     ids = provision()
     posthog.posthog.shares.save(int(ids["t2"]), enabled=False)
     sent(posthog)
@@ -80,7 +80,7 @@ def test_addresses_are_pushed_for_unchanged_tenants_too_and_only_for_shared_ones
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_an_address_that_cannot_be_had_fails_its_tenant_and_loses_no_other(posthog: Emulator) -> None:
+def test_a_url_that_cannot_be_fetched_fails_only_its_tenant(posthog: Emulator) -> None:
     ids = provision()
     posthog.control.set_faults([Fault(kind="error_before", path=f"/{ids['t2']}/sharing/")])
     instance = TaskInstance(run_id="run-2")
@@ -129,7 +129,7 @@ def test_inactive_tenants_dashboards_are_removed(posthog: Emulator, warehouse: P
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_the_ledger_tells_projects_apart(posthog: Emulator) -> None:
+def test_the_ledger_keeps_projects_apart(posthog: Emulator) -> None:
     posthog.posthog.add_project(2, "second")
     first = provision()
     second = provision(project_id=2)
@@ -141,7 +141,7 @@ def test_the_ledger_tells_projects_apart(posthog: Emulator) -> None:
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_a_project_that_only_the_key_names_is_one_of_the_connection(
+def test_the_current_project_is_stored_under_the_connection_in_the_ledger(
     posthog: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_posthog_connection(monkeypatch, posthog, extra={"project_id": "@current"})
@@ -152,14 +152,14 @@ def test_a_project_that_only_the_key_names_is_one_of_the_connection(
 
 
 @pytest.mark.parametrize("operator", [ProvisionPostHogDashboardsOperator, RemovePostHogDashboardsOperator])
-def test_connection_project_and_table_are_templates(operator: Any) -> None:
+def test_connection_project_and_table_are_templated(operator: Any) -> None:
     assert {"posthog_conn_id", "project_id", "sql_conn_id", "table", "ledger_conn_id", "dry_run_flag"} <= set(
         operator.template_fields
     )
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_a_retry_after_a_half_made_run_completes_what_is_there(posthog: Emulator) -> None:
+def test_a_retry_after_a_half_done_run_completes_the_dashboards(posthog: Emulator) -> None:
     posthog.control.set_faults([Fault(kind="error_before", method="PATCH", path="/sharing/$")])
     with pytest.raises(ProvisioningError, match="6 of 6 tenants failed"):
         provision(max_retry_seconds=0)

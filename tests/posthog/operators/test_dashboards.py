@@ -1,4 +1,4 @@
-"""PostHog's single-dashboard operators, run against the emulator."""
+"""PostHog's operators for single dashboards, run against the emulator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_databrain.client.errors import (
     ApiError,
-    AuthenticationError,
     InvalidRequestError,
     NotFoundError,
     ServerError,
@@ -20,18 +19,22 @@ from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.posthog.state import OWNER
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.api.calls import mark_of
-from airflow_provider_databrain.posthog.operators import (
-    AddPostHogCollaboratorsOperator,
-    CreatePostHogDashboardFromTemplateOperator,
+from airflow_provider_databrain.posthog.api.marks import mark_of
+from airflow_provider_databrain.posthog.operators.collaborators import AddPostHogCollaboratorsOperator
+from airflow_provider_databrain.posthog.operators.dashboards import (
     CreatePostHogDashboardOperator,
     DeletePostHogDashboardOperator,
-    RefreshPostHogSharingOperator,
-    SharePostHogDashboardOperator,
     UpdatePostHogDashboardOperator,
 )
+from airflow_provider_databrain.posthog.operators.sharing import (
+    RefreshPostHogSharingOperator,
+    SharePostHogDashboardOperator,
+)
+from airflow_provider_databrain.posthog.operators.templates import CreatePostHogDashboardFromTemplateOperator
+from tests.posthog.operators.support import TaskInstance, as_text, fields, links, run
 from tests.posthog.support import TEMPLATE, add_legacy_key, contents, names, sent, set_posthog_connection
 
+Create, FromTemplate = CreatePostHogDashboardOperator, CreatePostHogDashboardFromTemplateOperator
 Create, FromTemplate = CreatePostHogDashboardOperator, CreatePostHogDashboardFromTemplateOperator
 CREATORS = pytest.mark.parametrize(
     ("operator", "options"),
@@ -45,50 +48,21 @@ CREATORS = pytest.mark.parametrize(
 )
 
 
-class TaskInstance:
-    """A try of a task in a Dag run."""
-
-    def __init__(self, run_id: str = "run-1", try_number: int = 1, map_index: int = -1, task_id: str = "t") -> None:
-        self.dag_id, self.task_id, self.run_id, self.map_index = "dag", task_id, run_id, map_index
-        self.try_number = try_number
-
-
-def run(operator: type[BaseOperator], instance: TaskInstance | None = None, **options: Any) -> Any:
-    """Execute an operator after its fields were rendered, as Airflow does."""
-    task = operator(task_id="t", **{"max_retry_seconds": 0, **options})
-    context: Any = {"ti": instance or TaskInstance(), "params": {"n": 7}}
-    task.render_template_fields(context)
-    return task.execute(context)
-
-
-def links(task: Any) -> dict[str, str]:
-    return {link.name: link.get_link(task, ti_key=None) for link in task.operator_extra_links}
-
-
 @pytest.fixture
 def number(posthog: Emulator) -> int:
     """A dashboard."""
     return posthog.posthog.add_dashboard(name="one", description="first")
 
 
-def fields(emulator: Emulator, number: int) -> dict[str, Any]:
-    return emulator.posthog.found(number)[0].fields
-
-
-def as_text(number: int) -> str:
-    """A number as a template that is rendered to text."""
-    return f"{{{{ {number} }}}}"
-
-
 @pytest.fixture
 def any_key(posthog: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key without scopes, which may do everything."""
+    """Use a key without scopes, which may do everything."""
     set_posthog_connection(monkeypatch, posthog, password=add_legacy_key(posthog))
 
 
 @pytest.mark.usefixtures("any_key")
 @CREATORS
-def test_a_retry_finds_what_an_earlier_try_made_and_another_run_makes_its_own(
+def test_a_retry_finds_the_dashboard_of_an_earlier_try_and_another_run_creates_its_own(
     posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any]
 ) -> None:
     first = run(operator, **options)
@@ -101,7 +75,9 @@ def test_a_retry_finds_what_an_earlier_try_made_and_another_run_makes_its_own(
 
 @pytest.mark.usefixtures("any_key")
 @CREATORS
-def test_a_key_finds_it_across_runs(posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any]) -> None:
+def test_a_key_finds_the_dashboard_in_another_run(
+    posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any]
+) -> None:
     first = run(operator, key="acme-{{ params.n }}", **options)
     assert run(operator, TaskInstance("run-2", task_id="u"), key="acme-7", **options) == first
     assert run(operator, key="acme-8", **options) != first
@@ -113,7 +89,7 @@ def test_a_key_finds_it_across_runs(posthog: Emulator, operator: type[BaseOperat
 @CREATORS
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "error_before", "reset_before"])
 @pytest.mark.parametrize("tagging", [True, False])
-def test_an_unclear_create_leaves_one_whole_dashboard_after_the_retry(
+def test_an_ambiguous_create_leaves_one_complete_dashboard_after_the_retry(
     posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any], kind: Any, tagging: bool
 ) -> None:
     posthog.control.behaviour = Behaviour(tagging=tagging)
@@ -125,22 +101,6 @@ def test_an_unclear_create_leaves_one_whole_dashboard_after_the_retry(
     assert names(posthog) == ["KPIs"]
     assert len(contents(posthog, found)) == (0 if operator is Create else 3)
     assert run(operator, TaskInstance(try_number=3), **options) == found
-
-
-def test_a_task_that_died_while_it_built_leaves_nothing_half_made(posthog: Emulator) -> None:
-    # Neither the insight nor the removal of what is there without it.
-    posthog.control.set_faults(
-        [
-            Fault(kind="error_before", method="POST", path="insights", times=1),
-            Fault(kind="error_before", method="PATCH", times=1),
-        ]
-    )
-    with pytest.raises(ServerError):
-        run(FromTemplate, template=TEMPLATE)
-    assert names(posthog) == ["KPIs"]
-    number = run(FromTemplate, TaskInstance(try_number=2), template=TEMPLATE)
-    assert names(posthog) == ["KPIs"]
-    assert len(contents(posthog, number)) == 3
 
 
 def test_every_field_reaches_the_server(posthog: Emulator, number: int) -> None:
@@ -170,13 +130,13 @@ def test_every_field_reaches_the_server(posthog: Emulator, number: int) -> None:
     assert found["description"] == f"What counts\n[{mark_of('acme')}]"
 
 
-def test_one_tag_may_be_given_as_text(posthog: Emulator, number: int) -> None:
+def test_one_tag_may_be_given_as_a_string(posthog: Emulator, number: int) -> None:
     run(UpdatePostHogDashboardOperator, dashboard_id=number, tags="kpi")
     assert fields(posthog, number)["tags"] == ["kpi"]
 
 
 @pytest.mark.parametrize("blank", [None, ""])
-def test_a_blank_origin_is_none(posthog: Emulator, blank: Any) -> None:
+def test_a_blank_template_or_source_means_none(posthog: Emulator, blank: Any) -> None:
     made = run(Create, name="x", use_dashboard=blank, use_template=blank, key=blank)
     assert fields(posthog, made)["creation_mode"] == "default"
 
@@ -187,47 +147,7 @@ def test_a_wrong_template_leaves_nothing_behind(posthog: Emulator) -> None:
     assert names(posthog) == []
 
 
-def test_a_key_with_scopes_builds_what_the_refused_action_would_make(
-    posthog: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    built = run(FromTemplate, template=TEMPLATE, key="acme")
-    assert "POST dashboards/create_from_template_json/" in sent(posthog)
-    set_posthog_connection(monkeypatch, posthog, password=add_legacy_key(posthog))
-    made = run(FromTemplate, template=TEMPLATE, key="acme", project_id="{{ '@current' }}", method="template")
-    # The mark is the same, so that it was found: the second one is made under another key.
-    assert made == built
-    other = run(FromTemplate, template=TEMPLATE, key="other")
-    assert contents(posthog, other) == contents(posthog, built)
-    assert {**fields(posthog, other), "tags": [], "description": ""} == {
-        **fields(posthog, built),
-        "tags": [],
-        "description": "",
-    } | {"last_accessed_at": None}
-
-
-def test_a_key_with_scopes_may_not_be_told_to_use_the_refused_action(posthog: Emulator) -> None:
-    with pytest.raises(AuthenticationError, match="use build_dashboard instead"):
-        run(FromTemplate, template=TEMPLATE, method="template")
-    assert names(posthog) == []
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ({"method": "magic"}, "it is 'auto', 'template' or 'build'. Nothing was sent"),
-        ({"template": {**TEMPLATE, "dashboard_description": None}}, "template: dashboard_description missing"),
-        ({"template": "{{ params.n }}"}, "template is no object"),
-    ],
-)
-def test_a_template_that_cannot_be_used_is_refused_before_sending(
-    posthog: Emulator, options: dict[str, Any], shown: str
-) -> None:
-    with pytest.raises(ValueError, match=shown):
-        run(FromTemplate, **{"template": TEMPLATE, **options})
-    assert sent(posthog) == []
-
-
-def test_an_update_sets_what_is_given_and_no_more(posthog: Emulator, number: int) -> None:
+def test_an_update_sets_only_the_given_fields(posthog: Emulator, number: int) -> None:
     before = fields(posthog, number)
     returned = run(
         UpdatePostHogDashboardOperator, dashboard_id=as_text(number), name="n{{ params.n }}", restriction_level="21"
@@ -237,7 +157,7 @@ def test_an_update_sets_what_is_given_and_no_more(posthog: Emulator, number: int
 
 
 @pytest.mark.parametrize("delete_insights", [True, False])
-def test_a_delete_that_was_done_already_is_no_error(posthog: Emulator, number: int, delete_insights: bool) -> None:
+def test_deleting_a_deleted_dashboard_is_not_an_error(posthog: Emulator, number: int, delete_insights: bool) -> None:
     insight = posthog.posthog.contents.add_insight(1, OWNER)
     posthog.posthog.contents.add_tile(number, insight=insight)
     for _ in range(2):
@@ -260,7 +180,7 @@ ONE_DASHBOARD: list[tuple[type[BaseOperator], dict[str, Any]]] = [
 
 @pytest.mark.parametrize("bad", ["", "{{ none }}", "0", "-1", "1.0", "x", None, "1 2", "٣", 0, -1, True, 1.0])
 @pytest.mark.parametrize(("operator", "options"), ONE_DASHBOARD)
-def test_a_dashboard_id_that_is_none_is_refused_before_sending(
+def test_an_invalid_dashboard_id_is_refused_before_sending(
     posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any], bad: Any
 ) -> None:
     with pytest.raises(ValueError, match=r"dashboard_id is .*; it must be a whole number above 0. Nothing was sent"):
@@ -271,7 +191,7 @@ def test_a_dashboard_id_that_is_none_is_refused_before_sending(
 @pytest.mark.parametrize(
     ("operator", "options"), [one for one in ONE_DASHBOARD if one[0] is not DeletePostHogDashboardOperator][:3]
 )
-def test_a_dashboard_that_is_not_there_is_told(
+def test_a_missing_dashboard_is_a_not_found_error(
     posthog: Emulator, operator: type[BaseOperator], options: dict[str, Any]
 ) -> None:
     with pytest.raises(NotFoundError, match=r"\(dashboard '99999'\) failed \[HTTP 404, not_found\]"):
@@ -286,18 +206,18 @@ def test_the_link_leads_to_the_dashboard_of_the_project(posthog: Emulator) -> No
         assert links(task) == {"PostHog dashboard": f"{posthog.url}{within}/dashboard/{number}"}
 
 
-def test_there_is_no_link_to_what_was_deleted(posthog: Emulator, number: int) -> None:
+def test_the_delete_operator_has_no_link(posthog: Emulator, number: int) -> None:
     assert DeletePostHogDashboardOperator(task_id="t", dashboard_id=number).operator_extra_links == ()
 
 
 @pytest.mark.parametrize("operator", [Create, FromTemplate, *(one for one, _ in ONE_DASHBOARD)])
-def test_every_operator_takes_connection_project_and_id_as_templates(operator: type[BaseOperator]) -> None:
+def test_connection_project_and_id_are_templated_in_every_operator(operator: type[BaseOperator]) -> None:
     templated = set(operator.template_fields)
     assert {"posthog_conn_id", "project_id"} <= templated
     assert operator in (Create, FromTemplate) or "dashboard_id" in templated
 
 
-def test_another_project_is_named_by_a_template(posthog: Emulator) -> None:
+def test_a_template_may_name_another_project(posthog: Emulator) -> None:
     posthog.posthog.add_project(7, "seventh")
     run(Create, name="theirs", project_id="{{ params.n }}")
     assert (names(posthog), names(posthog, 7)) == ([], ["theirs"])
@@ -309,7 +229,7 @@ def test_what_goes_to_xcom_is_json(posthog: Emulator, number: int) -> None:
         assert json.loads(json.dumps(value)) == value
 
 
-def test_a_key_that_may_not_is_told(posthog: Emulator) -> None:
+def test_a_missing_scope_is_named_in_the_error(posthog: Emulator) -> None:
     posthog.posthog_keys[posthog.posthog_key] = Key(("dashboard:read",))
     with pytest.raises(ApiError, match="missing required scope 'dashboard:write'"):
         run(Create)

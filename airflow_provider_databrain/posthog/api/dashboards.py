@@ -1,0 +1,116 @@
+"""Dashboards: list, create, retrieve, update, delete, restore.
+
+Names are not unique, and each create makes another dashboard. ``marks`` creates a dashboard that can be found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from airflow_provider_databrain.client.call import Request, Resend
+from airflow_provider_databrain.client.errors import MalformedAnswerError
+from airflow_provider_databrain.client.models import json_body, reader, wire
+from airflow_provider_databrain.posthog.api.endpoint import DASHBOARD, DASHBOARDS, endpoint, for_dashboard
+from airflow_provider_databrain.posthog.api.models import Dashboard, DashboardChange, DashboardPage, NewDashboard
+
+PAGE_SIZE = 500
+"""Dashboards requested per page. If the server returns fewer, its answer says where the next page begins."""
+LIST_DASHBOARDS = endpoint("list dashboards", "GET", DASHBOARDS, "dashboard:read")
+CREATE_DASHBOARD = endpoint("create dashboard", "POST", DASHBOARDS, "dashboard:write", Resend.IF_UNPROCESSED)
+RETRIEVE_DASHBOARD = endpoint("retrieve dashboard", "GET", DASHBOARD, "dashboard:read")
+UPDATE_DASHBOARD = endpoint("update dashboard", "PATCH", DASHBOARD, "dashboard:write")
+# PostHog answers 405 to DELETE. A PATCH deletes a dashboard, and another PATCH restores it.
+DELETE_DASHBOARD = endpoint("delete dashboard", "PATCH", DASHBOARD, "dashboard:write", Resend.DETECTABLE)
+RESTORE_DASHBOARD = endpoint("restore dashboard", "PATCH", DASHBOARD, "dashboard:write")
+_read_page = reader(DashboardPage)
+_read_dashboard = reader(Dashboard)
+
+
+def list_page(*, limit: int = PAGE_SIZE, offset: int = 0) -> Request[DashboardPage]:
+    """One page of the project's dashboards: pinned ones first, then by name. Deleted ones are not listed."""
+    return Request(LIST_DASHBOARDS, _read_page, query={"limit": str(limit), "offset": str(offset)})
+
+
+def list_dashboards() -> Generator[Request[DashboardPage], DashboardPage, list[Dashboard]]:
+    """All dashboards of the project.
+
+    Only the offset is read from the next page's URL, so every request goes to the connection's host.
+
+    :raises MalformedAnswerError: the next page does not begin after the current one.
+    """
+    found: dict[int, Dashboard] = {}
+    offset = 0
+    while True:
+        page = yield list_page(offset=offset)
+        # If a dashboard is created or renamed between two pages, the others move, and one may be listed twice.
+        found.update((dashboard.id, dashboard) for dashboard in page.results)
+        if not page.next or not page.results:
+            return list(found.values())
+        following = _offset(page.next)
+        if following is None or following <= offset:
+            raise MalformedAnswerError(
+                f"the next page must begin after offset {offset}, not at {following}", transient=False
+            )
+        offset = following
+
+
+def create_dashboard(dashboard: NewDashboard | Mapping[str, Any]) -> Request[Dashboard]:
+    """Create a dashboard: blank, from a template, or as a copy of another dashboard.
+
+    It is not sent again after an ambiguous failure, because each create makes another dashboard.
+
+    :raises ValueError: a field is unknown or has a wrong value, or both a template and a source dashboard are named.
+    """
+    new = dashboard if isinstance(dashboard, NewDashboard) else NewDashboard.model_validate(dashboard)
+    if new.use_template and new.use_dashboard:
+        raise ValueError("use_template and use_dashboard cannot be used together")
+    return Request(CREATE_DASHBOARD, _read_dashboard, body=json_body(wire(new)))
+
+
+def retrieve_dashboard(dashboard_id: int) -> Request[Dashboard]:
+    """One dashboard with its tiles. PostHog counts this as a view."""
+    return Request(RETRIEVE_DASHBOARD, _read_dashboard, **for_dashboard(dashboard_id))
+
+
+def update_dashboard(dashboard_id: int, change: DashboardChange | Mapping[str, Any]) -> Request[Dashboard]:
+    """Change some fields of a dashboard.
+
+    It is sent again after an ambiguous failure, because the same values can be set twice. If it adds a tile, it is not
+    sent again.
+
+    :raises ValueError: a field is unknown or has a wrong value.
+    """
+    fields = change if isinstance(change, DashboardChange) else DashboardChange.model_validate(change)
+    adds = any("id" not in tile for tile in fields.tiles or ())
+    endpoint = replace(UPDATE_DASHBOARD, resend=Resend.IF_UNPROCESSED) if adds else UPDATE_DASHBOARD
+    return Request(endpoint, _read_dashboard, body=json_body(wire(fields)), **for_dashboard(dashboard_id))
+
+
+def delete_dashboard(dashboard_id: int, *, delete_insights: bool = False) -> Request[Dashboard]:
+    """Delete a dashboard. ``restore_dashboard`` undoes this.
+
+    :param delete_insights: also delete its insights that are on no other dashboard.
+    :raises NotFoundError: the dashboard does not exist or is already deleted. If ``after_ambiguous`` is set, an earlier
+        try of this call may have deleted it.
+    """
+    body = {"deleted": True} | ({"delete_insights": True} if delete_insights else {})
+    return Request(DELETE_DASHBOARD, _read_dashboard, body=json_body(body), **for_dashboard(dashboard_id))
+
+
+def restore_dashboard(dashboard_id: int) -> Request[Dashboard]:
+    """Undo ``delete_dashboard``."""
+    # Older servers restore only if this is the only field.
+    return Request(
+        RESTORE_DASHBOARD, _read_dashboard, body=json_body({"deleted": False}), **for_dashboard(dashboard_id)
+    )
+
+
+def _offset(address: str) -> int | None:
+    try:
+        [offset] = parse_qs(urlsplit(address).query)["offset"]
+        return int(offset)
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,101 @@
+"""What all PostHog endpoints share: hosts, API key, paths, error codes.
+
+An error code that PostHog does not send itself is marked as ours; ``_find_error`` derives it from the message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping
+from typing import Any, TypeAlias, TypeVar
+
+from airflow_provider_databrain.client.call import Endpoint, Request, Resend, Token
+from airflow_provider_databrain.client.dialect import ErrorDialect
+from airflow_provider_databrain.client.errors import (
+    AlreadyExistsError,
+    ApiError,
+    AuthenticationError,
+    InvalidRequestError,
+    NotAllowedError,
+    NotFoundError,
+    ServerError,
+)
+from airflow_provider_databrain.client.models import check_id
+
+T = TypeVar("T")
+Steps: TypeAlias = "Generator[Request[Any], Any, T]"
+"""A call that takes more than one request and returns T."""
+US_URL = "https://us.posthog.com"
+EU_URL = "https://eu.posthog.com"
+API_KEY = Token("personal API key", "Password")
+_CODES: dict[str, type[ApiError]] = {
+    "NOT_AUTHENTICATED": AuthenticationError,
+    "AUTHENTICATION_FAILED": AuthenticationError,
+    "KEY_NOT_ALLOWED": AuthenticationError,  # ours
+    "PERMISSION_DENIED": NotAllowedError,
+    "PLAN_LACKS_FEATURE": NotAllowedError,  # ours
+    "ALREADY_COLLABORATOR": AlreadyExistsError,  # ours
+    "NOT_FOUND": NotFoundError,
+    "REQUIRED": InvalidRequestError,
+    "INVALID_INPUT": InvalidRequestError,
+    "INVALID_CHOICE": InvalidRequestError,
+    "MAX_LENGTH": InvalidRequestError,
+    "PARSE_ERROR": InvalidRequestError,
+    "NOT_ACCEPTABLE": InvalidRequestError,
+    "ERROR": ServerError,
+}
+_KEY_WORDS = re.compile(r"required scope|personal api key access|access to the requested project", re.IGNORECASE)
+_PLAN_WORDS = re.compile(r"requires the .+ feature", re.IGNORECASE)
+
+
+def _find_error(payload: object) -> tuple[str | None, str] | None:
+    """Read ``type``, ``code``, ``detail`` and ``attr``, or an object that has only ``error`` or ``detail``.
+
+    Only the message of a 403 says why access was refused: because of the key, the person or the plan.
+    """
+    if not isinstance(payload, Mapping):
+        return None
+    if set(payload) in ({"error"}, {"detail"}):
+        text = str(next(iter(payload.values())))
+        return "PLAN_LACKS_FEATURE" if _PLAN_WORDS.search(text) else None, text
+    if not {"type", "code", "detail"} <= set(payload):
+        return None
+    code, detail = str(payload["code"]), " ".join(str(payload["detail"]).split())
+    if code == "permission_denied" and _KEY_WORDS.search(detail):
+        code = "KEY_NOT_ALLOWED"
+    elif "already is a collaborator" in detail:
+        code = "ALREADY_COLLABORATOR"
+    attr = payload.get("attr")
+    return code, f"{attr}: {detail}" if attr else detail
+
+
+POSTHOG = ErrorDialect("PostHog", _CODES, _find_error)
+DASHBOARDS = "/api/projects/{project_id}/dashboards/"
+DASHBOARD = f"{DASHBOARDS}{{dashboard_id}}/"
+
+
+def endpoint(name: str, method: str, path: str, scope: str, resend: Resend = Resend.ALWAYS, **more: Any) -> Endpoint:
+    """An endpoint for which PostHog requires one scope."""
+    needs = f"This call needs a personal API key with the scope '{scope}', for this project."
+    return Endpoint(name, method, path, API_KEY, resend, POSTHOG, needs=needs, **more)
+
+
+def scopeless_endpoint(name: str, method: str, path: str, instead: str, resend: Resend) -> Endpoint:
+    """An endpoint for which PostHog declares no scope. PostHog refuses it to every key with scopes, even ``*``.
+
+    :param instead: the hook's method that does the same with a key that has scopes.
+    """
+    needs = (
+        f"PostHog refuses this action to every personal API key that has scopes, '*' included; use {instead} instead."
+    )
+    return Endpoint(name, method, path, API_KEY, resend, POSTHOG, needs=needs)
+
+
+def for_dashboard(dashboard_id: int, **more: str) -> dict[str, Any]:
+    """The arguments of a ``Request`` about one dashboard; ``more`` are other values in its path."""
+    identifier = str(check_id(dashboard_id, "dashboard_id"))
+    return {"path": {"dashboard_id": identifier, **more}, "dashboard": identifier}
+
+
+def read_nothing(_payload: object) -> None:
+    """Read an empty answer."""

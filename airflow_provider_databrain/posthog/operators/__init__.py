@@ -1,0 +1,1 @@
+"""PostHog's operators: one module for each noun."""
