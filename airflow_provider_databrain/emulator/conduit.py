@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -22,6 +20,7 @@ from pydantic import BaseModel
 from airflow_provider_databrain.emulator.faults import Control
 from airflow_provider_databrain.emulator.refusal import RefusalError
 from airflow_provider_databrain.emulator.routes import Routes
+from airflow_provider_databrain.emulator.store import Store
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS conduit_workspaces (
@@ -85,15 +84,11 @@ class ConduitState:
 
     def __init__(self, path: str = ":memory:") -> None:
         self.behaviour = ConduitBehaviour()
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = OFF")
-        self._db.executescript(SCHEMA)
+        self._store = Store(path, SCHEMA)
 
     def add_dashboard(self, name: str, *, workspace: int | None = None, cloned_from: int | None = None) -> int:
         """Add a dashboard, to the organization unless a workspace is named; its id."""
-        return self._insert(
+        return self._store.insert(
             "INSERT INTO conduit_dashboards (name, share_key, workspace, cloned_from) VALUES (?, ?, ?, ?)",
             name,
             secrets.token_urlsafe(12),
@@ -103,33 +98,30 @@ class ConduitState:
 
     def add_workspace(self, name: str, ext_id: str | None = None) -> int:
         """Add a workspace, with a token made up; its id."""
-        return self._insert(
+        return self._store.insert(
             "INSERT INTO conduit_workspaces (name, ext_id, token) VALUES (?, ?, ?)", name, ext_id, secrets.token_hex(16)
         )
 
     def disable_workspace(self, workspace_id: int) -> bool:
         """Disable a workspace; False where there is none that is not."""
-        with self._lock, self._db:
-            found = self._db.execute(
-                "UPDATE conduit_workspaces SET disabled = 1 WHERE id = ? AND NOT disabled", (workspace_id,)
-            )
-            return found.rowcount > 0
+        statement = "UPDATE conduit_workspaces SET disabled = 1 WHERE id = ? AND NOT disabled"
+        return self._store.change(statement, workspace_id) > 0
 
     def workspaces(self) -> list[WorkspaceRow]:
         """Those that are not disabled, in order of creation."""
-        rows = self._all("SELECT id, ext_id, name, token FROM conduit_workspaces WHERE NOT disabled ORDER BY id")
+        rows = self._store.rows("SELECT id, ext_id, name, token FROM conduit_workspaces WHERE NOT disabled ORDER BY id")
         return [WorkspaceRow(*row) for row in rows]
 
     def workspace(self, workspace_id: int) -> WorkspaceRow | None:
         """A workspace, None where there is none or it is disabled."""
-        rows = self._all(
+        rows = self._store.rows(
             "SELECT id, ext_id, name, token FROM conduit_workspaces WHERE id = ? AND NOT disabled", workspace_id
         )
         return WorkspaceRow(*rows[0]) if rows else None
 
     def workspace_with(self, *, token: str | None = None, ext_id: str | None = None) -> int | None:
         """The id of the workspace with a token or an ``ext_id``, None for none."""
-        rows = self._all(
+        rows = self._store.rows(
             "SELECT id FROM conduit_workspaces WHERE (token = ? OR ext_id = ?) AND NOT disabled ORDER BY id",
             token,
             ext_id,
@@ -138,7 +130,7 @@ class ConduitState:
 
     def dashboards(self, workspace: int | None = None) -> list[DashboardRow]:
         """The dashboards of a workspace, or the organization's own, in order of creation."""
-        rows = self._all(
+        rows = self._store.rows(
             "SELECT id, name, share_key, workspace, cloned_from FROM conduit_dashboards WHERE workspace IS ?"
             " ORDER BY id",
             workspace,
@@ -147,29 +139,21 @@ class ConduitState:
 
     def dashboard(self, dashboard_id: int) -> DashboardRow | None:
         """A dashboard, wherever it is."""
-        rows = self._all(
+        rows = self._store.rows(
             "SELECT id, name, share_key, workspace, cloned_from FROM conduit_dashboards WHERE id = ?", dashboard_id
         )
         return DashboardRow(*rows[0]) if rows else None
 
     def clear(self) -> None:
         """Forget everything, the ids that were given too."""
-        with self._lock, self._db:
-            self._db.execute("DELETE FROM sqlite_sequence WHERE name IN ('conduit_dashboards', 'conduit_workspaces')")
-            self._db.execute("DELETE FROM conduit_dashboards")
-            self._db.execute("DELETE FROM conduit_workspaces")
+        with self._store.transaction() as database:
+            database.execute("DELETE FROM sqlite_sequence WHERE name IN ('conduit_dashboards', 'conduit_workspaces')")
+            database.execute("DELETE FROM conduit_dashboards")
+            database.execute("DELETE FROM conduit_workspaces")
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
-
-    def _insert(self, statement: str, *values: object) -> int:
-        with self._lock, self._db:
-            return int(self._db.execute(statement, values).lastrowid or 0)
-
-    def _all(self, statement: str, *values: object) -> list[Any]:
-        with self._lock:
-            return self._db.execute(statement, values).fetchall()
+        self._store.close()
 
 
 class ConduitRefusalError(RefusalError):
