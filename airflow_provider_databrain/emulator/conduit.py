@@ -177,16 +177,12 @@ class ConduitApi:
         self._state = state
         self._token = token
         self.router = Routes("/v2")
-        for method, path, answer in (
-            ("GET", "/workspaces", self.list_workspaces),
-            ("POST", "/workspaces", self.create_workspace),
-            ("DELETE", "/workspaces/{workspace_id}", self.disable_workspace),
-            ("GET", "/dashboards", self.list_dashboards),
-            ("GET", "/dashboards/{dashboard_id}/share", self.share_dashboard),
-            ("POST", "/dashboards/{dashboard_id}/clone", self.clone_dashboard),
-        ):
-            self.router.add(method, f"{path}/", answer)
-            self.router.add(method, path, self._without_slash(answer))
+        self._add("GET", "/workspaces", self.list_workspaces)
+        self._add("POST", "/workspaces", self.create_workspace, changes=True)
+        self._add("DELETE", "/workspaces/{workspace_id}", self.disable_workspace, changes=True)
+        self._add("GET", "/dashboards", self.list_dashboards)
+        self._add("GET", "/dashboards/{dashboard_id}/share", self.share_dashboard)
+        self._add("POST", "/dashboards/{dashboard_id}/clone", self.clone_dashboard, changes=True)
 
     async def list_workspaces(self, request: Request) -> list[dict[str, Any]]:
         """List the organization's workspaces."""
@@ -236,15 +232,16 @@ class ConduitApi:
         answer = {"id": clone.id, "name": clone.name, "url": clone.url}
         return JSONResponse(answer, self._state.behaviour.created_status)
 
-    def _without_slash(self, answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
-        """The same, of a path that some servers do not know without a slash at its end."""
+    def _add(self, method: str, path: str, answer: Callable[[Request], Any], *, changes: bool = False) -> None:
+        """Add a route with a slash at its end, and one without, which some servers do not have."""
 
-        def known(request: Request) -> Any:
+        def without_slash(request: Request) -> Any:
             if self._state.behaviour.needs_slash:
                 raise _not_found()
             return answer(request)
 
-        return known
+        self.router.add(method, f"{path}/", answer, changes=changes)
+        self.router.add(method, path, without_slash, changes=changes)
 
     def _owner(self, request: Request) -> int | None:
         """Whose token it is: a workspace's id, or None for the organization."""

@@ -95,31 +95,3 @@ def of(path: str) -> Dialect | None:
         if path.startswith(prefix):
             return dialect
     return None
-
-
-_CHANGING_POSTS = (
-    "/embeds",
-    "/dashboard-embeds",
-    "/api/v2/workspace",
-    "/data-app",
-    "/dataApp",
-    "/api-tokens",
-    "/rotate-api",
-    "/service-token/rotate",
-    "/guest-token/create",
-    "/import-dashboard",
-    "/datasource",
-    "/datasource/sync",
-    "/datamarts",
-    "/semantic-layer",
-)
-
-
-def changes_something(method: str, path: str) -> bool:
-    """Whether a request is one that changes an API's state. Some of Databrain's lists are asked for by POST."""
-    dialect = of(path)
-    if dialect is DATABRAIN:
-        return method in ("PUT", "DELETE") or (method == "POST" and path.endswith(_CHANGING_POSTS))
-    if dialect is POSTHOG:
-        return method != "GET" and path.startswith(("/api/projects/", "/api/environments/"))
-    return method != "GET"

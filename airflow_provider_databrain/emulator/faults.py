@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_databrain.emulator import dialects
+from airflow_provider_databrain.emulator.routes import READ_ONLY
 
 Kind = Literal[
     "error_before",
@@ -218,9 +219,8 @@ class FaultMiddleware:
             await dialect.spoiled(fault.kind)(scope, receive, send)
 
     async def _act(self, dialect: dialects.Dialect, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._control.behaviour.read_only and dialects.changes_something(scope["method"], scope["path"]):
-            await dialect.read_only()(scope, receive, send)
-            return
+        if self._control.behaviour.read_only:
+            scope = {**scope, READ_ONLY: dialect.read_only()}
         await self._app(scope, receive, send)
 
     def _reset(self, scope: Scope) -> None:

@@ -62,6 +62,11 @@ def refusal(answer: requests.Response) -> tuple[int, str, str]:
     return answer.status_code, payload["error"]["code"], payload["error"]["message"]
 
 
+def is_refused_as_read_only(answer: requests.Response) -> bool:
+    """Whether a read-only server refused a change, in any API's words."""
+    return answer.status_code == 403 and "Changes are refused" in answer.text
+
+
 def log_of(emulator: Emulator) -> list[dict[str, Any]]:
     """The emulator's request log, asked over HTTP, so that the last request is in it."""
     log: list[dict[str, Any]] = requests.get(f"{emulator.url}/_emulator/requests", timeout=5).json()

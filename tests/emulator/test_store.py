@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,9 +22,14 @@ def store() -> Iterator[Store]:
 
 def test_statements_of_a_failed_transaction_leave_no_trace(store: Store) -> None:
     store.insert("INSERT INTO things (name) VALUES (?)", "kept")
-    with pytest.raises(RuntimeError, match="on the way"), store.transaction() as database:
-        database.execute("DELETE FROM things")
-        raise RuntimeError("failed on the way")
+
+    def delete_and_fail() -> None:
+        with store.transaction() as database:
+            database.execute("DELETE FROM things")
+            database.execute("INSERT INTO things (name) VALUES (NULL)")
+
+    with pytest.raises(sqlite3.IntegrityError):
+        delete_and_fail()
     assert store.rows("SELECT name FROM things") == [("kept",)]
     assert store.change("DELETE FROM things") == 1
 

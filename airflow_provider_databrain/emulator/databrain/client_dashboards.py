@@ -39,11 +39,11 @@ class DatabrainApi:
         self._account = account
         self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.add("POST", f"{prefix}/dashboard-embeds", self.create_embed)
+            self.router.add("POST", f"{prefix}/dashboard-embeds", self.create_embed, changes=True)
             self.router.add("GET", f"{prefix}/embeds", self.list_embeds)
-            self.router.add("PUT", f"{prefix}/embeds", self.update_embed)
-            self.router.add("PUT", f"{prefix}/embeds/rename", self.rename_embed)
-            self.router.add("DELETE", f"{prefix}/embeds", self.delete_embed)
+            self.router.add("PUT", f"{prefix}/embeds", self.update_embed, changes=True)
+            self.router.add("PUT", f"{prefix}/embeds/rename", self.rename_embed, changes=True)
+            self.router.add("DELETE", f"{prefix}/embeds", self.delete_embed, changes=True)
         self.router.add("GET", "/workspace", self.list_workspaces)
         self.router.add("POST", "/workspace/metrics", self.workspace_metrics)
         self.router.add("POST", "/workspace/dashboards", self.workspace_dashboards)

@@ -43,7 +43,7 @@ class TransferApi:
         self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
             self.router.add("POST", f"{prefix}/export-dashboard", self.export)
-            self.router.add("POST", f"{prefix}/import-dashboard", self.import_)
+            self.router.add("POST", f"{prefix}/import-dashboard", self.import_, changes=True)
 
     async def export(self, request: Request) -> JSONResponse:
         """Tell a dashboard as a document."""

@@ -33,11 +33,11 @@ class DataAppsApi:
         self._account = account
         self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.add("POST", prefix, self.create)
+            self.router.add("POST", prefix, self.create, changes=True)
             self.router.add("GET", prefix, self.list_all)
-            self.router.add("PUT", prefix, self.rename)
-            self.router.add("DELETE", prefix, self.delete)
-            self.router.add("POST", f"{prefix}/api-tokens", self.create_token)
+            self.router.add("PUT", prefix, self.rename, changes=True)
+            self.router.add("DELETE", prefix, self.delete, changes=True)
+            self.router.add("POST", f"{prefix}/api-tokens", self.create_token, changes=True)
             self.router.add("GET", f"{prefix}/api-tokens", self.list_tokens)
 
     async def create(self, request: Request) -> dict[str, Any]:

@@ -72,15 +72,15 @@ class DatamartsApi:
         self._catalog = catalog
         self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.add("POST", f"{prefix}/datamarts", self.create)
-            self.router.add("PUT", f"{prefix}/datamarts", self.update)
+            self.router.add("POST", f"{prefix}/datamarts", self.create, changes=True)
+            self.router.add("PUT", f"{prefix}/datamarts", self.update, changes=True)
             self.router.add("GET", f"{prefix}/datamarts", self.list_all)
             for name in ("datamart", "datamarts"):
-                self.router.add("DELETE", f"{prefix}/{name}", self.delete)
+                self.router.add("DELETE", f"{prefix}/{name}", self.delete, changes=True)
             self.router.add("GET", f"{prefix}/datamarts/semantic-layer", self.layer)
-            self.router.add("POST", f"{prefix}/datamarts/semantic-layer", self.create_layer)
-            self.router.add("PUT", f"{prefix}/datamarts/semantic-layer", self.update_layer)
-            self.router.add("DELETE", f"{prefix}/datamarts/semantic-layer", self.delete_layer)
+            self.router.add("POST", f"{prefix}/datamarts/semantic-layer", self.create_layer, changes=True)
+            self.router.add("PUT", f"{prefix}/datamarts/semantic-layer", self.update_layer, changes=True)
+            self.router.add("DELETE", f"{prefix}/datamarts/semantic-layer", self.delete_layer, changes=True)
 
     async def create(self, request: Request) -> dict[str, Any]:
         """Make a datamart."""

@@ -53,11 +53,11 @@ class DatasourcesApi:
         self._account = account
         self._catalog = catalog
         self.router = Routes("/api/v2/datasource")
-        self.router.add("POST", "", self.create)
-        self.router.add("PUT", "", self.update)
+        self.router.add("POST", "", self.create, changes=True)
+        self.router.add("PUT", "", self.update, changes=True)
         self.router.add("GET", "", self.list_all)
-        self.router.add("DELETE", "", self.delete)
-        self.router.add("POST", "/sync", self.sync)
+        self.router.add("DELETE", "", self.delete, changes=True)
+        self.router.add("POST", "/sync", self.sync, changes=True)
         self.router.add("POST", "/getDatasourceProgress", self.progress)
 
     async def create(self, request: Request) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class EmbedsApi:
         self._catalog = catalog
         self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.add("POST", f"{prefix}/embeds", self.create)
+            self.router.add("POST", f"{prefix}/embeds", self.create, changes=True)
             self.router.add("GET", f"{prefix}/embeds/export", self.export)
 
     async def create(self, request: Request) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class DataApi:
         for prefix in ("/data-app", "/dataApp"):
             self.router.add("GET", f"{prefix}/dashboards", self.dashboards)
             self.router.add("GET", f"{prefix}/metrics", self.metrics)
-            self.router.add("PUT", f"{prefix}/metrics/publish", self.publish)
+            self.router.add("PUT", f"{prefix}/metrics/publish", self.publish, changes=True)
             self.router.add("POST", f"{prefix}/query", self.query)
             self.router.add("GET", f"{prefix}/embeds/reports", self.reports)
         self.router.add("POST", "/workspace/dashboard/metrics", self.dashboard_metrics)

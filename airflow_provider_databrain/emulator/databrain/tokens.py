@@ -67,9 +67,9 @@ class TokensApi:
         self._control = control
         self._account = account
         self.router = Routes("/api/v2")
-        self.router.add("POST", "/guest-token/create", self.create_guest_token)
-        self.router.add("POST", "/data-app/rotate-api", self.rotate_api_key)
-        self.router.add("POST", "/service-token/rotate", self.rotate_service_token)
+        self.router.add("POST", "/guest-token/create", self.create_guest_token, changes=True)
+        self.router.add("POST", "/data-app/rotate-api", self.rotate_api_key, changes=True)
+        self.router.add("POST", "/service-token/rotate", self.rotate_service_token, changes=True)
 
     async def create_guest_token(self, request: Request) -> dict[str, Any]:
         """Make a guest token."""

@@ -30,9 +30,9 @@ class WorkspacesApi:
         self._account = account
         self._catalog = catalog
         self.router = Routes("/api/v2")
-        self.router.add("POST", "/workspace", self.create)
-        self.router.add("PUT", "/workspace", self.update)
-        self.router.add("DELETE", "/workspace", self.delete)
+        self.router.add("POST", "/workspace", self.create, changes=True)
+        self.router.add("PUT", "/workspace", self.update, changes=True)
+        self.router.add("DELETE", "/workspace", self.delete, changes=True)
 
     async def create(self, request: Request) -> dict[str, Any]:
         """Make a workspace."""

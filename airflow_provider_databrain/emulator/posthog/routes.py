@@ -81,8 +81,8 @@ class PostHogApi:
         self._account = Account(state, control)
         views = Views(state, control)
         self.router = Routes()
-        self._add("/api/projects", self._projects)
-        self._add("/api/users/@me", self._me)
+        self._add("/api/projects", self._projects, changes=False)
+        self._add("/api/users/@me", self._me, changes=False)
         for prefix in ("/api/projects/{project}", "/api/environments/{project}"):
             for path, view in self._views(views).items():
                 self._add(prefix + path, self._route(view))
@@ -129,10 +129,10 @@ class PostHogApi:
             "/insights/{key}": View({"PATCH": Action("insight:write", insights.update)}),
         }
 
-    def _add(self, path: str, answer: Callable[[Request], Any]) -> None:
-        """Add a route that does not care whether the path ends with a slash."""
+    def _add(self, path: str, answer: Callable[[Request], Any], *, changes: bool = True) -> None:
+        """Add a route for all methods, with and without a slash at its end."""
         for ending in ("", "/"):
-            self.router.add(METHODS, path + ending, answer)
+            self.router.add(METHODS, path + ending, answer, changes=changes)
 
     def _route(self, view: View) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:

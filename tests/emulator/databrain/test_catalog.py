@@ -10,7 +10,7 @@ import requests
 
 from airflow_provider_databrain.emulator.faults import Behaviour
 from airflow_provider_databrain.emulator.server import Emulator
-from tests.emulator.client import ACCESS, EMBEDS, call, create, refusal
+from tests.emulator.client import ACCESS, EMBEDS, call, create, is_refused_as_read_only, refusal
 from tests.support import METRICS, WORKSPACE
 
 API = "/api/v2"
@@ -35,6 +35,12 @@ ROUTES = [
     ("POST", f"{APP}/export-dashboard", "transfer"),
     ("POST", f"{APP}/import-dashboard", "transfer"),
 ]
+READ_BY_POST = (
+    f"{APP}/query",
+    f"{APP}/export-dashboard",
+    f"{API}/workspace/dashboard/metrics",
+    f"{API}/datasource/getDatasourceProgress",
+)
 REFUSED = {
     "api_key": (401, "INVALID_DATA_APP_API_KEY"),
     "service": (401, "INVALID_DATA_APP_API_KEY"),
@@ -84,6 +90,14 @@ def test_a_token_of_the_right_kind_is_asked_for_first(emulator: Emulator, method
     other = emulator.service_token if kind == "api_key" else emulator.api_key
     for token in (other, "wrong"):
         assert refusal(call(emulator, method, path, token=token, data="not json"))[:2] == REFUSED[kind]
+
+
+def test_a_read_only_server_refuses_all_but_reads(emulator: Emulator) -> None:
+    emulator.control.behaviour = Behaviour(read_only=True)
+    for method, path, _ in ROUTES:
+        for prefix in PREFIXES:
+            answer = call(emulator, method, path.replace("data-app", prefix))
+            assert is_refused_as_read_only(answer) is (method != "GET" and path not in READ_BY_POST)
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

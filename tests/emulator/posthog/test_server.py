@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_databrain.emulator.dialects import changes_something
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import Emulator
-from tests.emulator.client import log_of
+from tests.emulator.client import is_refused_as_read_only, log_of
 from tests.emulator.posthog.client import (
     DASHBOARDS,
     SERVER_ERROR,
@@ -122,8 +121,12 @@ def test_a_read_only_server_lets_posthog_be_read(emulator: Emulator) -> None:
         ("PUT", "/api/v2/data-app/embeds", True),
     ],
 )
-def test_what_changes_something_is_known_by_its_method_and_path(method: str, path: str, expected: bool) -> None:
-    assert changes_something(method, path) is expected
+def test_a_read_only_server_refuses_the_requests_that_change_something(
+    emulator: Emulator, method: str, path: str, expected: bool
+) -> None:
+    emulator.control.behaviour = Behaviour(read_only=True)
+    answer = requests.request(method, emulator.url + path, timeout=5)
+    assert is_refused_as_read_only(answer) is expected
 
 
 def test_everything_outlives_the_server_in_its_file(tmp_path: Path) -> None:
