@@ -16,8 +16,11 @@ from typing import Any, Literal, NamedTuple
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.routing import Route
 
+from airflow_provider_databrain.emulator.dialects import Dialect
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.page import NEWEST, Table
 from airflow_provider_databrain.emulator.refusal import RefusalError
 from airflow_provider_databrain.emulator.routes import Routes
 from airflow_provider_databrain.emulator.store import Store
@@ -156,6 +159,19 @@ class ConduitState:
         self._store.close()
 
 
+def _error(_status: int, code: str, message: str) -> dict[str, Any]:
+    return {"code": code.lower(), "message": message}
+
+
+DIALECT = Dialect(
+    limited=lambda _: _error(429, "RATE_LIMITED", "Too many requests"),
+    error=_error,
+    wrong={"id": ["?"], "data": "?"},
+    cut='{"id": 4, "name": "',
+)
+"""How errors that are not Conduit's own are worded. The vendor's reference shows none; the wording is our choice."""
+
+
 class ConduitRefusalError(RefusalError):
     """An error answer in Conduit's words."""
 
@@ -168,12 +184,10 @@ class ConduitRefusalError(RefusalError):
 class ConduitApi:
     """The API's routes over a state.
 
-    :param control: that of the whole emulator; these routes need nothing of it, for what goes wrong on the way to
-        them is not theirs.
     :param token: the organization's. Those of the workspaces are in the state.
     """
 
-    def __init__(self, state: ConduitState, control: Control, token: str) -> None:
+    def __init__(self, state: ConduitState, token: str) -> None:
         self._state = state
         self._token = token
         self.router = Routes("/v2")
@@ -269,6 +283,33 @@ class ConduitApi:
         if row is None or row.workspace != owner:
             raise _not_found()
         return row
+
+
+class Conduit:
+    """A Conduit organization.
+
+    :param path: the SQLite file of the state.
+    :param tokens: the accepted ``conduit_token``, which is the organization's.
+    """
+
+    def __init__(self, path: str, _control: Control, tokens: Mapping[str, str]) -> None:
+        self.state = ConduitState(path)
+        self.routes: list[Route] = ConduitApi(self.state, tokens["conduit_token"]).router.routes
+
+    def add_samples(self, workspace: str) -> None:
+        """Add a dashboard to clone, if the organization has none."""
+        if not self.state.dashboards():
+            self.state.add_dashboard("Tenant overview")
+
+    def tables(self) -> list[Table]:
+        """Return the newest workspaces."""
+        workspaces = self.state.workspaces()
+        rows = [(row.id, row.ext_id or "", row.name) for row in reversed(workspaces[-NEWEST:])]
+        return [Table("Conduit workspaces", ("Id", "ext_id", "Name"), rows, len(workspaces))]
+
+    def close(self) -> None:
+        """Close the file."""
+        self.state.close()
 
 
 def _not_found() -> ConduitRefusalError:

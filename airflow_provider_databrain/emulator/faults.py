@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_provider_databrain.emulator import dialects
+from airflow_provider_databrain.emulator.dialects import Dialect
 from airflow_provider_databrain.emulator.routes import READ_ONLY
 
 Kind = Literal[
@@ -160,13 +160,14 @@ class Control:
 class FaultMiddleware:
     """Applies latency, rate limit and faults to the API's requests, and logs them."""
 
-    def __init__(self, app: ASGIApp, control: Control) -> None:
+    def __init__(self, app: ASGIApp, control: Control, dialect_of: Callable[[str], Dialect | None]) -> None:
         self._app = app
         self._control = control
+        self._dialect_of = dialect_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        dialect = dialects.of(scope["path"]) if scope["type"] == "http" else None
+        dialect = self._dialect_of(scope["path"]) if scope["type"] == "http" else None
         if dialect is None:
             await self._app(scope, receive, send)
             return
@@ -198,9 +199,7 @@ class FaultMiddleware:
             )
         )
 
-    async def _answer(
-        self, fault: Fault | None, dialect: dialects.Dialect, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _answer(self, fault: Fault | None, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
         if fault is None or fault.kind.startswith("stream_"):
             await self._act(dialect, {**scope, STREAM_FAULT: fault and fault.kind}, receive, send)
             return
@@ -218,7 +217,7 @@ class FaultMiddleware:
         else:
             await dialect.spoiled(fault.kind)(scope, receive, send)
 
-    async def _act(self, dialect: dialects.Dialect, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _act(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
         if self._control.behaviour.read_only:
             scope = {**scope, READ_ONLY: dialect.read_only()}
         await self._app(scope, receive, send)
