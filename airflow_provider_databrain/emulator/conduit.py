@@ -1,9 +1,13 @@
-"""The emulated Conduit API: a stand-in, never held against the real server.
+"""The emulated Conduit API. It was never compared with the real server.
 
-Written from the vendor's reference and apart from the client's models, so that each checks the other. What the
-reference leaves open and a client might rely on, ``ConduitBehaviour`` plays both ways. The rest is our choice: checks
-come in the order slash, token, set-up, body, references; 400 has a code and a message, other refusals a ``detail``;
-what is not there, or is not the token's to see, is 404; a disabled workspace is gone, and its ``ext_id`` free.
+It is written from the vendor's reference and does not use the client's models, so that each checks the other. If the
+reference is silent and a client might rely on the answer, ``ConduitBehaviour`` plays each possible answer. The rest is
+our choice:
+
+- The checks come in the order slash, token, set-up, body, references.
+- A 400 has a code and a message. Other refusals have a ``detail``.
+- A resource that does not exist, or that the token may not see, is 404.
+- A disabled workspace no longer exists, and its ``ext_id`` is free again.
 """
 
 from __future__ import annotations
@@ -37,13 +41,13 @@ LARGEST_ID = 2**63 - 1
 
 
 class ConduitBehaviour(BaseModel):
-    """How the server behaves where the vendor's reference does not tell.
+    """How the server behaves if the vendor's reference is silent.
 
-    :param created_status: of a created workspace or clone.
-    :param disabled_status: 200 with a body, or 204 without.
-    :param unique_ext_id: refuses a second workspace with an ``ext_id``.
-    :param has_company_name: "Your company name" is set; workspaces need it.
-    :param has_white_label: a white-label is set up; clones need it.
+    :param created_status: the status when a workspace or a clone was created.
+    :param disabled_status: the status when a workspace was disabled: 200 with a body, or 204 without one.
+    :param unique_ext_id: a second workspace with the same ``ext_id`` is refused.
+    :param has_company_name: "Your company name" is set. Calls for workspaces need it.
+    :param has_white_label: a white-label is configured. Clones need it.
     :param needs_slash: a path without a slash at its end is 404.
     """
 
@@ -56,7 +60,7 @@ class ConduitBehaviour(BaseModel):
 
 
 class WorkspaceRow(NamedTuple):
-    """A workspace, as the API answers it."""
+    """A workspace, with the fields of the API's answer."""
 
     id: int
     ext_id: str | None
@@ -65,7 +69,7 @@ class WorkspaceRow(NamedTuple):
 
 
 class DashboardRow(NamedTuple):
-    """A dashboard. ``workspace`` is None for one of the organization's own."""
+    """A dashboard. ``workspace`` is None for a dashboard of the organization itself."""
 
     id: int
     name: str
@@ -75,14 +79,15 @@ class DashboardRow(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Where it is shared; nothing answers there."""
+        """The public URL. No server answers at it."""
         return f"https://conduit.example/share/{self.share_key}"
 
 
 class ConduitState:
     """The data of one emulated organization.
 
-    :param path: an SQLite file, made where it is not there, and shared with the other systems; ``:memory:`` for none.
+    :param path: an SQLite file, which is created if it does not exist and is shared with the other systems;
+        ``:memory:`` keeps the data in memory.
     """
 
     def __init__(self, path: str = ":memory:") -> None:
@@ -90,7 +95,7 @@ class ConduitState:
         self._store = Store(path, SCHEMA)
 
     def add_dashboard(self, name: str, *, workspace: int | None = None, cloned_from: int | None = None) -> int:
-        """Add a dashboard, to the organization unless a workspace is named; its id."""
+        """Add a dashboard to a workspace or, without one, to the organization. Return its id."""
         return self._store.insert(
             "INSERT INTO conduit_dashboards (name, share_key, workspace, cloned_from) VALUES (?, ?, ?, ?)",
             name,
@@ -100,30 +105,30 @@ class ConduitState:
         )
 
     def add_workspace(self, name: str, ext_id: str | None = None) -> int:
-        """Add a workspace, with a token made up; its id."""
+        """Add a workspace with a random token. Return its id."""
         return self._store.insert(
             "INSERT INTO conduit_workspaces (name, ext_id, token) VALUES (?, ?, ?)", name, ext_id, secrets.token_hex(16)
         )
 
     def disable_workspace(self, workspace_id: int) -> bool:
-        """Disable a workspace; False where there is none that is not."""
+        """Disable a workspace. Return False if it does not exist or is already disabled."""
         statement = "UPDATE conduit_workspaces SET disabled = 1 WHERE id = ? AND NOT disabled"
         return self._store.change(statement, workspace_id) > 0
 
     def workspaces(self) -> list[WorkspaceRow]:
-        """Those that are not disabled, in order of creation."""
+        """Return the workspaces that are not disabled, in order of creation."""
         rows = self._store.rows("SELECT id, ext_id, name, token FROM conduit_workspaces WHERE NOT disabled ORDER BY id")
         return [WorkspaceRow(*row) for row in rows]
 
     def workspace(self, workspace_id: int) -> WorkspaceRow | None:
-        """A workspace, None where there is none or it is disabled."""
+        """Return a workspace, or None if it does not exist or is disabled."""
         rows = self._store.rows(
             "SELECT id, ext_id, name, token FROM conduit_workspaces WHERE id = ? AND NOT disabled", workspace_id
         )
         return WorkspaceRow(*rows[0]) if rows else None
 
     def workspace_with(self, *, token: str | None = None, ext_id: str | None = None) -> int | None:
-        """The id of the workspace with a token or an ``ext_id``, None for none."""
+        """Return the id of the workspace with this token or ``ext_id``, or None if no workspace has it."""
         rows = self._store.rows(
             "SELECT id FROM conduit_workspaces WHERE (token = ? OR ext_id = ?) AND NOT disabled ORDER BY id",
             token,
@@ -132,7 +137,7 @@ class ConduitState:
         return rows[0][0] if rows else None
 
     def dashboards(self, workspace: int | None = None) -> list[DashboardRow]:
-        """The dashboards of a workspace, or the organization's own, in order of creation."""
+        """Return the dashboards of a workspace or, without one, of the organization, in order of creation."""
         rows = self._store.rows(
             "SELECT id, name, share_key, workspace, cloned_from FROM conduit_dashboards WHERE workspace IS ?"
             " ORDER BY id",
@@ -141,14 +146,14 @@ class ConduitState:
         return [DashboardRow(*row) for row in rows]
 
     def dashboard(self, dashboard_id: int) -> DashboardRow | None:
-        """A dashboard, wherever it is."""
+        """Return a dashboard of the organization or of any workspace, or None if it does not exist."""
         rows = self._store.rows(
             "SELECT id, name, share_key, workspace, cloned_from FROM conduit_dashboards WHERE id = ?", dashboard_id
         )
         return DashboardRow(*rows[0]) if rows else None
 
     def clear(self) -> None:
-        """Forget everything, the ids that were given too."""
+        """Delete everything. Ids start at 1 again."""
         with self._store.transaction() as database:
             database.execute("DELETE FROM sqlite_sequence WHERE name IN ('conduit_dashboards', 'conduit_workspaces')")
             database.execute("DELETE FROM conduit_dashboards")
@@ -169,22 +174,22 @@ DIALECT = Dialect(
     wrong={"id": ["?"], "data": "?"},
     cut='{"id": 4, "name": "',
 )
-"""How errors that are not Conduit's own are worded. The vendor's reference shows none; the wording is our choice."""
+"""How errors that are not Conduit's own are worded. The vendor's reference does not show them: this is our choice."""
 
 
 class ConduitRefusalError(RefusalError):
-    """An error answer in Conduit's words."""
+    """An error response in the shape of Conduit's errors."""
 
     def response(self) -> JSONResponse:
-        """The answer's JSON."""
-        told = {"code": self.code, "message": str(self)} if self.status == 400 else {"detail": str(self)}
-        return JSONResponse(told, self.status)
+        """Return the error as a JSON response."""
+        body = {"code": self.code, "message": str(self)} if self.status == 400 else {"detail": str(self)}
+        return JSONResponse(body, self.status)
 
 
 class ConduitApi:
     """The API's routes over a state.
 
-    :param token: the organization's. Those of the workspaces are in the state.
+    :param token: the organization's token. The workspaces' tokens are in the state.
     """
 
     def __init__(self, state: ConduitState, token: str) -> None:
@@ -224,11 +229,11 @@ class ConduitApi:
         return JSONResponse({"message": "The workspace is disabled"})
 
     async def list_dashboards(self, request: Request) -> list[dict[str, Any]]:
-        """List the dashboards of whose token it is."""
+        """List the dashboards of the token's owner: the organization or a workspace."""
         return [{"id": row.id, "name": row.name} for row in self._state.dashboards(self._owner(request))]
 
     async def share_dashboard(self, request: Request) -> dict[str, str]:
-        """Share a dashboard of whose token it is; always under the same URL."""
+        """Share a dashboard of the token's owner. Its URL is always the same."""
         return {"url": self._dashboard(request.path_params["dashboard_id"], self._owner(request)).url}
 
     async def clone_dashboard(self, request: Request) -> Response:
@@ -258,7 +263,7 @@ class ConduitApi:
         self.router.add(method, path, without_slash, changes=changes)
 
     def _owner(self, request: Request) -> int | None:
-        """Whose token it is: a workspace's id, or None for the organization."""
+        """Return the owner of the request's token: a workspace's id, or None for the organization."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer" or not token:
             raise ConduitRefusalError(401, "", "No token was given")
@@ -317,14 +322,14 @@ def _not_found() -> ConduitRefusalError:
 
 
 def _number(text: str) -> int:
-    """An id in a path; what cannot be one is not found."""
+    """Return an id of a path as a number. If it is not a possible id, it is not found."""
     if not (text.isascii() and text.isdigit() and len(text) < len(str(LARGEST_ID))):
         raise _not_found()
     return int(text)
 
 
 async def _body(request: Request, fields: Mapping[str, type], required: str) -> dict[str, Any]:
-    """A request's JSON object, of known fields."""
+    """Return the JSON object of a request. An unknown field is refused."""
     try:
         body = json.loads(await request.body())
     except ValueError:

@@ -32,7 +32,7 @@ def test_a_path_belongs_to_the_first_system_whose_prefix_it_has(path: str, diale
 def test_an_emulator_takes_the_tokens_of_all_systems_and_makes_up_the_others() -> None:
     given = {token.argument: f"given-{token.argument}" for token in TOKENS}
     assert len(given) == len({token.variable for token in TOKENS}) == len(TOKENS)
-    with Emulator(**given) as emulator:
+    with Emulator(":memory:", host="127.0.0.1", port=0, **given) as emulator:
         assert emulator.tokens == given
     with Emulator(api_key="given", conduit_token=None) as emulator:
         made_up = {name: token for name, token in emulator.tokens.items() if name != "api_key"}

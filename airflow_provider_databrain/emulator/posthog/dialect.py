@@ -1,6 +1,6 @@
 """How the emulated PostHog words errors that are not its own, in the envelope of its framework.
 
-The 429 is worded as recorded answers of a real PostHog are. The wording of the read-only mode is our choice.
+The 429 is worded like a recorded answer of a real PostHog. The wording of the read-only mode is our choice.
 """
 
 from __future__ import annotations
