@@ -1,7 +1,8 @@
-"""The main job at ten thousand tenants and more: batches of 250, on workers of which one may die.
+"""The main job for ten thousand tenants and more: batches of 250, on workers that may die.
 
-Needs two connections: ``warehouse`` (with a table ``tenants`` of the columns tenant_id, name, region, plan and
-is_active) and ``databrain_default``. What was provisioned is noted in the warehouse's table ``tenant_dashboards``.
+It needs two connections: ``warehouse`` (with a table ``tenants`` that has the columns tenant_id, name, region, plan and
+is_active) and ``databrain_default``. The provisioned dashboards are recorded in the warehouse's table
+``tenant_dashboards``.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ DASHBOARD = {
 }
 
 
-# A task that dies with its worker counts as one try.
+# A task that dies with its worker uses up one try.
 @dag(schedule=None, catchup=False, default_args={"retries": 3, "retry_delay": timedelta(seconds=5)})
 def provision_at_scale() -> None:
-    """Plan key ranges, provision them side by side."""
+    """Plan ranges of keys and provision them in parallel."""
     plan = PlanTenantBatchesOperator(task_id="plan", **TENANTS, batch_size=250)
 
     ProvisionTenantDashboardsOperator.partial(
