@@ -40,7 +40,7 @@ class Routes:
         """Add a route. If two routes match a request, the first one added answers it.
 
         :param answer: returns a response, or a value to send as JSON; may be async.
-        :param changes: the requests change something. This does not count for GET.
+        :param changes: its requests change something, except those with GET.
         """
 
         async def endpoint(request: Request) -> Response:
@@ -53,6 +53,6 @@ class Routes:
             return result if isinstance(result, Response) else JSONResponse(result)
 
         route = Route(self._prefix + path, endpoint)
-        # Set here: given as an argument, GET would bring HEAD with it.
+        # Set here, because Starlette adds HEAD to each GET that is passed as an argument.
         route.methods = {methods} if isinstance(methods, str) else set(methods)
         self.routes.append(route)

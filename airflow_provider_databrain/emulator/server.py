@@ -77,7 +77,7 @@ class _Server(uvicorn.Server):
 
 
 class Emulator:
-    """A running emulator, on a thread of its own. Use it as a context manager.
+    """An emulator that runs on its own thread. Use it as a context manager.
 
     It plays all systems of ``systems.SYSTEMS``. For tests, the systems' states and tokens are attributes: ``state``,
     ``account`` and ``catalog`` are Databrain's; ``posthog`` and ``posthog_keys`` are PostHog's, and a test may add keys

@@ -1,7 +1,7 @@
 """The SQLite file in which the emulated systems keep their state.
 
-Each state opens the file with a store of its own. Several threads may use one store: a lock admits one at a time.
-Everything is written to disk without waiting for the disk (``synchronous = OFF``): the data is only test data.
+Each state opens the file with its own store. Several threads may use one store; a lock lets in one at a time. SQLite
+does not wait for the disk (``synchronous = OFF``), because the data is only test data.
 """
 
 from __future__ import annotations

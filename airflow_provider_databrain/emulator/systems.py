@@ -1,7 +1,7 @@
 """The systems that the emulator plays.
 
 This is the only list of them. The server, the faults, the page and the command read it. A new system is one entry here
-and one folder of its own.
+and one folder.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Token:
 
 
 class RunningSystem(Protocol):
-    """A system over its state."""
+    """A running system: its state and its routes."""
 
     @property
     def routes(self) -> list[Route]:

@@ -1,7 +1,7 @@
 """How the emulated Databrain words errors that are not its own.
 
-The vendor's reference does not show such errors. The codes, the messages and a ``Retry-After`` with decimals are our
-choice.
+``INTERNAL_SERVER_ERROR`` is the vendor's code. The reference does not show the body of a 429 or its ``Retry-After``:
+they are our choice, and so is the wording of the read-only mode.
 """
 
 from __future__ import annotations

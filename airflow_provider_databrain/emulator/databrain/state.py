@@ -28,7 +28,7 @@ CREATE INDEX IF NOT EXISTS embeds_client ON embeds (client_id);
 CREATE TABLE IF NOT EXISTS workspace_connections (name TEXT PRIMARY KEY, connection TEXT NOT NULL);
 """
 DATA_APP = "tenant-app"
-"""The data app of an embed that names no other."""
+"""The data app of an embed if no other is given."""
 ADDED_COLUMNS = {
     "updated_at": "TEXT",
     "access_changes": "TEXT NOT NULL DEFAULT '{}'",
@@ -95,7 +95,7 @@ class State:
         self._store.change("DELETE FROM metrics WHERE workspace = ?", workspace)
 
     def connect_workspace(self, name: str, connection: dict[str, Any]) -> None:
-        """Set the source of a workspace's data. It replaces the source of before."""
+        """Set the source of a workspace's data, in place of the previous one."""
         self._store.change("INSERT OR REPLACE INTO workspace_connections VALUES (?, ?)", name, json.dumps(connection))
 
     def workspace_connection(self, name: str) -> dict[str, Any] | None:

@@ -5,8 +5,8 @@ It is written from the vendor's reference and does not use the client's models. 
 - An unknown field is refused.
 - A data app that is not the key's is ``DATA_APP_NOT_FOUND``.
 - The checks come in the order token, body, data app, client, dashboards, metrics. Any datasource is accepted.
-- A guest token ends when it expires or when its data app is deleted. The real server also ends it with an embed; this
-  one does not.
+- A guest token ends when it expires or when its data app is deleted. The reference says that it also ends with its
+  embed. That does not happen here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Dashboards from templates: the emulated PostHog's own templates, and templates in a request."""
+"""Dashboards from templates: the emulated PostHog's own templates, and templates in a request.
+
+The names of its own templates are PostHog's. Their tiles are our choice.
+"""
 
 from __future__ import annotations
 
