@@ -80,7 +80,7 @@ class Behaviour(BaseModel):
     :param rate_limit: maximum number of API requests in a window; 0 means no limit.
     :param window_seconds: length of that window.
     :param known_clients: Databrain accepts only these client ids and "None"; None accepts all.
-    :param older_import_answer: Databrain answers each import with ``{"data": []}``, whether it created a dashboard or not.
+    :param older_import_answer: Databrain answers each import with ``{"data": []}``, with or without a new dashboard.
     :param refuses_credentials: Databrain refuses each datasource's credentials, and its message repeats them.
     :param ignores_client_filter: Databrain's embed list ignores ``clientId`` and returns all clients' embeds.
     :param ignores_paging: Databrain's lists return all rows at once.
