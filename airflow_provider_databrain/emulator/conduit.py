@@ -215,7 +215,7 @@ class ConduitApi:
         ext_id = body.get("ext_id")
         unique = self._state.behaviour.unique_ext_id and ext_id is not None
         if unique and self._state.workspace_with(ext_id=ext_id) is not None:
-            raise ConduitRefusalError(400, "ext_id_taken", "There is a workspace with this ext_id already")
+            raise ConduitRefusalError(400, "ext_id_taken", "A workspace with this ext_id already exists")
         row = self._state.workspace(self._state.add_workspace(body["name"], ext_id))
         return JSONResponse(row and row._asdict(), self._state.behaviour.created_status)
 
@@ -244,7 +244,7 @@ class ConduitApi:
         body = await _body(request, {"workspace": int, "name": str}, "workspace")
         source = self._dashboard(request.path_params["dashboard_id"], None)
         if self._state.workspace(body["workspace"]) is None:
-            raise ConduitRefusalError(400, "invalid_workspace", "There is no such workspace")
+            raise ConduitRefusalError(400, "invalid_workspace", "The workspace does not exist")
         name = body.get("name", source.name)
         made = self._state.add_dashboard(name, workspace=body["workspace"], cloned_from=source.id)
         clone = self._dashboard(str(made), body["workspace"])
@@ -266,7 +266,7 @@ class ConduitApi:
         """Return the owner of the request's token: a workspace's id, or None for the organization."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer" or not token:
-            raise ConduitRefusalError(401, "", "No token was given")
+            raise ConduitRefusalError(401, "", "The token is missing")
         if token == self._token:
             return None
         workspace = self._state.workspace_with(token=token)
@@ -345,11 +345,11 @@ async def _body(request: Request, fields: Mapping[str, type], required: str) -> 
 
 def _check(name: str, value: object, kind: type | None) -> None:
     if kind is None:
-        raise _invalid(f"{name} is not known")
+        raise _invalid(f"{name} is unknown")
     if kind is str and (not isinstance(value, str) or not value.strip()):
-        raise _invalid(f"{name} must be a string with something in it")
+        raise _invalid(f"{name} must be a non-empty string")
     if kind is int and (not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LARGEST_ID):
-        raise _invalid(f"{name} must be a number above 0")
+        raise _invalid(f"{name} must be a positive integer")
 
 
 def _invalid(message: str) -> ConduitRefusalError:

@@ -120,16 +120,16 @@ def test_no_secret_is_in_any_file_that_the_demo_leaves(demo: Demo) -> None:
     assert any(name.startswith("attempt=") for name in names)
     # The emulator's own file has the keys that it rotates and the tokens that it creates.
     kept = {value for name, value in stored.items() if name in ("api_key", "service_token")} | theirs.keys()
-    found = []
+    leaks = []
     for path in searched:
         content = path.read_bytes()
         own = kept if path.name.startswith("emulator.sqlite") else set()
-        found += [
+        leaks += [
             (path, name)
             for secret, name in (tokens | theirs).items()
             if secret not in own and secret.encode() in content
         ]
-    assert found == []
+    assert leaks == []
     assert "client-{tenant_id}" in (demo.folder / "rendered.json").read_text()
 
 

@@ -387,9 +387,9 @@ def test_a_guest_token_expires_after_its_expiry_time(emulator: Emulator) -> None
     answer = got(ask(emulator, "POST", GUEST, json=sent))
     assert answer == {"token": answer["token"], "error": None}
     endless = got(ask(emulator, "POST", GUEST, json=ASKED))["token"]
-    found = emulator.account.guest_token(answer["token"])
-    assert found is not None
-    assert (found.data_app, found.request) == ("tenant-app", sent)
+    row = emulator.account.guest_token(answer["token"])
+    assert row is not None
+    assert (row.data_app, row.request) == ("tenant-app", sent)
     clock.now += 1.499
     assert emulator.account.guest_token(answer["token"])
     clock.now += 0.001

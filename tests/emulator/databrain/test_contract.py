@@ -72,9 +72,9 @@ def test_a_token_of_the_other_kind_is_refused(untouched: Emulator, method: str, 
 def test_a_created_embed_is_answered_and_listed(emulator: Emulator) -> None:
     answer = create(emulator, metadata={"region": "eu"})
     assert (answer.status_code, answer.json()) == (200, {"id": "client-acme", "error": None, "name": "client-acme"})
-    [found] = call(emulator, "GET", EMBEDS).json()["data"]
-    created = found["externalDashboard"]["metadata"].pop("createdAt")
-    assert found == {
+    [embed] = call(emulator, "GET", EMBEDS).json()["data"]
+    created = embed["externalDashboard"]["metadata"].pop("createdAt")
+    assert embed == {
         "embedId": "client-acme",
         "embedType": "dashboard",
         "name": "client-acme",
@@ -113,8 +113,8 @@ def test_the_title_is_the_name_only_if_requested(
     emulator: Emulator, changes: dict[str, Any], name: str, title: str
 ) -> None:
     assert create(emulator, **changes).json()["name"] == name
-    [found] = call(emulator, "GET", EMBEDS).json()["data"]
-    assert (found["name"], found["externalDashboard"]["name"]) == (name, title)
+    [embed] = call(emulator, "GET", EMBEDS).json()["data"]
+    assert (embed["name"], embed["externalDashboard"]["name"]) == (name, title)
 
 
 def test_the_legacy_paths_work_and_answer_no_name(emulator: Emulator) -> None:
@@ -215,8 +215,8 @@ def test_odd_ids_do_not_change(emulator: Emulator) -> None:
     for tenant in ODD_IDS:
         assert create(emulator, tenant).json()["id"] == f"client-{tenant}"
     for tenant in ODD_IDS:
-        [found] = call(emulator, "GET", EMBEDS, params={"clientId": tenant}).json()["data"]
-        assert found["embedId"] == f"client-{tenant}"
+        [embed] = call(emulator, "GET", EMBEDS, params={"clientId": tenant}).json()["data"]
+        assert embed["embedId"] == f"client-{tenant}"
 
 
 def form(file: bytes, name: str = "importDashboardDataFile", kind: str = "application/json") -> dict[str, Any]:
