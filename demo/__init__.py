@@ -1,1 +1,1 @@
-"""The main job on a real Airflow, with nothing but this machine."""
+"""The main job on a real Airflow. Everything runs on this machine."""

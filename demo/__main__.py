@@ -1,4 +1,4 @@
-"""``make demo``: a tenant table becomes dashboards on a real Airflow, and the ids are read back from XCom."""
+"""``make demo``: a real Airflow creates a dashboard for each row of a tenant table; the ids are read back from XCom."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass
 class Result:
-    """The demo's last line; ``dashboards`` are those of tenants on the emulated server in the end."""
+    """The demo's last line. ``dashboards`` is the number of tenants' dashboards on the emulated server at the end."""
 
     tenants: int
     created: int
@@ -41,7 +41,7 @@ class Result:
 
 @contextmanager
 def emulator(folder: Path, credentials: Credentials) -> Iterator[str]:
-    """A running emulator process with its state in the folder; gives its URL."""
+    """Run an emulator process with its state in the folder. Yields its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "airflow_provider_databrain.emulator", "--port", str(port)]
@@ -53,7 +53,7 @@ def emulator(folder: Path, credentials: Credentials) -> Iterator[str]:
     try:
         for _ in range(150):
             if process.poll() is not None:
-                raise RuntimeError(f"the emulator ended by itself; see {folder / 'emulator.log'}")
+                raise RuntimeError(f"the emulator has exited; see {folder / 'emulator.log'}")
             try:
                 requests.get(url, timeout=5)
                 break
@@ -69,7 +69,7 @@ def emulator(folder: Path, credentials: Credentials) -> Iterator[str]:
 
 @contextmanager
 def stack(folder: Path, tenants: int, targets: Iterable[DemoTarget]) -> Iterator[tuple[LocalAirflow, str]]:
-    """Warehouse, emulator and Airflow, all running; gives Airflow and the emulator's URL."""
+    """Run warehouse, emulator and Airflow. Yields Airflow and the emulator's URL."""
     folder.mkdir(parents=True, exist_ok=True)
     credentials = Credentials.load(folder / "credentials.json")
     warehouse.build(folder / "warehouse.sqlite", tenants)
@@ -89,7 +89,7 @@ def stack(folder: Path, tenants: int, targets: Iterable[DemoTarget]) -> Iterator
 
 
 def calls(url: str) -> int:
-    """How many calls the emulator has had."""
+    """Return the number of API calls that the emulator has received."""
     counted: dict[str, int] = requests.get(f"{url}/_emulator/calls", timeout=10).json()
     return sum(counted.values())
 
@@ -97,20 +97,21 @@ def calls(url: str) -> int:
 def run(
     airflow: LocalAirflow, url: str, tenants: int, folder: Path, target: DemoTarget
 ) -> tuple[Result, dict[str, str]]:
-    """Run the Dag, showing progress; returns the result and the ids that XCom holds.
+    """Run the Dag and print its progress. Return the result, and the ids in XCom by tenant.
 
-    :param url: the emulator's.
-    :param folder: with the emulator's file.
+    :param url: the emulator's URL.
+    :param folder: the folder with the emulator's file.
     """
     dag_id = target.dag_id
-    called = calls(url)
+    calls_before = calls(url)
     started = time.monotonic()
     run_id = airflow.trigger(dag_id)
     shown = ""
     while True:
         state = airflow.run_state(dag_id, run_id)
         instances = airflow.task_instances(dag_id, run_id)
-        states = Counter(str(one["state"]) for one in instances if one["task_id"] == "provision")
+        batches = [instance for instance in instances if instance["task_id"] == "provision"]
+        states = Counter(str(batch["state"]) for batch in batches)
         line = "batches: " + (", ".join(f"{count} {name}" for name, count in sorted(states.items())) or "planning")
         if line != shown:
             print(f"  {time.monotonic() - started:5.1f} s  {line}", flush=True)
@@ -121,25 +122,25 @@ def run(
     seconds = round(time.monotonic() - started, 1)
     ids: dict[str, str] = {}
     counts: Counter[str] = Counter()
-    for one in instances:
-        if one["task_id"] == "provision" and one["state"] in FINISHED:
-            ids |= airflow.xcom(dag_id, run_id, "provision", one["map_index"])
-            counts.update(airflow.xcom(dag_id, run_id, "provision", one["map_index"], key="counts"))
-    good = {action: counts[action] for action in ("created", "adopted", "unchanged")}
+    for batch in batches:
+        if batch["state"] in FINISHED:
+            ids |= airflow.xcom(dag_id, run_id, "provision", batch["map_index"])
+            counts.update(airflow.xcom(dag_id, run_id, "provision", batch["map_index"], key="counts"))
+    succeeded = {action: counts[action] for action in ("created", "adopted", "unchanged")}
     result = Result(
         tenants,
-        **good,
-        failed=tenants - sum(good.values()),
+        **succeeded,
+        failed=tenants - sum(succeeded.values()),
         xcom_ids=len(ids),
         dashboards=target.dashboards(folder / "emulator.sqlite"),
-        api_calls=calls(url) - called,
+        api_calls=calls(url) - calls_before,
         seconds=seconds,
     )
     return result, ids
 
 
 def report(result: Result, ids: dict[str, str]) -> None:
-    """Print the table and, as the last line, the result as JSON."""
+    """Print a table, five ids and, as the last line, the result as JSON."""
     print()
     for name, value in asdict(result).items():
         print(f"  {name:<10} {value}")
@@ -152,30 +153,32 @@ def report(result: Result, ids: dict[str, str]) -> None:
 
 
 def main() -> int:
-    """Run the demo; 1 where a tenant has none, or more than one."""
+    """Run the demo. Return 1 if a tenant does not have exactly one dashboard, else 0."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Also where the shell has told this process to ignore Ctrl-C: what was started must be stopped.
+        # A shell may start this process with Ctrl-C ignored. It must still stop what it started.
         signal.signal(number, lambda *_: sys.exit(130))
     arguments = argparse.ArgumentParser(prog="demo", description=__doc__)
-    arguments.add_argument("--tenants", type=int, default=500)
-    arguments.add_argument("--target", choices=sorted(TARGETS), default="databrain", help="the system")
-    arguments.add_argument("--folder", type=Path, help="default: build/demo-<target>")
+    arguments.add_argument("--tenants", type=int, default=500, help="number of tenants (default: %(default)s)")
+    arguments.add_argument(
+        "--target", choices=sorted(TARGETS), default="databrain", help="system to provision (default: %(default)s)"
+    )
+    arguments.add_argument("--folder", type=Path, help="folder of all files (default: build/demo-<target>)")
     arguments.add_argument("--up", action="store_true", help="leave Airflow and the emulator running until Ctrl-C")
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     print("Starting the emulator and Airflow ...", flush=True)
-    target = TARGETS[given.target]
-    folder = (given.folder or ROOT / "build" / f"demo-{given.target}").resolve()
-    with stack(folder, given.tenants, [target]) as (airflow, url):
-        print(f"Running {target.dag_id} for {given.tenants} tenants ...", flush=True)
-        result, ids = run(airflow, url, given.tenants, folder, target)
-        if given.up:
+    target = TARGETS[options.target]
+    folder = (options.folder or ROOT / "build" / f"demo-{options.target}").resolve()
+    with stack(folder, options.tenants, [target]) as (airflow, url):
+        print(f"Running {target.dag_id} for {options.tenants} tenants ...", flush=True)
+        result, ids = run(airflow, url, options.tenants, folder, target)
+        if options.up:
             report(result, ids)
             print(f"\nAirflow:  {airflow.url}\nEmulator: {url}\nCtrl-C ends both.", flush=True)
             with suppress(SystemExit):
                 signal.pause()
-    if not given.up:
+    if not options.up:
         report(result, ids)
-    return 0 if result.failed == 0 and result.xcom_ids == result.dashboards == given.tenants else 1
+    return 0 if result.failed == 0 and result.xcom_ids == result.dashboards == options.tenants else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What became of every tenant, told from the API's list of embeds and the ids in XCom alone."""
+"""Counts each tenant's dashboards. It reads only the API's list of embeds and the ids in XCom."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 OWNER = "airflowProviderClientId"
-"""The key in a dashboard's metadata that says whose it is."""
+"""The key in a dashboard's metadata that names its tenant."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A dashboard as the API lists it."""
+    """An embed in the API's list, with its dashboard and that dashboard's tenant."""
 
     embed_id: str
     dashboard_id: str
@@ -21,7 +21,7 @@ class Listed:
 
     @classmethod
     def read(cls, embed: Mapping[str, Any]) -> Listed:
-        """One element of the API's answer."""
+        """Read one embed of the API's answer."""
         dashboard = embed["externalDashboard"]
         owner = (dashboard.get("metadata") or {}).get(OWNER)
         return cls(embed["embedId"], dashboard["externalDashboardId"], owner)
@@ -29,7 +29,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Account:
-    """How many tenants the run has served, and how."""
+    """The tenants of a run, counted by result. ``account`` says what each number counts."""
 
     tenants: int
     created: int
@@ -45,12 +45,13 @@ def account(
 ) -> Account:
     """Count the tenants.
 
-    ``created`` have a dashboard that is proved to be theirs and was not there before; ``doubled`` have more than one;
-    ``failed`` have none, or XCom gives them no id, several, or one that is not their dashboard's.
+    - ``created``: has a dashboard with its own name in the metadata, and that dashboard did not exist before.
+    - ``doubled``: has more than one dashboard.
+    - ``failed``: has no dashboard, or XCom has no id for it, several ids, or an id of another dashboard.
 
-    :param before: embeds that the API listed before the run.
-    :param after: embeds that it lists after the run.
-    :param xcoms: of each task, the ids by tenant.
+    :param before: the embeds that the API listed before the run.
+    :param after: the embeds that the API lists after the run.
+    :param xcoms: each task's ids, by tenant.
     """
     known = {Listed.read(embed).dashboard_id for embed in before}
     owned: dict[str | None, list[Listed]] = {}

@@ -1,6 +1,6 @@
-"""``make demo-celery``: ten thousand tenants on PostgreSQL, Redis and two Celery workers, one of which is killed.
+"""``make demo-celery``: ten thousand tenants on PostgreSQL, Redis and two Celery workers. One worker is killed.
 
-The last line of the output is what became of the tenants, counted at the API.
+The last line of the output is the result, counted at the API.
 """
 
 from __future__ import annotations
@@ -30,36 +30,37 @@ from demo.targets import Credentials
 DAG_ID = "provision_at_scale"
 WORKERS = ("worker-1", "worker-2")
 SLOTS = 4
-"""Tasks at a time on each worker."""
+"""Number of tasks that each worker runs at a time."""
 LEDGER = "tenant_dashboards"
 BATCH_SIZE = 250
-"""As the Dag has it."""
+"""The batch size in the Dag."""
 KILL_FROM, KILL_UNTIL = 0.2, 0.5
-"""Share of the tenants that have a dashboard when a worker is killed."""
+"""The share of tenants with a dashboard from which, and until which, a worker is killed."""
 LATENCY = 0.1
-"""Seconds that the emulated API takes to answer, as one at the other end of the internet would."""
+"""Seconds that the emulated API takes to answer, like a server on the internet."""
 LONGEST_RUN = 3600
+"""Seconds after which a run is given up."""
 
-# How a worker's death is noticed soon. Airflow's and Celery's own values are meant for tasks of hours.
+# Short times, so that a dead worker is noticed soon. The defaults of Airflow and Celery are for tasks that take hours.
 RECOVERY = {
-    # Tasks that were running: the scheduler misses their heartbeat, and tries them again.
+    # Running tasks: without a heartbeat, the scheduler tries them again.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-    # Tasks that the worker had reserved and not begun: the scheduler sends them anew; this is no try.
+    # Tasks that the worker had reserved but not started: the scheduler queues them again. This does not count as a try.
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "25",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "20",
-    # The broker would too, but Celery looks for such messages no more often than every 100 s.
+    # The broker would do this too, but Celery looks for such messages only every 100 seconds.
     "AIRFLOW__CELERY__TASK_ACKS_LATE": "True",
     "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "60",
-    # A worker reserves no more than it can run.
+    # A worker reserves only as many tasks as it can run.
     "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
 }
 
 
 @dataclass
 class Result:
-    """The last line."""
+    """The last line of the output. ``account`` says what the numbers of tenants count."""
 
     tenants: int
     created: int
@@ -69,34 +70,34 @@ class Result:
     seconds: float
 
     def is_good(self) -> bool:
-        """Whether every tenant has exactly one dashboard, in spite of a dead worker."""
+        """Whether each tenant has exactly one dashboard although a worker was killed."""
         return not self.failed and not self.doubled and self.created == self.tenants and self.workers_killed > 0
 
 
 @dataclass(frozen=True)
 class Api:
-    """The emulated API, read apart from the provider."""
+    """The emulated API, read without the provider's code."""
 
     url: str
     key: str
 
     def slow_down(self) -> None:
-        """Take as long to answer as a real API."""
+        """Make the API as slow as a real one."""
         answer = requests.put(f"{self.url}/_emulator/behaviour", json={"latency": LATENCY}, timeout=30)
         answer.raise_for_status()
 
     def embeds(self) -> list[dict[str, Any]]:
-        """All that it lists."""
+        """Return all embeds that the API lists."""
         headers = {"Authorization": f"Bearer {self.key}"}
         answer = requests.get(f"{self.url}/api/v2/data-app/embeds", headers=headers, timeout=120)
         answer.raise_for_status()
-        found: list[dict[str, Any]] = answer.json()["data"]
-        return found
+        embeds: list[dict[str, Any]] = answer.json()["data"]
+        return embeds
 
 
 @dataclass(frozen=True)
 class Stack:
-    """All that is running."""
+    """The running Airflow, API and warehouse."""
 
     airflow: LocalAirflow
     api: Api
@@ -104,7 +105,7 @@ class Stack:
 
 
 def fill_warehouse(engine: sa.Engine, tenants: int) -> None:
-    """The table ``tenants`` as ``make demo`` has it."""
+    """Create the table ``tenants`` with the same rows as ``make demo``."""
     text = sa.Text()
     columns = (sa.Column(name, text) for name in ("name", "region", "plan"))
     key, active = sa.Column("tenant_id", text, primary_key=True), sa.Column("is_active", sa.Boolean, nullable=False)
@@ -117,7 +118,7 @@ def fill_warehouse(engine: sa.Engine, tenants: int) -> None:
 
 
 def worker(name: str, home: Path) -> tuple[str, ...]:
-    """The ``airflow`` command's arguments that start a Celery worker."""
+    """Return the arguments of the ``airflow`` command that start a Celery worker."""
     return (
         "celery", "worker", "--celery-hostname", f"{name}@%h", "--concurrency", str(SLOTS),
         "--skip-serve-logs", "--pid", str(home / f"{name}.pid"),
@@ -126,7 +127,7 @@ def worker(name: str, home: Path) -> tuple[str, ...]:
 
 @contextmanager
 def stack(folder: Path, tenants: int) -> Iterator[Stack]:
-    """Everything, running and new; what an earlier run left in the folder is removed."""
+    """Run PostgreSQL, Redis, the emulator and Airflow. Files of an earlier run in the folder are deleted first."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     credentials = Credentials.load(folder / "credentials.json")
@@ -158,7 +159,7 @@ def stack(folder: Path, tenants: int) -> Iterator[Stack]:
 
 
 class Run:
-    """One run of the Dag, with a worker killed on the way."""
+    """One run of the Dag, during which a worker is killed."""
 
     def __init__(self, running: Stack, tenants: int) -> None:
         self._airflow = running.airflow
@@ -171,33 +172,36 @@ class Run:
         self.killed = 0
 
     def go(self) -> float:
-        """Run to the end; returns the seconds it took."""
+        """Run the Dag to its end. Return the seconds that it took."""
         self._run_id = self._airflow.trigger(DAG_ID)
         while True:
             state = self._airflow.run_state(DAG_ID, self._run_id)
             batches = self._batches()
             if not self.killed:
                 self._kill_a_worker()
-            states = Counter(str(one["state"]) for one in batches)
+            states = Counter(str(batch["state"]) for batch in batches)
             self._show("batches: " + (", ".join(f"{count} {name}" for name, count in sorted(states.items())) or "none"))
             if state in FINISHED:
                 self._show(f"the run ended: {state}")
                 return round(time.monotonic() - self._started, 1)
             if time.monotonic() - self._started > LONGEST_RUN:
-                raise RuntimeError(f"the run has not ended after {LONGEST_RUN} s")
+                raise RuntimeError(f"the run has not ended after {LONGEST_RUN} seconds")
             time.sleep(1 if self.killed else 0.3)
 
     def ids(self) -> list[dict[str, str]]:
-        """Of each batch that ended well, the ids by tenant that XCom holds."""
-        return [self._xcom(one) for one in self._batches()]
+        """Return each successful batch's ids in XCom, by tenant."""
+        return [self._xcom(batch) for batch in self._batches()]
 
     def tries(self) -> Counter[int]:
-        """How many batches took how many tries."""
-        return Counter(one["try_number"] for one in self._batches())
+        """Return the number of batches by their number of tries."""
+        return Counter(batch["try_number"] for batch in self._batches())
 
     def tried_again(self) -> tuple[int, int]:
-        """Tenants in batches that were tried again, and those of them that had a dashboard when the worker died."""
-        tenants = {tenant for one in self._batches() if one["try_number"] > 1 for tenant in self._xcom(one)}
+        """Return the number of tenants in batches that were tried again.
+
+        The second number counts those that already had a dashboard when the worker was killed.
+        """
+        tenants = {tenant for batch in self._batches() if batch["try_number"] > 1 for tenant in self._xcom(batch)}
         return len(tenants), len(tenants & self._served_at_kill)
 
     def _xcom(self, batch: dict[str, Any]) -> dict[str, str]:
@@ -207,25 +211,25 @@ class Run:
         return ids
 
     def _batches(self) -> list[dict[str, Any]]:
-        found = self._airflow.task_instances(DAG_ID, self._run_id)
-        return [one for one in found if one["task_id"] == "provision" and one["map_index"] >= 0]
+        instances = self._airflow.task_instances(DAG_ID, self._run_id)
+        return [batch for batch in instances if batch["task_id"] == "provision" and batch["map_index"] >= 0]
 
     def _kill_a_worker(self) -> None:
-        """Kill a worker in the middle of its batches, once enough tenants have a dashboard."""
+        """Kill a worker while it runs batches, once enough tenants have a dashboard."""
         served = {Listed.read(embed).owner for embed in self._api.embeds()}
         done = len(served)
         if done < KILL_FROM * self._tenants:
             return
         batches = self._batches()
-        under_way = done - BATCH_SIZE * sum(one["state"] == "success" for one in batches)
+        under_way = done - BATCH_SIZE * sum(batch["state"] == "success" for batch in batches)
         running = sorted(
-            (one["start_date"], name)
-            for one in batches if one["state"] == "running" and one["pid"]
-            for name in WORKERS if self._airflow.runs_in(name, one["pid"])
+            (batch["start_date"], name)
+            for batch in batches if batch["state"] == "running" and batch["pid"]
+            for name in WORKERS if self._airflow.runs_in(name, batch["pid"])
         )  # fmt: skip
         if not running or (under_way < BATCH_SIZE / 4 and done < KILL_UNTIL * self._tenants):
             return
-        # Of the batch that began first, the most has been done.
+        # The batch that started first has the most dashboards.
         name = running[0][1]
         self._airflow.kill(name)
         self.killed += 1
@@ -243,7 +247,7 @@ class Run:
 
 
 def ledger_rows(engine: sa.Engine) -> int | None:
-    """Rows of the table that the provider keeps in the warehouse; None where there is none."""
+    """Return the number of rows in the provider's table in the warehouse, or None if the table does not exist."""
     if not sa.inspect(engine).has_table(LEDGER):
         return None
     with engine.connect() as connection:
@@ -251,40 +255,40 @@ def ledger_rows(engine: sa.Engine) -> int | None:
 
 
 def provision(running: Stack, tenants: int) -> Result:
-    """Run the Dag and count what became of the tenants."""
+    """Run the Dag and count the tenants' dashboards."""
     before = running.api.embeds()
     running.api.slow_down()
     run = Run(running, tenants)
     seconds = run.go()
     names = [row[0] for row in warehouse.rows(tenants)]
     counted = account(names, before, running.api.embeds(), run.ids())
-    tries = ", ".join(f"{count} in {number}" for number, count in sorted(run.tries().items()))
+    tries = ", ".join(f"{count} with {number}" for number, count in sorted(run.tries().items()))
     again, served = run.tried_again()
     print(f"\n  batches by number of tries: {tries}")
-    print(f"  tenants in batches that were tried again: {again}; {served} of them had a dashboard from the first try")
+    print(f"  tenants in batches that were tried again: {again}; {served} of them had a dashboard before the kill")
     print(f"  rows in the ledger {LEDGER}: {ledger_rows(running.warehouse)}\n")
     return Result(**asdict(counted), workers_killed=run.killed, seconds=seconds)
 
 
 def _leave(*_: object) -> None:
-    # What was started is being stopped; a second Ctrl-C must not leave half of it running.
+    # The processes are being stopped. A second Ctrl-C must not leave some of them running.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     sys.exit(130)
 
 
 def main() -> int:
-    """Run the demo; 1 where a tenant has not exactly one dashboard, or no worker was killed."""
+    """Run the demo. Return 1 if a tenant does not have exactly one dashboard or no worker was killed, else 0."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     arguments = argparse.ArgumentParser(prog="demo.celery", description=__doc__)
-    arguments.add_argument("--tenants", type=int, default=10_000)
-    arguments.add_argument("--folder", type=Path, default=ROOT / "build" / "demo-celery")
-    given = arguments.parse_args()
+    arguments.add_argument("--tenants", type=int, default=10_000, help="number of tenants (default: %(default)s)")
+    arguments.add_argument("--folder", type=Path, default=ROOT / "build" / "demo-celery", help="deleted first")
+    options = arguments.parse_args()
     print("Starting PostgreSQL, Redis, the emulator, Airflow and two Celery workers ...", flush=True)
-    with stack(given.folder.resolve(), given.tenants) as running:
-        print(f"Running {DAG_ID} for {given.tenants} tenants ...", flush=True)
-        result = provision(running, given.tenants)
+    with stack(options.folder.resolve(), options.tenants) as running:
+        print(f"Running {DAG_ID} for {options.tenants} tenants ...", flush=True)
+        result = provision(running, options.tenants)
     print(json.dumps(asdict(result)))
     return 0 if result.is_good() else 1
 

@@ -1,6 +1,6 @@
-"""``make ui-check``: fill in each connection form in Airflow's own UI, save it, and test the connection.
+"""``make ui-check``: fills in each connection form in Airflow's UI, saves it, and tests the connection.
 
-Drives headless Chromium against a real Airflow and the emulator; leaves screenshots in ``build/ui``.
+It drives headless Chromium against a real Airflow and the emulator. It writes screenshots to ``build/ui``.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ CHROMIUM_FLAGS = [
 
 @dataclass(frozen=True)
 class Form:
-    """One connection type.
+    """The form of one connection type, and the values to fill in.
 
-    :param option: what the list of types calls it.
-    :param extra: fields of its own, by name.
+    :param option: its name in the list of connection types.
+    :param path: the path after the emulator's host, for the host field.
+    :param extra: the values of the type's own fields, by name.
     """
 
     conn_type: str
@@ -44,12 +45,12 @@ class Form:
 
     @property
     def conn_id(self) -> str:
-        """The connection that is made."""
+        """The id of the new connection."""
         return f"{self.conn_type}_form"
 
 
 def forms(credentials: Credentials) -> list[Form]:
-    """The three types."""
+    """Return the forms of the three connection types."""
     databrain = {"service_token": credentials.service_token, "workspace_name": "analytics"}
     return [
         Form("databrain", "Databrain", "", credentials.api_key, databrain),
@@ -59,7 +60,7 @@ def forms(credentials: Credentials) -> list[Form]:
 
 
 def fill_in(page: Page, airflow_url: str, form: Form, server: str, pictures: Path) -> None:
-    """Add a connection through the form, as a person would."""
+    """Add a connection through the form, like a person."""
     page.goto(f"{airflow_url}/connections")
     page.get_by_role("button", name="Add Connection").first.click()
     dialog = page.get_by_role("dialog")
@@ -84,21 +85,21 @@ def fill_in(page: Page, airflow_url: str, form: Form, server: str, pictures: Pat
 
 
 def press_test_button(page: Page, form: Form, pictures: Path) -> dict[str, object]:
-    """Press the saved connection's test button; returns what Airflow answered."""
+    """Press the saved connection's test button. Return Airflow's answer."""
     row = page.get_by_role("row", name=form.conn_id)
     with page.expect_response("**/connections/test") as answered:
         row.get_by_role("button", name="Test Connection").click()
-    verdict: dict[str, object] = answered.value.json()
+    result: dict[str, object] = answered.value.json()
     row.hover()
     page.screenshot(path=pictures / f"{form.conn_type}-3-tested.png", full_page=True)
-    return verdict
+    return result
 
 
 def main() -> int:
-    """Run the check; 1 where a saved connection does not test well."""
+    """Run the check. Return 1 if the test of a saved connection fails, else 0."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        print("chromium is needed: apt-get install chromium", file=sys.stderr)
+        print("This check needs Chromium: apt-get install chromium", file=sys.stderr)
         return 1
     folder = ROOT / "build" / "ui"
     shutil.rmtree(folder, ignore_errors=True)
@@ -108,17 +109,17 @@ def main() -> int:
     with emulator(folder, credentials) as url, airflow, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 1400})
-        verdicts = []
+        results = []
         for form in forms(credentials):
             fill_in(page, airflow.url, form, url, folder)
-            verdicts.append(press_test_button(page, form, folder))
+            results.append(press_test_button(page, form, folder))
         page.goto(url)
         page.screenshot(path=folder / "emulator.png", full_page=True)
         browser.close()
-    for verdict in verdicts:
-        print(f"Airflow's verdict: {verdict}")
+    for result in results:
+        print(f"Airflow's test of the connection: {result}")
     print(f"Screenshots are in {folder}.")
-    return 0 if all(verdict.get("status") is True for verdict in verdicts) else 1
+    return 0 if all(result.get("status") is True for result in results) else 1
 
 
 if __name__ == "__main__":

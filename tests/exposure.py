@@ -123,4 +123,4 @@ def pieces(*secrets: str) -> list[str]:
 def given_by(emulator: Emulator) -> list[str]:
     """All keys, service tokens and guest tokens of an emulated Databrain, dead ones too."""
     statement = "SELECT key FROM databrain_keys UNION SELECT token FROM databrain_guest_tokens"
-    return [secret for (secret,) in emulator.account._all(statement)]
+    return [secret for (secret,) in emulator.account.store.rows(statement)]

@@ -1,1 +1,1 @@
-"""A local server that answers as the dashboard APIs do, with faults on demand. For tests, demos and first steps."""
+"""A local server that answers like the dashboard APIs and injects faults, for tests, demos and first steps."""

@@ -1,4 +1,4 @@
-"""The command ``airflow-databrain-emulator``."""
+"""The command ``airflow-databrain-emulator``, which serves the emulator until it is interrupted."""
 
 from __future__ import annotations
 
@@ -7,46 +7,31 @@ import os
 from collections.abc import Sequence
 
 from airflow_provider_databrain.emulator.server import Emulator
-
-API_KEY_VARIABLE = "DATABRAIN_EMULATOR_API_KEY"
-SERVICE_TOKEN_VARIABLE = "DATABRAIN_EMULATOR_SERVICE_TOKEN"  # noqa: S105
-POSTHOG_KEY_VARIABLE = "POSTHOG_EMULATOR_API_KEY"
-CONDUIT_TOKEN_VARIABLE = "CONDUIT_EMULATOR_TOKEN"  # noqa: S105
+from airflow_provider_databrain.emulator.systems import SYSTEMS, TOKENS
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command's arguments."""
+    """Return the parser of the command's arguments."""
     arguments = argparse.ArgumentParser(
         prog="airflow-databrain-emulator",
-        description="Answers as the APIs of Databrain, PostHog and Conduit do, from an SQLite file.",
-        epilog=f"The tokens it accepts come from {API_KEY_VARIABLE}, {SERVICE_TOKEN_VARIABLE}, "
-        f"{POSTHOG_KEY_VARIABLE} and {CONDUIT_TOKEN_VARIABLE}; without them it makes some up and prints them.",
+        description=f"Answers like the APIs of {', '.join(system.name for system in SYSTEMS)}. "
+        "Keeps its state in an SQLite file.",
+        epilog=f"It accepts the tokens in the environment variables {', '.join(token.variable for token in TOKENS)}. "
+        "If a variable is not set, it makes a token up and prints it.",
     )
     arguments.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
-    arguments.add_argument("--port", type=int, default=8095, help="port, 0 for a free one (default: %(default)s)")
+    arguments.add_argument("--port", type=int, default=8095, help="port; 0 takes a free one (default: %(default)s)")
     arguments.add_argument("--db", default="databrain-emulator.sqlite", help="state file (default: %(default)s)")
-    arguments.add_argument("--workspace", default="analytics", help="workspace to start with (default: %(default)s)")
+    arguments.add_argument("--workspace", default="analytics", help="workspace to create (default: %(default)s)")
     return arguments
 
 
 def prepare(arguments: argparse.Namespace) -> Emulator:
-    """Make the emulator that the arguments describe, with something in it."""
-    emulator = Emulator(
-        arguments.db,
-        host=arguments.host,
-        port=arguments.port,
-        api_key=os.environ.get(API_KEY_VARIABLE),
-        service_token=os.environ.get(SERVICE_TOKEN_VARIABLE),
-        posthog_key=os.environ.get(POSTHOG_KEY_VARIABLE),
-        conduit_token=os.environ.get(CONDUIT_TOKEN_VARIABLE),
-    )
-    emulator.state.add_workspace(
-        arguments.workspace,
-        metrics=["active-users", "churn-rate", "mrr", "new-signups", "revenue"],
-        dashboards=["template-basic", "template-pro"],
-    )
-    if not emulator.conduit.dashboards():
-        emulator.conduit.add_dashboard("Tenant overview")
+    """Create the emulator that the arguments describe, with sample data."""
+    tokens = {token.argument: os.environ.get(token.variable) for token in TOKENS}
+    emulator = Emulator(arguments.db, host=arguments.host, port=arguments.port, **tokens)
+    for system in emulator.systems:
+        system.add_samples(arguments.workspace)
     return emulator
 
 
@@ -54,14 +39,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serve until interrupted."""
     emulator = prepare(parser().parse_args(argv))
     print(f"Databrain emulator at {emulator.url}", flush=True)
-    for variable, name, token in (
-        (API_KEY_VARIABLE, "data app API key", emulator.api_key),
-        (SERVICE_TOKEN_VARIABLE, "service token", emulator.service_token),
-        (POSTHOG_KEY_VARIABLE, "PostHog API key", emulator.posthog_key),
-        (CONDUIT_TOKEN_VARIABLE, "Conduit token", emulator.conduit_token),
-    ):
-        if not os.environ.get(variable):
-            print(f"{name + ':':<18}{token}", flush=True)
+    for token in TOKENS:
+        if not os.environ.get(token.variable):
+            print(f"{token.label + ':':<18}{emulator.tokens[token.argument]}", flush=True)
     emulator.serve()
 
 

@@ -1,27 +1,33 @@
-"""The emulated Conduit API: a stand-in, never held against the real server.
+"""The emulated Conduit API. It was never compared with the real server.
 
-Written from the vendor's reference and apart from the client's models, so that each checks the other. What the
-reference leaves open and a client might rely on, ``ConduitBehaviour`` plays both ways. The rest is our choice: checks
-come in the order slash, token, set-up, body, references; 400 has a code and a message, other refusals a ``detail``;
-what is not there, or is not the token's to see, is 404; a disabled workspace is gone, and its ``ext_id`` free.
+It is written from the vendor's reference and does not use the client's models, so that each checks the other. If the
+reference is silent and a client might rely on the answer, ``ConduitBehaviour`` plays each possible answer. The rest is
+our choice:
+
+- The checks come in the order slash, token, set-up, body, references.
+- A 400 has a code and a message. Other refusals have a ``detail``.
+- A resource that does not exist, or that the token may not see, is 404.
+- A disabled workspace no longer exists, and its ``ext_id`` is free again.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.routing import Route
 
+from airflow_provider_databrain.emulator.dialects import Dialect
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.page import NEWEST, Table
 from airflow_provider_databrain.emulator.refusal import RefusalError
 from airflow_provider_databrain.emulator.routes import Routes
+from airflow_provider_databrain.emulator.store import Store
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS conduit_workspaces (
@@ -35,13 +41,13 @@ LARGEST_ID = 2**63 - 1
 
 
 class ConduitBehaviour(BaseModel):
-    """How the server behaves where the vendor's reference does not tell.
+    """How the server behaves if the vendor's reference is silent.
 
-    :param created_status: of a created workspace or clone.
-    :param disabled_status: 200 with a body, or 204 without.
-    :param unique_ext_id: refuses a second workspace with an ``ext_id``.
-    :param has_company_name: "Your company name" is set; workspaces need it.
-    :param has_white_label: a white-label is set up; clones need it.
+    :param created_status: the status when a workspace or a clone was created.
+    :param disabled_status: the status when a workspace was disabled: 200 with a body, or 204 without one.
+    :param unique_ext_id: a second workspace with the same ``ext_id`` is refused.
+    :param has_company_name: "Your company name" is set. Calls for workspaces need it.
+    :param has_white_label: a white-label is configured. Clones need it.
     :param needs_slash: a path without a slash at its end is 404.
     """
 
@@ -54,7 +60,7 @@ class ConduitBehaviour(BaseModel):
 
 
 class WorkspaceRow(NamedTuple):
-    """A workspace, as the API answers it."""
+    """A workspace, with the fields of the API's answer."""
 
     id: int
     ext_id: str | None
@@ -63,7 +69,7 @@ class WorkspaceRow(NamedTuple):
 
 
 class DashboardRow(NamedTuple):
-    """A dashboard. ``workspace`` is None for one of the organization's own."""
+    """A dashboard. ``workspace`` is None for a dashboard of the organization itself."""
 
     id: int
     name: str
@@ -73,27 +79,24 @@ class DashboardRow(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Where it is shared; nothing answers there."""
+        """The public URL. No server answers at it."""
         return f"https://conduit.example/share/{self.share_key}"
 
 
 class ConduitState:
     """The data of one emulated organization.
 
-    :param path: an SQLite file, made where it is not there, and shared with the other systems; ``:memory:`` for none.
+    :param path: an SQLite file, which is created if it does not exist and is shared with the other systems;
+        ``:memory:`` keeps the data in memory.
     """
 
     def __init__(self, path: str = ":memory:") -> None:
         self.behaviour = ConduitBehaviour()
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = OFF")
-        self._db.executescript(SCHEMA)
+        self._store = Store(path, SCHEMA)
 
     def add_dashboard(self, name: str, *, workspace: int | None = None, cloned_from: int | None = None) -> int:
-        """Add a dashboard, to the organization unless a workspace is named; its id."""
-        return self._insert(
+        """Add a dashboard to a workspace or, without one, to the organization. Return its id."""
+        return self._store.insert(
             "INSERT INTO conduit_dashboards (name, share_key, workspace, cloned_from) VALUES (?, ?, ?, ?)",
             name,
             secrets.token_urlsafe(12),
@@ -102,34 +105,31 @@ class ConduitState:
         )
 
     def add_workspace(self, name: str, ext_id: str | None = None) -> int:
-        """Add a workspace, with a token made up; its id."""
-        return self._insert(
+        """Add a workspace with a random token. Return its id."""
+        return self._store.insert(
             "INSERT INTO conduit_workspaces (name, ext_id, token) VALUES (?, ?, ?)", name, ext_id, secrets.token_hex(16)
         )
 
     def disable_workspace(self, workspace_id: int) -> bool:
-        """Disable a workspace; False where there is none that is not."""
-        with self._lock, self._db:
-            found = self._db.execute(
-                "UPDATE conduit_workspaces SET disabled = 1 WHERE id = ? AND NOT disabled", (workspace_id,)
-            )
-            return found.rowcount > 0
+        """Disable a workspace. Return False if it does not exist or is already disabled."""
+        statement = "UPDATE conduit_workspaces SET disabled = 1 WHERE id = ? AND NOT disabled"
+        return self._store.change(statement, workspace_id) > 0
 
     def workspaces(self) -> list[WorkspaceRow]:
-        """Those that are not disabled, in order of creation."""
-        rows = self._all("SELECT id, ext_id, name, token FROM conduit_workspaces WHERE NOT disabled ORDER BY id")
+        """Return the workspaces that are not disabled, in order of creation."""
+        rows = self._store.rows("SELECT id, ext_id, name, token FROM conduit_workspaces WHERE NOT disabled ORDER BY id")
         return [WorkspaceRow(*row) for row in rows]
 
     def workspace(self, workspace_id: int) -> WorkspaceRow | None:
-        """A workspace, None where there is none or it is disabled."""
-        rows = self._all(
+        """Return a workspace, or None if it does not exist or is disabled."""
+        rows = self._store.rows(
             "SELECT id, ext_id, name, token FROM conduit_workspaces WHERE id = ? AND NOT disabled", workspace_id
         )
         return WorkspaceRow(*rows[0]) if rows else None
 
     def workspace_with(self, *, token: str | None = None, ext_id: str | None = None) -> int | None:
-        """The id of the workspace with a token or an ``ext_id``, None for none."""
-        rows = self._all(
+        """Return the id of the workspace with this token or ``ext_id``, or None if no workspace has it."""
+        rows = self._store.rows(
             "SELECT id FROM conduit_workspaces WHERE (token = ? OR ext_id = ?) AND NOT disabled ORDER BY id",
             token,
             ext_id,
@@ -137,8 +137,8 @@ class ConduitState:
         return rows[0][0] if rows else None
 
     def dashboards(self, workspace: int | None = None) -> list[DashboardRow]:
-        """The dashboards of a workspace, or the organization's own, in order of creation."""
-        rows = self._all(
+        """Return the dashboards of a workspace or, without one, of the organization, in order of creation."""
+        rows = self._store.rows(
             "SELECT id, name, share_key, workspace, cloned_from FROM conduit_dashboards WHERE workspace IS ?"
             " ORDER BY id",
             workspace,
@@ -146,63 +146,62 @@ class ConduitState:
         return [DashboardRow(*row) for row in rows]
 
     def dashboard(self, dashboard_id: int) -> DashboardRow | None:
-        """A dashboard, wherever it is."""
-        rows = self._all(
+        """Return a dashboard of the organization or of any workspace, or None if it does not exist."""
+        rows = self._store.rows(
             "SELECT id, name, share_key, workspace, cloned_from FROM conduit_dashboards WHERE id = ?", dashboard_id
         )
         return DashboardRow(*rows[0]) if rows else None
 
     def clear(self) -> None:
-        """Forget everything, the ids that were given too."""
-        with self._lock, self._db:
-            self._db.execute("DELETE FROM sqlite_sequence WHERE name IN ('conduit_dashboards', 'conduit_workspaces')")
-            self._db.execute("DELETE FROM conduit_dashboards")
-            self._db.execute("DELETE FROM conduit_workspaces")
+        """Delete everything. Ids start at 1 again."""
+        with self._store.transaction() as database:
+            database.execute("DELETE FROM sqlite_sequence WHERE name IN ('conduit_dashboards', 'conduit_workspaces')")
+            database.execute("DELETE FROM conduit_dashboards")
+            database.execute("DELETE FROM conduit_workspaces")
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._store.close()
 
-    def _insert(self, statement: str, *values: object) -> int:
-        with self._lock, self._db:
-            return int(self._db.execute(statement, values).lastrowid or 0)
 
-    def _all(self, statement: str, *values: object) -> list[Any]:
-        with self._lock:
-            return self._db.execute(statement, values).fetchall()
+def _error(_status: int, code: str, message: str) -> dict[str, Any]:
+    return {"code": code.lower(), "message": message}
+
+
+DIALECT = Dialect(
+    limited=lambda _: _error(429, "RATE_LIMITED", "Too many requests"),
+    error=_error,
+    wrong={"id": ["?"], "data": "?"},
+    cut='{"id": 4, "name": "',
+)
+"""How errors that are not Conduit's own are worded. The vendor's reference does not show them: this is our choice."""
 
 
 class ConduitRefusalError(RefusalError):
-    """An error answer in Conduit's words."""
+    """An error response in the shape of Conduit's errors."""
 
     def response(self) -> JSONResponse:
-        """The answer's JSON."""
-        told = {"code": self.code, "message": str(self)} if self.status == 400 else {"detail": str(self)}
-        return JSONResponse(told, self.status)
+        """Return the error as a JSON response."""
+        body = {"code": self.code, "message": str(self)} if self.status == 400 else {"detail": str(self)}
+        return JSONResponse(body, self.status)
 
 
 class ConduitApi:
     """The API's routes over a state.
 
-    :param control: that of the whole emulator; these routes need nothing of it, for what goes wrong on the way to
-        them is not theirs.
-    :param token: the organization's. Those of the workspaces are in the state.
+    :param token: the organization's token. The workspaces' tokens are in the state.
     """
 
-    def __init__(self, state: ConduitState, control: Control, token: str) -> None:
+    def __init__(self, state: ConduitState, token: str) -> None:
         self._state = state
         self._token = token
         self.router = Routes("/v2")
-        for method, path, answer in (
-            ("GET", "/workspaces", self.list_workspaces),
-            ("POST", "/workspaces", self.create_workspace),
-            ("DELETE", "/workspaces/{workspace_id}", self.disable_workspace),
-            ("GET", "/dashboards", self.list_dashboards),
-            ("GET", "/dashboards/{dashboard_id}/share", self.share_dashboard),
-            ("POST", "/dashboards/{dashboard_id}/clone", self.clone_dashboard),
-        ):
-            self.router.add(method, f"{path}/", answer)
-            self.router.add(method, path, self._without_slash(answer))
+        self._add("GET", "/workspaces", self.list_workspaces)
+        self._add("POST", "/workspaces", self.create_workspace, changes=True)
+        self._add("DELETE", "/workspaces/{workspace_id}", self.disable_workspace, changes=True)
+        self._add("GET", "/dashboards", self.list_dashboards)
+        self._add("GET", "/dashboards/{dashboard_id}/share", self.share_dashboard)
+        self._add("POST", "/dashboards/{dashboard_id}/clone", self.clone_dashboard, changes=True)
 
     async def list_workspaces(self, request: Request) -> list[dict[str, Any]]:
         """List the organization's workspaces."""
@@ -216,7 +215,7 @@ class ConduitApi:
         ext_id = body.get("ext_id")
         unique = self._state.behaviour.unique_ext_id and ext_id is not None
         if unique and self._state.workspace_with(ext_id=ext_id) is not None:
-            raise ConduitRefusalError(400, "ext_id_taken", "There is a workspace with this ext_id already")
+            raise ConduitRefusalError(400, "ext_id_taken", "A workspace with this ext_id already exists")
         row = self._state.workspace(self._state.add_workspace(body["name"], ext_id))
         return JSONResponse(row and row._asdict(), self._state.behaviour.created_status)
 
@@ -230,11 +229,11 @@ class ConduitApi:
         return JSONResponse({"message": "The workspace is disabled"})
 
     async def list_dashboards(self, request: Request) -> list[dict[str, Any]]:
-        """List the dashboards of whose token it is."""
+        """List the dashboards of the token's owner: the organization or a workspace."""
         return [{"id": row.id, "name": row.name} for row in self._state.dashboards(self._owner(request))]
 
     async def share_dashboard(self, request: Request) -> dict[str, str]:
-        """Share a dashboard of whose token it is; always under the same URL."""
+        """Share a dashboard of the token's owner. Its URL is always the same."""
         return {"url": self._dashboard(request.path_params["dashboard_id"], self._owner(request)).url}
 
     async def clone_dashboard(self, request: Request) -> Response:
@@ -245,28 +244,29 @@ class ConduitApi:
         body = await _body(request, {"workspace": int, "name": str}, "workspace")
         source = self._dashboard(request.path_params["dashboard_id"], None)
         if self._state.workspace(body["workspace"]) is None:
-            raise ConduitRefusalError(400, "invalid_workspace", "There is no such workspace")
+            raise ConduitRefusalError(400, "invalid_workspace", "The workspace does not exist")
         name = body.get("name", source.name)
         made = self._state.add_dashboard(name, workspace=body["workspace"], cloned_from=source.id)
         clone = self._dashboard(str(made), body["workspace"])
         answer = {"id": clone.id, "name": clone.name, "url": clone.url}
         return JSONResponse(answer, self._state.behaviour.created_status)
 
-    def _without_slash(self, answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
-        """The same, of a path that some servers do not know without a slash at its end."""
+    def _add(self, method: str, path: str, answer: Callable[[Request], Any], *, changes: bool = False) -> None:
+        """Add a route with a slash at its end, and one without, which some servers do not have."""
 
-        def known(request: Request) -> Any:
+        def without_slash(request: Request) -> Any:
             if self._state.behaviour.needs_slash:
                 raise _not_found()
             return answer(request)
 
-        return known
+        self.router.add(method, f"{path}/", answer, changes=changes)
+        self.router.add(method, path, without_slash, changes=changes)
 
     def _owner(self, request: Request) -> int | None:
-        """Whose token it is: a workspace's id, or None for the organization."""
+        """Return the owner of the request's token: a workspace's id, or None for the organization."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer" or not token:
-            raise ConduitRefusalError(401, "", "No token was given")
+            raise ConduitRefusalError(401, "", "The token is missing")
         if token == self._token:
             return None
         workspace = self._state.workspace_with(token=token)
@@ -290,19 +290,46 @@ class ConduitApi:
         return row
 
 
+class Conduit:
+    """A Conduit organization.
+
+    :param path: the SQLite file of the state.
+    :param tokens: the accepted ``conduit_token``, which is the organization's.
+    """
+
+    def __init__(self, path: str, _control: Control, tokens: Mapping[str, str]) -> None:
+        self.state = ConduitState(path)
+        self.routes: list[Route] = ConduitApi(self.state, tokens["conduit_token"]).router.routes
+
+    def add_samples(self, workspace: str) -> None:
+        """Add a dashboard to clone, if the organization has none."""
+        if not self.state.dashboards():
+            self.state.add_dashboard("Tenant overview")
+
+    def tables(self) -> list[Table]:
+        """Return the newest workspaces."""
+        workspaces = self.state.workspaces()
+        rows = [(row.id, row.ext_id or "", row.name) for row in reversed(workspaces[-NEWEST:])]
+        return [Table("Conduit workspaces", ("Id", "ext_id", "Name"), rows, len(workspaces))]
+
+    def close(self) -> None:
+        """Close the file."""
+        self.state.close()
+
+
 def _not_found() -> ConduitRefusalError:
     return ConduitRefusalError(404, "", "Not found")
 
 
 def _number(text: str) -> int:
-    """An id in a path; what cannot be one is not found."""
+    """Return an id of a path as a number. If it is not a possible id, it is not found."""
     if not (text.isascii() and text.isdigit() and len(text) < len(str(LARGEST_ID))):
         raise _not_found()
     return int(text)
 
 
 async def _body(request: Request, fields: Mapping[str, type], required: str) -> dict[str, Any]:
-    """A request's JSON object, of known fields."""
+    """Return the JSON object of a request. An unknown field is refused."""
     try:
         body = json.loads(await request.body())
     except ValueError:
@@ -318,11 +345,11 @@ async def _body(request: Request, fields: Mapping[str, type], required: str) -> 
 
 def _check(name: str, value: object, kind: type | None) -> None:
     if kind is None:
-        raise _invalid(f"{name} is not known")
+        raise _invalid(f"{name} is unknown")
     if kind is str and (not isinstance(value, str) or not value.strip()):
-        raise _invalid(f"{name} must be a string with something in it")
+        raise _invalid(f"{name} must be a non-empty string")
     if kind is int and (not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LARGEST_ID):
-        raise _invalid(f"{name} must be a number above 0")
+        raise _invalid(f"{name} must be a positive integer")
 
 
 def _invalid(message: str) -> ConduitRefusalError:

@@ -1,4 +1,7 @@
-"""How each emulated API says that something went wrong on the way, for faults that are not the API's own."""
+"""How an emulated API words the errors that are not its own: injected faults, limits and the read-only mode.
+
+Each system has one ``Dialect``; ``systems`` says which.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ _HTML = "<html><body><h1>Bad gateway</h1></body></html>"
 
 @dataclass(frozen=True)
 class Dialect:
-    """One API's words.
+    """One API's wording.
 
     :param limited: makes the body of a 429 from the seconds to wait.
     :param error: makes the body of another error from a status, a code and a message.
-    :param wrong: a body of another shape than any answer.
-    :param cut: the beginning of a body.
+    :param wrong: a body whose shape no endpoint answers.
+    :param cut: the beginning of a JSON body.
     :param whole_seconds: ``Retry-After`` is a whole number, rounded up.
     """
 
@@ -30,16 +33,19 @@ class Dialect:
     whole_seconds: bool = False
 
     def too_many(self, seconds: float) -> Response:
-        """429: come back after so many seconds."""
+        """429: the client must wait ``seconds``."""
         wait = str(math.ceil(seconds)) if self.whole_seconds else f"{seconds:.3f}".rstrip("0").rstrip(".")
         return JSONResponse(self.limited(wait), 429, {"Retry-After": wait})
 
     def read_only(self) -> Response:
-        """403: nothing may be changed."""
+        """403: the server refuses all changes."""
         return JSONResponse(self.error(403, "READ_ONLY", "Changes are refused"), 403)
 
     def spoiled(self, kind: str) -> Response:
-        """What comes instead of an answer, by a fault's kind."""
+        """The response that replaces the real one.
+
+        :param kind: the fault's kind.
+        """
         if kind == "html":
             return Response(_HTML, 200, media_type="text/html")
         if kind == "cut":
@@ -47,79 +53,3 @@ class Dialect:
         if kind == "wrong":
             return JSONResponse(self.wrong)
         return JSONResponse(self.error(500, "INTERNAL_SERVER_ERROR", "Internal server error"), 500)
-
-
-def _databrain(_status: int, code: str, message: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message}}
-
-
-def _posthog_limited(wait: str) -> dict[str, Any]:
-    detail = f"Request was throttled. Expected available in {wait} second{'' if wait == '1' else 's'}."
-    return {"type": "throttled_error", "code": "throttled", "detail": detail, "attr": None}
-
-
-def _posthog(status: int, _code: str, message: str) -> dict[str, Any]:
-    if status == 403:
-        return {"type": "authentication_error", "code": "permission_denied", "detail": message, "attr": None}
-    return {"type": "server_error", "code": "error", "detail": "A server error occurred.", "attr": None}
-
-
-def _conduit(_status: int, code: str, message: str) -> dict[str, Any]:
-    return {"code": code.lower(), "message": message}
-
-
-DATABRAIN = Dialect(
-    limited=lambda _: _databrain(429, "RATE_LIMITED", "Too many requests"),
-    error=_databrain,
-    wrong={"id": ["?"], "data": "?", "error": None},
-    cut='{"id": "client-',
-)
-POSTHOG = Dialect(
-    limited=_posthog_limited,
-    error=_posthog,
-    wrong={"id": ["?"], "results": "?", "tiles": "?"},
-    cut='{"id": 4, "name": "',
-    whole_seconds=True,
-)
-CONDUIT = Dialect(
-    limited=lambda _: _conduit(429, "RATE_LIMITED", "Too many requests"),
-    error=_conduit,
-    wrong={"id": ["?"], "data": "?"},
-    cut='{"id": 4, "name": "',
-)
-
-
-def of(path: str) -> Dialect | None:
-    """The dialect of the API at a path; None where there is no API."""
-    for prefix, dialect in (("/api/v2/", DATABRAIN), ("/api/", POSTHOG), ("/v2/", CONDUIT)):
-        if path.startswith(prefix):
-            return dialect
-    return None
-
-
-_CHANGING_POSTS = (
-    "/embeds",
-    "/dashboard-embeds",
-    "/api/v2/workspace",
-    "/data-app",
-    "/dataApp",
-    "/api-tokens",
-    "/rotate-api",
-    "/service-token/rotate",
-    "/guest-token/create",
-    "/import-dashboard",
-    "/datasource",
-    "/datasource/sync",
-    "/datamarts",
-    "/semantic-layer",
-)
-
-
-def changes_something(method: str, path: str) -> bool:
-    """Whether a request is one that changes an API's state. Some of Databrain's lists are asked for by POST."""
-    dialect = of(path)
-    if dialect is DATABRAIN:
-        return method in ("PUT", "DELETE") or (method == "POST" and path.endswith(_CHANGING_POSTS))
-    if dialect is POSTHOG:
-        return method != "GET" and path.startswith(("/api/projects/", "/api/environments/"))
-    return method != "GET"

@@ -1,4 +1,9 @@
-"""Faults on demand: what goes wrong between a client and a server, on every n-th matching request."""
+"""Faults on demand, limits, and the log of requests.
+
+``FaultMiddleware`` sees each request before the API's route does. Only requests to an API are delayed, limited, spoiled
+and logged: the page, the control endpoints and public pages are not. A fault may come before the request acts, or after
+it has acted but before the client has the whole answer. The log has no header, no body and no token.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,8 @@ from typing import Literal
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from airflow_provider_databrain.emulator import dialects
+from airflow_provider_databrain.emulator.dialects import Dialect
+from airflow_provider_databrain.emulator.routes import READ_ONLY
 
 Kind = Literal[
     "error_before",
@@ -35,26 +41,27 @@ Kind = Literal[
 ]
 
 STREAM_FAULT = "emulator.fault"
-"""Where a request's scope names the fault that its event stream is to show."""
+"""The key in a request's scope that holds the kind of the fault, for an event stream to show."""
 
 
 class Fault(BaseModel):
-    """One rule. The first rule that matches a request, and whose turn it is, decides.
+    """One rule. The first rule that matches a request and is due decides.
 
-    - ``error_before`` / ``error_after``: answers 500 without or after acting.
-    - ``reset_before`` / ``reset_after``: resets the connection without or after acting.
-    - ``too_many``: 429 with ``Retry-After``.
-    - ``html``, ``cut``, ``wrong``: acts, then answers 200 with HTML, with cut JSON, with JSON of another shape.
+    - ``error_before`` / ``error_after``: answers 500 without acting, or after acting.
+    - ``reset_before`` / ``reset_after``: resets the connection without acting, or after acting.
+    - ``too_many``: answers 429 with ``Retry-After``, without acting.
+    - ``html``, ``cut``, ``wrong``: acts, then answers 200 with HTML, with cut JSON, or with JSON of another shape.
     - ``slow``: acts, then answers after ``seconds``.
     - ``reset_midway``: acts, sends the first part of the answer, then resets the connection.
     - ``stream_cut``, ``stream_error``, ``stream_tile_error``: an event stream ends after its first event, ends with an
-      error, or has an error in place of a tile and goes on. Other answers are as ever.
+      error, or has an error instead of a tile and continues. Other answers do not change.
 
-    An error speaks the dialect of the API that was asked, so that PostHog's ``Retry-After`` is rounded up to seconds.
+    An error has the shape of the API that was called. PostHog's ``Retry-After``, for example, is in whole seconds.
 
-    :param every: 1 for each matching request, 7 for the 7th, 14th and so on.
-    :param times: ends after so many faults; None for never.
-    :param path: regular expression that the path must contain.
+    :param every: 1 means each matching request; 7 means the 7th, the 14th and so on.
+    :param times: maximum number of faults; None means no limit.
+    :param method: only requests with this HTTP method; None means all.
+    :param path: a regular expression; only requests whose path contains a match.
     :param seconds: the delay of ``slow``, and the ``Retry-After`` of ``too_many``.
     """
 
@@ -67,21 +74,22 @@ class Fault(BaseModel):
 
 
 class Behaviour(BaseModel):
-    """How the server behaves apart from faults.
+    """How the server behaves, apart from faults.
 
     :param latency: seconds before each answer.
-    :param rate_limit: API requests in a window; 0 for no limit.
+    :param rate_limit: maximum number of API requests in a window; 0 means no limit.
     :param window_seconds: length of that window.
-    :param known_clients: client ids that are accepted, beside "None"; None accepts all.
-    :param older_import_answer: an import is answered with ``{"data": []}``, whether it made a dashboard or not.
-    :param refuses_credentials: no datasource's credentials open its database; the refusal repeats them.
-    :param ignores_client_filter: the embed list answers everyone's embeds whatever ``clientId`` asks for.
-    :param ignores_paging: lists answer everything at once.
-    :param max_id_length: longest id accepted. The real limit is not documented; this one is ours.
-    :param read_only: refuses with 403 whatever would change something, before it looks at the token.
+    :param known_clients: Databrain accepts only these client ids and "None"; None accepts all.
+    :param older_import_answer: Databrain answers each import with ``{"data": []}``, with or without a new dashboard.
+    :param refuses_credentials: Databrain refuses each datasource's credentials, and its message repeats them.
+    :param ignores_client_filter: Databrain's embed list ignores ``clientId`` and returns all clients' embeds.
+    :param ignores_paging: Databrain's lists return all rows at once.
+    :param max_id_length: maximum length of an id in Databrain. The real limit is not documented; this is our choice.
+    :param read_only: each change is refused with 403, before the token is checked.
     :param advanced_permissions: PostHog's organization has restricted dashboards and sharing passwords.
-    :param tagging: PostHog's organization has tags; without, those that are sent are ignored.
-    :param new_move_tile: PostHog's ``move_tile`` is the newest: keys with scopes may use it, and it checks its body.
+    :param tagging: PostHog's organization has tags. If it does not, tags in a request are ignored.
+    :param new_move_tile: PostHog's ``move_tile`` is the newest version: keys with scopes may use it, and it checks its
+        body.
     """
 
     latency: float = 0.0
@@ -101,7 +109,7 @@ class Behaviour(BaseModel):
 
 @dataclass(frozen=True)
 class Logged:
-    """One request, as the log keeps it. No header, no body, no token."""
+    """One request in the log. ``status`` is None if no answer was sent."""
 
     at: str
     method: str
@@ -113,12 +121,12 @@ class Logged:
 
 @dataclass
 class Control:
-    """What a person or a test sets and reads."""
+    """The settings and the log of a running emulator. A person or a test sets and reads them."""
 
     behaviour: Behaviour = field(default_factory=Behaviour)
     faults: list[Fault] = field(default_factory=list)
     arrived: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """API requests by method and path, without the query. Counted on arrival: complete before the answer is."""
+    """Number of API requests by method and path (without the query). A request counts as soon as it arrives."""
     log: deque[Logged] = field(default_factory=lambda: deque(maxlen=100_000))
     transports: dict[tuple[str, int], asyncio.Transport] = field(default_factory=dict)
     _seen: dict[int, int] = field(default_factory=dict)
@@ -126,13 +134,13 @@ class Control:
     _window: tuple[float, int] = (0.0, 0)
 
     def set_faults(self, faults: list[Fault]) -> None:
-        """Replace all rules and start counting anew."""
+        """Replace all rules. Counting starts again."""
         self.faults = faults
         self._seen = {}
         self._done = {}
 
     def fault_for(self, method: str, path: str) -> Fault | None:
-        """The fault of this request, if any. Every matching rule counts the request."""
+        """Return the fault of a request, or None. Each matching rule counts the request."""
         chosen: Fault | None = None
         for index, fault in enumerate(self.faults):
             if (fault.method and fault.method != method) or not re.search(fault.path, path):
@@ -145,7 +153,7 @@ class Control:
         return chosen
 
     def seconds_over_limit(self) -> float:
-        """Count a request against the rate limit; seconds until the window ends where it is exceeded, else 0."""
+        """Count a request. If it exceeds the rate limit, return the seconds until the window ends, else 0."""
         if not self.behaviour.rate_limit:
             return 0.0
         now = time.monotonic()
@@ -157,15 +165,19 @@ class Control:
 
 
 class FaultMiddleware:
-    """Applies latency, rate limit and faults to the API's requests, and logs them."""
+    """Applies latency, rate limit and faults to API requests, and logs them.
 
-    def __init__(self, app: ASGIApp, control: Control) -> None:
+    :param dialect_of: returns the dialect of the API at a path, or None if no API is there.
+    """
+
+    def __init__(self, app: ASGIApp, control: Control, dialect_of: Callable[[str], Dialect | None]) -> None:
         self._app = app
         self._control = control
+        self._dialect_of = dialect_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        dialect = dialects.of(scope["path"]) if scope["type"] == "http" else None
+        dialect = self._dialect_of(scope["path"]) if scope["type"] == "http" else None
         if dialect is None:
             await self._app(scope, receive, send)
             return
@@ -173,7 +185,7 @@ class FaultMiddleware:
         self._control.arrived[scope["method"], scope["path"]] += 1
         status: int | None = None
 
-        async def noting(message: Message) -> None:
+        async def note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -181,11 +193,11 @@ class FaultMiddleware:
 
         fault = self._control.fault_for(scope["method"], scope["path"])
         if wait := self._control.seconds_over_limit():
-            await dialect.too_many(wait)(scope, receive, noting)
+            await dialect.too_many(wait)(scope, receive, note_status)
         else:
             if self._control.behaviour.latency:
-                await _hold(self._control.behaviour.latency)
-            await self._answer(fault, dialect, scope, receive, noting)
+                await _sleep(self._control.behaviour.latency)
+            await self._answer(fault, dialect, scope, receive, note_status)
         self._control.log.append(
             Logged(
                 at=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -197,9 +209,7 @@ class FaultMiddleware:
             )
         )
 
-    async def _answer(
-        self, fault: Fault | None, dialect: dialects.Dialect, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _answer(self, fault: Fault | None, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
         if fault is None or fault.kind.startswith("stream_"):
             await self._act(dialect, {**scope, STREAM_FAULT: fault and fault.kind}, receive, send)
             return
@@ -207,46 +217,47 @@ class FaultMiddleware:
             await dialect.too_many(fault.seconds)(scope, receive, send)
             return
         if fault.kind in ("slow", "reset_midway"):
-            changed = _Held(send, fault.seconds) if fault.kind == "slow" else _Broken(send, lambda: self._reset(scope))
-            await self._act(dialect, scope, receive, changed)
+            sender = (
+                _Delayed(send, fault.seconds) if fault.kind == "slow" else _Broken(send, lambda: self._reset(scope))
+            )
+            await self._act(dialect, scope, receive, sender)
             return
         if fault.kind not in ("error_before", "reset_before"):
-            await self._act(dialect, scope, receive, _swallow)
+            await self._act(dialect, scope, receive, _discard)
         if fault.kind in ("reset_before", "reset_after"):
             self._reset(scope)
         else:
             await dialect.spoiled(fault.kind)(scope, receive, send)
 
-    async def _act(self, dialect: dialects.Dialect, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._control.behaviour.read_only and dialects.changes_something(scope["method"], scope["path"]):
-            await dialect.read_only()(scope, receive, send)
-            return
+    async def _act(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._control.behaviour.read_only:
+            scope = {**scope, READ_ONLY: dialect.read_only()}
         await self._app(scope, receive, send)
 
     def _reset(self, scope: Scope) -> None:
         transport = self._control.transports[tuple(scope["client"])]
         connection = transport.get_extra_info("socket")
-        # Lingering for 0 seconds makes the close a reset.
+        # With a linger time of 0 seconds, closing the socket resets the connection.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
 
 
-class _Held:
-    """Passes messages on after a delay."""
+class _Delayed:
+    """Sends an answer after a delay."""
 
     def __init__(self, send: Send, seconds: float) -> None:
         self._send = send
         self._seconds = seconds
 
     async def __call__(self, message: Message) -> None:
-        """Pass one message on."""
+        """Send one message of the answer."""
         if message["type"] == "http.response.start":
-            await _hold(self._seconds)
+            await _sleep(self._seconds)
         await self._send(message)
 
 
 class _Broken:
-    """Passes the first half of the first part of an answer on, then breaks the connection."""
+    """Sends the first half of the answer's first part, then breaks the connection."""
 
     def __init__(self, send: Send, breaks: Callable[[], None]) -> None:
         self._send = send
@@ -254,7 +265,7 @@ class _Broken:
         self._broken = False
 
     async def __call__(self, message: Message) -> None:
-        """Pass one message on, or none any more."""
+        """Send one message of the answer, or nothing once the connection is broken."""
         if self._broken:
             return
         if message["type"] == "http.response.start":
@@ -263,17 +274,17 @@ class _Broken:
         self._broken = True
         body = message.get("body", b"")
         await self._send({**message, "body": body[: len(body) // 2], "more_body": True})
-        # A moment for the network: what a reset overtakes is never read.
+        # Wait until the client has received it: a reset discards data that is still on the way.
         await asyncio.sleep(0.01)
         self._breaks()
 
 
-async def _hold(seconds: float) -> None:
-    """Sleep for that long and not a moment less; an event loop's timer may ring early."""
+async def _sleep(seconds: float) -> None:
+    """Sleep for at least ``seconds``. An event loop's timer may fire early."""
     until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - it is time that is waited for
+    while (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - it waits for time, not for an event
         await asyncio.sleep(left)
 
 
-async def _swallow(message: Message) -> None:
-    """Take an answer and tell nobody."""
+async def _discard(message: Message) -> None:
+    """Discard a message of an answer."""

@@ -1,4 +1,4 @@
-"""A request that an emulated API refuses."""
+"""The error with which an emulated API refuses a request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from fastapi.responses import JSONResponse
 
 
 class RefusalError(Exception):
-    """An error answer."""
+    """An error response of an emulated API.
+
+    :param status: the HTTP status.
+    :param code: the API's error code.
+    """
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -14,10 +18,10 @@ class RefusalError(Exception):
         self.code = code
 
     def response(self) -> JSONResponse:
-        """The answer's JSON."""
+        """Return the error as a JSON response."""
         return JSONResponse({"error": {"code": self.code, "message": str(self)}}, self.status)
 
 
 def invalid(message: str) -> RefusalError:
-    """The refusal of a request that is not as it must be."""
+    """Return the refusal of an invalid request: 400 with ``INVALID_REQUEST_BODY``."""
     return RefusalError(400, "INVALID_REQUEST_BODY", message)

@@ -1,43 +1,30 @@
-"""Serving the emulator over HTTP."""
+"""The emulator as an HTTP server on a thread."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 import threading
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from airflow_provider_databrain.emulator.app import create_app
-from airflow_provider_databrain.emulator.conduit import ConduitApi, ConduitState
-from airflow_provider_databrain.emulator.databrain.account import AccountState
-from airflow_provider_databrain.emulator.databrain.catalog import CatalogState
-from airflow_provider_databrain.emulator.databrain.client_dashboards import DatabrainApi
-from airflow_provider_databrain.emulator.databrain.dashboards import TransferApi
-from airflow_provider_databrain.emulator.databrain.data_apps import DataAppsApi
-from airflow_provider_databrain.emulator.databrain.datamarts import DatamartsApi
-from airflow_provider_databrain.emulator.databrain.datasources import DatasourcesApi
-from airflow_provider_databrain.emulator.databrain.embeds import EmbedsApi
-from airflow_provider_databrain.emulator.databrain.metrics import DataApi
-from airflow_provider_databrain.emulator.databrain.state import State
-from airflow_provider_databrain.emulator.databrain.tokens import TokensApi
-from airflow_provider_databrain.emulator.databrain.workspaces import WorkspacesApi
+from airflow_provider_databrain.emulator.conduit import Conduit
+from airflow_provider_databrain.emulator.databrain.system import Databrain
 from airflow_provider_databrain.emulator.faults import Control
-from airflow_provider_databrain.emulator.posthog.checks import Key
-from airflow_provider_databrain.emulator.posthog.routes import PostHogApi
-from airflow_provider_databrain.emulator.posthog.state import PostHogState
+from airflow_provider_databrain.emulator.posthog.system import POSTHOG_SCOPES, PostHog
+from airflow_provider_databrain.emulator.systems import SYSTEMS, TOKENS, RunningSystem
 
-POSTHOG_SCOPES = ("dashboard:write", "sharing_configuration:write", "insight:write")
-"""What the emulator's own PostHog key may do: as much as provisioning takes, no more."""
+__all__ = ["POSTHOG_SCOPES", "Emulator"]
+SystemT = TypeVar("SystemT")
 
 
 def _protocol(control: Control) -> type[asyncio.Protocol]:
-    """Make uvicorn's HTTP protocol keep its transports where the faults find them."""
+    """Return uvicorn's HTTP protocol, which also records its transports: faults reset them."""
 
     class Registering(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         def connection_made(self, transport: Any) -> None:
@@ -53,25 +40,25 @@ def _protocol(control: Control) -> type[asyncio.Protocol]:
 
 
 class _Server(uvicorn.Server):
-    """Ends as soon as it is told to, where uvicorn looks every tenth of a second."""
+    """Ends at once when ``end`` is called; uvicorn's own server checks only every tenth of a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._told: asyncio.Event | None = None
+        self._ended: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def main_loop(self) -> None:
-        """Tick once a second until told to end."""
-        self._loop, self._told = asyncio.get_running_loop(), asyncio.Event()
-        # uvicorn counts ten ticks for a second.
+        """Tick once a second until ``end`` is called."""
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        # For uvicorn, ten ticks are a second.
         ticks = 0
         while not await self.on_tick(ticks):
             ticks += 10
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), 1.0)
+                await asyncio.wait_for(self._ended.wait(), 1.0)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close all; where nobody is to be waited for, without uvicorn's rest of a tenth of a second."""
+        """Close all connections. With ``force_exit``, skip uvicorn's pause of a tenth of a second."""
         if not self.force_exit:
             await super().shutdown(sockets)
             return
@@ -81,66 +68,45 @@ class _Server(uvicorn.Server):
             connection.shutdown()
 
     def end(self) -> None:
-        """Tell it to end; from any thread."""
+        """End the server. Any thread may call this."""
         self.should_exit = True
         self.force_exit = True
-        if self._loop is not None and self._told is not None:
-            with suppress(RuntimeError):  # It has ended by itself.
-                self._loop.call_soon_threadsafe(self._told.set)
+        if self._loop is not None and self._ended is not None:
+            with suppress(RuntimeError):  # The loop is closed: the server has ended already.
+                self._loop.call_soon_threadsafe(self._ended.set)
 
 
 class Emulator:
-    """A running emulator, on a thread of its own. Use it as a context manager.
+    """An emulator that runs on its own thread. Use it as a context manager.
 
-    :param path: SQLite file of its state.
-    :param port: 0 takes a free one.
-    :param api_key: an API key of the data app ``tenant-app`` that it accepts; made up where not given.
-    :param service_token: a service token that it accepts; made up where not given. ``account`` has both, and all that
-        are made later.
-    :param posthog_key: the personal API key it accepts, with ``POSTHOG_SCOPES``; made up where not given.
-        ``posthog_keys`` has it, and takes more.
-    :param conduit_token: the organization token it accepts; made up where not given.
+    It plays all systems of ``systems.SYSTEMS``. For tests, the systems' states and tokens are attributes: ``state``,
+    ``account`` and ``catalog`` are Databrain's; ``posthog`` and ``posthog_keys`` are PostHog's, and a test may add keys
+    while the server runs; ``conduit`` is Conduit's.
+
+    :param path: SQLite file of the state.
+    :param port: 0 takes a free port.
+    :param tokens: the tokens that it accepts, by the arguments in ``systems.TOKENS``: ``api_key`` (of the data app
+        ``tenant-app``), ``service_token``, ``posthog_key`` (with ``POSTHOG_SCOPES``) and ``conduit_token`` (the
+        organization's). It makes up each one that is missing or None.
+    :raises TypeError: A token's name is unknown.
     """
 
-    def __init__(
-        self,
-        path: str = ":memory:",
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        api_key: str | None = None,
-        service_token: str | None = None,
-        posthog_key: str | None = None,
-        conduit_token: str | None = None,
-    ) -> None:
+    def __init__(self, path: str = ":memory:", *, host: str = "127.0.0.1", port: int = 0, **tokens: str | None) -> None:
+        if unknown := tokens.keys() - {token.argument for token in TOKENS}:
+            raise TypeError(f"Emulator has no token called {', '.join(sorted(unknown))}")
         self.control = Control()
-        self.state = State(path)
-        self.posthog = PostHogState(path)
-        self.conduit = ConduitState(path)
-        self.api_key = api_key or secrets.token_hex(16)
-        self.service_token = service_token or secrets.token_hex(16)
-        self.account = AccountState(path, {self.api_key: "api_key", self.service_token: "service_token"})
-        self.catalog = CatalogState(path)
-        self.posthog_key = posthog_key or f"phx_{secrets.token_hex(16)}"
-        self.posthog_keys: dict[str, Key] = {self.posthog_key: Key(POSTHOG_SCOPES)}
-        self.conduit_token = conduit_token or secrets.token_hex(16)
-        apis = [
-            DatabrainApi(self.state, self.control, self.account).router,
-            WorkspacesApi(self.state, self.account, self.catalog).router,
-            DataAppsApi(self.state, self.control, self.account).router,
-            TokensApi(self.state, self.control, self.account).router,
-            EmbedsApi(self.state, self.account, self.catalog).router,
-            DataApi(self.state, self.control, self.account, self.catalog).router,
-            DatasourcesApi(self.state, self.control, self.account, self.catalog).router,
-            DatamartsApi(self.control, self.account, self.catalog).router,
-            TransferApi(self.state, self.control, self.account).router,
-            PostHogApi(self.posthog, self.control, self.posthog_keys).router,
-            ConduitApi(self.conduit, self.control, self.conduit_token).router,
-        ]
+        self.tokens = {token.argument: tokens.get(token.argument) or token.make_up() for token in TOKENS}
+        self.systems: list[RunningSystem] = [system.start(path, self.control, self.tokens) for system in SYSTEMS]
+        databrain, posthog = self._system(Databrain), self._system(PostHog)
+        self.state, self.account, self.catalog = databrain.state, databrain.account, databrain.catalog
+        self.posthog, self.posthog_keys = posthog.state, posthog.keys
+        self.conduit = self._system(Conduit).state
+        self.api_key, self.service_token = self.tokens["api_key"], self.tokens["service_token"]
+        self.posthog_key, self.conduit_token = self.tokens["posthog_key"], self.tokens["conduit_token"]
         self._socket = socket.create_server((host, port), backlog=1024)
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
-            create_app(self.state, self.posthog, self.conduit, self.control, apis),
+            create_app(self.systems, self.control),
             http=_protocol(self.control),
             lifespan="off",
             log_level="critical",
@@ -150,7 +116,7 @@ class Emulator:
         self.server = _Server(config)
 
     def serve(self) -> None:
-        """Serve until stopped, in this thread."""
+        """Serve in this thread until ended."""
         self.server.run(sockets=[self._socket])
 
     def __enter__(self) -> Emulator:
@@ -164,8 +130,8 @@ class Emulator:
         self.server.end()
         self._thread.join(timeout=10)
         self._socket.close()
-        self.state.close()
-        self.account.close()
-        self.catalog.close()
-        self.posthog.close()
-        self.conduit.close()
+        for system in self.systems:
+            system.close()
+
+    def _system(self, kind: type[SystemT]) -> SystemT:
+        return next(system for system in self.systems if isinstance(system, kind))

@@ -22,7 +22,9 @@ def databrain(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
 
 
 def guest_tokens(emulator: Emulator) -> list[str]:
-    return [token for (token,) in emulator.account._all("SELECT token FROM databrain_guest_tokens ORDER BY rowid")]
+    return [
+        token for (token,) in emulator.account.store.rows("SELECT token FROM databrain_guest_tokens ORDER BY rowid")
+    ]
 
 
 def test_a_client_gets_a_workspace_a_dashboard_and_a_token_that_is_neither_stored_nor_logged(

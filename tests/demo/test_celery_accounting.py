@@ -1,4 +1,4 @@
-"""``make demo-celery`` counts at the API what it claims; here without the servers."""
+"""``make demo-celery`` counts its result at the API. These tests count without the servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Embeds = list[dict[str, Any]]
 
 
 def embed(tenant: str | None, embed_id: str, dashboard_id: str | None = None) -> dict[str, Any]:
-    """As the API lists it."""
+    """Return an embed as the API lists it."""
     metadata = {"createdAt": "2026-11-23"} | ({} if tenant is None else {"airflowProviderClientId": tenant})
     return {
         "embedId": embed_id,
@@ -35,7 +35,7 @@ def test_every_tenant_exactly_once() -> None:
     assert counted(GOOD, IDS) == Account(tenants=3, created=3, failed=0, doubled=0)
 
 
-def test_what_was_there_before_is_not_created() -> None:
+def test_a_dashboard_from_before_the_run_is_not_created() -> None:
     assert counted(GOOD, IDS, before=GOOD[:1]) == Account(tenants=3, created=2, failed=0, doubled=0)
 
 
@@ -44,7 +44,7 @@ def test_a_tenant_without_dashboard_has_failed() -> None:
 
 
 @pytest.mark.parametrize("owner", ["z", None])
-def test_a_tenant_with_a_dashboard_that_is_not_proved_to_be_its_own_has_failed(owner: str | None) -> None:
+def test_a_tenant_with_a_dashboard_that_does_not_name_it_has_failed(owner: str | None) -> None:
     assert counted([embed(owner, "1"), *GOOD[1:]], IDS) == Account(tenants=3, created=2, failed=1, doubled=0)
 
 
@@ -56,12 +56,12 @@ def test_two_dashboards_of_one_tenant_are_counted_once_as_doubled() -> None:
     assert counted([*GOOD, embed("a", "4")], IDS) == Account(tenants=3, created=3, failed=0, doubled=1)
 
 
-def test_two_embeds_of_one_dashboard_are_no_double() -> None:
+def test_two_embeds_of_one_dashboard_are_not_doubled() -> None:
     assert counted([*GOOD, embed("a", "4", "1")], IDS) == Account(tenants=3, created=3, failed=0, doubled=0)
 
 
 @pytest.mark.parametrize("xcoms", [[{"a": "1", "b": "2"}], [*IDS, {"c": "3"}], [IDS[0], {"c": "9"}]])
-def test_xcom_must_name_each_tenant_once_and_rightly(xcoms: list[dict[str, str]]) -> None:
+def test_xcom_must_have_exactly_one_correct_id_for_each_tenant(xcoms: list[dict[str, str]]) -> None:
     assert counted(GOOD, xcoms) == Account(tenants=3, created=3, failed=1, doubled=0)
 
 
@@ -75,12 +75,12 @@ def test_xcom_must_name_each_tenant_once_and_rightly(xcoms: list[dict[str, str]]
         ({"workers_killed": 0}, False),
     ],
 )
-def test_a_result_is_good_only_where_a_worker_died_and_nothing_is_amiss(wrong: dict[str, int], good: bool) -> None:
+def test_a_result_is_good_only_if_a_worker_was_killed_and_nothing_failed(wrong: dict[str, int], good: bool) -> None:
     fields: dict[str, Any] = {"tenants": 3, "created": 3, "failed": 0, "doubled": 0, "workers_killed": 1, "seconds": 9}
     assert Result(**fields | wrong).is_good() is good
 
 
-def test_local_airflow_takes_a_database_an_executor_and_workers(tmp_path: Any) -> None:
+def test_local_airflow_accepts_a_database_an_executor_and_workers(tmp_path: Any) -> None:
     own = {**COMPONENTS, "worker-1": worker("worker-1", tmp_path)}
     environment = {"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor", **RECOVERY}
     airflow = LocalAirflow(tmp_path, tmp_path, environment, database="postgresql://there/airflow", components=own)

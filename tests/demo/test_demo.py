@@ -1,4 +1,4 @@
-"""The demo itself: a real Airflow with all its processes, and what it leaves behind."""
+"""The demo itself: a real Airflow with all its processes, and the files that it leaves."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from demo.targets import TARGETS
 
 TENANTS = 60
 CHANGES = {"databrain": "dashboard-embeds", "posthog": "/api/projects/", "conduit": "/v2/"}
-"""What the path of each system's creating requests has in it."""
+"""A part of the path of each system's creating requests."""
 SECRETS = {
     "a PostHog dashboard's access token": "SELECT access_token FROM posthog_shares",
     "a Conduit workspace's token": "SELECT token FROM conduit_workspaces",
     "a Conduit dashboard's address": "SELECT share_key FROM conduit_dashboards",
 }
-"""What only the emulator's own file may hold."""
+"""Secrets that only the emulator's own file may hold."""
 
 
 @dataclass
 class Demo:
-    """What became of two runs for each system."""
+    """The results of two runs for each system."""
 
     folder: Path
     results: dict[str, list[Result]] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """All three systems on one Airflow, the first run of each with faults."""
+    """Run all three systems on one Airflow, with faults in the first run of each."""
     done = Demo(tmp_path_factory.mktemp("demo"))
     with stack(done.folder, TENANTS, TARGETS.values()) as (airflow, url):
         rendered: list[object] = []
@@ -60,21 +60,22 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 def rendered_fields(airflow: LocalAirflow, dag_id: str) -> list[object]:
-    """What the UI shows as rendered fields, of every task instance of every run."""
+    """Return the rendered fields of every task instance of every run, as the UI shows them."""
     fields: list[object] = []
     for dag_run in airflow.get(f"/dags/{dag_id}/dagRuns")["dag_runs"]:
-        fields += [one["rendered_fields"] for one in airflow.task_instances(dag_id, dag_run["dag_run_id"])]
+        instances = airflow.task_instances(dag_id, dag_run["dag_run_id"])
+        fields += [instance["rendered_fields"] for instance in instances]
     return fields
 
 
 def in_emulator(folder: Path, statement: str) -> list[tuple[str, ...]]:
-    """Rows of the emulator's own file."""
+    """Return rows of the emulator's own file."""
     with closing(sqlite3.connect(folder / "emulator.sqlite")) as database:
         return [tuple(map(str, row)) for row in database.execute(statement)]
 
 
 @pytest.mark.parametrize("system", TARGETS)
-def test_the_first_run_makes_every_dashboard_once_in_spite_of_faults(demo: Demo, system: str) -> None:
+def test_the_first_run_creates_every_dashboard_once_despite_faults(demo: Demo, system: str) -> None:
     first, ids = demo.results[system][0], demo.ids[system][0]
     assert (first.created, first.adopted, first.failed) == (TENANTS, 0, 0)
     assert (first.xcom_ids, first.dashboards, len(set(ids.values()))) == (TENANTS, TENANTS, TENANTS)
@@ -96,42 +97,42 @@ def test_the_second_run_makes_no_call(demo: Demo, system: str) -> None:
         ("conduit", "SELECT w.ext_id, d.id FROM conduit_workspaces w JOIN conduit_dashboards d ON d.workspace = w.id"),
     ],
 )
-def test_each_tenant_is_handed_its_own_dashboard(demo: Demo, system: str, statement: str) -> None:
+def test_each_tenant_gets_its_own_dashboard(demo: Demo, system: str, statement: str) -> None:
     theirs = {row[0]: row[1] for row in in_emulator(demo.folder, statement)}
     ids = demo.ids[system][0]
     if system == "posthog":
-        # There the spec gives the tenant's name.
+        # There, the spec names a dashboard after the tenant's name.
         ids = {f"Tenant {int(tenant.removeprefix('tenant-'))}": dashboard for tenant, dashboard in ids.items()}
     assert theirs == ids
 
 
 def test_no_secret_is_in_any_file_that_the_demo_leaves(demo: Demo) -> None:
-    """Logs, Airflow's database with XCom and rendered fields, the emulator's log."""
+    """The files are logs, Airflow's database with XCom and rendered fields, and the emulator's log."""
     credentials = demo.folder / "credentials.json"
-    given = json.loads(credentials.read_text())
-    tokens = {value: name for name, value in given.items()}
-    assert {"api_key", "service_token", "posthog_key", "conduit_token"} <= given.keys()
+    stored = json.loads(credentials.read_text())
+    tokens = {value: name for name, value in stored.items()}
+    assert {"api_key", "service_token", "posthog_key", "conduit_token"} <= stored.keys()
     theirs = {secret: name for name, statement in SECRETS.items() for (secret,) in in_emulator(demo.folder, statement)}
     assert len(theirs) >= 3 * TENANTS
     searched = [path for path in demo.folder.rglob("*") if path.is_file() and path != credentials]
     names = {path.name for path in searched}
     assert {"airflow.db", "emulator.sqlite", "emulator.log", "scheduler.log", "rendered.json"} <= names
     assert any(name.startswith("attempt=") for name in names)
-    # The emulated server's own file knows the keys that it rotates, and the tokens that it gives.
-    kept = {value for name, value in given.items() if name in ("api_key", "service_token")} | theirs.keys()
-    found = []
+    # The emulator's own file has the keys that it rotates and the tokens that it creates.
+    kept = {value for name, value in stored.items() if name in ("api_key", "service_token")} | theirs.keys()
+    leaks = []
     for path in searched:
         content = path.read_bytes()
         own = kept if path.name.startswith("emulator.sqlite") else set()
-        found += [
+        leaks += [
             (path, name)
             for secret, name in (tokens | theirs).items()
             if secret not in own and secret.encode() in content
         ]
-    assert found == []
+    assert leaks == []
     assert "client-{tenant_id}" in (demo.folder / "rendered.json").read_text()
 
 
-def test_nothing_that_was_started_is_left_running(demo: Demo) -> None:
+def test_every_started_process_has_ended(demo: Demo) -> None:
     listed = subprocess.run(["ps", "-eo", "pgid="], capture_output=True, text=True, check=True)
     assert set(demo.pids) & {int(line) for line in listed.stdout.split()} == set()

@@ -31,7 +31,7 @@ ACCESS: dict[str, Any] = {
 
 
 def body(tenant: str = "acme", **changes: Any) -> dict[str, Any]:
-    """A valid request for one tenant, in the API's own words; a change to ... takes a field out."""
+    """A valid request body for one tenant. A change to ``...`` removes a field."""
     fields = {
         "dashboardId": f"client-{tenant}",
         "clientId": tenant,
@@ -43,7 +43,7 @@ def body(tenant: str = "acme", **changes: Any) -> dict[str, Any]:
 
 
 def call(emulator: Emulator, method: str, path: str, token: str | None = None, **options: Any) -> requests.Response:
-    """One request, with the token that the path takes unless another is given."""
+    """Send one request, with the token that the path needs unless another token is given."""
     usual = emulator.api_key if "/data-app/" in path or "/dataApp/" in path else emulator.service_token
     headers = {"Authorization": f"Bearer {token or usual}", **options.pop("headers", {})}
     return requests.request(method, emulator.url + path, headers=headers, timeout=5, **options)
@@ -55,14 +55,19 @@ def create(emulator: Emulator, tenant: str = "acme", **changes: Any) -> requests
 
 
 def refusal(answer: requests.Response) -> tuple[int, str, str]:
-    """Status, code and message of an error answer, which holds nothing else."""
+    """Return status, code and message of an error answer, which must hold nothing else."""
     payload = answer.json()
     assert set(payload) == {"error"}
     assert set(payload["error"]) == {"code", "message"}
     return answer.status_code, payload["error"]["code"], payload["error"]["message"]
 
 
+def is_refused_as_read_only(answer: requests.Response) -> bool:
+    """Whether a read-only server refused a change. This works for each API."""
+    return answer.status_code == 403 and "Changes are refused" in answer.text
+
+
 def log_of(emulator: Emulator) -> list[dict[str, Any]]:
-    """The emulator's request log, asked over HTTP, so that the last request is in it."""
+    """Return the emulator's log of requests. It is read over HTTP, so that the last request is in it."""
     log: list[dict[str, Any]] = requests.get(f"{emulator.url}/_emulator/requests", timeout=5).json()
     return log

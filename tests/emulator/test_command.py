@@ -24,7 +24,7 @@ KEY, SERVICE, POSTHOG = "key-of-the-environment", "service-token-of-the-environm
 
 @contextmanager
 def command(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The running command, in a folder; gives the URL of its first line."""
+    """Run the command in a folder. Yields the URL in its first line, and the process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "airflow_provider_databrain.emulator", "--port", "0", *arguments],
         cwd=folder,
@@ -35,9 +35,9 @@ def command(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple
     assert process.stdout is not None
     try:
         first = process.stdout.readline()
-        found = re.fullmatch(r"Databrain emulator at (http://\S+)\n", first)
-        assert found, first
-        yield found[1], process
+        match = re.fullmatch(r"Databrain emulator at (http://\S+)\n", first)
+        assert match, first
+        yield match[1], process
     finally:
         process.terminate()
         process.wait(timeout=10)
@@ -73,7 +73,7 @@ def test_the_command_serves_this_machine_with_the_tokens_of_the_environment(tmp_
     assert (tmp_path / "databrain-emulator.sqlite").exists()
 
 
-def test_without_tokens_in_the_environment_the_command_prints_some(
+def test_without_tokens_in_the_environment_the_command_makes_them_up_and_prints_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DATABRAIN_EMULATOR_API_KEY", raising=False)
@@ -92,7 +92,7 @@ def test_without_tokens_in_the_environment_the_command_prints_some(
     assert (tmp_path / "other.sqlite").exists()
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(OSError, match="in use"):
         main(["--port", str(listener.getsockname()[1]), "--db", str(tmp_path / "x.sqlite")])
 

@@ -1,4 +1,4 @@
-"""The emulated Conduit's answers, seen with plain HTTP: the contract that the client is written against."""
+"""The emulated Conduit's answers over plain HTTP. The client is written against this contract."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def shown(answer: requests.Response) -> tuple[int, Any]:
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
 @pytest.mark.parametrize("header", [None, "", "Bearer", f"Basic {TOKEN}", "Bearer wrong"])
-def test_a_token_is_asked_for_first(conduit: Conduit, method: str, path: str, header: str | None) -> None:
+def test_the_token_is_checked_first(conduit: Conduit, method: str, path: str, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
     answer = requests.request(method, conduit.url + path, headers=headers, data="not json", timeout=5)
     assert answer.status_code == 401
@@ -54,7 +54,7 @@ def test_a_token_is_asked_for_first(conduit: Conduit, method: str, path: str, he
 
 
 @pytest.mark.parametrize(("method", "path"), ORGANIZATION_CALLS)
-def test_a_workspace_token_is_refused_where_the_organizations_is_needed(
+def test_a_workspace_token_is_refused_if_the_organizations_token_is_needed(
     conduit: Conduit, method: str, path: str
 ) -> None:
     token = create(conduit).json()["token"]
@@ -74,7 +74,7 @@ def test_a_created_workspace_is_answered_and_listed(conduit: Conduit, status: An
 
 
 @pytest.mark.parametrize("ext_id", ODD_IDS)
-def test_an_odd_ext_id_is_kept_as_it_is(conduit: Conduit, ext_id: str) -> None:
+def test_an_odd_ext_id_does_not_change(conduit: Conduit, ext_id: str) -> None:
     assert create(conduit, ext_id=ext_id).json()["ext_id"] == ext_id
 
 
@@ -92,19 +92,19 @@ def test_an_ext_id_is_unique_or_not(conduit: Conduit, unique: bool, statuses: li
         ("/workspaces/", b"[]", "The body must be a JSON object"),
         ("/workspaces/", b"", "The body must be a JSON object"),
         ("/workspaces/", b"{}", "name is required"),
-        ("/workspaces/", b'{"name": " "}', "name must be a string with something in it"),
-        ("/workspaces/", b'{"name": 1}', "name must be a string with something in it"),
-        ("/workspaces/", b'{"name": "a", "ext_id": null}', "ext_id must be a string with something in it"),
-        ("/workspaces/", b'{"name": "a", "extId": "b"}', "extId is not known"),
+        ("/workspaces/", b'{"name": " "}', "name must be a non-empty string"),
+        ("/workspaces/", b'{"name": 1}', "name must be a non-empty string"),
+        ("/workspaces/", b'{"name": "a", "ext_id": null}', "ext_id must be a non-empty string"),
+        ("/workspaces/", b'{"name": "a", "extId": "b"}', "extId is unknown"),
         ("/dashboards/1/clone/", b'{"name": "a"}', "workspace is required"),
-        ("/dashboards/1/clone/", b'{"workspace": "1"}', "workspace must be a number above 0"),
-        ("/dashboards/1/clone/", b'{"workspace": true}', "workspace must be a number above 0"),
-        ("/dashboards/1/clone/", b'{"workspace": 99999999999999999999}', "workspace must be a number above 0"),
-        ("/dashboards/1/clone/", b'{"workspace": 1, "name": ""}', "name must be a string with something in it"),
-        ("/dashboards/1/clone/", b'{"workspace": 7}', "There is no such workspace"),
+        ("/dashboards/1/clone/", b'{"workspace": "1"}', "workspace must be a positive integer"),
+        ("/dashboards/1/clone/", b'{"workspace": true}', "workspace must be a positive integer"),
+        ("/dashboards/1/clone/", b'{"workspace": 99999999999999999999}', "workspace must be a positive integer"),
+        ("/dashboards/1/clone/", b'{"workspace": 1, "name": ""}', "name must be a non-empty string"),
+        ("/dashboards/1/clone/", b'{"workspace": 7}', "The workspace does not exist"),
     ],
 )
-def test_a_body_that_cannot_be_used_is_refused_with_code_and_message(
+def test_an_invalid_body_is_refused_with_code_and_message(
     conduit: Conduit, path: str, body: bytes, message: str
 ) -> None:
     conduit.state.add_workspace("there")
@@ -117,7 +117,7 @@ def test_a_body_that_cannot_be_used_is_refused_with_code_and_message(
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, {"message": "The workspace is disabled"}), (204, None)])
-def test_a_disabled_workspace_is_gone_and_so_is_its_token(conduit: Conduit, status: Any, body: Any) -> None:
+def test_a_disabled_workspace_and_its_token_no_longer_exist(conduit: Conduit, status: Any, body: Any) -> None:
     conduit.state.behaviour = ConduitBehaviour(disabled_status=status, unique_ext_id=True)
     token = create(conduit, ext_id="a").json()["token"]
     assert call(conduit, "GET", "/dashboards/", token).status_code == 200
@@ -131,7 +131,7 @@ def test_a_disabled_workspace_is_gone_and_so_is_its_token(conduit: Conduit, stat
 
 @pytest.mark.parametrize("status", [200, 201])
 @pytest.mark.parametrize(("named", "name"), [({}, "Sales"), ({"name": "Acme's"}, "Acme's")])
-def test_a_clone_is_in_the_workspace_and_shared_by_its_token(
+def test_a_clone_is_in_its_workspace_and_the_workspaces_token_shares_it(
     conduit: Conduit, status: Any, named: dict[str, str], name: str
 ) -> None:
     conduit.state.behaviour = ConduitBehaviour(created_status=status)
@@ -152,7 +152,7 @@ def test_a_clone_is_in_the_workspace_and_shared_by_its_token(
 
 
 @pytest.mark.parametrize("number", ["0", "9", "-1", "x", "1x", "٣", "9" * 30, "9" * 5000, "a%2Fb"])
-def test_what_is_not_there_is_not_found(conduit: Conduit, number: str) -> None:
+def test_an_unknown_or_impossible_id_is_not_found(conduit: Conduit, number: str) -> None:
     conduit.state.add_workspace("there")
     assert call(conduit, "DELETE", f"/workspaces/{number}/").status_code == 404
     assert call(conduit, "GET", f"/dashboards/{number}/share/").status_code == 404
@@ -180,7 +180,7 @@ def test_clones_need_the_white_label(conduit: Conduit) -> None:
 
 
 @pytest.mark.parametrize(("needed", "status"), [(False, 200), (True, 404)])
-def test_a_slash_at_the_end_is_needed_or_not(conduit: Conduit, needed: bool, status: int) -> None:
+def test_a_slash_at_the_end_is_needed_or_optional(conduit: Conduit, needed: bool, status: int) -> None:
     conduit.state.behaviour = ConduitBehaviour(needs_slash=needed)
     for path in ("/workspaces", "/dashboards", "/dashboards/1/share"):
         assert call(conduit, "GET", path, allow_redirects=False).status_code == status

@@ -1,1 +1,1 @@
-"""Holds the emulated PostHog against recordings of a real one: ``python -m ...emulator.compare FOLDER``."""
+"""Compares the emulated PostHog with recordings of a real one: ``python -m ...emulator.compare FOLDER``."""

@@ -1,4 +1,8 @@
-"""The comparison as a command."""
+"""The command that compares the emulated PostHog with recordings of a real one.
+
+It sends each recorded request to an emulator, in order, and prints the differences between the answers: status, media
+type, wait, error, and the shape of the body. The values of a successful answer are not compared.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from airflow_provider_databrain.emulator.posthog.state import MEMBER
 from airflow_provider_databrain.emulator.server import Emulator
 
 OTHER_PROJECT = 99_999
-CAST = {
+KEYS = {
     "key_all": Key(("*",)),
     "key_dash_rw": Key(("dashboard:write",)),
     "key_dash_r": Key(("dashboard:read",)),
@@ -30,26 +34,26 @@ CAST = {
     "key_legacy": Key(None),
     "key_other_project": Key(("*",), project=OTHER_PROJECT),
 }
-"""The keys that recordings name, each by ``Bearer phx_<name>``."""
+"""The keys that recordings name, each as ``Bearer phx_<name>``."""
 BODY_NOT_COMPARED = {"/shared/nope": "the page of the vendor's own web application"}
-"""Paths whose body is left out, and why."""
+"""Paths whose body is not compared, and the reason."""
 
 
 class Replay:
-    """Sends recorded requests to an emulator and says what is different."""
+    """Sends recorded requests to an emulator and reports the differences."""
 
     def __init__(self, emulator: Emulator, recordings: Sequence[Recording]) -> None:
         self._emulator = emulator
         self._ids = Ids()
         self._gaps = Gaps(emulator.posthog, self._ids)
         emulator.posthog.add_project(OTHER_PROJECT, "Other project")
-        emulator.posthog_keys.update({f"phx_<{name}>": key for name, key in CAST.items()})
+        emulator.posthog_keys.update({f"phx_<{name}>": key for name, key in KEYS.items()})
         self._gaps.prepare(recordings)
 
     def differences(self, recording: Recording) -> list[str]:
-        """Replay one request."""
-        if recording.key is not None and recording.key not in CAST:
-            return [f"key: there is no {recording.key!r} in the cast"]
+        """Send one recorded request and return the differences between the answers."""
+        if recording.key is not None and recording.key not in KEYS:
+            return [f"key: {recording.key!r} is unknown"]
         if recording.answer.status == 429:
             self._use_up_the_limit(recording)
         else:
@@ -62,7 +66,7 @@ class Replay:
         return list(differences(recording.answer, answer, body=recording.path not in BODY_NOT_COMPARED))
 
     def _use_up_the_limit(self, recording: Recording) -> None:
-        """Make the next request one too many, with the wait that was recorded."""
+        """Make the next request exceed the rate limit, with the recorded wait."""
         wait = float(recording.answer.headers.get("retry-after", "1"))
         self._emulator.control.behaviour = Behaviour(rate_limit=1, window_seconds=wait)
         self._send(recording)
@@ -85,12 +89,14 @@ class Replay:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare; gives 1 where anything differs, else 0."""
+    """Compare. Return 1 if an answer differs, else 0."""
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_databrain.emulator.compare",
-        description="Replays recorded requests to PostHog against the emulator and tells what it answers otherwise.",
+        description="Sends recorded PostHog requests to the emulator and prints the differences between the answers.",
     )
-    parser.add_argument("folder", type=Path, help="recordings, one JSON file each, replayed in order of file name")
+    parser.add_argument(
+        "folder", type=Path, help="folder of recordings, one JSON file each; they are sent in order of file name"
+    )
     folder: Path = parser.parse_args(argv).folder
     recordings = load(folder)
     if not recordings:
@@ -99,14 +105,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     with Emulator() as emulator:
         replay = Replay(emulator, recordings)
         for recording in recordings:
-            found = replay.differences(recording)
-            different += bool(found)
+            lines = replay.differences(recording)
+            different += bool(lines)
             left_out = BODY_NOT_COMPARED.get(recording.path)
             note = f" (body not compared: {left_out})" if left_out else ""
-            print(f"{'differs' if found else 'same   '} {recording.file}{note}")
-            for line in found:
+            print(f"{'differs' if lines else 'same   '} {recording.file}{note}")
+            for line in lines:
                 print(f"        {line}")
-    print(f"{len(recordings)} requests, {different} answered otherwise than recorded")
+    print(f"{len(recordings)} requests, {different} answered differently than recorded")
     return 1 if different else 0
 
 

@@ -1,6 +1,6 @@
-"""Makes up for requests that were made and not recorded.
+"""Makes up for requests that were sent but not recorded.
 
-What a recorded answer shows to have been there must be there before its request is replayed.
+If a recorded answer shows that something existed, it must exist in the emulator before the request is sent again.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from airflow_provider_databrain.emulator.posthog.state import MEMBER, OWNER, Das
 
 
 class Gaps:
-    """Brings a state to where a recording finds it."""
+    """Adds to a state what a recording needs."""
 
     def __init__(self, state: PostHogState, ids: Ids) -> None:
         self._state = state
         self._ids = ids
 
     def prepare(self, recordings: Iterable[Recording]) -> None:
-        """What must be there from the start: projects, and the person who is made a collaborator."""
+        """Add what must exist from the start: projects, and the person who becomes a collaborator."""
         for recording in recordings:
             parts = recording.path.split("/")
             if recording.succeeded and parts[2:3] == ["projects"] and parts[3].isdecimal():
@@ -30,13 +30,13 @@ class Gaps:
                 self._ids.add("word", recording.data["user_uuid"], self._state.member(MEMBER).uuid)
 
     def fill(self, recording: Recording) -> None:
-        """Make up for what is missing before a request."""
+        """Add what a request needs and the state lacks."""
         if recording.answer.status == 404:
             return
         body = recording.answer.body
-        for shown in body.get("results", []) if isinstance(body, dict) else []:
-            if "creation_mode" in shown:
-                self._stand_in(shown["id"], shown)
+        for item in body.get("results", []) if isinstance(body, dict) else []:
+            if "creation_mode" in item:
+                self._counterpart(item["id"], item)
         for kind, key in named(recording.path):
             if kind == "dashboard":
                 self._dashboard(recording, key)
@@ -49,7 +49,7 @@ class Gaps:
 
     def _dashboard(self, recording: Recording, key: int) -> None:
         body = recording.answer.body
-        row = self._stand_in(key, body if isinstance(body, dict) else {})
+        row = self._counterpart(key, body if isinstance(body, dict) else {})
         sent = recording.data if isinstance(recording.data, dict) else {}
         if row.deleted and recording.succeeded and "deleted" not in sent:
             self._state.change_dashboard(row.id, deleted=False)
@@ -57,14 +57,17 @@ class Gaps:
         if settings and "settings" not in sent:
             self._state.shares.save(row.id, settings=settings)
 
-    def _stand_in(self, key: int, shown: dict[str, Any]) -> DashboardRow:
-        """The dashboard for a recorded id: a known one, one of that name that is nobody's yet, or a new one."""
+    def _counterpart(self, key: int, shown: dict[str, Any]) -> DashboardRow:
+        """Return the dashboard for a recorded id.
+
+        That is the known one, else one of the same name that has no recorded id yet, else a new one.
+        """
         if not self._ids.knows("dashboard", key):
             name = shown.get("name")
             free = [
                 row
                 for row in self._state.dashboards()
-                if row.fields["name"] == name and not self._ids.stands("dashboard", row.id)
+                if row.fields["name"] == name and not self._ids.is_used("dashboard", row.id)
             ]
             owner = None if shown.get("created_by", OWNER) is None else OWNER
             made = (
@@ -82,10 +85,10 @@ class Gaps:
         self._ids.add("password", key, self._state.shares.add_password(share.id, "", "owner@example.com").id)
 
     def _link(self, token: str, body: Any) -> None:
-        """A public link that answered: its dashboard is shared, without a password."""
+        """Share the dashboard of a public link that answered, without a password."""
         share = self._state.shares.by_token(self._ids.of("word", token)) if self._ids.knows("word", token) else None
         shown = body.get("dashboard", {}) if isinstance(body, dict) else {}
         if share is None or share.password_required:
-            row = self._stand_in(shown.get("id", 0), shown)
+            row = self._counterpart(shown.get("id", 0), shown)
             share = self._state.shares.save(row.id, enabled=True, password_required=False)
             self._ids.add("word", token, share.access_token)

@@ -1,4 +1,8 @@
-"""Which of the emulator's ids and tokens stands for which recorded one."""
+"""The ids and tokens of the emulator that correspond to recorded ones.
+
+The emulator gives other ids and tokens than the recorded server. They are learned from pairs of answers to the same
+request.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ _PLACES = {
     "shared": "word",
     "embedded": "word",
 }
-"""What the part of a path after each of these words is."""
+"""The kind of the id that follows each of these words in a path."""
 _PATH = re.compile(rf"(?<=/)({'|'.join(_PLACES)})/([^/]+)")
 _WORDS = {"uuid", "access_token", "accessToken", "short_id"}
 _INSIDE = {
@@ -28,37 +32,37 @@ _INSIDE = {
     "last_modified_by": "user",
     "user": "user",
 }
-"""Whose id it is that stands inside each of these fields."""
+"""The kind of the ``id`` inside each of these fields."""
 _NAMED = {"use_dashboard": "dashboard", "toDashboard": "dashboard", "to_dashboard": "dashboard", "user_uuid": "word"}
-"""Fields of a request that hold an id."""
+"""Fields of a request that hold an id, and the id's kind."""
 
 
 class Ids:
-    """Pairs of recorded and emulated ids, by kind; uuids and tokens are of the kind ``word``."""
+    """Pairs of a recorded and an emulated id, by kind. UUIDs and tokens have the kind ``word``."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, Any], Any] = {}
 
     def knows(self, kind: str, recorded: Any) -> bool:
-        """Whether a recorded id has its like."""
+        """Whether the emulated id of a recorded id is known."""
         return (kind, recorded) in self._known
 
     def add(self, kind: str, recorded: Any, emulated: Any) -> None:
-        """Note a pair; what is known already stays."""
+        """Add a pair. A known pair does not change."""
         self._known.setdefault((kind, recorded), emulated)
 
     def of(self, kind: str, recorded: Any) -> Any:
-        """The emulator's id, or the recorded one where that is not known."""
+        """Return the emulated id, or the recorded one if no pair is known."""
         return self._known.get((kind, recorded), recorded)
 
-    def stands(self, kind: str, emulated: Any) -> bool:
-        """Whether an emulated id stands for a recorded one."""
+    def is_used(self, kind: str, emulated: Any) -> bool:
+        """Whether an emulated id is in a pair."""
         return any(pair[0] == kind and value == emulated for pair, value in self._known.items())
 
     def learn(self, recorded: Any, emulated: Any, kind: str) -> None:
         """Learn from two answers to the same request.
 
-        :param kind: what the answers show.
+        :param kind: the kind of ``id`` that the answers show.
         """
         if isinstance(recorded, list) and isinstance(emulated, list):
             for one, other in zip(recorded, emulated, strict=False):
@@ -75,13 +79,13 @@ class Ids:
                 self.learn(one, other, _INSIDE.get(name, kind))
 
     def path(self, recorded: str) -> str:
-        """A recorded path with the emulator's ids in it."""
-        return _PATH.sub(lambda found: f"{found[1]}/{self._part(*found.groups())}", recorded)
+        """Return a recorded path with the emulated ids."""
+        return _PATH.sub(lambda match: f"{match[1]}/{self._part(*match.groups())}", recorded)
 
     def data(self, recorded: Any, kind: str = "") -> Any:
-        """A recorded JSON body with the emulator's ids in it.
+        """Return a recorded JSON body with the emulated ids.
 
-        :param kind: whose ``id`` it is that it holds.
+        :param kind: the kind of the body's ``id``.
         """
         if isinstance(recorded, list):
             return [self.data(item, kind) for item in recorded]
@@ -107,18 +111,18 @@ class Ids:
 
 
 def named(path: str) -> list[tuple[str, Any]]:
-    """Kind and id of everything that a path names, outermost first."""
-    found = []
+    """Return kind and id of each resource in a path, outermost first."""
+    resources = []
     for place, part in _PATH.findall(path):
         kind = _PLACES[place]
         if kind == "word":
-            found.append((place, part.partition(".")[0]))
+            resources.append((place, part.partition(".")[0]))
         elif part.isdecimal():
-            found.append((kind, int(part)))
-    return found
+            resources.append((kind, int(part)))
+    return resources
 
 
 def shown(path: str) -> str:
-    """What the answer of a path shows."""
+    """Return the kind of ``id`` that the answer of a path shows."""
     places = [place for place in _PLACES if f"/{place}" in path]
     return _PLACES[places[-1]] if places else "other"

@@ -15,10 +15,10 @@ _FRAME = "data: "
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered.
+    """A server's answer.
 
-    :param headers: names in lower case.
-    :param body: parsed where it is JSON, else text.
+    :param headers: the headers, with names in lower case.
+    :param body: the parsed body if it is JSON, else a string.
     """
 
     status: int
@@ -27,16 +27,16 @@ class Answer:
 
     @property
     def media(self) -> str:
-        """The content type without parameters; empty where there is none."""
+        """The content type without parameters; empty without a content type."""
         return self.headers.get("content-type", "").split(";")[0]
 
     @property
     def streams(self) -> bool:
-        """Whether this is an event stream; errors that merely say so are none."""
+        """Whether this is an event stream. An error is not, even if its content type says so."""
         return self.media == STREAM and self.status < 400
 
     def events(self) -> list[dict[str, Any]]:
-        """The events of a stream."""
+        """Return the events of a stream."""
         frames = str(self.body).split("\n\n")
         return [json.loads(frame.removeprefix(_FRAME)) for frame in frames if frame.startswith(_FRAME)]
 
@@ -45,9 +45,9 @@ class Answer:
 class Recording:
     """A request and its answer.
 
-    :param file: the file's name without ending, by which recordings are ordered.
-    :param body: the request's, as it was sent; None for none.
-    :param data: the same, parsed, where it was JSON.
+    :param file: the file's name without its ending. Recordings are ordered by it.
+    :param body: the request's body as it was sent, or None.
+    :param data: the request's parsed body, if it was JSON.
     """
 
     file: str
@@ -62,17 +62,17 @@ class Recording:
     @property
     def key(self) -> str | None:
         """The name of the key that was used, in ``Bearer phx_<name>``."""
-        found = re.fullmatch(r"Bearer phx_<(\w+)>", self.headers.get("Authorization", ""))
-        return found[1] if found else None
+        match = re.fullmatch(r"Bearer phx_<(\w+)>", self.headers.get("Authorization", ""))
+        return match[1] if match else None
 
     @property
     def succeeded(self) -> bool:
-        """Whether the request was not refused."""
+        """Whether the request succeeded."""
         return self.answer.status < 400
 
 
 def load(folder: Path) -> list[Recording]:
-    """All recordings of a folder, in order."""
+    """Return all recordings of a folder, in order."""
     return [_recording(path) for path in sorted(folder.glob("*.json"))]
 
 

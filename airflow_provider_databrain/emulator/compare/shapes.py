@@ -1,4 +1,4 @@
-"""What differs between two answers: status, media type, wait, error and the shape of the body."""
+"""The differences between two answers: status, media type, wait, error and the shape of the body."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from airflow_provider_databrain.emulator.compare.recordings import Answer
 FREE = frozenset(
     {"filters", "variables", "persisted_filters", "persisted_variables", "settings", "layouts", "query", "result"}
 )
-"""Fields that hold what the client likes: only their kind is compared."""
+"""Fields with any content that a client sends. Only their kind is compared."""
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
 
 
 def differences(recorded: Answer, answered: Answer, *, body: bool = True) -> Iterator[str]:
-    """Each difference in words.
+    """Yield each difference as a line of text.
 
-    :param body: False leaves the body out.
+    :param body: False does not compare the bodies.
     """
     for what, first, second in (
         ("status", recorded.status, answered.status),
@@ -48,7 +48,7 @@ def _events(recorded: list[dict[str, Any]], answered: list[dict[str, Any]]) -> I
 
 
 def _error(recorded: dict[str, Any], answered: dict[str, Any]) -> Iterator[str]:
-    """An error's values count, not only its keys."""
+    """Compare an error's values too, not only its keys."""
     for name in sorted(recorded.keys() | answered.keys()):
         first, second = (repr(body[name]) if name in body else "nothing" for body in (recorded, answered))
         if first != second:

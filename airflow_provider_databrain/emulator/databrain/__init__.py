@@ -1,1 +1,1 @@
-"""The emulated Databrain."""
+"""The emulated Databrain API."""

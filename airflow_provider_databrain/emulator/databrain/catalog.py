@@ -1,4 +1,7 @@
-"""What the emulated Databrain knows of datasources, datamarts and semantic layers, in an SQLite file."""
+"""The emulated Databrain's datasources, datamarts and semantic layers, in an SQLite file.
+
+Only the names of a datasource's credentials are stored. Nothing here needs their values.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from typing import Any, NamedTuple
 
 from airflow_provider_databrain.emulator.store import Store
 
-# Of a datasource's credentials only the names are kept: no value of theirs is of use here.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS databrain_datasources (
     name TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL, fields TEXT NOT NULL,
@@ -22,8 +24,8 @@ class DatasourceRow(NamedTuple):
     """A datasource.
 
     :param fields: the names of its credentials, sorted.
-    :param syncs: how often it was synced.
-    :param progress: how far its sync is, such as ``3/16``; blank before the first.
+    :param syncs: the number of its syncs.
+    :param progress: the progress of its sync, for example ``3/16``; blank before the first sync.
     """
 
     name: str
@@ -38,8 +40,8 @@ class DatasourceRow(NamedTuple):
 class DatamartRow(NamedTuple):
     """A datamart.
 
-    :param contents: what it was last said to hold, in the API's words.
-    :param layer: its semantic layer, None where it has none.
+    :param contents: its tables, tenancy settings and relationships, as in the API's request.
+    :param layer: its semantic layer, or None.
     """
 
     name: str
@@ -51,14 +53,15 @@ class DatamartRow(NamedTuple):
 class CatalogState:
     """The datasources and datamarts of an emulated organization.
 
-    :param path: an SQLite file, made where it is not there, and shared with the other states; ``:memory:`` for none.
+    :param path: an SQLite file, which is created if it does not exist and is shared with the other states; ``:memory:``
+        keeps the data in memory.
     """
 
     def __init__(self, path: str = ":memory:") -> None:
         self._store = Store(path, SCHEMA)
 
     def put_datasource(self, name: str, kind: str, fields: list[str]) -> None:
-        """Add a datasource, or replace the credentials of the one of that name."""
+        """Add a datasource, or replace the type and the credentials of an existing one."""
         self._store.change(
             "INSERT INTO databrain_datasources (name, id, type, fields) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (name) DO UPDATE SET type = excluded.type, fields = excluded.fields",
@@ -66,12 +69,12 @@ class CatalogState:
         )
 
     def add_datasource(self, name: str, kind: str = "postgres") -> str:
-        """Add a datasource without credentials; gives its id."""
+        """Add a datasource without credentials. Return its id."""
         self.put_datasource(name, kind, [])
         return next(row.id for row in self.datasources() if row.name == name)
 
     def datasources(self) -> list[DatasourceRow]:
-        """All of them, in order of creation."""
+        """Return the datasources in order of creation."""
         rows = self._store.rows(
             "SELECT name, id, type, fields, syncs, progress, error FROM databrain_datasources ORDER BY rowid"
         )
@@ -80,25 +83,25 @@ class CatalogState:
         ]
 
     def datasource(self, *, name: str | None = None, datasource_id: str | None = None) -> DatasourceRow | None:
-        """The datasource of a name or an id, None where there is none."""
+        """Return the datasource with this name or this id, or None."""
         return next((row for row in self.datasources() if name == row.name or datasource_id == row.id), None)
 
     def delete_datasource(self, name: str) -> None:
-        """Forget a datasource."""
+        """Delete a datasource."""
         self._store.change("DELETE FROM databrain_datasources WHERE name = ?", name)
 
     def count_sync(self, name: str) -> None:
-        """Take note of a sync that is done."""
+        """Count a finished sync."""
         self._store.change("UPDATE databrain_datasources SET syncs = syncs + 1 WHERE name = ?", name)
 
     def set_progress(self, name: str, progress: str, error: str = "") -> None:
-        """Say how far the sync of a datasource is, and why it has failed."""
+        """Set the progress of a datasource's sync, and the error if it failed."""
         self._store.change(
             "UPDATE databrain_datasources SET progress = ?, error = ? WHERE name = ?", progress, error, name
         )
 
     def put_datamart(self, name: str, datasource: str, contents: dict[str, Any]) -> None:
-        """Add a datamart, or replace what is in the one of that name."""
+        """Add a datamart, or replace the contents of an existing one."""
         self._store.change(
             "INSERT INTO databrain_datamarts (name, datasource, contents) VALUES (?, ?, ?)"
             " ON CONFLICT (name) DO UPDATE SET contents = excluded.contents",
@@ -106,7 +109,7 @@ class CatalogState:
         )
 
     def datamarts(self) -> list[DatamartRow]:
-        """All of them, in order of creation."""
+        """Return the datamarts in order of creation."""
         rows = self._store.rows("SELECT name, datasource, contents, layer FROM databrain_datamarts ORDER BY rowid")
         return [
             DatamartRow(name, datasource, json.loads(contents), json.loads(layer or "null"))
@@ -114,17 +117,17 @@ class CatalogState:
         ]
 
     def datamart(self, name: str) -> DatamartRow | None:
-        """The datamart of a name, None where there is none."""
+        """Return the datamart with this name, or None."""
         return next((row for row in self.datamarts() if row.name == name), None)
 
     def delete_datamart(self, name: str) -> bool:
-        """Forget a datamart with its semantic layer; False where there is none of that name."""
+        """Delete a datamart with its semantic layer. Return False if it does not exist."""
         return self._store.change("DELETE FROM databrain_datamarts WHERE name = ?", name) > 0
 
     def set_layer(self, name: str, layer: dict[str, Any] | None) -> None:
-        """Give a datamart a semantic layer, or none."""
-        told = None if layer is None else json.dumps(layer)
-        self._store.change("UPDATE databrain_datamarts SET layer = ? WHERE name = ?", told, name)
+        """Set a datamart's semantic layer. None removes it."""
+        text = None if layer is None else json.dumps(layer)
+        self._store.change("UPDATE databrain_datamarts SET layer = ? WHERE name = ?", text, name)
 
     def close(self) -> None:
         """Close the file."""

@@ -1,7 +1,7 @@
-"""What a request to the emulated API must look like, and how it is refused where it does not.
+"""The checks of requests to the emulated Databrain, and their refusals.
 
-Written from the vendor's reference. Where that is silent, the choice is ours: an unknown field is refused, and so is an
-update without access settings.
+They are written from the vendor's reference. Where it is silent, the choice is ours: an unknown field is refused, and
+an update without access settings is refused.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ _WORDS = {str: "a string", dict: "of type object", bool: "a boolean", list: "an 
 
 
 async def create_body(request: Request, max_id_length: int) -> dict[str, Any]:
-    """What a create asks for, sent as JSON or as a form.
+    """Return the checked body of a create, which is sent as JSON or as a form.
 
-    :param max_id_length: longest id accepted, in characters.
+    :param max_id_length: maximum length of an id, in characters.
     """
     kind = request.headers.get("content-type", "").split(";")[0]
     body = await (_form if kind == "multipart/form-data" else json_object)(request)
@@ -91,7 +91,10 @@ async def create_body(request: Request, max_id_length: int) -> dict[str, Any]:
 
 
 async def embed_body(request: Request) -> dict[str, Any]:
-    """What an embed of something that is there asks for. One of a metric may have any part of the access settings."""
+    """Return the checked body that embeds an existing dashboard or metric.
+
+    For a metric, ``accessSettings`` may be missing or partial.
+    """
     body = await json_object(request)
     check(body, _EMBED, ("dashboardId", "embedType", "workspaceName"))
     of_metric = body["embedType"] == "metric"
@@ -103,7 +106,7 @@ async def embed_body(request: Request) -> dict[str, Any]:
 
 
 async def update_body(request: Request) -> dict[str, Any]:
-    """What an update asks for; its access settings may be any part of the whole."""
+    """Return the checked body of an update. Its access settings may be partial."""
     body = await json_object(request)
     check(body, _UPDATE, tuple(_UPDATE))
     _check_access(body["accessSettings"], ())
@@ -111,28 +114,28 @@ async def update_body(request: Request) -> dict[str, Any]:
 
 
 async def rename_body(request: Request) -> dict[str, Any]:
-    """What a rename asks for."""
+    """Return the checked body of a rename."""
     body = await json_object(request)
     check(body, _RENAME, ("embedId", "name"))
     return body
 
 
 def delete_query(request: Request) -> dict[str, str]:
-    """What a delete asks for."""
+    """Return the checked query of a delete."""
     query = dict(request.query_params)
     check(query, _DELETE, ("embedId",))
     return query
 
 
 async def list_body(request: Request) -> dict[str, Any]:
-    """What a list of a workspace asks for."""
+    """Return the checked body of a list of a workspace's metrics or dashboards."""
     body = await json_object(request)
     check(body, _LIST, ("workspaceName",))
     return body
 
 
 async def json_object(request: Request) -> dict[str, Any]:
-    """A body that is a JSON object."""
+    """Return the body of a request, which must be a JSON object."""
     body = _parsed(await request.body())
     if not isinstance(body, dict):
         raise invalid("Request body validation failed")
@@ -152,7 +155,7 @@ async def _form(request: Request) -> dict[str, Any]:
             if not isinstance(document, dict) or not isinstance(document.get("data"), dict):
                 raise RefusalError(400, "INVALID_DASHBOARD_DATA", "Uploaded JSON missing data")
             body["_file"] = document["data"]
-    # The file wins over the field.
+    # If both are sent, the file is used.
     if "_file" in body:
         body["importDashboardData"] = body.pop("_file")
     return body
@@ -172,7 +175,7 @@ def _check_access(settings: dict[str, Any], required: tuple[str, ...]) -> None:
 
 
 def check(body: object, fields: Mapping[str, type], required: tuple[str, ...]) -> None:
-    """Refuse what is no object of known fields, each of its type, with the required ones."""
+    """Refuse a body that is not an object, lacks a required field, or has an unknown field or a wrong type."""
     if not isinstance(body, dict):
         raise invalid('"value" must be of type object')
     for name in required:

@@ -1,8 +1,10 @@
-"""The emulated Databrain API.
+"""The emulated Databrain's clients' dashboards with their embeds, and its lists of workspaces.
 
-Written from the vendor's reference and apart from the client's models, so that each checks the other. Where the
-reference is silent, the choice is ours: checks come in the order token, body, workspace, client, dashboard id,
-template; a token of the wrong kind is 401. ``checks`` has those of the body.
+It is written from the vendor's reference and does not use the client's models, so that each checks the other. Where the
+reference is silent, the choice is ours:
+
+- The checks come in the order token, body, workspace, client, dashboard id, template. ``checks`` has those of the body.
+- A token of the wrong kind is 401.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ from airflow_provider_databrain.emulator.routes import Routes
 
 
 class DatabrainApi:
-    """The routes of embeds, and of what is read from workspaces.
+    """The routes of clients' dashboards, and of the lists of workspaces, metrics and dashboards.
 
-    :param account: whose keys are accepted.
+    :param account: has the keys that are accepted.
     """
 
     def __init__(self, state: State, control: Control, account: AccountState) -> None:
@@ -39,17 +41,17 @@ class DatabrainApi:
         self._account = account
         self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.add("POST", f"{prefix}/dashboard-embeds", self.create_embed)
+            self.router.add("POST", f"{prefix}/dashboard-embeds", self.create_embed, changes=True)
             self.router.add("GET", f"{prefix}/embeds", self.list_embeds)
-            self.router.add("PUT", f"{prefix}/embeds", self.update_embed)
-            self.router.add("PUT", f"{prefix}/embeds/rename", self.rename_embed)
-            self.router.add("DELETE", f"{prefix}/embeds", self.delete_embed)
+            self.router.add("PUT", f"{prefix}/embeds", self.update_embed, changes=True)
+            self.router.add("PUT", f"{prefix}/embeds/rename", self.rename_embed, changes=True)
+            self.router.add("DELETE", f"{prefix}/embeds", self.delete_embed, changes=True)
         self.router.add("GET", "/workspace", self.list_workspaces)
         self.router.add("POST", "/workspace/metrics", self.workspace_metrics)
         self.router.add("POST", "/workspace/dashboards", self.workspace_dashboards)
 
     async def create_embed(self, request: Request) -> dict[str, Any]:
-        """Create a client's dashboard. The legacy path answers no name."""
+        """Create a client's dashboard. The answer of the legacy path has no ``name``."""
         data_app = data_app_of(request, self._account)
         body = await create_body(request, self._control.behaviour.max_id_length)
         _check_references(body, self._state, self._control)
@@ -62,7 +64,7 @@ class DatabrainApi:
         return {"id": dashboard, "error": None} | ({} if legacy else {"name": name})
 
     async def list_embeds(self, request: Request) -> dict[str, Any]:
-        """List embeds, of one client or of all."""
+        """List the embeds of one client or of all clients."""
         data_app = data_app_of(request, self._account)
         query = request.query_params
         behaviour = self._control.behaviour
@@ -73,7 +75,7 @@ class DatabrainApi:
         return {"data": [_embed(row) for row in rows], "error": None}
 
     async def update_embed(self, request: Request) -> dict[str, Any]:
-        """Change some of an embed's access settings; the others stay."""
+        """Change some of an embed's access settings. The others stay."""
         data_app = data_app_of(request, self._account)
         body = await update_body(request)
         if self._state.data_app_of(body["embedId"]) != data_app:
@@ -82,7 +84,7 @@ class DatabrainApi:
         return {"id": body["embedId"], "error": None}
 
     async def rename_embed(self, request: Request) -> dict[str, Any]:
-        """Rename an embed, and its dashboard where that is asked for."""
+        """Rename an embed and, if requested, its dashboard."""
         data_app = data_app_of(request, self._account)
         body = await rename_body(request)
         if self._state.data_app_of(body["embedId"]) != data_app:
@@ -91,7 +93,7 @@ class DatabrainApi:
         return {"id": body["embedId"], "name": body["name"], "error": None}
 
     async def delete_embed(self, request: Request) -> dict[str, Any]:
-        """Delete an embed, and its dashboard where that is asked for; one that stays keeps its id taken."""
+        """Delete an embed and, if requested, its dashboard. The id of a dashboard that stays cannot be used again."""
         data_app = data_app_of(request, self._account)
         query = delete_query(request)
         if self._state.data_app_of(query["embedId"]) != data_app:
@@ -114,8 +116,8 @@ class DatabrainApi:
     async def workspace_dashboards(self, request: Request) -> dict[str, Any]:
         """List a workspace's dashboards."""
         body = await self._workspace_body(request)
-        found = self._state.dashboards(body["workspaceName"])
-        rows = [{"externalDashboardId": key, "name": name} for key, name in found]
+        dashboards = self._state.dashboards(body["workspaceName"])
+        rows = [{"externalDashboardId": key, "name": name} for key, name in dashboards]
         return page(rows, body, self._control) | {"error": None}
 
     async def _workspace_body(self, request: Request) -> dict[str, Any]:

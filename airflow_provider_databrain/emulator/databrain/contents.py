@@ -1,16 +1,17 @@
-"""What the emulated Databrain knows of the inside of dashboards: their metrics, the data of these, and reports."""
+"""The contents of the emulated Databrain's dashboards: metrics, the metrics' data, exported documents and reports.
+
+They are deleted with their dashboard or embed: triggers of the database do that.
+"""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from airflow_provider_databrain.emulator.databrain.state import State
+from airflow_provider_databrain.emulator.store import Store
 
-# What belongs to a dashboard or an embed goes with it, whoever deletes it.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS databrain_documents (dashboard_id TEXT PRIMARY KEY, document TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS databrain_metrics (
@@ -30,7 +31,7 @@ END;
 class MetricRow(NamedTuple):
     """A metric on a dashboard.
 
-    :param client_id: whose own it is; None for one that everybody sees.
+    :param client_id: the only client that sees it; None if all clients do.
     """
 
     metric_id: str
@@ -40,10 +41,13 @@ class MetricRow(NamedTuple):
 
 
 class Contents:
-    """What is inside of a state's dashboards."""
+    """What is inside the dashboards.
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    :param store: the state's, which has the tables of workspaces, dashboards and embeds too.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def add_metric(
         self,
@@ -54,60 +58,60 @@ class Contents:
         client_id: str | None = None,
         data: Iterable[Mapping[str, Any]] = (),
     ) -> None:
-        """Put a metric on a dashboard, and into the list of its workspace.
+        """Add a metric to a dashboard and to the list of its workspace.
 
-        :param client_id: whose own it is; None lets everybody see it.
-        :param data: its rows.
+        :param client_id: the only client that sees it; None if all clients do.
+        :param data: the metric's rows.
         """
-        told = name or metric_id
-        self._state.change(
+        title = name or metric_id
+        self._store.change(
             "INSERT OR REPLACE INTO databrain_metrics VALUES (?, ?, ?, ?, 0, ?)",
-            *(dashboard_id, metric_id, told, client_id, json.dumps([dict(row) for row in data])),
+            *(dashboard_id, metric_id, title, client_id, json.dumps([dict(row) for row in data])),
         )
-        self._state.change(
+        self._store.change(
             "INSERT OR IGNORE INTO metrics SELECT workspace, ?, ? FROM dashboards WHERE dashboard_id = ?",
-            *(metric_id, told, dashboard_id),
+            *(metric_id, title, dashboard_id),
         )
 
     def metrics(self, dashboard_id: str, client_id: str | None = None) -> list[MetricRow]:
-        """The metrics of a dashboard that a client sees, or all of them."""
-        rows = self._state.rows(
+        """Return the metrics of a dashboard that a client sees, or, without a client, all of them."""
+        rows = self._store.rows(
             "SELECT metric_id, name, client_id, published FROM databrain_metrics WHERE dashboard_id = ?1"
             " AND (?2 IS NULL OR coalesce(client_id, ?2) = ?2) ORDER BY metric_id",
             dashboard_id,
             client_id,
         )
-        return [MetricRow(metric, told, client, bool(published)) for metric, told, client, published in rows]
+        return [MetricRow(metric, name, client, bool(published)) for metric, name, client, published in rows]
 
     def publish(self, dashboard_id: str, metric_id: str, published: bool) -> None:
-        """Publish a metric, or take it back."""
-        self._state.change(
+        """Publish a metric, or end its publication."""
+        self._store.change(
             "UPDATE databrain_metrics SET published = ? WHERE dashboard_id = ? AND metric_id = ?",
             *(published, dashboard_id, metric_id),
         )
 
     def data(self, dashboard_id: str, metric_id: str) -> list[dict[str, Any]]:
-        """A metric's rows."""
-        [(data,)] = self._state.rows(
+        """Return a metric's rows."""
+        [(data,)] = self._store.rows(
             "SELECT data FROM databrain_metrics WHERE dashboard_id = ? AND metric_id = ?", dashboard_id, metric_id
         )
-        found: list[dict[str, Any]] = json.loads(data)
-        return found
+        rows: list[dict[str, Any]] = json.loads(data)
+        return rows
 
     def document(self, dashboard_id: str) -> dict[str, Any]:
-        """A dashboard as an export has it."""
-        rows = self._state.rows("SELECT document FROM databrain_documents WHERE dashboard_id = ?", dashboard_id)
+        """Return a dashboard as an exported document."""
+        rows = self._store.rows("SELECT document FROM databrain_documents WHERE dashboard_id = ?", dashboard_id)
         document: dict[str, Any] = json.loads(rows[0][0]) if rows else {}
         metrics = [{"metricId": row.metric_id, "name": row.name} for row in self.metrics(dashboard_id)]
         return {"layout": [], "filters": [], **document, "metrics": metrics}
 
     def add_dashboard(self, dashboard_id: str, name: str, workspace: str, document: Mapping[str, Any]) -> int:
-        """Make a dashboard of an export; gives the number of its metrics."""
-        self._state.change(
+        """Create a dashboard from an exported document. Return the number of its metrics."""
+        self._store.change(
             "INSERT INTO dashboards (dashboard_id, workspace, name) VALUES (?, ?, ?)", dashboard_id, workspace, name
         )
         others = {key: value for key, value in document.items() if key != "metrics"}
-        self._state.change("INSERT INTO databrain_documents VALUES (?, ?)", dashboard_id, json.dumps(others))
+        self._store.change("INSERT INTO databrain_documents VALUES (?, ?)", dashboard_id, json.dumps(others))
         metrics = document.get("metrics", [])
         for metric in metrics:
             self.add_metric(dashboard_id, metric["metricId"], name=metric.get("name"))
@@ -116,7 +120,7 @@ class Contents:
     def add_report(
         self, embed_id: str, client_id: str, subject: str, metrics: Iterable[str], *, identifier: str | None = None
     ) -> str:
-        """Schedule a report, daily at eight; gives its id."""
+        """Schedule a daily report at 08:00 UTC. Return its id."""
         report_id = str(uuid.uuid4())
         at = "2025-01-01T08:00:00.000Z"
         report = {
@@ -130,12 +134,12 @@ class Contents:
             "embedId": embed_id,
             "createdByIdentifier": identifier,
         }
-        self._state.change("INSERT INTO databrain_reports VALUES (?, ?, ?)", embed_id, client_id, json.dumps(report))
+        self._store.change("INSERT INTO databrain_reports VALUES (?, ?, ?)", embed_id, client_id, json.dumps(report))
         return report_id
 
     def reports(self, embed_id: str, client_id: str | None = None) -> list[dict[str, Any]]:
-        """The reports of an embed, of one client or all."""
-        rows = self._state.rows(
+        """Return the reports of an embed: one client's or, without a client, all."""
+        rows = self._store.rows(
             "SELECT report FROM databrain_reports WHERE embed_id = ? AND client_id = coalesce(?, client_id)"
             " ORDER BY rowid",
             embed_id,

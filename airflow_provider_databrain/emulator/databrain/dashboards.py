@@ -1,8 +1,10 @@
 """The emulated Databrain's export and import of dashboards.
 
-Written from the vendor's reference and apart from the client's models. Our choices: a document's schemas are its values
-named ``schemaName``; a dashboard that is not there is ``INVALID_REQUEST_BODY``; an id that is taken is answered with a
-success whose message says so.
+It is written from the vendor's reference and does not use the client's models. Our choices:
+
+- The schemas of a document are its values named ``schemaName``.
+- A dashboard that does not exist is ``INVALID_REQUEST_BODY``.
+- An import to an id that is taken is answered with a success, whose message says so.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ _PAIR = {"replaceSchema": str, "targetSchema": str}
 
 
 class TransferApi:
-    """The routes of export and import."""
+    """The routes that export and import dashboards."""
 
     def __init__(self, state: State, control: Control, account: AccountState) -> None:
         self._state = state
@@ -43,10 +45,10 @@ class TransferApi:
         self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
             self.router.add("POST", f"{prefix}/export-dashboard", self.export)
-            self.router.add("POST", f"{prefix}/import-dashboard", self.import_)
+            self.router.add("POST", f"{prefix}/import-dashboard", self.import_, changes=True)
 
     async def export(self, request: Request) -> JSONResponse:
-        """Tell a dashboard as a document."""
+        """Export a dashboard as a document."""
         service_token(request, self._account, _REFUSED)
         body = await json_object(request)
         check(body, {"dashboardId": str, "workspaceName": str}, ("dashboardId", "workspaceName"))
@@ -57,7 +59,7 @@ class TransferApi:
         return attachment(dashboard, meta, self._state.contents.document(dashboard))
 
     async def import_(self, request: Request) -> dict[str, Any]:
-        """Make a dashboard of a document. The answer has no ``error``."""
+        """Create a dashboard from a document. The answer has no ``error``."""
         service_token(request, self._account, _REFUSED)
         body = await json_object(request)
         _check_import(body)
@@ -67,25 +69,25 @@ class TransferApi:
         dashboard = body.get("dashboardId") or secrets.token_hex(8)
         name = body.get("dashboardName", dashboard)
         if self._state.dashboard_exists(dashboard):
-            told = {"message": "Dashboard id already exists"}
+            result = {"message": "Dashboard id already exists"}
         else:
             pairs = {pair["replaceSchema"]: pair["targetSchema"] for pair in body.get("schemaPairs", [])}
             document = _in_schemas(body["importDashboardData"], pairs)
             count = self._state.contents.add_dashboard(dashboard, name, workspace, document)
-            told = {
+            result = {
                 "message": f"Imported Dashboard with {count} metrics",
                 "dashboardId": dashboard,
                 "dashboardName": name,
                 "workspaceName": workspace,
             }
-        return {"data": [] if self._control.behaviour.older_import_answer else {"response": told}}
+        return {"data": [] if self._control.behaviour.older_import_answer else {"response": result}}
 
 
 def attachment(name: str, meta: dict[str, Any], document: dict[str, Any]) -> JSONResponse:
-    """An answer that is a file."""
+    """Return a document as a file to download."""
     exported = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    # A header is ASCII.
-    file = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in name)
+    # A header must be ASCII.
+    file = "".join(char if char.isascii() and char.isalnum() else "-" for char in name)
     headers = {"Content-Disposition": f'attachment; filename="dashboard-{file}.json"'}
     return JSONResponse({"_meta": {"exportedAt": exported, **meta}, "data": document}, headers=headers)
 
@@ -100,7 +102,7 @@ def _check_import(body: dict[str, Any]) -> None:
 
 
 def _in_schemas(value: Any, pairs: dict[str, str]) -> Any:
-    """A document with its schemas replaced."""
+    """Return a document with its schemas replaced."""
     if isinstance(value, list):
         return [_in_schemas(item, pairs) for item in value]
     if isinstance(value, dict):

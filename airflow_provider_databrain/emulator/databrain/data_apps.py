@@ -1,8 +1,11 @@
 """The emulated Databrain's data apps and their API tokens.
 
-Written from the vendor's reference and apart from the client's models. No answer has an ``error`` where all is well.
-Our choices: a token that is not accepted is 400 for all of them, as three of the pages say; a name that is taken is
-refused in a rename as in a create; a key that has died is in no list.
+It is written from the vendor's reference and does not use the client's models. A successful answer has no ``error``.
+Our choices:
+
+- A token that is not accepted is 400 in all these endpoints, as three pages of the reference say.
+- A rename to a name that is taken is refused, as a create is.
+- An expired key is in no list.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ _PAGING = {"isPagination": str, "pageNumber": str}
 
 
 class DataAppsApi:
-    """The routes of data apps and of API tokens."""
+    """The routes of data apps and their API tokens."""
 
     def __init__(self, state: State, control: Control, account: AccountState) -> None:
         self._state = state
@@ -33,15 +36,15 @@ class DataAppsApi:
         self._account = account
         self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.add("POST", prefix, self.create)
+            self.router.add("POST", prefix, self.create, changes=True)
             self.router.add("GET", prefix, self.list_all)
-            self.router.add("PUT", prefix, self.rename)
-            self.router.add("DELETE", prefix, self.delete)
-            self.router.add("POST", f"{prefix}/api-tokens", self.create_token)
+            self.router.add("PUT", prefix, self.rename, changes=True)
+            self.router.add("DELETE", prefix, self.delete, changes=True)
+            self.router.add("POST", f"{prefix}/api-tokens", self.create_token, changes=True)
             self.router.add("GET", f"{prefix}/api-tokens", self.list_tokens)
 
     async def create(self, request: Request) -> dict[str, Any]:
-        """Make a data app."""
+        """Create a data app."""
         body = await self._body(request, "name")
         if not self._account.create_app(body["name"]):
             raise _taken()
@@ -50,10 +53,10 @@ class DataAppsApi:
     async def list_all(self, request: Request) -> dict[str, Any]:
         """List data apps with their embeds."""
         query = self._query(request, _PAGING)
-        return page([self._told(app) for app in self._account.apps()], query, self._control)
+        return page([self._shown(app) for app in self._account.apps()], query, self._control)
 
     async def rename(self, request: Request) -> dict[str, Any]:
-        """Rename a data app, for its embeds and keys too."""
+        """Rename a data app. Its embeds and keys stay with it."""
         body = await self._body(request, "name", "updateName")
         old, new = body["name"], body["updateName"]
         self._check_app(old)
@@ -72,13 +75,13 @@ class DataAppsApi:
         return {"name": name}
 
     async def create_token(self, request: Request) -> dict[str, Any]:
-        """Make an API token. Whether a description is taken is not documented; it is not."""
+        """Create an API token. The reference does not say whether a description is accepted; here it is not."""
         body = await self._body(request, "dataAppName", "name")
         self._check_app(body["dataAppName"])
         return {"key": self._account.add_key(body["dataAppName"], body["name"])}
 
     async def list_tokens(self, request: Request) -> dict[str, Any]:
-        """List a data app's API tokens, keys and all."""
+        """List a data app's API tokens with their keys."""
         query = self._query(request, {"dataAppName": str, **_PAGING}, "dataAppName")
         self._check_app(query["dataAppName"])
         rows = [
@@ -103,7 +106,7 @@ class DataAppsApi:
         if not self._account.has_app(name):
             raise RefusalError(400, "DATA_APP_NOT_FOUND", "Data app not found")
 
-    def _told(self, app: AppRow) -> dict[str, Any]:
+    def _shown(self, app: AppRow) -> dict[str, Any]:
         embeds = [
             {"name": row.name, "embedId": row.embed_id, "createdAt": row.created_at, "updatedAt": row.updated_at}
             for row in self._state.embeds(data_app=app.name)

@@ -1,9 +1,12 @@
 """The emulated Databrain's datamarts and their semantic layers.
 
-Written from the vendor's reference and apart from the client's models. Our choices: a name that is taken, or a datamart
-that is not there, is ``INVALID_REQUEST_BODY``; a datamart's relationships are listed in it; a second layer takes the
-place of the first; an update of a layer replaces tables by their name and leaves the others; a datamart that a
-workspace reads from is deleted all the same, for no refusal of that is documented.
+It is written from the vendor's reference and does not use the client's models. Our choices:
+
+- A name that is taken, or a datamart that does not exist, is ``INVALID_REQUEST_BODY``.
+- The list of datamarts shows their relationships.
+- A second semantic layer replaces the first one.
+- An update of a layer replaces the tables that it names. The other tables stay.
+- A datamart can be deleted while a workspace uses it, because the reference documents no refusal.
 """
 
 from __future__ import annotations
@@ -72,18 +75,18 @@ class DatamartsApi:
         self._catalog = catalog
         self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.add("POST", f"{prefix}/datamarts", self.create)
-            self.router.add("PUT", f"{prefix}/datamarts", self.update)
+            self.router.add("POST", f"{prefix}/datamarts", self.create, changes=True)
+            self.router.add("PUT", f"{prefix}/datamarts", self.update, changes=True)
             self.router.add("GET", f"{prefix}/datamarts", self.list_all)
             for name in ("datamart", "datamarts"):
-                self.router.add("DELETE", f"{prefix}/{name}", self.delete)
+                self.router.add("DELETE", f"{prefix}/{name}", self.delete, changes=True)
             self.router.add("GET", f"{prefix}/datamarts/semantic-layer", self.layer)
-            self.router.add("POST", f"{prefix}/datamarts/semantic-layer", self.create_layer)
-            self.router.add("PUT", f"{prefix}/datamarts/semantic-layer", self.update_layer)
-            self.router.add("DELETE", f"{prefix}/datamarts/semantic-layer", self.delete_layer)
+            self.router.add("POST", f"{prefix}/datamarts/semantic-layer", self.create_layer, changes=True)
+            self.router.add("PUT", f"{prefix}/datamarts/semantic-layer", self.update_layer, changes=True)
+            self.router.add("DELETE", f"{prefix}/datamarts/semantic-layer", self.delete_layer, changes=True)
 
     async def create(self, request: Request) -> dict[str, Any]:
-        """Make a datamart."""
+        """Create a datamart."""
         service_token(request, self._account)
         body = await json_object(request)
         check(body, _CREATE, ("name", "datasourceName", "tableList"))
@@ -97,7 +100,7 @@ class DatamartsApi:
         return {"id": body["name"], "error": None}
 
     async def update(self, request: Request) -> dict[str, Any]:
-        """Replace parts of a datamart. The answer has no ``error``."""
+        """Replace the parts of a datamart that are sent. The answer has no ``error``."""
         service_token(request, self._account)
         body = await json_object(request)
         check(body, _UPDATE, ("datamartName",))
@@ -108,7 +111,7 @@ class DatamartsApi:
         return {"id": row.name}
 
     async def list_all(self, request: Request) -> dict[str, Any]:
-        """List datamarts with all that is in them."""
+        """List datamarts with their contents."""
         service_token(request, self._account)
         rows = [_listed(row) for row in self._catalog.datamarts()]
         return page(rows, request.query_params, self._control) | {"error": None}
@@ -121,13 +124,13 @@ class DatamartsApi:
         return {"id": row.name, "error": None}
 
     async def layer(self, request: Request) -> dict[str, Any]:
-        """Tell a datamart's semantic layer."""
+        """Return a datamart's semantic layer."""
         service_token(request, self._account, _REFUSED_LAYER)
         row = self._named(_query(request))
         return {"data": {"datamartName": row.name, **_layer_of(row)}}
 
     async def create_layer(self, request: Request) -> dict[str, Any]:
-        """Give a datamart a semantic layer."""
+        """Set a datamart's semantic layer."""
         row, body = await self._layer_body(request)
         layer = {"tables": body.get("tables", []), "feedback": body.get("feedback")}
         self._catalog.set_layer(row.name, layer | {"completionScore": 0, "lastUpdated": None})
@@ -143,7 +146,7 @@ class DatamartsApi:
         return {"id": row.name}
 
     async def delete_layer(self, request: Request) -> dict[str, Any]:
-        """Take a datamart's semantic layer away."""
+        """Delete a datamart's semantic layer."""
         service_token(request, self._account, _REFUSED_LAYER)
         row = self._named(_query(request))
         _layer_of(row)
@@ -162,8 +165,8 @@ class DatamartsApi:
                 _check_synonyms(column)
         return self._named(body), body
 
-    def _named(self, asked: dict[str, Any]) -> DatamartRow:
-        row = self._catalog.datamart(asked["datamartName"])
+    def _named(self, fields: dict[str, Any]) -> DatamartRow:
+        row = self._catalog.datamart(fields["datamartName"])
         if row is None:
             raise invalid("Datamart not found")
         return row

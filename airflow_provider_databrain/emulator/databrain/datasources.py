@@ -1,8 +1,11 @@
 """The emulated Databrain's datasources.
 
-Written from the vendor's reference and apart from the client's models. No answer has an ``error`` where all is well.
-Our choices: an update of what is not there is ``DATASOURCE_NAME_ERROR``; a sync is done at once, but only a test says
-how far it is; a datasource is in use by a datamart or by the workspace that names it.
+It is written from the vendor's reference and does not use the client's models. A successful answer has no ``error``.
+Our choices:
+
+- An update of a datasource that does not exist is ``DATASOURCE_NAME_ERROR``.
+- A sync ends at once. Its progress changes only if a test sets it.
+- A datasource is in use if a datamart or a workspace names it.
 """
 
 from __future__ import annotations
@@ -53,15 +56,15 @@ class DatasourcesApi:
         self._account = account
         self._catalog = catalog
         self.router = Routes("/api/v2/datasource")
-        self.router.add("POST", "", self.create)
-        self.router.add("PUT", "", self.update)
+        self.router.add("POST", "", self.create, changes=True)
+        self.router.add("PUT", "", self.update, changes=True)
         self.router.add("GET", "", self.list_all)
-        self.router.add("DELETE", "", self.delete)
-        self.router.add("POST", "/sync", self.sync)
+        self.router.add("DELETE", "", self.delete, changes=True)
+        self.router.add("POST", "/sync", self.sync, changes=True)
         self.router.add("POST", "/getDatasourceProgress", self.progress)
 
     async def create(self, request: Request) -> dict[str, Any]:
-        """Connect a database."""
+        """Create a datasource."""
         body = await self._body(request)
         name = body["credentials"]["name"]
         if self._catalog.datasource(name=name):
@@ -76,14 +79,14 @@ class DatasourcesApi:
         return self._connect(name, body)
 
     async def list_all(self, request: Request) -> dict[str, Any]:
-        """List datasources: their names and no more."""
+        """List datasources. Only their names are shown."""
         service_token(request, self._account, _REFUSED)
         query = dict(request.query_params)
         check(query, {"isPagination": str, "pageNumber": str}, ())
         return page([{"name": row.name} for row in self._catalog.datasources()], query, self._control)
 
     async def delete(self, request: Request) -> dict[str, Any]:
-        """Delete a datasource that nothing reads from."""
+        """Delete a datasource that is not in use."""
         service_token(request, self._account, _REFUSED)
         query = dict(request.query_params)
         check(query, {"datasourceName": str}, ("datasourceName",))
@@ -94,22 +97,22 @@ class DatasourcesApi:
         return {"id": row.id, "message": "Datasource deleted successfully"}
 
     async def sync(self, request: Request) -> dict[str, Any]:
-        """Read a database's schema anew."""
+        """Read a database's schema again."""
         row = await self._by_id(request)
         self._catalog.count_sync(row.name)
         return {"data": {"message": "Sync completed"}}
 
     async def progress(self, request: Request) -> dict[str, Any]:
-        """Tell how far a sync is."""
+        """Return the progress of a sync."""
         row = await self._by_id(request)
         return {"status": {"progress": row.progress, "error": row.error}}
 
     def _connect(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
         credentials = body["credentials"]
         if self._control.behaviour.refuses_credentials:
-            # As databases' drivers do, whose words are passed on.
-            told = " ".join(f"{key}={value}" for key, value in credentials.items())
-            raise RefusalError(400, "CREDENTIAL_TEST_FAILED", f"connection failed: {told}")
+            # Drivers of databases repeat credentials in their errors, and the server may pass such an error on.
+            text = " ".join(f"{key}={value}" for key, value in credentials.items())
+            raise RefusalError(400, "CREDENTIAL_TEST_FAILED", f"connection failed: {text}")
         self._catalog.put_datasource(name, body["datasourceType"], list(credentials))
         return {"name": name}
 
@@ -140,5 +143,5 @@ class DatasourcesApi:
 
     def _in_use(self, name: str) -> bool:
         connections = map(self._state.workspace_connection, self._state.workspaces())
-        by_workspace = any(found and found.get("datasourceName") == name for found in connections)
+        by_workspace = any(source and source.get("datasourceName") == name for source in connections)
         return by_workspace or any(row.datasource == name for row in self._catalog.datamarts())

@@ -1,7 +1,9 @@
-"""The emulated Databrain's embeds of what is there already, and their export.
+"""The emulated Databrain's embeds of existing dashboards and metrics, and their export.
 
-Written from the vendor's reference and apart from the client's models. Our choices: checks come in the order token,
-body, workspace, dashboard, metric, datamart, tables; an export of what is not there is ``INVALID_REQUEST_BODY``.
+It is written from the vendor's reference and does not use the client's models. Our choices:
+
+- The checks come in the order token, body, workspace, dashboard, metric, datamart, tables.
+- An export of an embed that does not exist is ``INVALID_REQUEST_BODY``.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 class EmbedsApi:
-    """The routes that embed what is there, and that export an embed."""
+    """The routes that embed an existing dashboard or metric, and that export an embed."""
 
     def __init__(self, state: State, account: AccountState, catalog: CatalogState) -> None:
         self._state = state
@@ -34,11 +36,11 @@ class EmbedsApi:
         self._catalog = catalog
         self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
-            self.router.add("POST", f"{prefix}/embeds", self.create)
+            self.router.add("POST", f"{prefix}/embeds", self.create, changes=True)
             self.router.add("GET", f"{prefix}/embeds/export", self.export)
 
     async def create(self, request: Request) -> dict[str, Any]:
-        """Embed a dashboard or a metric, under an id that is made up."""
+        """Embed a dashboard or a metric. The server makes up the embed's id."""
         data_app = data_app_of(request, self._account)
         body = await embed_body(request)
         self._check_references(body)
@@ -48,7 +50,7 @@ class EmbedsApi:
         return {"id": embed_id, "error": None}
 
     async def export(self, request: Request) -> JSONResponse:
-        """Tell an embed's dashboard as a document."""
+        """Export an embed's dashboard as a document."""
         data_app = data_app_of(request, self._account)
         query = dict(request.query_params)
         check(query, {"embedId": str}, ("embedId",))
@@ -70,8 +72,8 @@ class EmbedsApi:
         if not self._state.dashboard_exists(body["dashboardId"], body["workspaceName"]):
             raise RefusalError(400, "INVALID_DASHBOARD_ID", "Invalid dashboard id")
         if body["embedType"] == "metric":
-            there = {row.metric_id for row in self._state.contents.metrics(body["dashboardId"])}
-            if body["metricId"] not in there:
+            metrics = {row.metric_id for row in self._state.contents.metrics(body["dashboardId"])}
+            if body["metricId"] not in metrics:
                 raise RefusalError(400, "INVALID_METRIC_ID", "Invalid metric id")
 
     def _check_datamart(self, settings: dict[str, Any]) -> None:
@@ -79,6 +81,6 @@ class EmbedsApi:
         datamart = None if name is None else self._catalog.datamart(name)
         if name is not None and datamart is None:
             raise RefusalError(400, "INVALID_DATAMART", "Invalid datamart name")
-        there = {table["name"] for table in datamart.contents["tableList"]} if datamart else set()
-        if any(table["name"] not in there for table in settings.get("tableTenancySettings", [])):
+        tables = {table["name"] for table in datamart.contents["tableList"]} if datamart else set()
+        if any(table["name"] not in tables for table in settings.get("tableTenancySettings", [])):
             raise RefusalError(400, "DATAMART_TABLE_NOT_FOUND", "Datamart table not found")

@@ -1,8 +1,10 @@
-"""What the emulated Databrain's data app shows: dashboards, metrics, their data, reports.
+"""The contents of the emulated Databrain's data apps: dashboards, metrics, the metrics' data and reports.
 
-Written from the vendor's reference and apart from the client's models. Our choices: an embed that is not there is
-``EMBED_PARAM_ERROR``, with 404 where a client's metrics are asked for and 400 else; filters hold a column against a
-value; a dashboard's metrics are read with a data app key.
+It is written from the vendor's reference and does not use the client's models. Our choices:
+
+- An embed that does not exist is ``EMBED_PARAM_ERROR``: 404 in the list of a client's metrics, else 400.
+- A filter compares a column with a value.
+- A dashboard's metrics are read with a data app's API key.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ class DataApi:
         for prefix in ("/data-app", "/dataApp"):
             self.router.add("GET", f"{prefix}/dashboards", self.dashboards)
             self.router.add("GET", f"{prefix}/metrics", self.metrics)
-            self.router.add("PUT", f"{prefix}/metrics/publish", self.publish)
+            self.router.add("PUT", f"{prefix}/metrics/publish", self.publish, changes=True)
             self.router.add("POST", f"{prefix}/query", self.query)
             self.router.add("GET", f"{prefix}/embeds/reports", self.reports)
         self.router.add("POST", "/workspace/dashboard/metrics", self.dashboard_metrics)
@@ -80,7 +82,7 @@ class DataApi:
         return page(rows, query, self._control) | {"error": None}
 
     async def publish(self, request: Request) -> dict[str, Any]:
-        """Publish a metric, or take it back. The answer has no ``error``."""
+        """Publish a metric, or end its publication. The answer has no ``error``."""
         data_app = data_app_of(request, self._account)
         body = await json_object(request)
         fields = {"embedId": str, "metricId": str, "isPublished": bool}
@@ -91,7 +93,7 @@ class DataApi:
         return {"id": body["metricId"]}
 
     async def query(self, request: Request) -> dict[str, Any]:
-        """Tell a metric's data."""
+        """Return a metric's data."""
         data_app = data_app_of(request, self._account)
         body = await json_object(request)
         check(body, _QUERY, ("embedId", "metricId", "clientId"))
@@ -126,8 +128,8 @@ class DataApi:
             raise RefusalError(400, "WORKSPACE_ID_ERROR", "invalid workspace name, workspace name not found")
         if not self._state.dashboard_exists(body["dashboardId"], body["workspaceName"]):
             raise RefusalError(400, "DASHBOARD_PARAM_ERROR", "invalid dashboard id")
-        found = self._state.contents.metrics(body["dashboardId"])
-        rows = [{"name": row.name, "metricId": row.metric_id} for row in found]
+        metrics = self._state.contents.metrics(body["dashboardId"])
+        rows = [{"name": row.name, "metricId": row.metric_id} for row in metrics]
         return page(rows, body, self._control) | {"error": None}
 
     def _embed(self, embed_id: str, data_app: str, status: int = 400) -> EmbedRow:
@@ -156,7 +158,7 @@ def _data(metric_id: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "timeTaken": 1,
         "comparisonValue": None,
         "totalRecords": len(rows),
-        "metaData": {"columns": columns, "groupbyColumnList": [one["name"] for one in columns][:1]},
+        "metaData": {"columns": columns, "groupbyColumnList": [column["name"] for column in columns][:1]},
         "metricid": metric_id,
         "error": None,
     }

@@ -1,4 +1,4 @@
-"""What all routes of the emulated Databrain share: who asks, and which rows of a list."""
+"""What all routes of the emulated Databrain share: the check of the key, and the page of a list."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from airflow_provider_databrain.emulator.refusal import RefusalError, invalid
 
 PAGE_SIZE = 10
 UNKNOWN_KEY = (401, "INVALID_DATA_APP_API_KEY")
-"""Status and code for a key that is unknown, dead or of the wrong kind, where a page says nothing else."""
+"""Status and code for a key that is unknown, expired or of the wrong kind, if the reference says nothing else."""
 
 
 def bearer(request: Request) -> str:
-    """The token of a request."""
+    """Return the token of a request."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme != "Bearer" or not token:
         raise RefusalError(400, "AUTHENTICATION_ERROR", "API key is missing or malformed")
@@ -25,9 +25,9 @@ def bearer(request: Request) -> str:
 
 
 def holder(request: Request, account: AccountState, kind: TokenKind, refused: tuple[int, str] = UNKNOWN_KEY) -> KeyRow:
-    """The key that a request comes with.
+    """Return the key that a request is sent with.
 
-    :param refused: status and code for one that is unknown, dead or of the wrong kind.
+    :param refused: status and code for a key that is unknown, expired or of the wrong kind.
     """
     key = account.key(bearer(request))
     if key is None or key.kind != kind:
@@ -36,25 +36,28 @@ def holder(request: Request, account: AccountState, kind: TokenKind, refused: tu
 
 
 def data_app_of(request: Request, account: AccountState) -> str:
-    """The data app whose API key a request comes with."""
+    """Return the data app whose API key a request is sent with."""
     return str(holder(request, account, "api_key").data_app)
 
 
 def service_token(request: Request, account: AccountState, refused: tuple[int, str] = UNKNOWN_KEY) -> None:
-    """Ask for a service token."""
+    """Refuse a request without a valid service token."""
     holder(request, account, "service_token", refused)
 
 
-def page(rows: list[dict[str, Any]], asked: Mapping[str, Any], control: Control) -> dict[str, Any]:
-    """The rows that are asked for, by a body or by a query, whose values are texts."""
-    if asked.get("isPagination") in (True, "true") and not control.behaviour.ignores_paging:
-        limit, offset = window(asked.get("pageNumber", 1))
+def page(rows: list[dict[str, Any]], fields: Mapping[str, Any], control: Control) -> dict[str, Any]:
+    """Return the requested page of a list.
+
+    :param fields: the body, or the query, whose values are strings.
+    """
+    if fields.get("isPagination") in (True, "true") and not control.behaviour.ignores_paging:
+        limit, offset = window(fields.get("pageNumber", 1))
         rows = rows[offset : offset + limit]
     return {"data": rows}
 
 
 def window(number: object) -> tuple[int, int]:
-    """Limit and offset of a page."""
+    """Return limit and offset of a page."""
     try:
         wanted = int(str(number))
     except ValueError:

@@ -1,15 +1,18 @@
-"""What the emulated Databrain knows, in an SQLite file."""
+"""The emulated Databrain's workspaces, dashboards, embeds and metrics, in an SQLite file.
+
+An embed belongs to a data app. It shows a dashboard or a metric of a dashboard. A file of an earlier release still
+opens: the columns that its tables lack are added.
+"""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_databrain.emulator.databrain import contents as databrain_contents
+from airflow_provider_databrain.emulator.databrain import contents
+from airflow_provider_databrain.emulator.store import Store
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS workspaces (name TEXT PRIMARY KEY);
@@ -25,7 +28,7 @@ CREATE INDEX IF NOT EXISTS embeds_client ON embeds (client_id);
 CREATE TABLE IF NOT EXISTS workspace_connections (name TEXT PRIMARY KEY, connection TEXT NOT NULL);
 """
 DATA_APP = "tenant-app"
-"""The data app of whatever is not said to be of another."""
+"""The data app of an embed if no other is given."""
 ADDED_COLUMNS = {
     "updated_at": "TEXT",
     "access_changes": "TEXT NOT NULL DEFAULT '{}'",
@@ -33,14 +36,14 @@ ADDED_COLUMNS = {
     "embed_type": "TEXT NOT NULL DEFAULT 'dashboard'",
     "metric_id": "TEXT",
 }
-"""Columns of ``embeds`` that files made by earlier releases lack. No ``updated_at`` means never changed."""
+"""Columns of ``embeds`` that a file of an earlier release lacks. An embed without ``updated_at`` was never changed."""
 
 
 @dataclass(frozen=True)
 class EmbedRow:
-    """An embed with the dashboard it shows, or that has the metric it shows.
+    """An embed, and the dashboard that it shows or that holds the metric it shows.
 
-    :param client_id: blank where it is nobody's own.
+    :param client_id: the client that owns the dashboard; blank if no client does.
     """
 
     embed_id: str
@@ -58,102 +61,86 @@ class EmbedRow:
 
 
 class State:
-    """The embeds of an emulated organization, and the workspaces with what is in them.
+    """The workspaces of an emulated organization, their contents, and the embeds.
 
-    :param path: an SQLite file, made where it is not there; ``:memory:`` for none.
+    :param path: an SQLite file, which is created if it does not exist; ``:memory:`` keeps the data in memory.
     """
 
     def __init__(self, path: str = ":memory:") -> None:
-        self._lock = threading.Lock()
-        # Without autocommit of its own: each method is one statement or one ``with`` block.
-        self._db = sqlite3.connect(path, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = OFF")
-        self._db.executescript(SCHEMA)
-        present = {column[1] for column in self._all("PRAGMA table_info(embeds)")}
-        for column, kind in ADDED_COLUMNS.items():
-            if column not in present:
-                self._db.execute(f"ALTER TABLE embeds ADD COLUMN {column} {kind}")
-        self._db.executescript(databrain_contents.SCHEMA)
-        self.contents = databrain_contents.Contents(self)
+        self._store = Store(path, SCHEMA + contents.SCHEMA)
+        self._store.add_columns("embeds", ADDED_COLUMNS)
+        self.contents = contents.Contents(self._store)
 
     def add_workspace(self, name: str, *, metrics: Iterable[str] = (), dashboards: Iterable[str] = ()) -> None:
-        """Add a workspace with metrics and pre-built dashboards, each named by its id."""
-        with self._lock, self._db:
-            self._db.execute("INSERT OR IGNORE INTO workspaces VALUES (?)", (name,))
-            self._db.executemany(
+        """Add a workspace with metrics and pre-built dashboards. The name of each is made from its id."""
+        with self._store.transaction() as database:
+            database.execute("INSERT OR IGNORE INTO workspaces VALUES (?)", (name,))
+            database.executemany(
                 "INSERT OR IGNORE INTO metrics VALUES (?, ?, ?)",
                 [(name, metric, metric.replace("-", " ").title()) for metric in metrics],
             )
-            self._db.executemany(
+            database.executemany(
                 "INSERT OR IGNORE INTO dashboards (dashboard_id, workspace, name) VALUES (?, ?, ?)",
                 [(dashboard, name, dashboard.replace("-", " ").title()) for dashboard in dashboards],
             )
 
     def clear(self) -> None:
-        """Forget everything."""
-        with self._lock, self._db:
-            self._db.execute("DELETE FROM embeds")
-            self._db.execute("DELETE FROM dashboards")
-            self._db.execute("DELETE FROM metrics")
-            self._db.execute("DELETE FROM workspaces")
-            self._db.execute("DELETE FROM workspace_connections")
+        """Delete everything."""
+        with self._store.transaction() as database:
+            for table in ("embeds", "dashboards", "metrics", "workspaces", "workspace_connections"):
+                database.execute(f"DELETE FROM {table}")  # noqa: S608 - the five above
 
     def remove_metrics(self, workspace: str) -> None:
-        """Take all metrics out of a workspace."""
-        with self._lock, self._db:
-            self._db.execute("DELETE FROM metrics WHERE workspace = ?", (workspace,))
+        """Remove all metrics from a workspace."""
+        self._store.change("DELETE FROM metrics WHERE workspace = ?", workspace)
 
     def connect_workspace(self, name: str, connection: dict[str, Any]) -> None:
-        """Say where a workspace's data come from, in place of what was said before."""
-        with self._lock, self._db:
-            self._db.execute(
-                "INSERT OR REPLACE INTO workspace_connections VALUES (?, ?)", (name, json.dumps(connection))
-            )
+        """Set the source of a workspace's data, in place of the previous one."""
+        self._store.change("INSERT OR REPLACE INTO workspace_connections VALUES (?, ?)", name, json.dumps(connection))
 
     def workspace_connection(self, name: str) -> dict[str, Any] | None:
-        """Where a workspace's data come from, None where nobody has said."""
-        rows = self._all("SELECT connection FROM workspace_connections WHERE name = ?", name)
+        """Return the source of a workspace's data, or None if it has no source."""
+        rows = self._store.rows("SELECT connection FROM workspace_connections WHERE name = ?", name)
         return json.loads(rows[0][0]) if rows else None
 
     def delete_workspace(self, name: str) -> bool:
-        """Delete a workspace with all that is in it, and the embeds of that; False where there is no such workspace."""
-        with self._lock, self._db:
-            self._db.execute(
+        """Delete a workspace, its contents and their embeds. Return False if the workspace does not exist."""
+        with self._store.transaction() as database:
+            database.execute(
                 "DELETE FROM embeds WHERE dashboard_id IN (SELECT dashboard_id FROM dashboards WHERE workspace = ?)",
                 (name,),
             )
-            self._db.execute("DELETE FROM dashboards WHERE workspace = ?", (name,))
-            self._db.execute("DELETE FROM metrics WHERE workspace = ?", (name,))
-            self._db.execute("DELETE FROM workspace_connections WHERE name = ?", (name,))
-            return self._db.execute("DELETE FROM workspaces WHERE name = ?", (name,)).rowcount > 0
+            database.execute("DELETE FROM dashboards WHERE workspace = ?", (name,))
+            database.execute("DELETE FROM metrics WHERE workspace = ?", (name,))
+            database.execute("DELETE FROM workspace_connections WHERE name = ?", (name,))
+            return database.execute("DELETE FROM workspaces WHERE name = ?", (name,)).rowcount > 0
 
     def workspaces(self) -> list[str]:
-        """Names, sorted."""
-        return [name for (name,) in self._all("SELECT name FROM workspaces ORDER BY name")]
+        """Return the workspaces' names, sorted."""
+        return [name for (name,) in self._store.rows("SELECT name FROM workspaces ORDER BY name")]
 
     def has_workspace(self, name: str) -> bool:
-        """Whether there is such a workspace; names are case-sensitive."""
-        return bool(self._all("SELECT 1 FROM workspaces WHERE name = ?", name))
+        """Whether a workspace of this name exists. Names are case-sensitive."""
+        return bool(self._store.rows("SELECT 1 FROM workspaces WHERE name = ?", name))
 
     def metrics(self, workspace: str) -> list[tuple[str, str]]:
-        """Pairs of id and name."""
-        return self._all("SELECT metric_id, name FROM metrics WHERE workspace = ? ORDER BY metric_id", workspace)
+        """Return the id and the name of each metric of a workspace."""
+        return self._store.rows("SELECT metric_id, name FROM metrics WHERE workspace = ? ORDER BY metric_id", workspace)
 
     def metric_exists(self, metric_id: str) -> bool:
-        """Whether there is such a metric, in any workspace."""
-        return bool(self._all("SELECT 1 FROM metrics WHERE metric_id = ?", metric_id))
+        """Whether a metric of this id exists in any workspace."""
+        return bool(self._store.rows("SELECT 1 FROM metrics WHERE metric_id = ?", metric_id))
 
     def dashboards(self, workspace: str) -> list[tuple[str, str]]:
-        """Pairs of id and name, pre-built ones and clients' alike."""
-        return self._all(
+        """Return the id and the name of each dashboard of a workspace: pre-built ones and clients' ones."""
+        return self._store.rows(
             "SELECT dashboard_id, name FROM dashboards WHERE workspace = ? ORDER BY dashboard_id", workspace
         )
 
     def dashboard_exists(self, dashboard_id: str, workspace: str | None = None) -> bool:
-        """Whether there is such a dashboard, anywhere or in one workspace."""
+        """Whether a dashboard of this id exists, in one workspace or, without one, in any."""
         return bool(
-            self._all(
+            self._store.rows(
                 "SELECT 1 FROM dashboards WHERE dashboard_id = ? AND workspace = coalesce(?, workspace)",
                 dashboard_id,
                 workspace,
@@ -161,9 +148,9 @@ class State:
         )
 
     def create_embed(self, body: dict[str, Any], *, dashboard_name: str, name: str, data_app: str = DATA_APP) -> None:
-        """Add a client's dashboard and the embed of the same id."""
-        with self._lock, self._db:
-            self._db.execute(
+        """Add a client's dashboard and an embed with the same id."""
+        with self._store.transaction() as database:
+            database.execute(
                 "INSERT INTO dashboards VALUES (?, ?, ?, ?, ?)",
                 (
                     body["dashboardId"],
@@ -173,15 +160,15 @@ class State:
                     json.dumps(body.get("metadata", {})),
                 ),
             )
-            self._db.execute(
+            database.execute(
                 "INSERT INTO embeds (embed_id, dashboard_id, client_id, name, request, data_app)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (body["dashboardId"], body["dashboardId"], body["clientId"], name, json.dumps(body), data_app),
             )
 
     def add_embed(self, embed_id: str, body: dict[str, Any], *, name: str, data_app: str = DATA_APP) -> None:
-        """Add an embed of what is there already; it is nobody's own."""
-        self.change(
+        """Add an embed of an existing dashboard or metric. It belongs to no client."""
+        self._store.change(
             "INSERT INTO embeds (embed_id, dashboard_id, client_id, name, request, data_app, embed_type, metric_id)"
             " VALUES (?, ?, '', ?, ?, ?, ?, ?)",
             *(embed_id, body["dashboardId"], name, json.dumps(body), data_app),
@@ -189,72 +176,82 @@ class State:
         )
 
     def embed(self, embed_id: str, data_app: str) -> EmbedRow | None:
-        """An embed of a data app, None where it has no such embed."""
+        """Return an embed of a data app, or None if the data app has no embed of this id."""
         return next((row for row in self.embeds(data_app=data_app) if row.embed_id == embed_id), None)
 
     def update_embed(self, embed_id: str, access_settings: dict[str, Any]) -> bool:
-        """Change some access settings; False where there is no such embed."""
-        with self._lock, self._db:
-            row = self._db.execute("SELECT access_changes FROM embeds WHERE embed_id = ?", (embed_id,)).fetchone()
+        """Change some access settings. Return False if the embed does not exist."""
+        with self._store.transaction() as database:
+            row = database.execute("SELECT access_changes FROM embeds WHERE embed_id = ?", (embed_id,)).fetchone()
             if row is None:
                 return False
-            self._db.execute(
+            database.execute(
                 "UPDATE embeds SET access_changes = ?, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ') WHERE embed_id = ?",
                 (json.dumps(json.loads(row[0]) | access_settings), embed_id),
             )
             return True
 
     def rename_embed(self, embed_id: str, name: str, *, dashboard: bool) -> bool:
-        """Rename an embed and, where ``dashboard``, what it shows; False where there is no such embed."""
-        with self._lock, self._db:
-            found = self._db.execute(
+        """Rename an embed. Return False if it does not exist.
+
+        :param dashboard: rename its dashboard too.
+        """
+        with self._store.transaction() as database:
+            renamed = database.execute(
                 "UPDATE embeds SET name = ?, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ') WHERE embed_id = ?",
                 (name, embed_id),
             )
             if dashboard:
-                self._db.execute(
+                database.execute(
                     "UPDATE dashboards SET name = ?"
                     " WHERE dashboard_id = (SELECT dashboard_id FROM embeds WHERE embed_id = ?)",
                     (name, embed_id),
                 )
-            return found.rowcount > 0
+            return renamed.rowcount > 0
 
     def delete_embed(self, embed_id: str, *, dashboard: bool) -> bool:
-        """Delete an embed and, where ``dashboard``, what it shows; False where there is no such embed."""
-        with self._lock, self._db:
+        """Delete an embed. Return False if it does not exist.
+
+        :param dashboard: delete its dashboard too.
+        """
+        with self._store.transaction() as database:
             if dashboard:
-                self._db.execute(
+                database.execute(
                     "DELETE FROM dashboards WHERE dashboard_id = (SELECT dashboard_id FROM embeds WHERE embed_id = ?)",
                     (embed_id,),
                 )
-            return self._db.execute("DELETE FROM embeds WHERE embed_id = ?", (embed_id,)).rowcount > 0
+            return database.execute("DELETE FROM embeds WHERE embed_id = ?", (embed_id,)).rowcount > 0
 
     def data_app_of(self, embed_id: str) -> str | None:
-        """The data app that an embed is in, None where there is no such embed."""
-        rows = self._all("SELECT data_app FROM embeds WHERE embed_id = ?", embed_id)
+        """Return the data app of an embed, or None if the embed does not exist."""
+        rows = self._store.rows("SELECT data_app FROM embeds WHERE embed_id = ?", embed_id)
         return rows[0][0] if rows else None
 
     def rename_data_app(self, name: str, new_name: str) -> None:
         """Move a data app's embeds to its new name."""
-        with self._lock, self._db:
-            self._db.execute("UPDATE embeds SET data_app = ? WHERE data_app = ?", (new_name, name))
+        self._store.change("UPDATE embeds SET data_app = ? WHERE data_app = ?", new_name, name)
 
     def delete_data_app(self, name: str) -> None:
-        """Delete a data app's embeds; the dashboards stay."""
-        with self._lock, self._db:
-            self._db.execute("DELETE FROM embeds WHERE data_app = ?", (name,))
+        """Delete a data app's embeds. Their dashboards stay."""
+        self._store.change("DELETE FROM embeds WHERE data_app = ?", name)
 
     def access_settings(self, embed_id: str) -> dict[str, Any]:
-        """What the client may do now: the settings it was created with, and what was changed since."""
-        [(created, changes)] = self._all("SELECT request, access_changes FROM embeds WHERE embed_id = ?", embed_id)
+        """Return an embed's access settings: those it was created with, and the changes since then."""
+        statement = "SELECT request, access_changes FROM embeds WHERE embed_id = ?"
+        [(created, changes)] = self._store.rows(statement, embed_id)
         settings: dict[str, Any] = json.loads(created).get("accessSettings", {}) | json.loads(changes)
         return settings
 
     def embeds(
         self, client_id: str | None = None, limit: int = -1, offset: int = 0, *, data_app: str | None = None
     ) -> list[EmbedRow]:
-        """Embeds in order of creation, of one client or all, and of one data app or all."""
-        rows = self._all(
+        """Return embeds in order of creation.
+
+        :param client_id: only this client's embeds; None returns those of all clients.
+        :param limit: maximum number of embeds; -1 means no limit.
+        :param data_app: only this data app's embeds; None returns those of all data apps.
+        """
+        rows = self._store.rows(
             "SELECT e.embed_id, e.dashboard_id, e.client_id, e.name, d.name, d.metadata, e.created_at,"
             " coalesce(e.updated_at, e.created_at), d.workspace, e.data_app, e.embed_type, e.metric_id"
             " FROM embeds e JOIN dashboards d USING (dashboard_id) WHERE e.client_id = coalesce(?, e.client_id)"
@@ -270,29 +267,16 @@ class State:
         ]
 
     def count_embeds(self) -> int:
-        """How many embeds there are."""
-        [(count,)] = self._all("SELECT count(*) FROM embeds")
+        """Return the number of embeds."""
+        [(count,)] = self._store.rows("SELECT count(*) FROM embeds")
         return int(count)
 
     def created_with(self, dashboard_id: str) -> dict[str, Any]:
-        """The request body that made a client's dashboard."""
-        [(request,)] = self._all("SELECT request FROM embeds WHERE dashboard_id = ?", dashboard_id)
+        """Return the request body that created a client's dashboard."""
+        [(request,)] = self._store.rows("SELECT request FROM embeds WHERE dashboard_id = ?", dashboard_id)
         body: dict[str, Any] = json.loads(request)
         return body
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
-
-    def rows(self, statement: str, *values: object) -> list[Any]:
-        """What a query finds."""
-        return self._all(statement, *values)
-
-    def change(self, statement: str, *values: object) -> bool:
-        """Change rows; whether there were any."""
-        with self._lock, self._db:
-            return self._db.execute(statement, values).rowcount > 0
-
-    def _all(self, statement: str, *values: object) -> list[Any]:
-        with self._lock:
-            return self._db.execute(statement, values).fetchall()
+        self._store.close()

@@ -1,9 +1,12 @@
 """The emulated Databrain's guest tokens, and the rotation of keys.
 
-Written from the vendor's reference and apart from the client's models. Our choices: fields that are not known are
-refused; a data app other than the key's is ``DATA_APP_NOT_FOUND``; checks come in the order token, body, data app,
-client, dashboards, metrics. Any datasource is accepted. Guest tokens belong to a data app, and end with it or in their
-time; that they end with an embed too is not played.
+It is written from the vendor's reference and does not use the client's models. Our choices:
+
+- An unknown field is refused.
+- A data app that is not the key's is ``DATA_APP_NOT_FOUND``.
+- The checks come in the order token, body, data app, client, dashboards, metrics. Any datasource is accepted.
+- A guest token ends when it expires or when its data app is deleted. The reference says that it also ends with its
+  embed. That does not happen here.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ _GUEST_TOKEN = {
     "datasourceName": str,
     "permissions": dict,
     "params": dict,
-    # These two are named by one of the vendor's examples alone.
+    # Only one example of the vendor has these two.
     "theme": dict,
     "accessSettings": dict,
 }
@@ -60,19 +63,19 @@ _ITEMS: dict[str, tuple[dict[str, type], tuple[str, ...]]] = {
 
 
 class TokensApi:
-    """The routes of guest tokens and of rotation."""
+    """The routes that create guest tokens and rotate keys."""
 
     def __init__(self, state: State, control: Control, account: AccountState) -> None:
         self._state = state
         self._control = control
         self._account = account
         self.router = Routes("/api/v2")
-        self.router.add("POST", "/guest-token/create", self.create_guest_token)
-        self.router.add("POST", "/data-app/rotate-api", self.rotate_api_key)
-        self.router.add("POST", "/service-token/rotate", self.rotate_service_token)
+        self.router.add("POST", "/guest-token/create", self.create_guest_token, changes=True)
+        self.router.add("POST", "/data-app/rotate-api", self.rotate_api_key, changes=True)
+        self.router.add("POST", "/service-token/rotate", self.rotate_service_token, changes=True)
 
     async def create_guest_token(self, request: Request) -> dict[str, Any]:
-        """Make a guest token."""
+        """Create a guest token."""
         data_app = data_app_of(request, self._account)
         body = await _guest_token_body(request)
         if body["dataAppName"] != data_app:
@@ -84,13 +87,13 @@ class TokensApi:
         return {"token": self._account.add_guest_token(data_app, body), "error": None}
 
     async def rotate_api_key(self, request: Request) -> dict[str, Any]:
-        """Make a new key for the one that asks. What cannot be a key at all is 400."""
+        """Replace the API key that the request is sent with. A token that cannot be a key is 400."""
         if self._account.key(bearer(request)) is None and not _is_uuid(bearer(request)):
             raise RefusalError(400, "AUTHENTICATION_ERROR", "API key is missing or malformed")
         return await self._rotate(request, "api_key")
 
     async def rotate_service_token(self, request: Request) -> dict[str, Any]:
-        """Make a new service token for the one that asks."""
+        """Replace the service token that the request is sent with."""
         return await self._rotate(request, "service_token")
 
     async def _rotate(self, request: Request, kind: TokenKind) -> dict[str, Any]:
@@ -106,7 +109,7 @@ class TokensApi:
     def _check_references(self, params: dict[str, Any]) -> None:
         for item in params.get("dashboardAppFilters", []):
             if not self._state.dashboard_exists(item["dashboardId"]):
-                # The words are those of a real server.
+                # A real server answers with these words.
                 message = f"Invalid dashboard Id: {item['dashboardId']} in dashboard appFilter"
                 raise RefusalError(400, "APP_FILTER_PARAM_ERROR", message)
         for field, code in (("appFilters", "APP_FILTER_PARAM_ERROR"), ("rlsSettings", "RLS_SETTINGS_PARAM_ERROR")):
@@ -133,7 +136,7 @@ async def _guest_token_body(request: Request) -> dict[str, Any]:
 
 
 def _number(text: str) -> object:
-    """A number that is sent as a text; the text itself where it is none."""
+    """Return the number in a string, or the string itself if it is not a number."""
     return int(text) if text.isascii() and text.isdigit() else text
 
 

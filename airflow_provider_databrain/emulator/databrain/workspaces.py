@@ -1,7 +1,9 @@
-"""Changes of the emulated Databrain's workspaces.
+"""The emulated Databrain's workspaces: create, update, delete. ``client_dashboards`` has the lists.
 
-Written from the vendor's reference and apart from the client's models. Our choices: a single source is refused where
-the connection type has none; deleting a workspace that is not there is ``WORKSPACE_DOES_NOT_EXIST``, as changing it is.
+It is written from the vendor's reference and does not use the client's models. Our choices:
+
+- A datasource or a datamart is refused if the connection type does not take it.
+- Deleting a workspace that does not exist is ``WORKSPACE_DOES_NOT_EXIST``, as updating it is.
 """
 
 from __future__ import annotations
@@ -23,19 +25,19 @@ _SOURCES = {"DATASOURCE": "datasourceName", "DATAMART": "datamartName"}
 
 
 class WorkspacesApi:
-    """The routes that make, change and delete workspaces."""
+    """The routes that create, update and delete workspaces."""
 
     def __init__(self, state: State, account: AccountState, catalog: CatalogState) -> None:
         self._state = state
         self._account = account
         self._catalog = catalog
         self.router = Routes("/api/v2")
-        self.router.add("POST", "/workspace", self.create)
-        self.router.add("PUT", "/workspace", self.update)
-        self.router.add("DELETE", "/workspace", self.delete)
+        self.router.add("POST", "/workspace", self.create, changes=True)
+        self.router.add("PUT", "/workspace", self.update, changes=True)
+        self.router.add("DELETE", "/workspace", self.delete, changes=True)
 
     async def create(self, request: Request) -> dict[str, Any]:
-        """Make a workspace."""
+        """Create a workspace."""
         service_token(request, self._account)
         body = await self._body(request)
         if self._state.has_workspace(body["name"]):
@@ -46,7 +48,7 @@ class WorkspacesApi:
         return {"data": {"name": body["name"]}, "error": None}
 
     async def update(self, request: Request) -> dict[str, Any]:
-        """Give a workspace another source."""
+        """Replace the source of a workspace's data."""
         service_token(request, self._account)
         body = await self._body(request)
         if not self._state.has_workspace(body["name"]):

@@ -1,1 +1,1 @@
-"""The emulated PostHog."""
+"""The emulated PostHog API."""

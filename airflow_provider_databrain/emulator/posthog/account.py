@@ -1,4 +1,7 @@
-"""What the emulated PostHog tells about the key's owner, the organization and its projects."""
+"""The emulated PostHog's answers about the key's owner, the organization and its projects.
+
+The answers have the fields of recorded ones. Values that have no meaning here are made up.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,19 @@ _ADMIN_LEVEL, _MEMBER_LEVEL = 15, 1
 
 
 class Account:
-    """The two calls that belong to no project."""
+    """The two calls outside of projects."""
 
     def __init__(self, state: PostHogState, control: Control) -> None:
         self._state = state
         self._control = control
 
     def projects(self, key: Key) -> dict[str, Any]:
-        """The projects that a key reaches, on one page."""
-        found = self._projects(key)
-        return {"count": len(found), "next": None, "previous": None, "results": found}
+        """Return the projects that a key can access, on one page."""
+        projects = self._projects(key)
+        return {"count": len(projects), "next": None, "previous": None, "results": projects}
 
     def me(self, key: Key) -> dict[str, Any]:
-        """The person whose key it is."""
+        """Return the person who owns the key."""
         member = self._state.member(key.member)
         teams = [project | {"project_id": project["id"]} for project in self._projects(key)]
         unknown = (
@@ -98,7 +101,7 @@ class Account:
 
     def _organization(self, member: Member, teams: list[dict[str, Any]]) -> dict[str, Any]:
         behaviour = self._control.behaviour
-        has = {"advanced_permissions": behaviour.advanced_permissions, "tagging": behaviour.tagging}
+        features = {"advanced_permissions": behaviour.advanced_permissions, "tagging": behaviour.tagging}
         return {
             **self._organization_in_short(member),
             "created_at": STARTED,
@@ -108,7 +111,9 @@ class Account:
             "projects": [
                 {"id": team["id"], "organization_id": team["organization"], "name": team["name"]} for team in teams
             ],
-            "available_product_features": [{"key": name, "name": name} for name, there in has.items() if there],
+            "available_product_features": [
+                {"key": name, "name": name} for name, enabled in features.items() if enabled
+            ],
             "is_member_join_email_enabled": True,
             "metadata": {"instance_tag": "none"},
             "customer_id": None,

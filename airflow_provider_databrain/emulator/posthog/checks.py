@@ -1,6 +1,7 @@
-"""What the emulated PostHog makes of a request before it acts, and how it refuses one.
+"""How the emulated PostHog reads a request before it acts, and how it refuses one.
 
-Where its answers are not known, the choice is ours: codes and texts are those that its framework gives by itself.
+The codes and texts are those of recorded answers of a real PostHog. If neither the vendor's reference nor a recording
+shows a refusal, the choice is ours: the code and the text that PostHog's framework uses by default.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ _TYPES = {400: "validation_error", 401: "authentication_error", 403: "authentica
 
 
 class PostHogRefusalError(Exception):
-    """An error answer."""
+    """An error response.
+
+    :param body: the response's JSON.
+    """
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
         super().__init__(str(body))
@@ -34,18 +38,18 @@ class PostHogRefusalError(Exception):
 
 
 def refusal(status: int, code: str, detail: str, attr: str | None = None) -> PostHogRefusalError:
-    """An error in the usual envelope."""
+    """Return an error in PostHog's usual envelope."""
     kind = "invalid_request" if code == "parse_error" else _TYPES.get(status, "invalid_request")
     return PostHogRefusalError(status, {"type": kind, "code": code, "detail": detail, "attr": attr})
 
 
 def invalid(detail: str, attr: str | None = None, code: str = "invalid_input") -> PostHogRefusalError:
-    """400: a field, or the whole, is not as it must be."""
+    """400: a field or the whole body is invalid."""
     return refusal(400, code, detail, attr)
 
 
 def required(attr: str) -> PostHogRefusalError:
-    """400: a field is not there."""
+    """400: a required field is missing."""
     return invalid("This field is required.", attr, "required")
 
 
@@ -60,7 +64,7 @@ def not_found(detail: str = "Not found.") -> PostHogRefusalError:
 
 
 def server_error() -> PostHogRefusalError:
-    """500, with which PostHog also answers mistakes of the client."""
+    """500. PostHog also answers some mistakes of the client with it."""
     return refusal(500, "error", "A server error occurred.")
 
 
@@ -68,9 +72,9 @@ def server_error() -> PostHogRefusalError:
 class Key:
     """A personal API key.
 
-    :param scopes: such as ``dashboard:write``, or ``*``; None for an old key that has none and may do everything.
-    :param member: the name of the person whose key it is.
-    :param project: the only project it reaches; None for all.
+    :param scopes: for example ``dashboard:write``, or ``*``. None is an old key without scopes: it may do everything.
+    :param member: the name of the person who owns it.
+    :param project: the only project it can access; None means all.
     """
 
     scopes: tuple[str, ...] | None
@@ -78,24 +82,24 @@ class Key:
     project: int | None = None
 
     def check(self, scope: str | None) -> None:
-        """Refuse what the key may not do.
+        """Refuse an action that the key may not do.
 
-        :param scope: what the action asks for; None for an action that no scope covers.
+        :param scope: the scope that the action needs; None for an action that no scope covers.
         """
         if self.scopes is None:
             return
         if scope is None:
             raise forbidden(NO_KEY_ACCESS)
-        enough = {"*", scope, scope.replace(":read", ":write")}
-        if enough.isdisjoint(self.scopes):
+        sufficient = {"*", scope, scope.replace(":read", ":write")}
+        if sufficient.isdisjoint(self.scopes):
             raise forbidden(f"API key missing required scope '{scope}'")
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request that may act.
+    """A request that has passed the checks of key, project and scope.
 
-    :param path: ids in the path, as text.
+    :param path: the ids in the path, as strings.
     :param sent: the body's bytes, or the fields of a form.
     """
 
@@ -106,14 +110,14 @@ class Call:
     sent: bytes | dict[str, Any]
 
     def key(self, name: str = "key") -> int:
-        """An id in the path. One that is no number is a server error."""
+        """Return an id in the path. If it is not a number, that is a server error."""
         try:
             return int(self.path[name])
         except ValueError:
             raise server_error() from None
 
     def data(self) -> dict[str, Any]:
-        """The fields that were sent."""
+        """Return the fields that were sent."""
         body = parsed(self.sent) if isinstance(self.sent, bytes) else self.sent
         if not isinstance(body, dict):
             raise invalid(f"Invalid data. Expected a dictionary, but got {type(body).__name__}.")
@@ -121,7 +125,7 @@ class Call:
 
 
 def parsed(raw: bytes) -> Any:
-    """What a JSON body says; nothing sent is an empty object."""
+    """Return the value of a JSON body. An empty body is an empty object."""
     try:
         return json.loads(raw) if raw else {}
     except ValueError as error:
@@ -129,7 +133,7 @@ def parsed(raw: bytes) -> Any:
 
 
 async def sent(request: Request, *, json_only: bool) -> bytes | dict[str, Any]:
-    """A request's body: a form's fields, or bytes that should be JSON."""
+    """Return a request's body: the fields of a form, or bytes that should be JSON."""
     raw = await request.body()
     kind = request.headers.get("content-type", MEDIA["json"]).split(";")[0].strip()
     if not raw or kind == MEDIA["json"]:
@@ -143,7 +147,7 @@ async def sent(request: Request, *, json_only: bool) -> bytes | dict[str, Any]:
 
 
 def negotiated(request: Request, offered: tuple[Renderer, ...]) -> Renderer:
-    """The renderer that an ``Accept`` and ``format`` ask for: the most specific type that is offered decides."""
+    """Return the renderer for ``Accept`` and ``format``. Of the offered types, the most specific match decides."""
     wanted = request.query_params.get("format")
     if wanted:
         names: dict[str, Renderer] = {"json": "json", "txt": "sse"}
@@ -164,7 +168,7 @@ def _matches(media: str, wanted: str) -> bool:
 
 
 def rendered(body: Any, status: int, renderer: Renderer) -> Response:
-    """An answer. The renderer of event streams spoils what is no stream: of an object it writes the keys only."""
+    """Return a response. PostHog's renderer for event streams writes only the keys of an object; so does this one."""
     if renderer == "json":
         return JSONResponse(body, status)
     kind = {"content-type": "text/event-stream; charset=utf-8"}
@@ -172,9 +176,10 @@ def rendered(body: Any, status: int, renderer: Renderer) -> Response:
 
 
 def text(limit: int | None = None, *, null: bool = False) -> Callable[[str, Any], Any]:
-    """A check of a string.
+    """Return a check of a string.
 
-    :param limit: most characters.
+    :param limit: maximum number of characters; None means no limit.
+    :param null: null is accepted too.
     """
 
     def check(name: str, value: Any) -> Any:
@@ -191,10 +196,10 @@ def text(limit: int | None = None, *, null: bool = False) -> Callable[[str, Any]
 
 
 def boolean(name: str, value: Any) -> bool:
-    """Check a boolean; the usual words for one do too."""
-    for answer, words in ((True, _TRUE), (False, _FALSE)):
+    """Check a boolean. ``true``, ``1`` and the like are accepted too."""
+    for result, words in ((True, _TRUE), (False, _FALSE)):
         if isinstance(value, bool | str | int) and value in words:
-            return answer
+            return result
     raise invalid("Must be a valid boolean.", name)
 
 
@@ -257,5 +262,5 @@ INSIGHT_FIELDS: dict[str, Callable[[str, Any], Any]] = {
 
 
 def checked(data: Mapping[str, Any], fields: Mapping[str, Callable[[str, Any], Any]]) -> dict[str, Any]:
-    """The known fields of what was sent; others are passed over."""
+    """Return the checked known fields. Unknown fields are ignored."""
     return {name: check(name, data[name]) for name, check in fields.items() if name in data}

@@ -1,4 +1,4 @@
-"""What is on the emulated PostHog's dashboards: insights, texts and the tiles that hold them."""
+"""The contents of the emulated PostHog's dashboards: insights, texts, and the tiles that hold them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ SELECT t.id, t.dashboard_id, t.insight_id, t.layouts, t.color,
     x.id, x.owner, x.last_modified_by, x.last_modified_at, x.body
 FROM posthog_tiles t LEFT JOIN posthog_texts x ON x.id = t.text_id
 """
-_NOWHERE = 100
-"""Where a tile without layout stands, beyond all that have one."""
+_LAST = 100
+"""The position of a tile without a layout: after all tiles that have one."""
 
 
 @dataclass(frozen=True)
 class InsightRow:
     """An insight.
 
-    :param owner: the member who made it; None for one that a template made.
+    :param owner: the member who created it; None if a template did.
     """
 
     id: int
@@ -47,7 +47,7 @@ class InsightRow:
 
 @dataclass(frozen=True)
 class TextRow:
-    """The text of a tile, Markdown."""
+    """The text of a tile, in Markdown."""
 
     id: int
     owner: str | None
@@ -58,7 +58,7 @@ class TextRow:
 
 @dataclass(frozen=True)
 class TileRow:
-    """A place on a dashboard, with an insight or a text."""
+    """A place on a dashboard that holds an insight or a text."""
 
     id: int
     dashboard_id: int
@@ -69,13 +69,13 @@ class TileRow:
 
 
 class Contents:
-    """Insights, texts and tiles in a store."""
+    """Insights, texts and tiles in PostHog's store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def add_insight(self, project: int, owner: str | None, **fields: Any) -> int:
-        """Add an insight; gives its id. ``fields`` are the API's own names."""
+        """Add an insight and return its id. ``fields`` have the API's names."""
         made = now()
         return self._store.insert(
             "INSERT INTO posthog_insights (project, owner, created_at, updated_at, fields) VALUES (?, ?, ?, ?, ?)",
@@ -87,18 +87,18 @@ class Contents:
         )
 
     def insight(self, key: int) -> InsightRow | None:
-        """An insight, deleted or not."""
+        """Return an insight, which may be deleted, or None if it does not exist."""
         rows = self._store.rows(
             "SELECT id, project, owner, deleted, created_at, updated_at, fields FROM posthog_insights WHERE id = ?", key
         )
-        found = [
+        insights = [
             InsightRow(key, project, owner, bool(deleted), created, updated, json.loads(fields))
             for key, project, owner, deleted, created, updated, fields in rows
         ]
-        return found[0] if found else None
+        return insights[0] if insights else None
 
     def change_insight(self, row: InsightRow, *, deleted: bool | None = None, **fields: Any) -> None:
-        """Set fields; with ``deleted``, delete it softly or restore it."""
+        """Set fields. ``deleted`` deletes an insight softly or restores it."""
         self._store.change(
             "UPDATE posthog_insights SET fields = ?, deleted = coalesce(?, deleted), updated_at = ? WHERE id = ?",
             json.dumps(row.fields | fields),
@@ -108,7 +108,7 @@ class Contents:
         )
 
     def places(self, insight: int) -> list[tuple[int, int]]:
-        """Where an insight is: pairs of tile and dashboard."""
+        """Return the places of an insight, each as its tile's id and its dashboard's id."""
         return self._store.rows(
             "SELECT t.id, t.dashboard_id FROM posthog_tiles t JOIN posthog_dashboards d ON d.id = t.dashboard_id"
             " WHERE t.insight_id = ? AND NOT t.deleted AND NOT d.deleted ORDER BY t.id",
@@ -116,14 +116,17 @@ class Contents:
         )
 
     def tiles(self, dashboard: int, size: str = "sm") -> list[TileRow]:
-        """A dashboard's tiles, from top left to bottom right on a screen of this size."""
-        found = self._tiles("t.dashboard_id = ? AND NOT t.deleted", dashboard)
-        return sorted(found, key=lambda tile: _position(tile.layouts.get(size)))
+        """Return a dashboard's tiles, from top left to bottom right.
+
+        :param size: the screen whose layout orders them, ``sm`` or ``xs``.
+        """
+        tiles = self._tiles("t.dashboard_id = ? AND NOT t.deleted", dashboard)
+        return sorted(tiles, key=lambda tile: _position(tile.layouts.get(size)))
 
     def tile(self, key: int, dashboard: int) -> TileRow | None:
-        """A dashboard's tile of this id."""
-        found = self._tiles("t.id = ? AND t.dashboard_id = ? AND NOT t.deleted", key, dashboard)
-        return found[0] if found else None
+        """Return a dashboard's tile, or None if the dashboard has no tile of this id."""
+        tiles = self._tiles("t.id = ? AND t.dashboard_id = ? AND NOT t.deleted", key, dashboard)
+        return tiles[0] if tiles else None
 
     def add_tile(
         self,
@@ -134,7 +137,7 @@ class Contents:
         layouts: object = None,
         color: str | None = None,
     ) -> int:
-        """Put an insight or a text on a dashboard; gives the tile's id."""
+        """Put an insight or a text on a dashboard. Return the tile's id."""
         return self._store.insert(
             "INSERT INTO posthog_tiles (dashboard_id, insight_id, text_id, layouts, color) VALUES (?, ?, ?, ?, ?)",
             dashboard,
@@ -145,21 +148,21 @@ class Contents:
         )
 
     def arrange_tile(self, key: int, *, layouts: dict[str, Any], color: str | None) -> None:
-        """Set where a tile stands and its color."""
+        """Set a tile's layouts and color."""
         self._store.change(
             "UPDATE posthog_tiles SET layouts = ?, color = ? WHERE id = ?", json.dumps(layouts), color, key
         )
 
     def remove_tile(self, key: int) -> None:
-        """Take a tile off its dashboard."""
+        """Remove a tile from its dashboard."""
         self._store.change("UPDATE posthog_tiles SET deleted = 1 WHERE id = ?", key)
 
     def move_tile(self, key: int, dashboard: int) -> None:
-        """Put a tile on another dashboard."""
+        """Move a tile to another dashboard."""
         self._store.change("UPDATE posthog_tiles SET dashboard_id = ? WHERE id = ?", dashboard, key)
 
     def add_text(self, owner: str | None, body: str) -> int:
-        """Add a text; gives its id."""
+        """Add a text and return its id."""
         return self._store.insert(
             "INSERT INTO posthog_texts (owner, last_modified_at, body) VALUES (?, ?, ?)", owner, now(), body
         )
@@ -194,4 +197,4 @@ class Contents:
 
 def _position(layout: object) -> tuple[float, ...]:
     places = [layout.get(axis) for axis in "yx"] if isinstance(layout, dict) else [None, None]
-    return tuple(place if isinstance(place, int | float) else _NOWHERE for place in places)
+    return tuple(place if isinstance(place, int | float) else _LAST for place in places)

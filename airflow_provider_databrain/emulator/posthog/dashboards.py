@@ -1,4 +1,7 @@
-"""The emulated PostHog's dashboards and their collaborators."""
+"""The emulated PostHog's dashboards and their collaborators.
+
+A deleted dashboard is kept, but only an update that restores it finds it.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ _NO_RESTRICT = (
 
 
 class Dashboards:
-    """Listing, making, showing, changing, deleting."""
+    """Lists, creates, shows, updates and deletes dashboards."""
 
     def __init__(self, state: PostHogState, control: Control, views: Views) -> None:
         self._state = state
@@ -42,7 +45,7 @@ class Dashboards:
         self._views = views
 
     def list_page(self, call: Call) -> dict[str, Any]:
-        """One page of a project's dashboards, and where the pages beside it are."""
+        """List one page of a project's dashboards, with the URLs of the next and the previous page."""
         query = call.request.query_params
         limit, offset = _natural(query.get("limit")) or PAGE_SIZE, _natural(query.get("offset"))
         tags, mode = query.getlist("tags"), query.get("creation_mode")
@@ -56,9 +59,10 @@ class Dashboards:
         }
 
     def create(self, call: Call) -> dict[str, Any]:
-        """Create a dashboard: empty, from a template or as a copy.
+        """Create a dashboard: empty, from a template, or as a copy.
 
-        One whose template or source is not there is refused and stays behind all the same.
+        If the template or the source does not exist, the request is refused, but the new dashboard stays. The real
+        server does the same.
         """
         data = call.data()
         fields = self._fields(data)
@@ -77,13 +81,13 @@ class Dashboards:
         return self._shown(key, call)
 
     def retrieve(self, call: Call) -> dict[str, Any]:
-        """Show a dashboard, and note that it was looked at."""
+        """Show a dashboard and note the time of access."""
         row = self.find(call)
         self._state.change_dashboard(row.id, last_accessed_at=now())
         return self._shown(row.id, call)
 
     def update(self, call: Call) -> dict[str, Any]:
-        """Change some fields and tiles; what is not sent stays."""
+        """Change the fields and tiles that are sent. The others stay."""
         data = call.data()
         row = self._find_to_change(call, restore=data == {"deleted": False})
         if not self._views.may_edit(row, call.member):
@@ -98,15 +102,15 @@ class Dashboards:
         return self._shown(row.id, call)
 
     def delete(self, call: Call) -> Response:
-        """Refuse: dashboards are deleted by an update."""
+        """Refuse the method: an update deletes a dashboard."""
         return Response(None, 405, {"allow": "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"})
 
     def find(self, call: Call) -> DashboardRow:
-        """The dashboard of the path; one that is deleted is not there."""
-        return found(self._state, call, "Not found.")
+        """Return the dashboard in the path, if it is not deleted."""
+        return dashboard_of(self._state, call, "Not found.")
 
     def _find_to_change(self, call: Call, *, restore: bool) -> DashboardRow:
-        return found(self._state, call, "Not found.", deleted=restore)
+        return dashboard_of(self._state, call, "Not found.", deleted=restore)
 
     def _fields(self, data: dict[str, Any]) -> dict[str, Any]:
         fields = checked(data, DASHBOARD_FIELDS)
@@ -153,26 +157,26 @@ class Dashboards:
 
 
 class Collaborators:
-    """Who may edit a restricted dashboard."""
+    """The members who may edit a restricted dashboard."""
 
     def __init__(self, state: PostHogState, views: Views) -> None:
         self._state = state
         self._views = views
 
     def list_all(self, call: Call) -> list[dict[str, Any]]:
-        """All of them."""
-        row = found(self._state, call, "Dashboard not found.")
+        """List a dashboard's collaborators."""
+        row = dashboard_of(self._state, call, "Dashboard not found.")
         return [self._shown(row.id, *entry) for entry in self._state.collaborators(row.id)]
 
     def add(self, call: Call) -> dict[str, Any]:
-        """Let one more edit."""
+        """Add a collaborator."""
         row = editable(self._state, self._views, call, "Dashboard not found.")
         member = self._candidate(row, call.data())
         self._state.add_collaborator(row.id, member)
         return self._shown(row.id, *self._state.collaborators(row.id)[-1])
 
     def remove(self, call: Call) -> Response:
-        """Let one less edit."""
+        """Remove a collaborator."""
         row = editable(self._state, self._views, call, "Dashboard not found.")
         names = [member.name for member in self._state.members() if member.uuid == call.path["user"]]
         if not names or not self._state.remove_collaborator(row.id, names[0]):
@@ -180,7 +184,7 @@ class Collaborators:
         return Response(None, 204)
 
     def _candidate(self, row: DashboardRow, data: dict[str, Any]) -> str:
-        """The name of the member to be added."""
+        """Return the name of the member to add."""
         for name in ("level", "user_uuid"):
             if name not in data:
                 raise required(name)
@@ -214,18 +218,18 @@ class Collaborators:
 
 
 def editable(state: PostHogState, views: Views, call: Call, missing: str) -> DashboardRow:
-    """As ``found``, of what the member may edit."""
-    row = found(state, call, missing)
+    """Return the dashboard in the path, as ``dashboard_of`` does, if the member may edit it."""
+    row = dashboard_of(state, call, missing)
     if not views.may_edit(row, call.member):
         raise forbidden(NO_EDIT)
     return row
 
 
-def found(state: PostHogState, call: Call, missing: str, *, deleted: bool = False) -> DashboardRow:
-    """The dashboard of the path.
+def dashboard_of(state: PostHogState, call: Call, missing: str, *, deleted: bool = False) -> DashboardRow:
+    """Return the dashboard in the path.
 
-    :param missing: what the refusal says where there is none, or it is another project's.
-    :param deleted: whether it may also be one that is deleted.
+    :param missing: the message of the refusal if it does not exist or belongs to another project.
+    :param deleted: it may be a deleted dashboard.
     """
     rows = state.found(call.key())
     if not rows or rows[0].project != call.project or (rows[0].deleted and not deleted):
@@ -245,8 +249,8 @@ def _uuid(value: object) -> str:
 
 
 def _page(call: Call, limit: int, offset: int) -> str:
-    """A page's absolute URL, with whatever else was asked for."""
+    """Return a page's absolute URL, which keeps the request's other parameters."""
     url = call.request.url
-    asked = [pair for pair in call.request.query_params.multi_items() if pair[0] not in ("limit", "offset")]
-    at = [("offset", offset)] if offset else []
-    return f"{url.scheme}://{url.netloc}{url.path}?{urlencode([*asked, ('limit', limit), *at])}"
+    others = [pair for pair in call.request.query_params.multi_items() if pair[0] not in ("limit", "offset")]
+    start = [("offset", offset)] if offset else []
+    return f"{url.scheme}://{url.netloc}{url.path}?{urlencode([*others, ('limit', limit), *start])}"

@@ -1,4 +1,4 @@
-"""How an update changes a dashboard's tiles in the emulated PostHog."""
+"""How an update of a dashboard changes its tiles in the emulated PostHog."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ LONGEST_TEXT = 4000
 
 
 def edit_tiles(contents: Contents, dashboard: int, member: str, items: object) -> None:
-    """Add text tiles, change tiles, remove tiles.
+    """Add text tiles, change tiles and remove tiles.
 
-    :param items: what was sent as ``tiles``; one without ``id`` is a new text, one with it a change.
+    :param items: the request's ``tiles``. An item without ``id`` is a new text; an item with ``id`` is a change.
     """
     if items is None:
         return
@@ -43,7 +43,7 @@ def _change(contents: Contents, dashboard: int, member: str, item: dict[str, Any
         color=item.get("color", tile.color),
     )
     text = item.get("text")
-    # The text is told by an id of its own; without that it stays as it is.
+    # The text has its own id. Without it, the text does not change.
     if text and tile.text and text.get("id") == tile.text.id:
         contents.change_text(tile.text.id, member, text["body"])
 

@@ -1,8 +1,9 @@
-"""The emulated PostHog API: keys, projects and routes.
+"""The routes of the emulated PostHog API, with the checks of keys, projects and scopes.
 
-Written from the vendor's reference and held against answers of a real PostHog of August 2025 with the methods that came
-later (``compare`` does that), apart from the client's models, so that each checks the other. The checks come in the
-order ``Accept``, key, project, scope, what the path names, right to edit, body.
+It is written from the vendor's reference and does not use the client's models, so that each checks the other. The
+command ``compare`` compares it with recorded answers of a real PostHog of August 2025, to which the later methods were
+added: sharing passwords, ``stream_tiles`` and the newer ``move_tile``. The checks come in the order ``Accept``, key,
+project, scope, the resource in the path, the right to edit, body.
 """
 
 from __future__ import annotations
@@ -43,11 +44,11 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 @dataclass(frozen=True)
 class Action:
-    """What a method does at a path.
+    """What one HTTP method does at a path.
 
-    :param scope: what it asks of a key; None where no scope covers it, so that only keys without scopes may.
-    :param act: gives the answer's JSON, or an answer that is none.
-    :param status: of the JSON.
+    :param scope: the scope that a key needs; None if no scope covers the action, so that only keys without scopes may.
+    :param act: returns a value to send as JSON, or a response.
+    :param status: the status of the JSON response.
     """
 
     scope: str | None
@@ -57,10 +58,10 @@ class Action:
 
 @dataclass(frozen=True)
 class View:
-    """A path's actions by method.
+    """The actions of a path, by HTTP method.
 
-    :param streams: whether its renderers include the one for event streams.
-    :param json_only: whether it takes no form.
+    :param streams: the path can also answer as an event stream.
+    :param json_only: the path does not accept forms.
     """
 
     actions: Mapping[str, Action]
@@ -71,7 +72,7 @@ class View:
 class PostHogApi:
     """The API's routes over a state, and the public pages.
 
-    :param keys: each accepted key; may change while the server runs.
+    :param keys: the accepted keys. They may change while the server runs.
     """
 
     def __init__(self, state: PostHogState, control: Control, keys: Mapping[str, Key]) -> None:
@@ -81,8 +82,8 @@ class PostHogApi:
         self._account = Account(state, control)
         views = Views(state, control)
         self.router = Routes()
-        self._add("/api/projects", self._projects)
-        self._add("/api/users/@me", self._me)
+        self._add("/api/projects", self._projects, changes=False)
+        self._add("/api/users/@me", self._me, changes=False)
         for prefix in ("/api/projects/{project}", "/api/environments/{project}"):
             for path, view in self._views(views).items():
                 self._add(prefix + path, self._route(view))
@@ -92,7 +93,7 @@ class PostHogApi:
             self.router.add("GET", f"/{kind}/{{token}}", pages.answer)
 
     def _views(self, views: Views) -> dict[str, View]:
-        """Each path below a project. Earlier ones go first."""
+        """Return the paths below a project. If two match, the first one answers."""
         dashboards = Dashboards(self._state, self._control, views)
         collaborators = Collaborators(self._state, views)
         sharing = Sharing(self._state, self._control, views)
@@ -129,10 +130,10 @@ class PostHogApi:
             "/insights/{key}": View({"PATCH": Action("insight:write", insights.update)}),
         }
 
-    def _add(self, path: str, answer: Callable[[Request], Any]) -> None:
-        """Add a route that does not care whether the path ends with a slash."""
+    def _add(self, path: str, answer: Callable[[Request], Any], *, changes: bool = True) -> None:
+        """Add a route for all methods, with and without a slash at its end."""
         for ending in ("", "/"):
-            self.router.add(METHODS, path + ending, answer)
+            self.router.add(METHODS, path + ending, answer, changes=changes)
 
     def _route(self, view: View) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
@@ -141,10 +142,10 @@ class PostHogApi:
                 renderer = negotiated(request, ("json", "sse") if view.streams else ("json",))
                 action = self._action(view, request)
                 call = await self._call(request, action, json_only=view.json_only)
-                found = action.act(call)
+                result = action.act(call)
             except PostHogRefusalError as error:
                 return rendered(error.body, error.status, renderer)
-            return found if isinstance(found, Response) else rendered(found, action.status, renderer)
+            return result if isinstance(result, Response) else rendered(result, action.status, renderer)
 
         return answer
 
@@ -156,7 +157,7 @@ class PostHogApi:
         return actions.get(request.method) or Action(None, _not_allowed)
 
     async def _call(self, request: Request, action: Action, *, json_only: bool) -> Call:
-        """Let a request in, or not."""
+        """Check key, project and scope of a request, and read its body."""
         key = self._key(request)
         project = self._project(request.path_params["project"], key)
         key.check(action.scope)
@@ -164,7 +165,7 @@ class PostHogApi:
         return Call(request, self._state.member(key.member), project, request.path_params, body)
 
     def _key(self, request: Request) -> Key:
-        """The key of a request. One may stand in the query too, where it reaches logs."""
+        """Return the key of a request. The query may hold it too, although logs then show it."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         where = "Authorization header"
         if scheme != "Bearer":
@@ -191,7 +192,7 @@ class PostHogApi:
         return self._outside(request, "user:read", self._account.me)
 
     def _outside(self, request: Request, scope: str, answer: Callable[[Key], Any]) -> Response:
-        """Answer a call that belongs to no project."""
+        """Answer a call outside of projects."""
         try:
             negotiated(request, ("json",))
             key = self._key(request)

@@ -1,4 +1,8 @@
-"""Public links to the emulated PostHog's dashboards."""
+"""The public links to the emulated PostHog's dashboards, and their passwords.
+
+A dashboard has at most one present sharing configuration. A refresh replaces it; the old token still works for
+``GRACE_SECONDS``.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,15 @@ from airflow_provider_databrain.emulator.posthog.store import now
 from airflow_provider_databrain.emulator.store import Store
 
 GRACE_SECONDS = 300.0
-"""How long a token works after it was replaced."""
+"""Seconds for which a replaced token still works."""
 _COLUMNS = "id, dashboard_id, access_token, created_at, enabled, password_required, settings, expires_at"
 
 
 @dataclass(frozen=True)
 class ShareRow:
-    """A sharing configuration that was saved.
+    """A saved sharing configuration.
 
-    :param expires_at: for one that was replaced: seconds since 1970 until its token works; else None.
+    :param expires_at: for a replaced configuration, the Unix time in seconds until which its token works; else None.
     """
 
     id: int
@@ -35,7 +39,7 @@ class ShareRow:
 
 @dataclass(frozen=True)
 class PasswordRow:
-    """A password of a public link. The password itself is not kept: nothing here asks for it."""
+    """A password of a public link. The password itself is not stored, because nothing here checks it."""
 
     id: int
     note: str
@@ -44,27 +48,27 @@ class PasswordRow:
 
 
 class Shares:
-    """Sharing configurations and their passwords in a store."""
+    """Sharing configurations and their passwords in PostHog's store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def of(self, dashboard: int) -> ShareRow | None:
-        """A dashboard's present configuration; None where none was ever saved."""
-        found = self._shares("dashboard_id = ? AND expires_at IS NULL", dashboard)
-        return found[0] if found else None
+        """Return a dashboard's present configuration, or None if it was never saved."""
+        shares = self._shares("dashboard_id = ? AND expires_at IS NULL", dashboard)
+        return shares[0] if shares else None
 
     def by_token(self, token: str) -> ShareRow | None:
-        """The configuration whose public link this is, where it is enabled and not replaced too long ago."""
-        found = self._shares(
+        """Return the configuration with this token, or None if it is disabled or was replaced too long ago."""
+        shares = self._shares(
             "access_token = ? AND enabled AND (expires_at IS NULL OR expires_at > ?)", token, time.time()
         )
-        return found[0] if found else None
+        return shares[0] if shares else None
 
     def save(self, dashboard: int, **changes: Any) -> ShareRow:
-        """Set a dashboard's configuration; a first one gets its token and time.
+        """Save changes to a dashboard's configuration. The first save sets its token and time.
 
-        :param changes: ``enabled``, ``password_required``, ``settings``.
+        :param changes: any of ``enabled``, ``password_required`` and ``settings``.
         """
         row = self.of(dashboard)
         if row is None:
@@ -81,7 +85,7 @@ class Shares:
         return self._shares("id = ?", row.id)[0]
 
     def rotate(self, dashboard: int) -> ShareRow:
-        """Replace the token. The old one works a while longer; passwords are copied under new ids."""
+        """Replace the token. The old one works for ``GRACE_SECONDS`` more. Passwords are copied and get new ids."""
         old = self.of(dashboard)
         if old is None:
             return self.save(dashboard)
@@ -89,24 +93,24 @@ class Shares:
         key = self._insert(
             dashboard, enabled=old.enabled, password_required=old.password_required, settings=old.settings
         )
-        # Newest first, as they are listed: the copies' ids run the other way.
+        # They are listed newest first, so the order of the copies' ids is reversed.
         for password in self.passwords(old.id):
             self.add_password(key, password.note, password.created_by)
         return self._shares("id = ?", key)[0]
 
     def expire_tokens(self) -> None:
-        """End the time for which replaced tokens work, as if it had passed."""
+        """End all replaced tokens now, as if ``GRACE_SECONDS`` had passed."""
         self._store.change("UPDATE posthog_shares SET expires_at = 0 WHERE expires_at IS NOT NULL")
 
     def passwords(self, share: int) -> list[PasswordRow]:
-        """A configuration's passwords, newest first."""
+        """Return a configuration's passwords, newest first."""
         rows = self._store.rows(
             "SELECT id, note, created_at, created_by FROM posthog_passwords WHERE share_id = ? ORDER BY id DESC", share
         )
         return [PasswordRow(*row) for row in rows]
 
     def add_password(self, share: int, note: str, created_by: str) -> PasswordRow:
-        """Add a password."""
+        """Add a password and return its row."""
         made = now()
         key = self._store.insert(
             "INSERT INTO posthog_passwords (share_id, note, created_at, created_by) VALUES (?, ?, ?, ?)",
@@ -118,7 +122,7 @@ class Shares:
         return PasswordRow(key, note, made, created_by)
 
     def remove_password(self, share: int, key: int) -> bool:
-        """Remove a password; False where the configuration has none of this id."""
+        """Remove a password. Return False if the configuration has no password of this id."""
         return bool(self._store.change("DELETE FROM posthog_passwords WHERE share_id = ? AND id = ?", share, key))
 
     def _insert(
@@ -153,5 +157,5 @@ class Shares:
 
 
 def new_token() -> str:
-    """A token of a public link."""
+    """Return a random token for a public link."""
     return secrets.token_urlsafe(22)

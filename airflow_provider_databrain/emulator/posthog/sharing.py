@@ -1,4 +1,4 @@
-"""The emulated PostHog's public links: their settings, their passwords, and what they show."""
+"""The emulated PostHog's endpoints for public links, and the public pages themselves."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from airflow_provider_databrain.emulator.posthog.checks import (
     not_found,
     text,
 )
-from airflow_provider_databrain.emulator.posthog.dashboards import editable, found
+from airflow_provider_databrain.emulator.posthog.dashboards import dashboard_of, editable
 from airflow_provider_databrain.emulator.posthog.shares import PasswordRow, ShareRow, new_token
 from airflow_provider_databrain.emulator.posthog.state import DashboardRow, PostHogState
 from airflow_provider_databrain.emulator.posthog.store import now
 from airflow_provider_databrain.emulator.posthog.views import Views
 
 SETTINGS = ("detailed", "hideExtraDetails", "legend", "noHeader", "showInspector", "whitelabel")
-"""The settings that are kept; all are booleans."""
+"""The settings that are stored. All are booleans."""
 SHORTEST_PASSWORD = 8
 _FIELDS = {"enabled": boolean, "password_required": boolean}
 _PASSWORD_FIELDS = {"raw_password": text(100), "note": text(100)}
 
 
 class Sharing:
-    """Who has a public link, and with what."""
+    """Shows and changes a dashboard's sharing configuration."""
 
     def __init__(self, state: PostHogState, control: Control, views: Views) -> None:
         self._state = state
@@ -41,7 +41,7 @@ class Sharing:
         self._views = views
 
     def show(self, call: Call) -> dict[str, Any]:
-        """The configuration. Until one is saved, each look makes up another token, and none of them works."""
+        """Show the configuration. Before the first save, each answer has another token, which does not work."""
         row = self._dashboard(call)
         share = self._state.shares.of(row.id)
         if share is None:
@@ -56,7 +56,7 @@ class Sharing:
         return self._shown(share)
 
     def change(self, call: Call) -> dict[str, Any]:
-        """Enable, disable, set."""
+        """Enable or disable the link, or change its settings."""
         row = self._editable(call)
         data = call.data()
         changes: dict[str, Any] = checked(data, _FIELDS)
@@ -71,7 +71,7 @@ class Sharing:
         return self._shown(self._state.shares.rotate(self._editable(call).id))
 
     def add_password(self, call: Call) -> dict[str, Any]:
-        """Add a password, which only this answer shows."""
+        """Add a password. Only this answer shows it."""
         row = self._editable(call)
         if not self._control.behaviour.advanced_permissions:
             raise _no_feature("Password management")
@@ -93,14 +93,14 @@ class Sharing:
         }
 
     def remove_password(self, call: Call) -> Response:
-        """Remove a password of the present configuration; ids from before a refresh are gone."""
+        """Remove a password of the present configuration. Ids from before a refresh no longer exist."""
         share = self._state.shares.of(self._editable(call).id)
         if share is None or not self._state.shares.remove_password(share.id, call.key("password")):
             raise not_found("Password not found")
         return Response(None, 204)
 
     def _dashboard(self, call: Call) -> DashboardRow:
-        return found(self._state, call, "Dashboard not found.")
+        return dashboard_of(self._state, call, "Dashboard not found.")
 
     def _editable(self, call: Call) -> DashboardRow:
         return editable(self._state, self._views, call, "Dashboard not found.")
@@ -117,14 +117,14 @@ class Sharing:
 
 
 class PublicPages:
-    """What a public link shows to anybody."""
+    """The pages that a public link shows to anybody."""
 
     def __init__(self, state: PostHogState, views: Views) -> None:
         self._state = state
         self._views = views
 
     async def answer(self, request: Request) -> Response:
-        """The dashboard as JSON or as a page. A link that does not work is a page in any case."""
+        """Return the dashboard as JSON or as a page. A link that does not work always answers with a page."""
         kind = request.url.path.split("/")[1]
         token, dot, _ = request.path_params["token"].partition(".json")
         share = self._state.shares.by_token(token)
@@ -166,7 +166,7 @@ def _page(title: str, items: str) -> Response:
 
 
 def _settings(value: object) -> dict[str, bool] | None:
-    """The known settings of what was sent; others are dropped without a word."""
+    """Return the known settings. Unknown settings are ignored."""
     if value is None:
         return None
     if not isinstance(value, dict):

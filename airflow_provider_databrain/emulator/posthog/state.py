@@ -1,4 +1,7 @@
-"""What the emulated PostHog knows, in an SQLite file that may be another API's too."""
+"""The emulated PostHog's projects, members, dashboards and collaborators, in an SQLite file.
+
+Other systems may share the file. The fields of a dashboard are stored as JSON under the API's names.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ from airflow_provider_databrain.emulator.posthog.store import SCHEMA, now
 from airflow_provider_databrain.emulator.store import Store
 
 PROJECT = 1
-"""The project that is always there, and that ``@current`` names for a key without limits."""
+"""The project that always exists. ``@current`` means it, for a key that can access all projects."""
 OWNER = "owner"
-"""The member who owns the organization."""
+"""The name of the member who owns the organization."""
 MEMBER = "member"
-"""A member without rights beyond the project's."""
+"""The name of a member who is not an admin."""
 EVERYONE, COLLABORATORS = 21, 37
-"""Who may edit a dashboard (its restriction level); also: may view, may edit (a person's privilege level)."""
+"""The restriction levels of a dashboard: who may edit it. As a person's privilege level: may view, may edit."""
 NEW_DASHBOARD: dict[str, Any] = {
     "name": None,
     "description": "",
@@ -52,8 +55,8 @@ ORDER BY json_extract(d.fields, '$.pinned') DESC, json_extract(d.fields, '$.name
 class Member:
     """A person in the organization.
 
-    :param admin: owns or administers it.
-    :param access: may see the project.
+    :param admin: owns or administers the organization.
+    :param access: may see the projects.
     """
 
     id: int
@@ -64,7 +67,7 @@ class Member:
 
     @property
     def email(self) -> str:
-        """An address that reaches nobody."""
+        """The email address. It does not exist."""
         return f"{self.name}@example.com"
 
 
@@ -72,8 +75,8 @@ class Member:
 class DashboardRow:
     """A dashboard.
 
-    :param owner: the member who made it; None for one that came with the project.
-    :param shared: whether a public link to it works.
+    :param owner: the member who created it; None if it came with the project.
+    :param shared: a public link to it works.
     """
 
     id: int
@@ -88,7 +91,7 @@ class DashboardRow:
 class PostHogState:
     """The data of one emulated organization.
 
-    :param path: an SQLite file, made where it is not there; ``:memory:`` for none.
+    :param path: an SQLite file, which is created if it does not exist; ``:memory:`` keeps the data in memory.
     """
 
     def __init__(self, path: str = ":memory:") -> None:
@@ -104,20 +107,20 @@ class PostHogState:
         self._store.close()
 
     def clear(self) -> None:
-        """Forget all dashboards and what is on them; projects and members stay."""
+        """Delete all dashboards and their contents. Projects and members stay."""
         for table in ("dashboards", "insights", "texts", "tiles", "collaborators", "shares", "passwords"):
             self._store.change(f"DELETE FROM posthog_{table}")  # noqa: S608
 
     def add_project(self, project: int, name: str) -> None:
-        """Add a project; one that is there stays as it is."""
+        """Add a project. An existing one does not change."""
         self._store.insert("INSERT OR IGNORE INTO posthog_projects VALUES (?, ?)", project, name)
 
     def projects(self) -> list[tuple[int, str]]:
-        """Pairs of id and name."""
+        """Return the id and the name of each project."""
         return self._store.rows("SELECT id, name FROM posthog_projects ORDER BY id")
 
     def add_member(self, name: str, *, admin: bool = False, access: bool = True) -> Member:
-        """Add a person; one of that name stays as they are."""
+        """Add a person, or return the existing one of this name unchanged."""
         self._store.insert(
             "INSERT OR IGNORE INTO posthog_members (name, uuid, admin, access) VALUES (?, ?, ?, ?)",
             name,
@@ -128,19 +131,19 @@ class PostHogState:
         return self.member(name)
 
     def member(self, name: str) -> Member:
-        """The person of a name."""
-        [found] = self.members(name)
-        return found
+        """Return the person of this name."""
+        [member] = self.members(name)
+        return member
 
     def members(self, name: str | None = None) -> list[Member]:
-        """All persons, or those of a name."""
+        """Return all persons, or only the one of this name."""
         rows = self._store.rows(
             "SELECT id, name, uuid, admin, access FROM posthog_members WHERE name = coalesce(?, name) ORDER BY id", name
         )
         return [Member(key, name, uid, bool(admin), bool(access)) for key, name, uid, admin, access in rows]
 
     def add_dashboard(self, *, project: int = PROJECT, owner: str | None = OWNER, **fields: Any) -> int:
-        """Add a dashboard; gives its id. ``fields`` are the API's own names."""
+        """Add a dashboard and return its id. ``fields`` have the API's names."""
         return self._store.insert(
             "INSERT INTO posthog_dashboards (project, owner, created_at, fields) VALUES (?, ?, ?, ?)",
             project,
@@ -150,7 +153,7 @@ class PostHogState:
         )
 
     def found(self, key: int) -> list[DashboardRow]:
-        """The dashboard of an id, deleted or not; empty where there is none."""
+        """Return a list with the dashboard of this id, which may be deleted; empty if it does not exist."""
         return self._dashboards("d.id = ?", key)
 
     def dashboards(
@@ -162,28 +165,29 @@ class PostHogState:
         limit: int = -1,
         offset: int = 0,
     ) -> list[DashboardRow]:
-        """A project's dashboards that are not deleted: pinned ones first, then by name.
+        """Return a project's dashboards that are not deleted: pinned ones first, then by name.
 
-        :param tags: only those that have one of these.
+        :param tags: only dashboards with at least one of these tags.
+        :param limit: maximum number of dashboards; -1 means no limit.
         """
         where, values = _listed(project, tags, creation_mode)
         return self._dashboards(where, *values, limit, offset, tail=" LIMIT ? OFFSET ?")
 
     def newest(self, limit: int) -> list[DashboardRow]:
-        """The dashboards of all projects that are not deleted, newest first."""
+        """Return the newest dashboards of all projects that are not deleted, newest first."""
         rows = self._store.rows("SELECT id FROM posthog_dashboards WHERE NOT deleted ORDER BY id DESC LIMIT ?", limit)
         return [row for (key,) in rows for row in self.found(key)]
 
     def count_dashboards(
         self, project: int | None = PROJECT, *, tags: Iterable[str] = (), creation_mode: str | None = None
     ) -> int:
-        """How many a list without limit would hold; of all projects where none is named."""
+        """Return the number of dashboards that are not deleted, of one project or, without one, of all."""
         where, values = _listed(project, tags, creation_mode)
         [(count,)] = self._store.rows(f"SELECT count(*) FROM posthog_dashboards d WHERE {where}", *values)  # noqa: S608
         return int(count)
 
     def change_dashboard(self, key: int, *, deleted: bool | None = None, **fields: Any) -> None:
-        """Set fields; with ``deleted``, delete it softly or restore it."""
+        """Set fields. ``deleted`` deletes a dashboard softly or restores it."""
         [row] = self.found(key)
         self._store.change(
             "UPDATE posthog_dashboards SET fields = ?, deleted = coalesce(?, deleted) WHERE id = ?",
@@ -193,23 +197,23 @@ class PostHogState:
         )
 
     def remove_dashboard(self, key: int) -> None:
-        """Take a dashboard away for good."""
+        """Delete a dashboard, which then cannot be restored."""
         self._store.change("DELETE FROM posthog_dashboards WHERE id = ?", key)
 
     def collaborators(self, dashboard: int) -> list[tuple[str, str, str]]:
-        """Each one's id, member and time of arrival."""
+        """Return each collaborator's id, member name and time of addition."""
         return self._store.rows(
             "SELECT id, member, added_at FROM posthog_collaborators WHERE dashboard_id = ? ORDER BY rowid", dashboard
         )
 
     def add_collaborator(self, dashboard: int, member: str) -> None:
-        """Let a member edit a restricted dashboard."""
+        """Allow a member to edit a restricted dashboard."""
         self._store.insert(
             "INSERT INTO posthog_collaborators VALUES (?, ?, ?, ?)", str(uuid.uuid4()), dashboard, member, now()
         )
 
     def remove_collaborator(self, dashboard: int, member: str) -> bool:
-        """Take that right away; False where there was none."""
+        """Remove a collaborator. Return False if the member is not a collaborator."""
         return bool(
             self._store.change(
                 "DELETE FROM posthog_collaborators WHERE dashboard_id = ? AND member = ?", dashboard, member
@@ -229,7 +233,7 @@ class PostHogState:
 
 
 def _listed(project: int | None, tags: Iterable[str], creation_mode: str | None) -> tuple[str, list[object]]:
-    """Condition of a list, and its values."""
+    """Return the SQL condition of a list, and its values."""
     where = "d.project = coalesce(?, d.project) AND NOT d.deleted"
     values: list[object] = [project]
     wanted = list(tags)

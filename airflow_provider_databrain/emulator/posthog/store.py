@@ -1,4 +1,4 @@
-"""The SQLite file behind the emulated PostHog."""
+"""The tables of the emulated PostHog, and the form of its times."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ CREATE TABLE IF NOT EXISTS posthog_passwords (
 
 
 def now() -> str:
-    """The time as PostHog writes it: UTC with microseconds."""
+    """Return the time as PostHog writes it: UTC with microseconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,4 +1,7 @@
-"""Dashboards from templates: those that the emulated PostHog has, and those that a request brings along."""
+"""Dashboards from templates: the emulated PostHog's own templates, and templates in a request.
+
+The names of its own templates are PostHog's. Their tiles are our choice.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ SCHEMA = {
         "variables": {"anyOf": [{"type": "array", "items": _VARIABLE}, {"type": "null"}]},
     },
 }
-"""What a template that is sent must be. The refusal repeats the failing part, so that the wording counts."""
+"""The JSON schema of a template in a request. The refusal repeats the failing part, so the wording counts."""
 
 
 def _insight(name: str, kind: str, x: int, y: int) -> dict[str, Any]:
@@ -67,11 +70,11 @@ TEMPLATES: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "Product analytics": ("An overview of your product.", _PRODUCT),
     "Flagged Feature Usage": ("How a feature flag is used.", _PRODUCT[:1]),
 }
-"""Description and tiles of each template, by the name that ``use_template`` takes."""
+"""Description and tiles of each template, by its name in ``use_template``."""
 
 
 def fill(contents: Contents, dashboard: int, tiles: Iterable[dict[str, Any]], project: int = PROJECT) -> None:
-    """Put a template's tiles on a dashboard; those of an unknown type are left out, as the real server does."""
+    """Put a template's tiles on a dashboard. Like the real server, skip tiles of an unknown type."""
     for tile in tiles:
         place: dict[str, Any] = {"layouts": tile.get("layouts"), "color": tile.get("color")}
         if tile.get("type") == "TEXT":
@@ -83,14 +86,14 @@ def fill(contents: Contents, dashboard: int, tiles: Iterable[dict[str, Any]], pr
 
 
 class Templates:
-    """Dashboards from a template in the request's body."""
+    """Creates dashboards from a template in the request's body."""
 
     def __init__(self, state: PostHogState, views: Views) -> None:
         self._state = state
         self._views = views
 
     def create(self, call: Call) -> dict[str, Any]:
-        """Create a dashboard, for any key without scopes."""
+        """Create a dashboard. Only a key without scopes may do this."""
         body = parsed(call.sent) if isinstance(call.sent, bytes) else call.sent
         if not isinstance(body, dict) or "template" not in body:
             raise server_error()

@@ -1,4 +1,4 @@
-"""The emulated PostHog's tiles: moving them, streaming them, and the insights on them."""
+"""The emulated PostHog's endpoints that move tiles, stream tiles, and create and update insights."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from airflow_provider_databrain.emulator.posthog.checks import (
     server_error,
 )
 from airflow_provider_databrain.emulator.posthog.contents import InsightRow, TileRow
-from airflow_provider_databrain.emulator.posthog.dashboards import NO_EDIT, editable, found
+from airflow_provider_databrain.emulator.posthog.dashboards import NO_EDIT, dashboard_of, editable
 from airflow_provider_databrain.emulator.posthog.state import DashboardRow, PostHogState
 from airflow_provider_databrain.emulator.posthog.store import now
 from airflow_provider_databrain.emulator.posthog.views import Views
 
 FIRST_TILES = 2
-"""Tiles that a stream's first event holds."""
+"""Number of tiles in a stream's first event."""
 
 
 class Tiles:
-    """Moving and streaming."""
+    """Moves a tile and streams a dashboard's tiles."""
 
     def __init__(self, state: PostHogState, control: Control, views: Views) -> None:
         self._state = state
@@ -39,7 +39,7 @@ class Tiles:
         self._views = views
 
     def move(self, call: Call) -> dict[str, Any]:
-        """Move a tile to another dashboard; shows the one it was on."""
+        """Move a tile to another dashboard. The answer is the dashboard that it was on."""
         row = editable(self._state, self._views, call, "Not found.")
         key, target = (_named if self._control.behaviour.new_move_tile else _assumed)(call.data())
         tile = self._state.contents.tile(key, row.id)
@@ -48,21 +48,21 @@ class Tiles:
             raise not_found()
         if not self._views.may_edit(rows[0], call.member):
             raise forbidden(NO_EDIT)
-        if self._doubles(tile, target):
+        if self._is_on(tile, target):
             raise server_error()
         self._state.contents.move_tile(tile.id, target)
         return self._views.full(row, call.member)
 
     def stream(self, call: Call) -> Response:
         """Stream a dashboard's tiles as server-sent events."""
-        row = found(self._state, call, "Not found.")
+        row = dashboard_of(self._state, call, "Not found.")
         self._state.change_dashboard(row.id, last_accessed_at=now())
         query = call.request.query_params
         size = "xs" if "xs" in (query.get("layoutSize"), query.get("layout_size")) else "sm"
         [row] = self._state.found(row.id)
         events = self._events(row, call, size)
         fault = call.request.scope.get(STREAM_FAULT)
-        # Named outright, because Starlette would add a charset.
+        # Given as a header, because Starlette adds a charset to a media type.
         return StreamingResponse(_frames(_spoiled(events, fault)), headers={"content-type": "text/event-stream"})
 
     def _events(self, row: DashboardRow, call: Call, size: str) -> list[dict[str, Any]]:
@@ -74,22 +74,22 @@ class Tiles:
             {"type": "complete"},
         ]
 
-    def _doubles(self, tile: TileRow, dashboard: int) -> bool:
-        """Whether the tile's insight is on that dashboard already."""
+    def _is_on(self, tile: TileRow, dashboard: int) -> bool:
+        """Whether the tile's insight is already on the dashboard."""
         if tile.insight_id is None:
             return False
         return any(place == dashboard for _, place in self._state.contents.places(tile.insight_id))
 
 
 class Insights:
-    """Making insights and saying which dashboards they are on."""
+    """Creates insights, updates them, and puts them on dashboards."""
 
     def __init__(self, state: PostHogState, views: Views) -> None:
         self._state = state
         self._views = views
 
     def create(self, call: Call) -> dict[str, Any]:
-        """Create an insight, on dashboards where some are named."""
+        """Create an insight and put it on the dashboards that are named."""
         data = call.data()
         fields = checked(data, INSIGHT_FIELDS)
         fields.pop("deleted", None)
@@ -99,7 +99,7 @@ class Insights:
         return self._shown(key, call)
 
     def update(self, call: Call) -> dict[str, Any]:
-        """Change some fields; ``dashboards`` replaces the whole set."""
+        """Change the fields that are sent. ``dashboards`` replaces the whole set of dashboards."""
         row = self._state.contents.insight(call.key())
         data = call.data()
         if row is None or row.project != call.project or (row.deleted and data != {"deleted": False}):
@@ -111,7 +111,7 @@ class Insights:
         return self._shown(row.id, call)
 
     def _targets(self, call: Call, wanted: object) -> list[int]:
-        """The dashboards that were named, all of which must be there and the member's to edit."""
+        """Return the ids of the named dashboards. Each must exist, and the member must be allowed to edit it."""
         if not isinstance(wanted, list):
             raise invalid(
                 f'Expected a list of items but got type "{type(wanted).__name__}".', "dashboards", "not_a_list"
@@ -144,7 +144,7 @@ class Insights:
 
 
 def _assumed(data: dict[str, Any]) -> tuple[int, int]:
-    """Tile and target, of which the method of 2025 takes for granted that they are there."""
+    """Return tile and target. The method of August 2025 does not check them: a missing one is a server error."""
     try:
         return int(data["tile"]["id"]), int(data["toDashboard"])
     except (KeyError, TypeError, ValueError):
@@ -152,7 +152,7 @@ def _assumed(data: dict[str, Any]) -> tuple[int, int]:
 
 
 def _named(data: dict[str, Any]) -> tuple[int, int]:
-    """Tile and target, as the newest method checks them."""
+    """Return tile and target, checked as the newest method does."""
     for name in ("tile", "to_dashboard"):
         if name not in data:
             raise required(name)
@@ -165,7 +165,7 @@ def _named(data: dict[str, Any]) -> tuple[int, int]:
 
 
 def _spoiled(events: list[dict[str, Any]], fault: str | None) -> list[dict[str, Any]]:
-    """A stream's events after a fault: ended too soon, with one tile's error, or with an error at the end."""
+    """Return a stream's events with a fault: cut, with an error instead of a tile, or with an error at the end."""
     if fault == "stream_cut":
         return events[:1]
     if fault == "stream_error":

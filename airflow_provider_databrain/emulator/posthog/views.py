@@ -1,4 +1,7 @@
-"""How the emulated PostHog shows dashboards, tiles and insights."""
+"""The JSON of the emulated PostHog's dashboards, tiles and insights.
+
+Nothing here calculates an insight: its results are null.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,11 @@ _UNKNOWN_YET = (
     "derived_name",
     "order",
 )
-"""What an insight has no value for: nothing here calculates one."""
+"""Fields of an insight that are null, because nothing here calculates it."""
 
 
 class Views:
-    """Rows as the API answers them. A viewer is a member, or None for whoever has a public link."""
+    """Turns rows into the API's JSON. The viewer is a member, or None for a person with the public link."""
 
     def __init__(self, state: PostHogState, control: Control) -> None:
         self._state = state
@@ -50,15 +53,15 @@ class Views:
         )
 
     def may_restrict(self, row: DashboardRow, member: Member) -> bool:
-        """Whether a member may say who edits a dashboard, and so edit it without being a collaborator."""
+        """Whether a member may change a dashboard's restriction, and so edit it without being a collaborator."""
         return member.admin or member.name == row.owner
 
     def effective_level(self, row: DashboardRow) -> int:
-        """A dashboard's restriction level, as far as the organization has the feature."""
+        """Return a dashboard's restriction level. Without the feature, everyone may edit."""
         return int(row.fields["restriction_level"]) if self._control.behaviour.advanced_permissions else EVERYONE
 
     def user(self, name: str | None) -> dict[str, Any] | None:
-        """A member in short."""
+        """Return a member in short form."""
         if name is None:
             return None
         member = self._state.member(name)
@@ -75,7 +78,7 @@ class Views:
         }
 
     def basic(self, row: DashboardRow, viewer: Member | None) -> dict[str, Any]:
-        """A dashboard as lists have it."""
+        """Return a dashboard as in a list."""
         fields = row.fields
         named = ("name", "description", "pinned", "creation_mode", "last_accessed_at", "last_refresh")
         return {
@@ -96,10 +99,10 @@ class Views:
     def full(
         self, row: DashboardRow, viewer: Member | None, size: str = "sm", most_tiles: int | None = None
     ) -> dict[str, Any]:
-        """A dashboard with its tiles.
+        """Return a dashboard with its tiles.
 
-        :param size: the screen, ``sm`` or ``xs``, whose layout orders the tiles.
-        :param most_tiles: only so many.
+        :param size: the screen whose layout orders the tiles, ``sm`` or ``xs``.
+        :param most_tiles: maximum number of tiles; None means no limit.
         """
         fields = row.fields
         return {
@@ -114,16 +117,16 @@ class Views:
         }
 
     def tiles(self, row: DashboardRow, viewer: Member | None, size: str = "sm") -> list[dict[str, Any]]:
-        """A dashboard's tiles in order; one that is deleted shows none."""
+        """Return a dashboard's tiles in order. A deleted dashboard has no tiles."""
         if row.deleted:
             return []
         rows = self._state.contents.tiles(row.id, size)
         return [self._tile(row, tile, order, viewer) for order, tile in enumerate(rows)]
 
     def insight(self, row: InsightRow, viewer: Member | None, on: DashboardRow | None = None) -> dict[str, Any]:
-        """An insight.
+        """Return an insight.
 
-        :param on: the dashboard that it is shown on.
+        :param on: the dashboard that shows it; None if it is shown alone.
         """
         places = self._state.contents.places(row.id)
         filters_hash = "cache_" + hashlib.sha256(json.dumps(row.fields["query"]).encode()).hexdigest()[:32]
@@ -144,8 +147,8 @@ class Views:
             "is_cached": False,
             "filters_hash": filters_hash,
         }
-        # Whoever has only the public link cannot ask for a calculation; the page starts one.
-        return shown if viewer or on is None else shown | {"query_status": _asked(row, on, filters_hash)}
+        # A person with only the public link cannot start a calculation, so the page has started one.
+        return shown if viewer or on is None else shown | {"query_status": _requested(row, on, filters_hash)}
 
     def _access(self, row: DashboardRow, viewer: Member | None) -> dict[str, Any]:
         if viewer is None:
@@ -184,8 +187,8 @@ class Views:
         }
 
 
-def _asked(insight: InsightRow, dashboard: DashboardRow, key: str) -> dict[str, Any]:
-    """A calculation that was asked for and has not begun."""
+def _requested(insight: InsightRow, dashboard: DashboardRow, key: str) -> dict[str, Any]:
+    """Return the status of a calculation that was requested and has not begun."""
     started = datetime.now(UTC)
     unknown = ("end_time", "error_message", "labels", "pickup_time", "query_progress", "results", "task_id")
     return {

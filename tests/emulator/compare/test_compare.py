@@ -1,7 +1,7 @@
-"""The command that holds the emulator against recordings.
+"""The command that compares the emulator with recordings.
 
-The recordings here are made up, with ids that the emulator does not give by itself: they test the command. Gaps are
-among them: dashboards, a password and settings whose making was not recorded, and a restoration.
+The recordings here are made up, and their ids are not the emulator's: they test the command. They have gaps: the
+requests that created some dashboards, a password and settings, and that restored a dashboard, are missing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Change = Callable[[dict[str, Any]], object]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the recordings, to plant differences in."""
+    """A copy of the recordings, which a test may change."""
     return Path(shutil.copytree(RECORDINGS, tmp_path / "recordings"))
 
 
@@ -36,20 +36,20 @@ def plant(folder: Path, file: str, change: Change) -> None:
 
 
 def reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, list[str]]]:
-    """The command's exit code, and what it says about each recording that differs."""
+    """The command's exit code, and its lines about each recording that differs."""
     code = main([str(folder)])
-    found: dict[str, list[str]] = {}
+    differences: dict[str, list[str]] = {}
     latest = ""
     for line in capsys.readouterr().out.splitlines():
         if line.startswith("differs "):
             latest = line.split()[1]
-            found[latest] = []
+            differences[latest] = []
         elif line.startswith("   "):
-            found[latest].append(line.strip())
-    return code, found
+            differences[latest].append(line.strip())
+    return code, differences
 
 
-def test_recordings_that_the_emulator_repeats_have_no_difference(
+def test_recordings_that_the_emulator_reproduces_have_no_difference(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "INDEX.tsv").write_text("file\tmethod\n")
@@ -57,7 +57,7 @@ def test_recordings_that_the_emulator_repeats_have_no_difference(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[:-1]] == [["same", file] for file in FILES]
     assert "body not compared" in lines[FILES.index("14_link_unknown")]
-    assert lines[-1] == f"{len(FILES)} requests, 0 answered otherwise than recorded"
+    assert lines[-1] == f"{len(FILES)} requests, 0 answered differently than recorded"
 
 
 def status(recording: dict[str, Any]) -> None:
@@ -124,7 +124,7 @@ def unknown_key(recording: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "change", "said"),
+    ("file", "change", "line"),
     [
         ("09_password_removed", status, "status: 299 recorded, 204 answered"),
         (
@@ -143,27 +143,27 @@ def unknown_key(recording: dict[str, Any]) -> None:
         ("09_password_removed", text, "body: 'gone' recorded, '' answered"),
         ("12_stream", event_type, "events: ['metadata', 'finished'] recorded, ['metadata', 'complete'] answered"),
         ("12_stream", event_key, "event 1.tiles: recorded, not answered"),
-        ("03_create", unknown_key, "key: there is no 'key_of_nobody' in the cast"),
+        ("03_create", unknown_key, "key: 'key_of_nobody' is unknown"),
     ],
 )
 def test_each_kind_of_difference_is_reported_where_it_is(
-    folder: Path, capsys: pytest.CaptureFixture[str], file: str, change: Change, said: str
+    folder: Path, capsys: pytest.CaptureFixture[str], file: str, change: Change, line: str
 ) -> None:
     plant(folder, file, change)
-    code, found = reported(folder, capsys)
+    code, differences = reported(folder, capsys)
     assert code == 1
-    assert said in found[file]
+    assert line in differences[file]
 
 
-def test_a_difference_is_no_other_recordings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_difference_is_reported_for_its_recording_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plant(folder, "06_text", extra_key)
     assert reported(folder, capsys) == (1, {"06_text": ["body.tiles[0].color: answered, not recorded"]})
 
 
 def test_a_wait_is_compared_as_it_was_sent(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plant(folder, "15_too_many", wait)
-    _, found = reported(folder, capsys)
-    assert found["15_too_many"][0] == "Retry-After: '20.5' recorded, '21' answered"
+    _, differences = reported(folder, capsys)
+    assert differences["15_too_many"][0] == "Retry-After: '20.5' recorded, '21' answered"
 
 
 @pytest.mark.parametrize("exists", [True, False])

@@ -1,4 +1,4 @@
-"""The emulated embeds, data, datasources, datamarts and transfers, seen with plain HTTP."""
+"""The emulated embeds, data, datasources, datamarts, exports and imports, over plain HTTP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import requests
 
 from airflow_provider_databrain.emulator.faults import Behaviour
 from airflow_provider_databrain.emulator.server import Emulator
-from tests.emulator.client import ACCESS, EMBEDS, call, create, refusal
+from tests.emulator.client import ACCESS, EMBEDS, call, create, is_refused_as_read_only, refusal
 from tests.support import METRICS, WORKSPACE
 
 API = "/api/v2"
@@ -35,6 +35,12 @@ ROUTES = [
     ("POST", f"{APP}/export-dashboard", "transfer"),
     ("POST", f"{APP}/import-dashboard", "transfer"),
 ]
+READ_BY_POST = (
+    f"{APP}/query",
+    f"{APP}/export-dashboard",
+    f"{API}/workspace/dashboard/metrics",
+    f"{API}/datasource/getDatasourceProgress",
+)
 REFUSED = {
     "api_key": (401, "INVALID_DATA_APP_API_KEY"),
     "service": (401, "INVALID_DATA_APP_API_KEY"),
@@ -58,7 +64,7 @@ IMPORT = {"workspaceName": WORKSPACE, "importDashboardData": {"layout": []}}
 
 
 def by_service(emulator: Emulator, method: str, path: str, **options: Any) -> requests.Response:
-    """A call with the service token."""
+    """Send a request with the service token."""
     return call(emulator, method, API + path, token=emulator.service_token, **options)
 
 
@@ -78,7 +84,7 @@ def filled(emulator: Emulator) -> Emulator:
 
 
 @pytest.mark.parametrize(("method", "path", "kind"), ROUTES)
-def test_a_token_of_the_right_kind_is_asked_for_first(emulator: Emulator, method: str, path: str, kind: str) -> None:
+def test_the_token_and_its_kind_are_checked_first(emulator: Emulator, method: str, path: str, kind: str) -> None:
     missing = requests.request(method, emulator.url + path, data="not json", timeout=5)
     assert refusal(missing)[:2] == (400, "AUTHENTICATION_ERROR")
     other = emulator.service_token if kind == "api_key" else emulator.api_key
@@ -86,17 +92,25 @@ def test_a_token_of_the_right_kind_is_asked_for_first(emulator: Emulator, method
         assert refusal(call(emulator, method, path, token=token, data="not json"))[:2] == REFUSED[kind]
 
 
+def test_a_read_only_server_refuses_everything_except_reads(emulator: Emulator) -> None:
+    emulator.control.behaviour = Behaviour(read_only=True)
+    for method, path, _ in ROUTES:
+        for prefix in PREFIXES:
+            answer = call(emulator, method, path.replace("data-app", prefix))
+            assert is_refused_as_read_only(answer) is (method != "GET" and path not in READ_BY_POST)
+
+
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_an_embed_of_what_is_there_gets_an_id_of_the_servers(filled: Emulator, prefix: str) -> None:
+def test_an_embed_of_an_existing_dashboard_gets_an_id_from_the_server(filled: Emulator, prefix: str) -> None:
     path = EMBEDS.replace("data-app", prefix)
     answers = [call(filled, "POST", path, json=PREBUILT).json() for _ in range(2)]
     ids = [answer["id"] for answer in answers]
     assert all(answer.keys() == {"id", "error"} for answer in answers)
     assert len(set(ids)) == 2
-    assert all(len(one.removeprefix(f"{DASHBOARD}__")) == 8 for one in ids)
+    assert all(len(embed_id.removeprefix(f"{DASHBOARD}__")) == 8 for embed_id in ids)
     assert [row["embedId"] for row in call(filled, "GET", EMBEDS).json()["data"]] == ids
     assert filled.state.access_settings(ids[0]) == ACCESS
-    # The dashboard is shared: it goes with neither embed.
+    # The dashboard belongs to no embed, so it stays.
     assert call(filled, "DELETE", EMBEDS, params={"embedId": ids[0]}).status_code == 200
     assert filled.state.dashboard_exists(DASHBOARD)
 
@@ -120,7 +134,7 @@ def test_an_embed_of_what_is_there_gets_an_id_of_the_servers(filled: Emulator, p
         ),
     ],
 )
-def test_an_embed_of_what_is_not_there_is_refused(
+def test_an_embed_of_something_unknown_is_refused(
     filled: Emulator, changes: dict[str, Any], code: str, message: str
 ) -> None:
     body = {name: value for name, value in {**PREBUILT, **changes}.items() if value is not ...}
@@ -180,14 +194,14 @@ def test_an_embed_of_what_is_not_there_is_refused(
         ),
     ],
 )
-def test_a_request_with_a_fault_is_refused_by_naming_it(
+def test_the_refusal_of_an_invalid_request_names_the_fault(
     filled: Emulator, method: str, path: str, sent: dict[str, Any], message: str
 ) -> None:
     options: dict[str, Any] = {"params": sent} if method == "DELETE" else {"json": sent}
     assert refusal(by_service(filled, method, path, **options)) == (400, "INVALID_REQUEST_BODY", message)
 
 
-def test_tenancy_by_table_needs_the_whole_table(filled: Emulator) -> None:
+def test_tenancy_by_table_needs_all_fields(filled: Emulator) -> None:
     change = {"datamartName": "customer-analytics", "tenancySettings": TENANCY}
     assert by_service(filled, "PUT", "/data-app/datamarts", json=change).json() == {"id": "customer-analytics"}
     [row] = by_service(filled, "GET", "/data-app/datamarts").json()["data"]
@@ -206,7 +220,7 @@ def test_tenancy_by_table_needs_the_whole_table(filled: Emulator) -> None:
     ],
     ids=["deleted", "without a source", "of another source"],
 )
-def test_a_datasource_is_kept_as_long_as_a_workspace_reads_from_it(
+def test_a_datasource_cannot_be_deleted_while_a_workspace_uses_it(
     emulator: Emulator, method: str, options: dict[str, Any]
 ) -> None:
     for name in ("warehouse", "lake"):
@@ -221,7 +235,7 @@ def test_a_datasource_is_kept_as_long_as_a_workspace_reads_from_it(
     assert answer.json()["message"] == "Datasource deleted successfully"
 
 
-def test_a_datamart_goes_though_a_workspace_reads_from_it(filled: Emulator) -> None:
+def test_a_datamart_can_be_deleted_while_a_workspace_uses_it(filled: Emulator) -> None:
     workspace = {"name": "second", "connectionType": "DATAMART", "datamartName": "customer-analytics"}
     assert by_service(filled, "POST", "/workspace", json=workspace).status_code == 200
     query = {"datamartName": "customer-analytics"}
@@ -233,7 +247,7 @@ def test_a_datamart_goes_though_a_workspace_reads_from_it(filled: Emulator) -> N
 
 @pytest.mark.parametrize("name", ["datamart", "datamarts"])
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_a_deleted_datamart_is_gone_with_its_layer(filled: Emulator, prefix: str, name: str) -> None:
+def test_a_deleted_datamart_no_longer_exists_nor_does_its_layer(filled: Emulator, prefix: str, name: str) -> None:
     query = {"datamartName": "customer-analytics"}
     assert by_service(filled, "DELETE", f"/{prefix}/{name}", params=query).json()["id"] == "customer-analytics"
     assert by_service(filled, "GET", f"/{prefix}/datamarts").json() == {"data": [], "error": None}
@@ -242,7 +256,7 @@ def test_a_deleted_datamart_is_gone_with_its_layer(filled: Emulator, prefix: str
 
 
 @pytest.mark.parametrize("path", ["/datasource", "/data-app/datamarts"])
-def test_lists_page_by_ten(filled: Emulator, path: str) -> None:
+def test_lists_have_pages_of_ten(filled: Emulator, path: str) -> None:
     for number in range(11):
         filled.catalog.add_datasource(f"s{number}")
         filled.catalog.put_datamart(f"m{number}", "warehouse", {"tableList": [TABLE]})
@@ -266,7 +280,7 @@ def test_an_export_is_a_file(filled: Emulator) -> None:
     assert (meta["embedType"], meta["embedDataAppAccessSetting"]) == ("dashboard", ACCESS)
 
 
-def test_an_imported_dashboard_is_in_its_workspace_and_gone_when_that_is(filled: Emulator) -> None:
+def test_an_imported_dashboard_is_in_its_workspace_and_deleted_with_it(filled: Emulator) -> None:
     document = {"layout": [1], "metrics": [{"metricId": "new", "name": "New"}]}
     sent = {**IMPORT, "importDashboardData": document, "dashboardId": "copy"}
     first = by_service(filled, "POST", "/data-app/import-dashboard", json=sent).json()
@@ -294,7 +308,7 @@ def test_an_import_without_an_id_gets_one(filled: Emulator) -> None:
     assert len(ids) == 2
 
 
-def test_what_is_on_a_clients_dashboard_goes_with_it(filled: Emulator) -> None:
+def test_the_contents_of_a_clients_dashboard_are_deleted_with_it(filled: Emulator) -> None:
     create(filled)
     contents = filled.state.contents
     contents.add_metric("client-acme", "own", client_id="acme")
@@ -304,7 +318,7 @@ def test_what_is_on_a_clients_dashboard_goes_with_it(filled: Emulator) -> None:
     assert (contents.metrics("client-acme"), contents.reports("client-acme")) == ([], [])
 
 
-def test_another_data_apps_embeds_are_not_seen(filled: Emulator) -> None:
+def test_the_embeds_of_another_data_app_are_not_visible(filled: Emulator) -> None:
     filled.account.create_app("other")
     other = filled.account.add_key("other", "key")
     embed_id = call(filled, "POST", EMBEDS, json=PREBUILT).json()["id"]
@@ -315,7 +329,7 @@ def test_another_data_apps_embeds_are_not_seen(filled: Emulator) -> None:
     assert refusal(answer) == (404, "EMBED_PARAM_ERROR", "Invalid embed id")
 
 
-def test_the_file_keeps_names_but_no_value_of_credentials(tmp_path: Path) -> None:
+def test_the_file_holds_the_names_of_credentials_but_no_value(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite"
     with Emulator(str(path)) as first:
         first.state.add_workspace(WORKSPACE, dashboards=[DASHBOARD])

@@ -1,4 +1,4 @@
-"""The emulator's answers, seen with plain HTTP: the contract that the client is written against."""
+"""The emulated Databrain's answers over plain HTTP. The client is written against this contract."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ WRONG = (401, "INVALID_DATA_APP_API_KEY", "API key is invalid or expired")
 
 @pytest.fixture(scope="module")
 def untouched() -> Iterator[Emulator]:
-    """One emulator for all tests of refusals, which leave nothing behind."""
+    """One emulator for all tests of refusals. They must not change anything."""
     with Emulator() as running:
         running.state.add_workspace(WORKSPACE)
         yield running
@@ -55,7 +55,7 @@ def untouched() -> Iterator[Emulator]:
     ("header", "expected"),
     [(None, MALFORMED), ("", MALFORMED), ("Bearer", MALFORMED), ("Basic abc", MALFORMED), ("Bearer wrong", WRONG)],
 )
-def test_a_token_is_asked_for_first(
+def test_the_token_is_checked_first(
     untouched: Emulator, method: str, path: str, header: str | None, expected: tuple[int, str, str]
 ) -> None:
     headers = {} if header is None else {"Authorization": header}
@@ -72,9 +72,9 @@ def test_a_token_of_the_other_kind_is_refused(untouched: Emulator, method: str, 
 def test_a_created_embed_is_answered_and_listed(emulator: Emulator) -> None:
     answer = create(emulator, metadata={"region": "eu"})
     assert (answer.status_code, answer.json()) == (200, {"id": "client-acme", "error": None, "name": "client-acme"})
-    [found] = call(emulator, "GET", EMBEDS).json()["data"]
-    created = found["externalDashboard"]["metadata"].pop("createdAt")
-    assert found == {
+    [embed] = call(emulator, "GET", EMBEDS).json()["data"]
+    created = embed["externalDashboard"]["metadata"].pop("createdAt")
+    assert embed == {
         "embedId": "client-acme",
         "embedType": "dashboard",
         "name": "client-acme",
@@ -109,12 +109,12 @@ def test_a_created_embed_is_answered_and_listed(emulator: Emulator) -> None:
         ({"isRenameDashboard": True}, "client-acme", "client-acme_acme"),
     ],
 )
-def test_the_title_is_the_name_only_where_that_is_asked_for(
+def test_the_title_is_the_name_only_if_requested(
     emulator: Emulator, changes: dict[str, Any], name: str, title: str
 ) -> None:
     assert create(emulator, **changes).json()["name"] == name
-    [found] = call(emulator, "GET", EMBEDS).json()["data"]
-    assert (found["name"], found["externalDashboard"]["name"]) == (name, title)
+    [embed] = call(emulator, "GET", EMBEDS).json()["data"]
+    assert (embed["name"], embed["externalDashboard"]["name"]) == (name, title)
 
 
 def test_the_legacy_paths_work_and_answer_no_name(emulator: Emulator) -> None:
@@ -154,7 +154,7 @@ def test_the_legacy_paths_work_and_answer_no_name(emulator: Emulator) -> None:
         ({"clientId": "x" * 256}, '"clientId" length must be less than or equal to 255 characters long'),
     ],
 )
-def test_a_body_with_a_fault_is_refused_by_naming_it(
+def test_the_refusal_of_an_invalid_body_names_the_fault(
     untouched: Emulator, changes: dict[str, Any], message: str
 ) -> None:
     assert refusal(create(untouched, **changes)) == (400, "INVALID_REQUEST_BODY", message)
@@ -162,7 +162,7 @@ def test_a_body_with_a_fault_is_refused_by_naming_it(
 
 @pytest.mark.parametrize("raw", ["", "{", "[]", '"text"', "null", "\ufffd"])
 @pytest.mark.parametrize("path", [CREATE, METRICS_PATH])
-def test_a_body_that_is_no_object_is_refused(untouched: Emulator, path: str, raw: str) -> None:
+def test_a_body_that_is_not_an_object_is_refused(untouched: Emulator, path: str, raw: str) -> None:
     expected = (400, "INVALID_REQUEST_BODY", "Request body validation failed")
     assert refusal(call(untouched, "POST", path, data=raw.encode())) == expected
 
@@ -178,13 +178,13 @@ def test_a_body_that_is_no_object_is_refused(untouched: Emulator, path: str, raw
     ],
 )
 @pytest.mark.parametrize("path", [METRICS_PATH, DASHBOARDS])
-def test_a_workspace_list_with_a_fault_is_refused_by_naming_it(
+def test_the_refusal_of_an_invalid_workspace_list_names_the_fault(
     untouched: Emulator, path: str, sent: dict[str, Any], message: str
 ) -> None:
     assert refusal(call(untouched, "POST", path, json=sent)) == (400, "INVALID_REQUEST_BODY", message)
 
 
-def test_what_the_request_names_must_be_there(emulator: Emulator) -> None:
+def test_the_workspace_and_the_template_must_exist(emulator: Emulator) -> None:
     assert refusal(create(emulator, workspaceName="Analytics")) == (400, "WORKSPACE_ID_ERROR", "Invalid workspace name")
     for path in (METRICS_PATH, DASHBOARDS):
         answer = call(emulator, "POST", path, json={"workspaceName": "nowhere"})
@@ -196,7 +196,7 @@ def test_what_the_request_names_must_be_there(emulator: Emulator) -> None:
     assert create(emulator, templateDashboardId=TEMPLATES[0]).status_code == 200
 
 
-def test_only_known_clients_are_accepted_where_they_are_set(emulator: Emulator) -> None:
+def test_only_known_clients_are_accepted_if_they_are_set(emulator: Emulator) -> None:
     emulator.control.behaviour = Behaviour(known_clients=["acme"])
     assert refusal(create(emulator, "other")) == (400, "CLIENT_ID_ERROR", "Invalid client id")
     assert create(emulator, "acme").status_code == 200
@@ -204,19 +204,19 @@ def test_only_known_clients_are_accepted_where_they_are_set(emulator: Emulator) 
 
 
 @pytest.mark.parametrize("taken", ["client-acme", TEMPLATES[0]])
-def test_a_dashboard_id_is_taken_only_once(emulator: Emulator, taken: str) -> None:
+def test_a_dashboard_id_can_be_used_only_once(emulator: Emulator, taken: str) -> None:
     create(emulator, "acme")
     answer = create(emulator, "other", dashboardId=taken)
     assert refusal(answer) == (400, "INVALID_DASHBOARD_ID", "Dashboard already exists")
     assert emulator.state.count_embeds() == 1
 
 
-def test_odd_ids_come_back_as_they_were_sent(emulator: Emulator) -> None:
+def test_odd_ids_do_not_change(emulator: Emulator) -> None:
     for tenant in ODD_IDS:
         assert create(emulator, tenant).json()["id"] == f"client-{tenant}"
     for tenant in ODD_IDS:
-        [found] = call(emulator, "GET", EMBEDS, params={"clientId": tenant}).json()["data"]
-        assert found["embedId"] == f"client-{tenant}"
+        [embed] = call(emulator, "GET", EMBEDS, params={"clientId": tenant}).json()["data"]
+        assert embed["embedId"] == f"client-{tenant}"
 
 
 def form(file: bytes, name: str = "importDashboardDataFile", kind: str = "application/json") -> dict[str, Any]:
@@ -225,7 +225,7 @@ def form(file: bytes, name: str = "importDashboardDataFile", kind: str = "applic
     return {"data": fields, "files": {name: ("export.json", file, kind)}}
 
 
-def test_a_form_is_read_and_its_file_wins(emulator: Emulator) -> None:
+def test_a_form_is_read_and_its_file_has_priority(emulator: Emulator) -> None:
     assert call(emulator, "POST", CREATE, **form(b'{"data": {"charts": ["file"]}}')).json()["id"] == "client-acme"
     created = emulator.state.created_with("client-acme")
     assert created == body(importDashboardData={"charts": ["file"]})
@@ -241,7 +241,7 @@ def test_a_form_is_read_and_its_file_wins(emulator: Emulator) -> None:
         (form(b"{"), ("INVALID_REQUEST_BODY", "Request body validation failed")),
     ],
 )
-def test_a_file_that_is_no_export_is_refused(
+def test_a_file_that_is_not_an_export_is_refused(
     untouched: Emulator, sent: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     assert refusal(call(untouched, "POST", CREATE, **sent)) == (400, *expected)
@@ -250,7 +250,7 @@ def test_a_file_that_is_no_export_is_refused(
 @pytest.mark.parametrize(
     ("page", "numbers"), [("1", range(10)), ("2", range(10, 20)), ("3", range(20, 23)), ("4", []), ("99", [])]
 )
-def test_pages_have_ten_rows_and_past_the_end_none(emulator: Emulator, page: str, numbers: Any) -> None:
+def test_pages_have_ten_rows_and_none_past_the_end(emulator: Emulator, page: str, numbers: Any) -> None:
     names = [f"n-{number:02}" for number in range(23)]
     emulator.state.add_workspace("big", metrics=names, dashboards=names)
     for name in names:
@@ -270,13 +270,13 @@ def test_pages_have_ten_rows_and_past_the_end_none(emulator: Emulator, page: str
     assert [row["name"] for row in workspaces] == everything[int(page) * 10 - 10 : int(page) * 10]
 
 
-def test_a_page_that_is_no_number_is_refused(untouched: Emulator) -> None:
+def test_a_page_that_is_not_a_number_is_refused(untouched: Emulator) -> None:
     for path in (EMBEDS, WORKSPACES):
         answer = call(untouched, "GET", path, params={"isPagination": "true", "pageNumber": "two"})
         assert refusal(answer) == (400, "INVALID_REQUEST_BODY", '"pageNumber" must be a number')
 
 
-def test_without_paging_a_list_is_whole(emulator: Emulator) -> None:
+def test_without_paging_a_list_is_complete(emulator: Emulator) -> None:
     emulator.state.add_workspace("big", metrics=[f"n-{number}" for number in range(23)])
     assert len(call(emulator, "POST", METRICS_PATH, json={"workspaceName": "big"}).json()["data"]) == 23
     emulator.control.behaviour = Behaviour(ignores_paging=True)
@@ -284,7 +284,7 @@ def test_without_paging_a_list_is_whole(emulator: Emulator) -> None:
     assert len(call(emulator, "POST", METRICS_PATH, json=sent).json()["data"]) == 23
 
 
-def test_the_client_filter_is_kept_or_ignored(emulator: Emulator) -> None:
+def test_the_client_filter_is_applied_or_ignored(emulator: Emulator) -> None:
     create(emulator, "one")
     create(emulator, "two")
     query = {"clientId": "two"}

@@ -1,4 +1,4 @@
-"""Update, rename and delete of an embed, and the read-only server, seen with plain HTTP."""
+"""Update, rename and delete of an embed, and the read-only server, over plain HTTP."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ def delete(emulator: Emulator, **query: str) -> requests.Response:
 
 
 def listed(emulator: Emulator, tenant: str = "acme") -> dict[str, Any]:
-    """A tenant's one embed, as the list has it."""
-    [found] = call(emulator, "GET", EMBEDS, params={"clientId": tenant}).json()["data"]
-    row: dict[str, Any] = found
+    """Return a tenant's only embed from the list."""
+    [embed] = call(emulator, "GET", EMBEDS, params={"clientId": tenant}).json()["data"]
+    row: dict[str, Any] = embed
     return row
 
 
 def titles(emulator: Emulator) -> dict[str, str]:
-    """Each dashboard's title."""
+    """Return each dashboard's title by its id."""
     return dict(emulator.state.dashboards(WORKSPACE))
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_an_update_changes_what_it_names_and_nothing_else(emulator: Emulator, prefix: str) -> None:
+def test_an_update_changes_only_the_settings_it_names(emulator: Emulator, prefix: str) -> None:
     create(emulator)
     create(emulator, "other")
     sent = {"embedId": EMBED, "accessSettings": {"isAllowEmailReports": True, "joinModel": "multi"}}
@@ -73,7 +73,7 @@ def test_an_update_changes_what_it_names_and_nothing_else(emulator: Emulator, pr
     assert emulator.state.created_with(EMBED) == body()
 
 
-def test_a_list_in_an_update_replaces_the_one_before(emulator: Emulator) -> None:
+def test_a_list_in_an_update_replaces_the_old_list(emulator: Emulator) -> None:
     create(emulator, accessSettings={**ACCESS, "tableTenancySettings": [{"name": "a", "clientColumn": "b"}]})
     wanted = [{"name": "orders", "clientColumn": "customer_id"}]
     assert update(emulator, {"tableTenancySettings": wanted}).status_code == 200
@@ -82,7 +82,7 @@ def test_a_list_in_an_update_replaces_the_one_before(emulator: Emulator) -> None
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("flag", [{}, {"isRenameDashboard": False}])
-def test_a_rename_leaves_the_dashboard_unless_told_otherwise(
+def test_a_rename_does_not_change_the_dashboard_by_default(
     emulator: Emulator, prefix: str, flag: dict[str, bool]
 ) -> None:
     create(emulator)
@@ -94,7 +94,7 @@ def test_a_rename_leaves_the_dashboard_unless_told_otherwise(
     assert row["externalDashboard"]["name"] == "client-acme_acme"
 
 
-def test_a_rename_takes_the_dashboard_along_where_told(emulator: Emulator) -> None:
+def test_a_rename_renames_the_dashboard_if_requested(emulator: Emulator) -> None:
     create(emulator)
     create(emulator, "other")
     assert rename(emulator, isRenameDashboard=True).status_code == 200
@@ -105,12 +105,12 @@ def test_a_rename_takes_the_dashboard_along_where_told(emulator: Emulator) -> No
 
 
 @pytest.mark.parametrize("change", [rename, lambda emulator: update(emulator, {"isAllowAiPilot": True})])
-def test_a_change_moves_the_time_of_the_last_change_only(emulator: Emulator, change: Any) -> None:
+def test_a_change_sets_only_the_time_of_the_last_change(emulator: Emulator, change: Any) -> None:
     create(emulator)
     create(emulator, "other")
     before, other = listed(emulator)["embedMetadata"], listed(emulator, "other")
     assert before["updatedAt"] == before["createdAt"]
-    time.sleep(0.005)  # the clock of the state counts in milliseconds
+    time.sleep(0.005)  # the state's clock counts in milliseconds
     assert change(emulator).status_code == 200
     row = listed(emulator)
     for times in (row["embedMetadata"], row["externalDashboard"]["metadata"]):
@@ -121,7 +121,7 @@ def test_a_change_moves_the_time_of_the_last_change_only(emulator: Emulator, cha
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("query", [{}, {"isDeleteDashboard": "false"}])
-def test_a_delete_keeps_the_dashboard_and_so_its_id(emulator: Emulator, prefix: str, query: dict[str, str]) -> None:
+def test_a_delete_keeps_the_dashboard_and_its_id(emulator: Emulator, prefix: str, query: dict[str, str]) -> None:
     create(emulator)
     create(emulator, "other")
     path = EMBEDS.replace("data-app", prefix)
@@ -142,14 +142,14 @@ def test_a_delete_with_the_dashboard_frees_its_id(emulator: Emulator) -> None:
     assert emulator.state.access_settings(EMBED) == ACCESS
 
 
-def test_what_is_not_there_cannot_be_changed(emulator: Emulator) -> None:
+def test_an_embed_that_does_not_exist_cannot_be_changed(emulator: Emulator) -> None:
     create(emulator, "other")
     unknown = (400, "INVALID_EMBED_ID", "Invalid embed id")
     assert refusal(update(emulator, {"joinModel": "multi"})) == unknown
     assert refusal(rename(emulator, isRenameDashboard=True)) == unknown
     assert refusal(delete(emulator)) == (400, "INVALID_REQUEST_BODY", "Embed not found")
     assert refusal(delete(emulator, isDeleteDashboard="true")) == (400, "INVALID_REQUEST_BODY", "Embed not found")
-    # A dashboard without an embed is none either.
+    # A dashboard without an embed is not an embed.
     assert refusal(delete(emulator, embedId="template-basic", isDeleteDashboard="true"))[2] == "Embed not found"
     assert "template-basic" in titles(emulator)
 
@@ -202,7 +202,7 @@ def test_what_is_not_there_cannot_be_changed(emulator: Emulator) -> None:
         ),
     ],
 )
-def test_a_change_with_a_fault_is_refused_by_naming_it_and_changes_nothing(
+def test_the_refusal_of_an_invalid_change_names_the_fault_and_nothing_changes(
     emulator: Emulator, method: str, path: str, sent: dict[str, Any], message: str
 ) -> None:
     create(emulator)
@@ -215,12 +215,12 @@ def test_a_change_with_a_fault_is_refused_by_naming_it_and_changes_nothing(
 
 @pytest.mark.parametrize("raw", ["", "{", "[]", "null"])
 @pytest.mark.parametrize("path", [EMBEDS, RENAME])
-def test_a_change_that_is_no_object_is_refused(emulator: Emulator, path: str, raw: str) -> None:
+def test_a_change_that_is_not_an_object_is_refused(emulator: Emulator, path: str, raw: str) -> None:
     expected = (400, "INVALID_REQUEST_BODY", "Request body validation failed")
     assert refusal(call(emulator, "PUT", path, data=raw.encode())) == expected
 
 
-def test_embeds_with_odd_ids_are_changed_each_by_itself(emulator: Emulator) -> None:
+def test_each_embed_with_an_odd_id_is_changed_alone(emulator: Emulator) -> None:
     for tenant in ODD_IDS:
         create(emulator, tenant)
     for tenant in ODD_IDS:
@@ -247,7 +247,7 @@ def test_changes_survive_a_restart(tmp_path: Path) -> None:
         assert second.state.access_settings(EMBED) == {**ACCESS, "joinModel": "multi"}
 
 
-def test_a_file_of_an_earlier_release_is_taken_over(tmp_path: Path) -> None:
+def test_a_file_of_an_earlier_release_opens(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite"
     with Emulator(str(path)) as first:
         first.state.add_workspace(WORKSPACE)
@@ -285,7 +285,7 @@ def test_a_read_only_server_refuses_every_change(emulator: Emulator, prefix: str
     assert delete(emulator).status_code == 200
 
 
-def test_a_read_only_server_is_read_as_before(emulator: Emulator) -> None:
+def test_a_read_only_server_answers_reads(emulator: Emulator) -> None:
     url = f"{emulator.url}/_emulator/behaviour"
     requests.put(url, json={"read_only": True}, timeout=5).raise_for_status()
     assert call(emulator, "GET", EMBEDS).json()["data"] == []
@@ -294,7 +294,7 @@ def test_a_read_only_server_is_read_as_before(emulator: Emulator) -> None:
         assert call(emulator, "POST", path, json={"workspaceName": WORKSPACE}).json()["data"]
 
 
-def test_a_read_only_server_has_faults_too_but_does_not_act(emulator: Emulator) -> None:
+def test_a_read_only_server_has_faults_too_and_does_not_act(emulator: Emulator) -> None:
     emulator.control.behaviour = Behaviour(read_only=True)
     emulator.control.set_faults([Fault(kind="reset_after", times=1)])
     with pytest.raises(requests.ConnectionError):

@@ -31,7 +31,7 @@ SERVER_ERROR = (500, "server_error", "error", "A server error occurred.", None)
 
 
 def ask(emulator: Emulator, method: str, path: str, key: str | None = "all", **options: Any) -> requests.Response:
-    """One request, with one of ``KEYS`` or, where that is None, with none."""
+    """Send one request with one of ``KEYS``. None sends no key."""
     emulator.posthog_keys.update({f"phx_{name}": value for name, value in KEYS.items()})
     headers = {} if key is None else {"Authorization": f"Bearer phx_{key}"}
     headers |= options.pop("headers", {})
@@ -39,7 +39,7 @@ def ask(emulator: Emulator, method: str, path: str, key: str | None = "all", **o
 
 
 def got(answer: requests.Response, status: int = 200) -> Any:
-    """The JSON of an answer that has this status."""
+    """Return the JSON of an answer, which must have this status."""
     assert answer.status_code == status, answer.text
     return answer.json()
 
@@ -51,7 +51,7 @@ def make(emulator: Emulator, key: str = "all", **fields: Any) -> dict[str, Any]:
 
 
 def at(dashboard: dict[str, Any], rest: str = "") -> str:
-    """The path of a dashboard, or of something below it."""
+    """Return the path of a dashboard, or of something below it."""
     return f"{DASHBOARDS}{dashboard['id']}/{rest}"
 
 
@@ -63,31 +63,31 @@ def put_insight(emulator: Emulator, *dashboards: dict[str, Any], **fields: Any) 
 
 
 def put_text(emulator: Emulator, dashboard: dict[str, Any], body: str, **place: Any) -> dict[str, Any]:
-    """Add a text tile; gives the tile."""
+    """Add a text tile and return it."""
     changed = got(ask(emulator, "PATCH", at(dashboard), json={"tiles": [{"text": {"body": body}, **place}]}))
     [tile] = [tile for tile in changed["tiles"] if tile["text"] and tile["text"]["body"] == body]
     return dict(tile)
 
 
 def refusal(answer: requests.Response) -> tuple[int, str, str, str, str | None]:
-    """Status, type, code, detail and attr of an error answer, which holds nothing else."""
+    """Return status, type, code, detail and attr of an error answer, which must hold nothing else."""
     body = answer.json()
     assert set(body) == {"type", "code", "detail", "attr"}
     return answer.status_code, body["type"], body["code"], body["detail"], body["attr"]
 
 
 def invalid(detail: str, attr: str | None = None, code: str = "invalid_input") -> tuple[int, str, str, str, str | None]:
-    """The refusal of a field."""
+    """Return the refusal of an invalid field."""
     return 400, "validation_error", code, detail, attr
 
 
 def forbidden(detail: str) -> tuple[int, str, str, str, None]:
-    """The refusal of a right."""
+    """Return the refusal of a missing permission."""
     return 403, "authentication_error", "permission_denied", detail, None
 
 
 def events(answer: requests.Response) -> list[dict[str, Any]]:
-    """The events of a stream, which holds nothing but data frames."""
+    """Return the events of a stream, which must hold only data frames."""
     frames = answer.text.split("\n\n")
     assert frames.pop() == ""
     assert all(frame.startswith("data: ") and "\n" not in frame for frame in frames)

@@ -1,4 +1,4 @@
-"""Who is let into the emulated PostHog, and what a request must look like."""
+"""Keys, scopes and projects of the emulated PostHog, and the form of a request."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ CLOSED = [
 
 @pytest.fixture(scope="module")
 def untouched() -> Iterator[Emulator]:
-    """One emulator for all tests of refusals; it holds one dashboard, of id 1."""
+    """One emulator for all tests of refusals. It has one dashboard, with the id 1."""
     with Emulator() as running:
         running.posthog.add_dashboard(name="only")
         yield running
 
 
 @pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, _ in ROUTES] + CLOSED)
-def test_every_route_asks_for_a_key(untouched: Emulator, method: str, path: str) -> None:
+def test_every_route_needs_a_key(untouched: Emulator, method: str, path: str) -> None:
     missing = (401, "authentication_error", "not_authenticated", "Authentication credentials were not provided.", None)
     wrong = "Personal API key found in request Authorization header is invalid."
     url = f"{PROJECT_PATH}/{path}"
@@ -88,13 +88,13 @@ def test_every_route_names_the_scope_that_a_key_lacks(untouched: Emulator, metho
 
 @pytest.mark.parametrize(("method", "path"), CLOSED)
 @pytest.mark.parametrize("key", ["all", "writer", "sharer"])
-def test_what_no_scope_covers_is_refused_to_every_scoped_key(
+def test_an_action_without_a_scope_is_refused_for_every_key_with_scopes(
     untouched: Emulator, method: str, path: str, key: str
 ) -> None:
     assert refusal(ask(untouched, method, f"{PROJECT_PATH}/{path}", key)) == NO_KEY_ACCESS
 
 
-def test_a_key_to_read_does_not_write_and_dashboards_are_not_sharing(untouched: Emulator) -> None:
+def test_a_read_scope_does_not_write_and_a_dashboard_scope_does_not_share(untouched: Emulator) -> None:
     got(ask(untouched, "GET", DASHBOARDS, "reader"))
     got(ask(untouched, "GET", DASHBOARDS, "writer"))
     lacking = "API key missing required scope '{}'"
@@ -104,7 +104,7 @@ def test_a_key_to_read_does_not_write_and_dashboards_are_not_sharing(untouched: 
     got(ask(untouched, "GET", f"{DASHBOARDS}1/sharing/", "sharer"))
 
 
-def test_the_emulators_own_key_provisions_and_does_no_more(emulator: Emulator) -> None:
+def test_the_emulators_own_key_can_provision_and_nothing_else(emulator: Emulator) -> None:
     headers = {"Authorization": f"Bearer {emulator.posthog_key}"}
     made = got(ask(emulator, "POST", DASHBOARDS, None, headers=headers, json={"name": "x"}), 201)
     insight = {"name": "i", "dashboards": [made["id"]]}
@@ -115,12 +115,12 @@ def test_the_emulators_own_key_provisions_and_does_no_more(emulator: Emulator) -
 
 
 @pytest.mark.parametrize("project", ["999999", "abc", "1x", "-1"])
-def test_a_project_that_is_not_there_is_not_found(untouched: Emulator, project: str) -> None:
+def test_an_unknown_project_is_not_found(untouched: Emulator, project: str) -> None:
     answer = ask(untouched, "GET", f"/api/projects/{project}/dashboards/")
     assert refusal(answer) == (404, "invalid_request", "not_found", "Project not found.", None)
 
 
-def test_a_key_of_another_project_names_the_one_it_may_not_reach(untouched: Emulator) -> None:
+def test_the_refusal_of_a_key_of_another_project_names_the_project(untouched: Emulator) -> None:
     detail = "API key does not have access to the requested project: ID 1."
     assert refusal(ask(untouched, "GET", DASHBOARDS, "elsewhere")) == forbidden(detail)
 
@@ -140,7 +140,7 @@ def test_a_slash_at_the_end_is_optional(untouched: Emulator, method: str, path: 
     assert answers[0].status_code == answers[1].status_code == (200 if method == "GET" else 403)
 
 
-def test_a_key_may_stand_in_the_query(untouched: Emulator) -> None:
+def test_a_key_may_be_in_the_query(untouched: Emulator) -> None:
     got(ask(untouched, "GET", DASHBOARDS, None, params={"personal_api_key": "phx_all"}))
     detail = refusal(ask(untouched, "GET", DASHBOARDS, None, params={"personal_api_key": "phx_nobody"}))[3]
     assert detail == "Personal API key found in request query string is invalid."
@@ -156,7 +156,7 @@ def test_a_key_may_stand_in_the_query(untouched: Emulator) -> None:
         "dashboards/1.0/",
     ],
 )
-def test_an_id_that_is_no_number_is_a_server_error(untouched: Emulator, path: str) -> None:
+def test_an_id_that_is_not_a_number_is_a_server_error(untouched: Emulator, path: str) -> None:
     assert refusal(ask(untouched, "GET", f"{PROJECT_PATH}/{path}", "legacy")) == SERVER_ERROR
 
 
@@ -177,13 +177,13 @@ def test_an_id_that_is_no_number_is_a_server_error(untouched: Emulator, path: st
         ("DELETE", "sharing/passwords/1/", NO_DASHBOARD),
     ],
 )
-def test_a_dashboard_that_is_not_there_is_not_found(
+def test_an_unknown_dashboard_is_not_found(
     untouched: Emulator, method: str, path: str, expected: tuple[Any, ...]
 ) -> None:
     assert refusal(ask(untouched, method, f"{DASHBOARDS}999999/{path}", "legacy")) == expected
 
 
-def test_an_id_beyond_all_bounds_is_not_found(untouched: Emulator) -> None:
+def test_an_id_that_is_too_large_is_not_found(untouched: Emulator) -> None:
     assert refusal(ask(untouched, "GET", f"{DASHBOARDS}{10**30}/")) == NOT_FOUND
 
 
@@ -195,13 +195,13 @@ def test_a_dashboard_of_another_project_is_not_found(emulator: Emulator) -> None
     assert got(ask(emulator, "GET", f"/api/projects/2/dashboards/{foreign}/", "elsewhere"))["team_id"] == 2
 
 
-def test_a_method_that_is_not_there_is_refused_to_keys_without_scopes_too(untouched: Emulator) -> None:
+def test_an_unknown_method_is_refused_for_keys_without_scopes_too(untouched: Emulator) -> None:
     answer = ask(untouched, "POST", f"{DASHBOARDS}1/sharing/", "legacy")
     assert refusal(answer) == (405, "invalid_request", "method_not_allowed", 'Method "POST" not allowed.', None)
     assert refusal(ask(untouched, "POST", "/api/projects/", "legacy"))[0] == 405
 
 
-def test_a_path_that_is_not_there_is_no_endpoint(untouched: Emulator) -> None:
+def test_an_unknown_path_is_not_an_endpoint(untouched: Emulator) -> None:
     answer = ask(untouched, "GET", f"{PROJECT_PATH}/persons/")
     assert refusal(answer) == (404, "invalid_request", "not_found", "Endpoint not found.", None)
 
@@ -220,14 +220,14 @@ def test_a_path_that_is_not_there_is_no_endpoint(untouched: Emulator) -> None:
         ("application/xml", 406, "application/json"),
     ],
 )
-def test_the_accept_header_decides_how_an_answer_is_written(
+def test_the_accept_header_decides_the_format_of_the_answer(
     untouched: Emulator, accept: str, status: int, media: str
 ) -> None:
     answer = ask(untouched, "GET", DASHBOARDS, headers={"Accept": accept})
     assert (answer.status_code, answer.headers["Content-Type"].split(";")[0]) == (status, media)
 
 
-def test_asking_for_an_event_stream_alone_leaves_only_the_keys_of_an_answer(untouched: Emulator) -> None:
+def test_if_only_an_event_stream_is_accepted_the_answer_is_only_keys(untouched: Emulator) -> None:
     only, both = {"Accept": SSE}, {"Accept": f"application/json, {SSE}"}
     assert ask(untouched, "GET", DASHBOARDS, headers=only).text == "countnextpreviousresults"
     stream = f"{DASHBOARDS}999999/stream_tiles/"
@@ -238,26 +238,26 @@ def test_asking_for_an_event_stream_alone_leaves_only_the_keys_of_an_answer(unto
     assert refusal(ask(untouched, "GET", stream, "legacy", headers=both)) == NOT_FOUND
 
 
-def test_what_never_streams_does_not_offer_to(untouched: Emulator) -> None:
+def test_a_path_that_never_streams_does_not_offer_a_stream(untouched: Emulator) -> None:
     answer = ask(untouched, "GET", f"{DASHBOARDS}1/sharing/", headers={"Accept": SSE})
     assert refusal(answer)[:3] == (406, "invalid_request", "not_acceptable")
 
 
-def test_the_format_parameter_narrows_what_is_offered(untouched: Emulator) -> None:
+def test_the_format_parameter_limits_the_offered_formats(untouched: Emulator) -> None:
     json_only = {"Accept": "application/json"}
     assert ask(untouched, "GET", DASHBOARDS, params={"format": "json"}, headers=json_only).status_code == 200
     assert ask(untouched, "GET", DASHBOARDS, params={"format": "txt"}, headers=json_only).status_code == 406
     assert refusal(ask(untouched, "GET", DASHBOARDS, params={"format": "xml"}, headers=json_only)) == NOT_FOUND
 
 
-def test_a_body_that_is_no_json_is_told(untouched: Emulator) -> None:
+def test_a_body_that_is_not_json_is_refused_with_the_parsers_reason(untouched: Emulator) -> None:
     answer = ask(untouched, "POST", DASHBOARDS, data="{not json", headers={"Content-Type": "application/json"})
     status, kind, code, detail, attr = refusal(answer)
     assert (status, kind, code, attr) == (400, "invalid_request", "parse_error", None)
     assert detail.startswith("JSON parse error - Expecting property name")
 
 
-def test_a_body_that_is_no_object_is_told(untouched: Emulator) -> None:
+def test_a_body_that_is_not_an_object_is_refused(untouched: Emulator) -> None:
     answer = ask(untouched, "POST", DASHBOARDS, json=["x"])
     assert refusal(answer) == invalid("Invalid data. Expected a dictionary, but got list.")
 
@@ -276,7 +276,7 @@ def test_forms_are_read_except_for_templates(emulator: Emulator) -> None:
     assert refusal(text)[3] == 'Unsupported media type "text/plain" in request.'
 
 
-def test_projects_and_the_keys_owner_need_scopes_of_their_own(emulator: Emulator) -> None:
+def test_projects_and_the_keys_owner_have_their_own_scopes(emulator: Emulator) -> None:
     projects = got(ask(emulator, "GET", "/api/projects/"))
     assert [(project["id"], project["name"]) for project in projects["results"]] == [(1, "Default project")]
     assert refusal(ask(emulator, "GET", "/api/projects", "writer"))[3].endswith("'project:read'")

@@ -1,4 +1,4 @@
-"""Dashboards of the emulated PostHog and who may edit them."""
+"""Dashboards of the emulated PostHog, and the members who may edit them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ NO_EDIT = forbidden("You don't have edit permissions for this dashboard.")
 
 
 def names(emulator: Emulator, **params: Any) -> list[str | None]:
-    return [found["name"] for found in got(ask(emulator, "GET", DASHBOARDS, params=params))["results"]]
+    return [dashboard["name"] for dashboard in got(ask(emulator, "GET", DASHBOARDS, params=params))["results"]]
 
 
-def test_a_dashboard_of_nothing_has_every_field(emulator: Emulator) -> None:
+def test_a_dashboard_created_without_fields_has_every_field(emulator: Emulator) -> None:
     made = make(emulator)
     assert made["name"] is None
     assert (made["description"], made["tiles"], made["tags"], made["filters"]) == ("", [], [], {})
@@ -40,7 +40,7 @@ def test_a_dashboard_of_nothing_has_every_field(emulator: Emulator) -> None:
     assert (made["persisted_filters"], made["last_accessed_at"], made["creation_mode"]) == (None, None, "default")
 
 
-def test_a_dashboard_is_what_was_sent_and_unknown_fields_are_passed_over(emulator: Emulator) -> None:
+def test_a_dashboard_has_the_fields_that_were_sent_and_unknown_fields_are_ignored(emulator: Emulator) -> None:
     sent: dict[str, Any] = {
         "name": " Sales ",
         "description": "weekly",
@@ -60,7 +60,7 @@ def test_a_dashboard_is_what_was_sent_and_unknown_fields_are_passed_over(emulato
     assert {name: shown[name] for name in expected} == expected
 
 
-def test_names_are_not_unique_and_ids_are(emulator: Emulator) -> None:
+def test_ids_are_unique_and_names_are_not(emulator: Emulator) -> None:
     assert make(emulator, name="x")["id"] != make(emulator, name="x")["id"]
     assert emulator.posthog.count_dashboards() == 2
 
@@ -80,7 +80,7 @@ def test_names_are_not_unique_and_ids_are(emulator: Emulator) -> None:
         ("tiles", "a", "Tiles must be a list of dictionaries", "tiles", "invalid_input"),
     ],
 )
-def test_a_field_that_is_not_as_it_must_be_is_named(
+def test_the_refusal_of_an_invalid_field_names_it(
     emulator: Emulator, field: str, value: Any, detail: str, attr: str | None, code: str
 ) -> None:
     made = make(emulator, name="kept")
@@ -91,25 +91,27 @@ def test_a_field_that_is_not_as_it_must_be_is_named(
     assert names(emulator) == ["kept"]
 
 
-def test_without_the_feature_tags_are_ignored_without_a_word(emulator: Emulator) -> None:
+def test_without_the_feature_tags_are_silently_ignored(emulator: Emulator) -> None:
     emulator.control.behaviour = Behaviour(tagging=False)
     made = make(emulator, tags=["a"])
     assert made["tags"] == []
     assert got(ask(emulator, "PATCH", at(made), json={"tags": ["b"]}))["tags"] == []
 
 
-def test_the_list_has_pinned_ones_first_then_goes_by_name_and_ends_with_the_nameless(emulator: Emulator) -> None:
+def test_the_list_has_pinned_dashboards_first_then_sorts_by_name_and_ends_with_nameless_ones(
+    emulator: Emulator,
+) -> None:
     for name, pinned in [("b", False), ("C", False), (None, False), ("a", False), ("z", True)]:
         make(emulator, name=name, pinned=pinned)
     assert names(emulator) == ["z", "a", "b", "C", None]
 
 
-def test_pages_name_the_pages_beside_them(emulator: Emulator) -> None:
+def test_a_page_has_the_urls_of_the_next_and_the_previous_page(emulator: Emulator) -> None:
     for name in "abcde":
         make(emulator, name=name)
     base = f"{emulator.url}{DASHBOARDS}"
     page = got(ask(emulator, "GET", DASHBOARDS, params={"limit": 2, "offset": 1}))
-    assert [found["name"] for found in page["results"]] == ["b", "c"]
+    assert [dashboard["name"] for dashboard in page["results"]] == ["b", "c"]
     assert (page["count"], page["next"], page["previous"]) == (5, f"{base}?limit=2&offset=3", f"{base}?limit=2")
     last = got(ask(emulator, "GET", DASHBOARDS, params={"limit": 2, "offset": 3}))
     assert (last["next"], last["previous"]) == (None, f"{base}?limit=2&offset=1")
@@ -117,7 +119,7 @@ def test_pages_name_the_pages_beside_them(emulator: Emulator) -> None:
     assert (beyond["results"], beyond["next"], beyond["count"]) == ([], None, 5)
 
 
-def test_a_page_has_a_hundred_unless_told_otherwise(emulator: Emulator) -> None:
+def test_a_page_has_a_hundred_dashboards_by_default(emulator: Emulator) -> None:
     for number in range(101):
         emulator.posthog.add_dashboard(name=f"{number:03}")
     for params in ({}, {"limit": 0}, {"limit": "x"}):
@@ -127,7 +129,7 @@ def test_a_page_has_a_hundred_unless_told_otherwise(emulator: Emulator) -> None:
     assert "tiles" not in page["results"][0]
 
 
-def test_the_list_is_narrowed_by_tag_and_mode_and_the_next_page_too(emulator: Emulator) -> None:
+def test_the_list_is_filtered_by_tag_and_mode_and_so_is_the_next_page(emulator: Emulator) -> None:
     make(emulator, name="a", tags=["x"])
     make(emulator, name="b", tags=["x", "y"])
     make(emulator, name="c", use_template="DEFAULT_APP")
@@ -140,19 +142,19 @@ def test_the_list_is_narrowed_by_tag_and_mode_and_the_next_page_too(emulator: Em
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
-def test_an_update_changes_what_is_sent_and_replaces_tags(emulator: Emulator, method: str) -> None:
+def test_an_update_changes_the_sent_fields_and_replaces_tags(emulator: Emulator, method: str) -> None:
     made = make(emulator, name="a", description="d", tags=["x", "y"])
     changed = got(ask(emulator, method, at(made), "writer", json={"name": "b", "tags": ["z"]}))
     assert (changed["name"], changed["description"], changed["tags"]) == ("b", "d", ["z"])
     assert got(ask(emulator, method, at(made), json={"variables": {"v": 1}}))["persisted_variables"] == {"v": 1}
 
 
-def test_looking_at_a_dashboard_is_noted(emulator: Emulator) -> None:
+def test_showing_a_dashboard_sets_its_time_of_access(emulator: Emulator) -> None:
     made = make(emulator)
     assert got(ask(emulator, "GET", at(made), "reader"))["last_accessed_at"] is not None
 
 
-def test_templates_bring_tiles(emulator: Emulator) -> None:
+def test_a_template_adds_tiles(emulator: Emulator) -> None:
     made = make(emulator, name="mine", use_template="DEFAULT_APP")
     assert (made["name"], made["creation_mode"], len(made["tiles"])) == ("mine", "template", 6)
     assert [tile["order"] for tile in made["tiles"]] == list(range(6))
@@ -160,27 +162,27 @@ def test_templates_bring_tiles(emulator: Emulator) -> None:
     assert make(emulator, use_template="Product analytics")["description"] != ""
 
 
-def test_an_unknown_template_is_refused_and_leaves_its_dashboard_behind(emulator: Emulator) -> None:
+def test_an_unknown_template_is_refused_but_the_dashboard_stays(emulator: Emulator) -> None:
     answer = ask(emulator, "POST", DASHBOARDS, json={"name": "ghost", "use_template": "NOPE"})
     assert refusal(answer) == invalid("Invalid template provided: NOPE", "use_template")
     assert names(emulator) == ["ghost"]
 
 
 @pytest.mark.parametrize("source", [987654, "x", True])
-def test_an_unknown_source_is_refused_and_leaves_its_dashboard_behind(emulator: Emulator, source: Any) -> None:
+def test_an_unknown_source_is_refused_but_the_dashboard_stays(emulator: Emulator, source: Any) -> None:
     answer = ask(emulator, "POST", DASHBOARDS, json={"name": "ghost", "use_dashboard": source})
     assert refusal(answer) == invalid("Invalid value provided", "use_dashboard")
     assert names(emulator) == ["ghost"]
 
 
-def test_a_template_and_a_source_exclude_each_other(emulator: Emulator) -> None:
+def test_a_template_and_a_source_cannot_be_used_together(emulator: Emulator) -> None:
     answer = ask(emulator, "POST", DASHBOARDS, json={"use_template": "DEFAULT_APP", "use_dashboard": 1})
     assert refusal(answer) == invalid("`use_dashboard` and `use_template` cannot be used together")
     assert emulator.posthog.count_dashboards() == 0
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_a_copy_shares_insights_unless_they_are_to_be_copied_too(emulator: Emulator, deep: bool) -> None:
+def test_a_copy_shares_insights_unless_it_duplicates_tiles(emulator: Emulator, deep: bool) -> None:
     source = make(emulator, name="source")
     insight = put_insight(emulator, source, name="i", query={"kind": "Q"})
     put_text(emulator, source, "hello", layouts={"sm": {"x": 0, "y": 0}}, color="blue")
@@ -192,7 +194,7 @@ def test_a_copy_shares_insights_unless_they_are_to_be_copied_too(emulator: Emula
     assert (other["insight"]["name"], other["insight"]["query"]) == ("i", {"kind": "Q"})
 
 
-def test_delete_is_refused_with_nothing_even_for_what_is_not_there(emulator: Emulator) -> None:
+def test_delete_is_refused_without_a_body_even_for_an_unknown_dashboard(emulator: Emulator) -> None:
     made = make(emulator)
     for path in (at(made), f"{DASHBOARDS}999999/"):
         answer = ask(emulator, "DELETE", path)
@@ -202,7 +204,7 @@ def test_delete_is_refused_with_nothing_even_for_what_is_not_there(emulator: Emu
     assert emulator.posthog.count_dashboards() == 1
 
 
-def test_a_deleted_dashboard_is_gone_from_everywhere(emulator: Emulator) -> None:
+def test_a_deleted_dashboard_is_not_found_anywhere(emulator: Emulator) -> None:
     made = make(emulator, name="x")
     put_text(emulator, made, "hello")
     deleted = got(ask(emulator, "PATCH", at(made), json={"deleted": True}))
@@ -214,7 +216,7 @@ def test_a_deleted_dashboard_is_gone_from_everywhere(emulator: Emulator) -> None
     assert ask(emulator, "GET", at(made, "collaborators/")).status_code == 404
 
 
-def test_a_deleted_dashboard_comes_back_by_that_wish_alone(emulator: Emulator) -> None:
+def test_a_deleted_dashboard_is_restored_by_an_update_with_nothing_else(emulator: Emulator) -> None:
     made = make(emulator, name="x")
     put_text(emulator, made, "hello")
     got(ask(emulator, "PATCH", at(made), json={"deleted": True}))
@@ -223,7 +225,7 @@ def test_a_deleted_dashboard_comes_back_by_that_wish_alone(emulator: Emulator) -
     assert (restored["deleted"], restored["name"], len(restored["tiles"])) == (False, "x", 1)
 
 
-def test_insights_go_with_their_only_dashboard_where_that_is_asked_for(emulator: Emulator) -> None:
+def test_insights_are_deleted_with_their_only_dashboard_if_requested(emulator: Emulator) -> None:
     first, second = make(emulator, name="a"), make(emulator, name="b")
     alone, shared = put_insight(emulator, first), put_insight(emulator, first, second)
     got(ask(emulator, "PATCH", at(first), json={"deleted": True, "delete_insights": True}))
@@ -237,7 +239,7 @@ def collaborate(emulator: Emulator, made: dict[str, Any], name: str = MEMBER, ke
     return ask(emulator, "POST", at(made, "collaborators/"), key, json=body)
 
 
-def test_collaborators_come_and_go(emulator: Emulator) -> None:
+def test_collaborators_are_added_listed_and_removed(emulator: Emulator) -> None:
     made = make(emulator, restriction_level=37)
     assert got(ask(emulator, "GET", at(made, "collaborators/"), "reader")) == []
     added = got(collaborate(emulator, made, key="writer"), 201)
@@ -261,14 +263,14 @@ def test_collaborators_come_and_go(emulator: Emulator) -> None:
         ({"user_uuid": "00000000-0000-0000-0000-000000000000"}, invalid("User does not exist.")),
     ],
 )
-def test_a_collaborator_must_be_somebody(
+def test_the_level_and_the_user_of_a_collaborator_must_be_valid(
     emulator: Emulator, changes: dict[str, Any], expected: tuple[Any, ...]
 ) -> None:
     made = make(emulator, restriction_level=37)
     assert refusal(collaborate(emulator, made, **changes)) == expected
 
 
-def test_collaborators_are_those_who_lack_the_right(emulator: Emulator) -> None:
+def test_only_a_member_with_access_but_without_the_right_to_edit_can_be_added(emulator: Emulator) -> None:
     made = make(emulator, restriction_level=37)
     emulator.posthog.add_member("outsider", access=False)
     assert refusal(collaborate(emulator, made, OWNER))[3].startswith(
@@ -281,14 +283,16 @@ def test_collaborators_are_those_who_lack_the_right(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize(("level", "feature"), [(21, True), (37, False)])
-def test_a_dashboard_that_everyone_edits_takes_no_collaborators(emulator: Emulator, level: int, feature: bool) -> None:
+def test_a_dashboard_that_everyone_may_edit_accepts_no_collaborators(
+    emulator: Emulator, level: int, feature: bool
+) -> None:
     made = make(emulator, restriction_level=level)
     emulator.control.behaviour = Behaviour(advanced_permissions=feature)
     expected = invalid("Cannot add collaborators to a dashboard on the lowest restriction level.")
     assert refusal(collaborate(emulator, made)) == expected
 
 
-def test_a_restricted_dashboard_is_edited_by_its_collaborators(emulator: Emulator) -> None:
+def test_only_collaborators_may_edit_a_restricted_dashboard(emulator: Emulator) -> None:
     made = make(emulator, restriction_level=37)
     seen = got(ask(emulator, "GET", at(made), "member"))
     assert (seen["effective_privilege_level"], seen["user_access_level"]) == (21, "editor")
@@ -299,7 +303,7 @@ def test_a_restricted_dashboard_is_edited_by_its_collaborators(emulator: Emulato
     assert got(ask(emulator, "PATCH", at(made), "member", json={"name": "x"}))["effective_privilege_level"] == 37
 
 
-def test_who_edits_is_for_the_owner_to_say(emulator: Emulator) -> None:
+def test_only_the_owner_and_admins_may_restrict_a_dashboard(emulator: Emulator) -> None:
     made, own = make(emulator), make(emulator, "member")
     answer = ask(emulator, "PATCH", at(made), "member", json={"restriction_level": 37})
     assert refusal(answer)[3].startswith("Only the dashboard owner and project admins have the restriction rights")
@@ -308,7 +312,7 @@ def test_who_edits_is_for_the_owner_to_say(emulator: Emulator) -> None:
     got(ask(emulator, "PATCH", at(own), json={"name": "the organization's owner may too"}))
 
 
-def test_without_the_feature_a_restriction_is_kept_and_has_no_effect(emulator: Emulator) -> None:
+def test_without_the_feature_a_restriction_is_stored_but_has_no_effect(emulator: Emulator) -> None:
     emulator.control.behaviour = Behaviour(advanced_permissions=False)
     made = make(emulator, restriction_level=37)
     assert (made["restriction_level"], made["effective_restriction_level"]) == (37, 21)

@@ -1,4 +1,4 @@
-"""What the emulated PostHog shares with the rest of the emulator: faults, limits, the file, the page."""
+"""The emulated PostHog within the emulator: faults, limits, the file, the page."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_databrain.emulator.dialects import changes_something
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import Emulator
-from tests.emulator.client import log_of
+from tests.emulator.client import is_refused_as_read_only, log_of
 from tests.emulator.posthog.client import (
     DASHBOARDS,
     SERVER_ERROR,
@@ -33,7 +32,7 @@ def set_faults(emulator: Emulator, **fault: Any) -> None:
 
 
 @pytest.mark.parametrize(("kind", "acted"), [("error_before", 0), ("error_after", 1)])
-def test_an_error_is_posthogs_own(emulator: Emulator, kind: str, acted: int) -> None:
+def test_an_error_has_the_shape_of_posthogs_errors(emulator: Emulator, kind: str, acted: int) -> None:
     set_faults(emulator, kind=kind)
     assert refusal(ask(emulator, "POST", DASHBOARDS, json={})) == SERVER_ERROR
     assert emulator.posthog.count_dashboards() == acted
@@ -42,9 +41,7 @@ def test_an_error_is_posthogs_own(emulator: Emulator, kind: str, acted: int) -> 
 @pytest.mark.parametrize(
     ("seconds", "wait", "words"), [(20, "20", "20 seconds"), (1.2, "2", "2 seconds"), (0.3, "1", "1 second")]
 )
-def test_too_many_requests_have_a_wait_in_whole_seconds(
-    emulator: Emulator, seconds: float, wait: str, words: str
-) -> None:
+def test_a_429_has_a_wait_in_whole_seconds(emulator: Emulator, seconds: float, wait: str, words: str) -> None:
     set_faults(emulator, kind="too_many", seconds=seconds)
     answer = ask(emulator, "GET", DASHBOARDS)
     detail = f"Request was throttled. Expected available in {words}."
@@ -52,7 +49,7 @@ def test_too_many_requests_have_a_wait_in_whole_seconds(
     assert answer.headers["Retry-After"] == wait
 
 
-def test_a_rate_limit_speaks_as_a_fault_does(emulator: Emulator) -> None:
+def test_a_rate_limit_has_a_wait_in_whole_seconds_too(emulator: Emulator) -> None:
     emulator.control.behaviour = Behaviour(rate_limit=1, window_seconds=30)
     got(ask(emulator, "GET", DASHBOARDS))
     answer = ask(emulator, "GET", DASHBOARDS)
@@ -60,7 +57,7 @@ def test_a_rate_limit_speaks_as_a_fault_does(emulator: Emulator) -> None:
     assert 20 < int(answer.headers["Retry-After"]) <= 30
 
 
-def test_a_cut_or_wrong_answer_is_no_dashboard(emulator: Emulator) -> None:
+def test_a_cut_or_wrong_answer_is_not_a_dashboard(emulator: Emulator) -> None:
     set_faults(emulator, kind="cut")
     with pytest.raises(requests.JSONDecodeError):
         ask(emulator, "GET", DASHBOARDS).json()
@@ -68,7 +65,7 @@ def test_a_cut_or_wrong_answer_is_no_dashboard(emulator: Emulator) -> None:
     assert got(ask(emulator, "GET", DASHBOARDS))["results"] == "?"
 
 
-def test_faults_of_conduits_paths_speak_conduits_dialect(emulator: Emulator) -> None:
+def test_faults_of_conduits_paths_have_the_shape_of_conduits_errors(emulator: Emulator) -> None:
     set_faults(emulator, kind="error_before", path="^/v2/")
     answer = requests.get(f"{emulator.url}/v2/workspaces/", timeout=5)
     assert answer.status_code == 500
@@ -80,7 +77,7 @@ def test_faults_of_conduits_paths_speak_conduits_dialect(emulator: Emulator) -> 
     assert requests.get(f"{emulator.url}/v2/workspaces/", timeout=5).json() == {"id": ["?"], "data": "?"}
 
 
-def test_a_reset_in_mid_answer_comes_after_the_beginning(emulator: Emulator) -> None:
+def test_a_reset_midway_comes_after_the_first_part_of_the_answer(emulator: Emulator) -> None:
     set_faults(emulator, kind="reset_midway")
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         make(emulator)
@@ -88,13 +85,13 @@ def test_a_reset_in_mid_answer_comes_after_the_beginning(emulator: Emulator) -> 
     assert (log_of(emulator)[-1]["status"], log_of(emulator)[-1]["fault"]) == (201, "reset_midway")
 
 
-def test_public_pages_suffer_no_faults_and_are_not_logged(emulator: Emulator) -> None:
+def test_public_pages_have_no_faults_and_are_not_logged(emulator: Emulator) -> None:
     set_faults(emulator, kind="error_before")
     assert requests.get(f"{emulator.url}/shared/nope", timeout=5).status_code == 404
     assert log_of(emulator) == []
 
 
-def test_a_read_only_server_lets_posthog_be_read(emulator: Emulator) -> None:
+def test_a_read_only_posthog_answers_reads_and_refuses_changes(emulator: Emulator) -> None:
     made = make(emulator)
     emulator.control.behaviour = Behaviour(read_only=True)
     got(ask(emulator, "GET", at(made)))
@@ -122,11 +119,15 @@ def test_a_read_only_server_lets_posthog_be_read(emulator: Emulator) -> None:
         ("PUT", "/api/v2/data-app/embeds", True),
     ],
 )
-def test_what_changes_something_is_known_by_its_method_and_path(method: str, path: str, expected: bool) -> None:
-    assert changes_something(method, path) is expected
+def test_a_read_only_server_refuses_the_requests_that_change_something(
+    emulator: Emulator, method: str, path: str, expected: bool
+) -> None:
+    emulator.control.behaviour = Behaviour(read_only=True)
+    answer = requests.request(method, emulator.url + path, timeout=5)
+    assert is_refused_as_read_only(answer) is expected
 
 
-def test_everything_outlives_the_server_in_its_file(tmp_path: Path) -> None:
+def test_everything_survives_a_restart(tmp_path: Path) -> None:
     path = str(tmp_path / "emulator.sqlite")
     with Emulator(path, posthog_key="phx_given") as emulator:
         assert emulator.posthog_keys["phx_given"].scopes is not None
@@ -154,7 +155,7 @@ def test_databrain_and_posthog_share_a_server(emulator: Emulator) -> None:
     assert ask(emulator, "GET", DASHBOARDS, None, headers=headers).status_code == 401
 
 
-def test_keys_may_come_and_go_while_the_server_runs(emulator: Emulator) -> None:
+def test_keys_can_be_added_and_removed_while_the_server_runs(emulator: Emulator) -> None:
     emulator.posthog_keys["phx_new"] = Key(("dashboard:read",))
     assert ask(emulator, "GET", DASHBOARDS, "new").status_code == 200
     del emulator.posthog_keys["phx_new"]
@@ -174,7 +175,7 @@ def test_the_page_and_the_log_show_dashboards_and_no_token(emulator: Emulator) -
         assert secret not in everything
 
 
-def test_a_fault_may_strike_posthog_alone(emulator: Emulator) -> None:
+def test_a_fault_can_apply_to_posthog_only(emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="error_before", path="^/api/projects/")])
     headers = {"Authorization": f"Bearer {emulator.service_token}"}
     assert requests.get(f"{emulator.url}/api/v2/workspace", headers=headers, timeout=5).status_code == 200

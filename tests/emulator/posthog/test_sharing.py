@@ -1,4 +1,4 @@
-"""Public links of the emulated PostHog."""
+"""Public links to dashboards of the emulated PostHog."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.emulator.posthog.client import SERVER_ERROR, ask, at, got, invalid, m
 
 
 def sharing(emulator: Emulator, made: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """The configuration, after changes if there are any."""
+    """Change the configuration if changes are given, and return it."""
     method = "PATCH" if changes else "GET"
     shown: dict[str, Any] = got(ask(emulator, method, at(made, "sharing/"), "sharer", json=changes or None))
     return shown
@@ -32,7 +32,7 @@ def add_password(emulator: Emulator, made: dict[str, Any], **fields: Any) -> req
     return ask(emulator, "POST", at(made, "sharing/passwords/"), "sharer", json=fields)
 
 
-def test_until_sharing_is_saved_each_look_invents_a_token_that_does_not_work(emulator: Emulator) -> None:
+def test_before_the_first_save_each_answer_has_another_token_that_does_not_work(emulator: Emulator) -> None:
     made = make(emulator)
     first, second = sharing(emulator, made), sharing(emulator, made)
     token = first.pop("access_token")
@@ -70,7 +70,7 @@ def test_an_enabled_link_shows_the_dashboard_to_anybody(emulator: Emulator) -> N
         assert text in page.text
 
 
-def test_a_link_that_does_not_work_is_a_page_whatever_was_asked_for(emulator: Emulator) -> None:
+def test_a_link_that_does_not_work_always_answers_with_a_page(emulator: Emulator) -> None:
     made = make(emulator)
     token = sharing(emulator, made, enabled=True)["access_token"]
     sharing(emulator, made, enabled=False)
@@ -83,7 +83,7 @@ def test_a_link_that_does_not_work_is_a_page_whatever_was_asked_for(emulator: Em
     assert public(emulator, f"shared/{token}").status_code == 404
 
 
-def test_dashboards_tell_whether_they_are_shared(emulator: Emulator) -> None:
+def test_a_dashboard_shows_whether_it_is_shared(emulator: Emulator) -> None:
     made = make(emulator)
     sharing(emulator, made, enabled=True)
     assert got(ask(emulator, "GET", at(made)))["is_shared"] is True
@@ -91,7 +91,7 @@ def test_dashboards_tell_whether_they_are_shared(emulator: Emulator) -> None:
     assert got(ask(emulator, "GET", at(made)))["is_shared"] is False
 
 
-def test_what_is_not_sent_stays_and_unknown_settings_are_dropped(emulator: Emulator) -> None:
+def test_settings_that_are_not_sent_stay_and_unknown_ones_are_ignored(emulator: Emulator) -> None:
     made = make(emulator)
     sharing(emulator, made, enabled=True, settings={"whitelabel": True, "unheard_of": 1})
     changed = sharing(emulator, made, password_required=True)
@@ -116,7 +116,7 @@ def test_a_refresh_before_the_first_save_saves_and_does_not_enable(emulator: Emu
     assert sharing(emulator, made)["access_token"] == first["access_token"]
 
 
-def test_a_refresh_replaces_the_token_and_carries_the_rest_over(emulator: Emulator) -> None:
+def test_a_refresh_replaces_the_token_and_keeps_the_rest(emulator: Emulator) -> None:
     made = make(emulator)
     old = sharing(emulator, made, enabled=True, settings={"legend": True})
     new = refreshed(emulator, made)
@@ -176,7 +176,7 @@ def test_a_password_must_be_required_and_long_enough(emulator: Emulator) -> None
     assert refusal(add_password(emulator, made, note="x" * 101)) == long
 
 
-def test_passwords_of_another_dashboard_are_not_found_and_ids_are_numbers(emulator: Emulator) -> None:
+def test_a_password_of_another_dashboard_is_not_found_and_its_id_must_be_a_number(emulator: Emulator) -> None:
     first, second = make(emulator), make(emulator)
     for made in (first, second):
         sharing(emulator, made, password_required=True)
@@ -185,7 +185,7 @@ def test_passwords_of_another_dashboard_are_not_found_and_ids_are_numbers(emulat
     assert refusal(ask(emulator, "DELETE", at(first, "sharing/passwords/x/"))) == SERVER_ERROR
 
 
-def test_a_link_with_a_password_shows_nothing_without(emulator: Emulator) -> None:
+def test_a_link_with_a_password_shows_nothing_without_it(emulator: Emulator) -> None:
     made = make(emulator, name="Sales")
     token = sharing(emulator, made, enabled=True, password_required=True)["access_token"]
     assert got(public(emulator, f"shared/{token}.json")) == {"type": "unlock", "accessToken": token}

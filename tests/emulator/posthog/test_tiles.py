@@ -1,4 +1,4 @@
-"""Tiles of the emulated PostHog: texts, insights, moves, streams, templates."""
+"""Tiles of the emulated PostHog: texts, insights, moves, streams and templates."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_texts_are_added_changed_and_removed(emulator: Emulator) -> None:
     assert (changed["text"]["body"], changed["color"], changed["layouts"]) == ("second", "red", tile["layouts"])
     assert changed["text"]["last_modified_by"]["first_name"] == "Owner"
     del change["text"]["id"]
-    change["text"]["body"] = "not told which"
+    change["text"]["body"] = "without an id"
     assert texts(got(ask(emulator, "PATCH", at(made), json={"tiles": [change]}))) == ["second"]
     removal = {"tiles": [{"id": tile["id"], "deleted": True}]}
     assert got(ask(emulator, "PATCH", at(made), json=removal))["tiles"] == []
@@ -75,7 +75,7 @@ def test_a_text_has_a_body_of_at_most_4000_characters(emulator: Emulator) -> Non
     assert got(ask(emulator, "GET", at(made)))["tiles"] == []
 
 
-def test_tiles_stand_as_their_layout_says_and_those_without_come_last(emulator: Emulator) -> None:
+def test_tiles_are_ordered_by_their_layout_and_those_without_one_come_last(emulator: Emulator) -> None:
     made = make(emulator)
     put_text(emulator, made, "nowhere")
     put_text(emulator, made, "right", layouts={"sm": {"x": 6, "y": 0}, "xs": {"x": 0, "y": 1}})
@@ -87,7 +87,7 @@ def test_tiles_stand_as_their_layout_says_and_those_without_come_last(emulator: 
     assert texts(events(stream)[0]["dashboard"]) == ["right", "left"]
 
 
-def test_a_layout_that_is_none_harms_no_other(emulator: Emulator) -> None:
+def test_an_invalid_layout_does_not_affect_other_tiles(emulator: Emulator) -> None:
     made = make(emulator)
     odd = put_text(emulator, made, "odd", layouts={"sm": {"x": "left", "y": None}})
     put_text(emulator, made, "even", layouts={"sm": {"x": 0, "y": 0}})
@@ -98,7 +98,7 @@ def test_a_layout_that_is_none_harms_no_other(emulator: Emulator) -> None:
     assert changed["tiles"][1]["layouts"] == odd["layouts"]
 
 
-def test_insights_are_put_on_dashboards_and_the_set_is_replaced(emulator: Emulator) -> None:
+def test_an_update_replaces_the_dashboards_of_an_insight(emulator: Emulator) -> None:
     first, second, third = (make(emulator, name=name) for name in "abc")
     made = put_insight(emulator, first, second, name="i")
     assert made["dashboards"] == [first["id"], second["id"]]
@@ -113,7 +113,7 @@ def test_insights_are_put_on_dashboards_and_the_set_is_replaced(emulator: Emulat
     assert got(ask(emulator, "PATCH", path, json={"name": "j"}))["dashboards"] == changed["dashboards"]
 
 
-def test_an_insight_is_refused_where_its_dashboard_is_not_there_or_not_the_members(emulator: Emulator) -> None:
+def test_an_insight_is_refused_if_its_dashboard_is_unknown_or_the_member_may_not_edit_it(emulator: Emulator) -> None:
     answer = ask(emulator, "POST", INSIGHTS, json={"dashboards": [999999]})
     assert refusal(answer) == invalid('Invalid pk "999999" - object does not exist.', "dashboards", "does_not_exist")
     answer = ask(emulator, "POST", INSIGHTS, json={"dashboards": 4})
@@ -126,7 +126,7 @@ def test_an_insight_is_refused_where_its_dashboard_is_not_there_or_not_the_membe
     assert refusal(ask(emulator, "PATCH", f"{INSIGHTS}x/", json={})) == SERVER_ERROR
 
 
-def test_a_deleted_insight_comes_back_by_that_wish_alone(emulator: Emulator) -> None:
+def test_a_deleted_insight_is_restored_by_an_update_with_nothing_else(emulator: Emulator) -> None:
     path = f"{INSIGHTS}{put_insight(emulator)['id']}/"
     assert got(ask(emulator, "PATCH", path, json={"deleted": True}))["deleted"] is True
     assert refusal(ask(emulator, "PATCH", path, json={"name": "x"})) == NOT_FOUND
@@ -148,18 +148,18 @@ def test_a_moved_tile_is_on_the_other_dashboard(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"tile": {"id": 1}}, {"toDashboard": 1}, {"tile": 1, "toDashboard": 1}])
-def test_a_move_without_what_it_needs_is_a_server_error(emulator: Emulator, body: Any) -> None:
+def test_a_move_without_a_required_field_is_a_server_error(emulator: Emulator, body: Any) -> None:
     assert refusal(move(emulator, make(emulator), body)) == SERVER_ERROR
 
 
-def test_the_move_of_before_does_not_know_the_newest_name(emulator: Emulator) -> None:
+def test_the_older_move_does_not_know_the_newest_field_name(emulator: Emulator) -> None:
     source = make(emulator)
     tile = put_text(emulator, source, "x")
     answer = move(emulator, source, {"tile": {"id": tile["id"]}, "to_dashboard": make(emulator)["id"]})
     assert refusal(answer) == SERVER_ERROR
 
 
-def test_a_move_needs_tile_destination_and_the_right_to_edit_it(emulator: Emulator) -> None:
+def test_a_move_needs_an_existing_tile_a_destination_and_the_right_to_edit_both(emulator: Emulator) -> None:
     emulator.control.behaviour = Behaviour(new_move_tile=True)
     source, closed = make(emulator, name="a"), make(emulator, name="b", restriction_level=37)
     tile = {"tile": {"id": put_text(emulator, source, "x")["id"]}}
@@ -172,7 +172,7 @@ def test_a_move_needs_tile_destination_and_the_right_to_edit_it(emulator: Emulat
     assert refusal(move(emulator, closed, {"tile": {"id": 1}, "to_dashboard": source["id"]}, "member")) == no_edit
 
 
-def test_an_insight_does_not_move_to_where_it_is_already(emulator: Emulator) -> None:
+def test_an_insight_cannot_move_to_a_dashboard_that_has_it(emulator: Emulator) -> None:
     source, target = make(emulator, name="a"), make(emulator, name="b")
     put_insight(emulator, source, target)
     [tile] = got(ask(emulator, "GET", at(source)))["tiles"]
@@ -181,7 +181,7 @@ def test_an_insight_does_not_move_to_where_it_is_already(emulator: Emulator) -> 
 
 
 @pytest.mark.parametrize("method", ["PATCH", "POST"])
-def test_the_newest_move_takes_scoped_keys_and_either_method(emulator: Emulator, method: str) -> None:
+def test_the_newest_move_accepts_keys_with_scopes_and_both_methods(emulator: Emulator, method: str) -> None:
     emulator.control.behaviour = Behaviour(new_move_tile=True)
     source, target = make(emulator, name="a"), make(emulator, name="b")
     tile = put_text(emulator, source, "moving")
@@ -212,7 +212,7 @@ def streamed(emulator: Emulator, made: dict[str, Any], **options: Any) -> reques
 
 
 def with_tiles(emulator: Emulator, count: int) -> dict[str, Any]:
-    """A dashboard with so many texts, named by their order."""
+    """Create a dashboard with ``count`` texts, each named by its position."""
     made = make(emulator)
     for number in range(count):
         put_text(emulator, made, str(number), layouts={"sm": {"x": 0, "y": number}})
@@ -220,7 +220,7 @@ def with_tiles(emulator: Emulator, count: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream", "application/json, text/event-stream"])
-def test_a_stream_has_two_tiles_at_once_then_one_by_one_then_its_end(emulator: Emulator, accept: str) -> None:
+def test_a_stream_has_two_tiles_first_then_one_per_event_then_its_end(emulator: Emulator, accept: str) -> None:
     answer = streamed(emulator, with_tiles(emulator, 4), headers={"Accept": accept})
     assert answer.headers["Content-Type"] == "text/event-stream"
     assert answer.headers["Transfer-Encoding"] == "chunked"
@@ -234,7 +234,7 @@ def test_a_stream_has_two_tiles_at_once_then_one_by_one_then_its_end(emulator: E
     assert last == {"type": "complete"}
 
 
-def test_the_stream_of_an_empty_dashboard_is_short(emulator: Emulator) -> None:
+def test_the_stream_of_an_empty_dashboard_has_two_events(emulator: Emulator) -> None:
     first, last = events(streamed(emulator, make(emulator, name="x")))
     assert (first["dashboard"]["name"], first["dashboard"]["tiles"]) == ("x", [])
     assert first["dashboard"]["last_accessed_at"] is not None
@@ -249,7 +249,7 @@ def test_the_stream_of_an_empty_dashboard_is_short(emulator: Emulator) -> None:
         ("stream_tile_error", ["metadata", "error", "tile", "complete"]),
     ],
 )
-def test_a_stream_fails_as_a_fault_says(emulator: Emulator, kind: Kind, expected: list[str]) -> None:
+def test_a_stream_shows_the_fault(emulator: Emulator, kind: Kind, expected: list[str]) -> None:
     made = with_tiles(emulator, 4)
     emulator.control.set_faults([Fault(kind=kind, times=1)])
     failed = events(streamed(emulator, made))
@@ -260,21 +260,21 @@ def test_a_stream_fails_as_a_fault_says(emulator: Emulator, kind: Kind, expected
     assert events(streamed(emulator, made))[-1] == {"type": "complete"}
 
 
-def test_the_failed_tile_is_named(emulator: Emulator) -> None:
+def test_the_error_names_the_failed_tile(emulator: Emulator) -> None:
     made = with_tiles(emulator, 3)
     third = got(ask(emulator, "GET", at(made)))["tiles"][2]["id"]
     emulator.control.set_faults([Fault(kind="stream_tile_error")])
     assert events(streamed(emulator, made))[1]["tile_id"] == third
 
 
-def test_a_fault_of_streams_leaves_other_answers_and_short_streams_alone(emulator: Emulator) -> None:
+def test_a_stream_fault_does_not_affect_other_answers_and_short_streams(emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="stream_tile_error")])
     made = make(emulator, name="x")
     assert got(ask(emulator, "GET", at(made)))["name"] == "x"
     assert [event["type"] for event in events(streamed(emulator, made))] == ["metadata", "complete"]
 
 
-def test_a_stream_whose_connection_breaks_is_an_error_of_the_connection(emulator: Emulator) -> None:
+def test_a_stream_whose_connection_breaks_is_a_connection_error(emulator: Emulator) -> None:
     made = with_tiles(emulator, 3)
     emulator.control.set_faults([Fault(kind="reset_midway")])
     answer = streamed(emulator, made, stream=True)
@@ -292,7 +292,7 @@ def test_a_stream_whose_connection_breaks_is_an_error_of_the_connection(emulator
     assert b"complete" not in received
 
 
-def test_a_template_of_the_request_becomes_a_dashboard(emulator: Emulator) -> None:
+def test_a_template_in_the_request_becomes_a_dashboard(emulator: Emulator) -> None:
     body = {"template": TEMPLATE, "name": "ignored", "creation_context": "airflow"}
     made = got(ask(emulator, "POST", FROM_JSON, "legacy", json=body))
     assert (made["name"], made["description"], made["creation_mode"]) == ("From Airflow", "made by a Dag", "default")
@@ -302,7 +302,7 @@ def test_a_template_of_the_request_becomes_a_dashboard(emulator: Emulator) -> No
     assert got(ask(emulator, "GET", at(made)))["tiles"] == made["tiles"]
 
 
-def test_tiles_of_an_unknown_type_are_skipped_without_a_word(emulator: Emulator) -> None:
+def test_tiles_of_an_unknown_type_are_silently_skipped(emulator: Emulator) -> None:
     body = {"template": TEMPLATE | {"tiles": [{"type": "UNHEARD_OF"}]}}
     assert got(ask(emulator, "POST", FROM_JSON, "legacy", json=body))["tiles"] == []
 
@@ -318,7 +318,7 @@ def test_tiles_of_an_unknown_type_are_skipped_without_a_word(emulator: Emulator)
         ({"variables": [{}]}, "[{}] is not valid under any of the given schemas"),
     ],
 )
-def test_a_template_that_is_not_as_it_must_be_is_told_at_length(
+def test_the_refusal_of_an_invalid_template_is_detailed(
     emulator: Emulator, changes: dict[str, Any], first_line: str
 ) -> None:
     template = {name: value for name, value in (TEMPLATE | changes).items() if value is not ...}
@@ -330,6 +330,6 @@ def test_a_template_that_is_not_as_it_must_be_is_told_at_length(
 
 
 @pytest.mark.parametrize("body", [{}, {"name": "x"}, {"template": TEMPLATE | {"unheard_of": 1}}])
-def test_no_template_or_one_with_an_unknown_key_is_a_server_error(emulator: Emulator, body: Any) -> None:
+def test_a_missing_template_or_an_unknown_key_in_it_is_a_server_error(emulator: Emulator, body: Any) -> None:
     assert refusal(ask(emulator, "POST", FROM_JSON, "legacy", json=body)) == SERVER_ERROR
     assert emulator.posthog.count_dashboards() == 0
