@@ -169,7 +169,7 @@ async def test_no_more_calls_are_under_way_than_allowed(concurrency: int, most: 
 
 
 @pytest.mark.parametrize(
-    ("rules", "told"),
+    ("rules", "shown"),
     [
         ({"concurrency": 0}, "concurrency is 0"),
         ({"concurrency": -1}, "concurrency is -1"),

@@ -57,7 +57,7 @@ class DoublingTarget(TinyTarget):
         self._surveys = list(surveys)
         self._deletes = deletes
         self._place = place
-        self.places = place is not None
+        self.has_shared_places = place is not None
 
     def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[str]:
         return super().desire(tenant, fields)._replace(place=self._place)

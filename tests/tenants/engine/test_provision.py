@@ -150,7 +150,7 @@ async def test_a_renamed_dashboard_is_adopted_by_its_stamp(emulator: Emulator) -
 
 @pytest.mark.parametrize("ignores", [False, True])
 @pytest.mark.parametrize(
-    ("title", "told"), [(None, "belongs to client 'globex', not to 'acme'"), ("Sales", "nothing proves")]
+    ("title", "shown"), [(None, "belongs to client 'globex', not to 'acme'"), ("Sales", "nothing proves")]
 )
 @pytest.mark.parametrize("when", ["before the batch", "during the batch"])
 async def test_a_dashboard_of_another_client_is_never_adopted(

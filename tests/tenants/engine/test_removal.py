@@ -325,7 +325,7 @@ def test_few_tenants_are_all_named(book: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "fraction", "told"),
+    ("most", "fraction", "shown"),
     [
         (-1, 0.1, "max_deletions is -1; it is 0 or more, or None"),
         (None, -0.1, "max_deletion_fraction is -0.1; it is 0 to 1"),

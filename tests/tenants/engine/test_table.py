@@ -340,7 +340,7 @@ def test_each_further_row_of_a_tenant_is_counted(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "shown"),
     [
         (True, True),
         (False, False),
@@ -397,7 +397,7 @@ def test_a_column_says_who_is_active(warehouse: Warehouse, kind: str) -> None:
     assert [(row.tenant, row.active) for row in keys] == expected
 
 
-@pytest.mark.parametrize(("value", "told"), [(None, "None"), ("perhaps", "'perhaps'"), ("", "''"), ("2", "'2'")])
+@pytest.mark.parametrize(("value", "shown"), [(None, "None"), ("perhaps", "'perhaps'"), ("", "''"), ("2", "'2'")])
 def test_an_unclear_state_is_an_error_that_names_the_tenant(warehouse: Warehouse, value: object, shown: str) -> None:
     warehouse.database.run("CREATE TABLE tenants (tenant_id VARCHAR(9), state VARCHAR(9))")
     warehouse.database.insert("tenants", [{"tenant_id": "a", "state": "yes"}, {"tenant_id": "o'b", "state": value}])

@@ -108,7 +108,7 @@ def test_a_null_that_comes_after_a_plan_of_one_batch_is_met(fill: Fill) -> None:
 
 @pytest.mark.parametrize("use", [plan_and_read, read_all, read_all_keys])
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "shown"),
     [
         (TenantSource("tenant_id", table="nowhere"), "table 'nowhere' cannot be read: .*nowhere"),
         (TenantSource("tenant_id", table="crm.tenants"), "table 'crm.tenants' cannot be read: .*crm"),

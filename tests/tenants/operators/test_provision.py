@@ -152,7 +152,7 @@ def test_a_second_run_may_be_told_to_adopt_nothing(connection: Emulator) -> None
 
 
 @pytest.mark.parametrize(
-    ("row", "spec", "error", "told"),
+    ("row", "spec", "error", "shown"),
     [
         ((None, "EU"), {}, TenantTableError, "null tenant_id"),
         (("t07", "EU"), {}, TenantTableError, "tenant 't07' has more than one row"),
