@@ -6,19 +6,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, NotFoundError
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
-from airflow_provider_databrain.tenants.engine.check import CheckedBatch, Spool, Work
+from airflow_provider_databrain.tenants.engine.check import CheckedBatch, Work
 from airflow_provider_databrain.tenants.engine.journal import Journal
 from airflow_provider_databrain.tenants.engine.ledger import Ledger, LedgerError
 from airflow_provider_databrain.tenants.engine.progress import Progress
-from airflow_provider_databrain.tenants.engine.report import SHOWN, Action, Planned, Report
+from airflow_provider_databrain.tenants.engine.report import SHOWN, Action, Report
+from airflow_provider_databrain.tenants.engine.spool import Spool
 from airflow_provider_databrain.tenants.engine.stop import Stop
+from airflow_provider_databrain.tenants.engine.survey import SharedSurvey
 from airflow_provider_databrain.tenants.engine.target import Existing, Target
 from airflow_provider_databrain.tenants.engine.workers import Rules, Workers
 
@@ -27,38 +28,6 @@ WantedT = TypeVar("WantedT")
 ROUNDS = 3
 """How often it is decided about a create that ended unclearly; in all but the last it is sent again where nothing is
 there."""
-
-
-class SharedSurvey(Generic[WantedT]):
-    """Surveys for many tenants at once: whoever asks for a look that was had already gets that one."""
-
-    def __init__(self, target: Target[WantedT], transport: AsyncTransport) -> None:
-        self._target = target
-        self._transport = transport
-        self._lock = asyncio.Lock()
-        self._began = float("-inf")
-        self._done = False
-        self._error: Exception | None = None
-
-    async def no_older_than(self, moment: float) -> None:
-        """Survey, unless the last one began at or after ``moment``.
-
-        :raises Exception: it failed, now or then.
-        """
-        if self._done and self._began >= moment and self._error is None:
-            return
-        async with self._lock:
-            if self._began < moment:
-                self._began, self._done, self._error = time.monotonic(), False, None
-                try:
-                    await self._target.survey(self._transport)
-                    self._done = True
-                except Exception as error:
-                    # Any: whoever comes next must not take half a look, or none, for "nothing is there".
-                    self._error = error
-            if self._error is not None:
-                # Without the traceback, which would grow with each tenant.
-                raise self._error.with_traceback(None)
 
 
 @dataclass(frozen=True)
@@ -300,40 +269,3 @@ async def _apply(
     await workers.share(checked.work, applying.one)
     await applying.settle()
     await applying.confirm()
-
-
-async def preview(
-    target: Target[WantedT], transport: AsyncTransport, checked: CheckedBatch[WantedT], *, rules: Rules, stop: Stop
-) -> Report:
-    """What ``provision`` would do. Surveys where a tenant is unknown; sends nothing that changes anything.
-
-    :return: the report; where ``why`` is set, it was stopped before the survey's end.
-    :raises ApiError: the survey failed.
-    """
-    report = checked.report
-    surveyed = False
-    stop.bind()
-    for work in checked.work:
-        desired = work.desired
-        existing = work.entry.existing if work.entry else None
-        action = "update"
-        if existing is None:
-            if not surveyed:
-                with suppress(StoppedError):
-                    await stop.watch([asyncio.create_task(target.survey(transport))], rules.grace_seconds)
-                surveyed = True
-            if stop.reason:
-                break
-            try:
-                existing = await target.find(transport, desired, ours=False)
-            except StoppedError:
-                break
-            except ApiError as error:
-                report.fail(desired.tenant, desired.dashboard_id, error)
-                continue
-            action = "create" if existing is None else "adopt"
-        dashboard_id = existing.dashboard_id if existing else desired.dashboard_id
-        report.planned.append(Planned(tenant=desired.tenant, dashboard_id=dashboard_id, action=action))
-    planned = len(report.planned) + report.counted[Action.FAILED]
-    report.close(stop.reason, stop.wait, left=len(checked.work) - planned)
-    return report

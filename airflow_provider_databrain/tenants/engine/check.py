@@ -6,34 +6,26 @@ the batch, and what is sent later is what was checked.
 
 from __future__ import annotations
 
-import pickle
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
 from types import TracebackType
-from typing import IO, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from airflow_provider_databrain.tenants.engine.ledger import ID_LIMIT, Entry, Ledger
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.spec import InputHash, Spec, SpecError, fill
+from airflow_provider_databrain.tenants.engine.spool import Spool
 from airflow_provider_databrain.tenants.engine.table import TenantRow
 from airflow_provider_databrain.tenants.engine.target import Desired, Target
 
-T = TypeVar("T")
 WantedT = TypeVar("WantedT")
 
 CHUNK = 500
 """Rows that are held against the ledger at a time."""
 SHOWN = 10
 """Bad rows that an error names at most."""
-HEAD = 1000
-"""Items of a list that are held as they are; most batches have no more."""
-PACKET = 100
-"""Items that go to the file together, so that what they share is written once."""
-IN_MEMORY_BYTES = 1024 * 1024
-"""What of the rest is held in memory before it goes to a file."""
 DONE_HERE = (Action.CREATED, Action.ADOPTED, Action.UPDATED)
 
 
@@ -47,49 +39,6 @@ class Work(NamedTuple, Generic[WantedT]):
     desired: Desired[WantedT]
     entry: Entry | None
     input_hash: str
-
-
-class Spool(Generic[T]):
-    """A list that goes on in a temporary file once it is long. Write all, then read all, once."""
-
-    def __init__(self) -> None:
-        self._head: list[T] = []
-        self._tail: list[T] = []
-        # Closed by ``close``; unlinked from the start, or held in memory while small.
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115
-        self._packets = 0
-        self._length = 0
-
-    def __len__(self) -> int:
-        return self._length
-
-    def append(self, item: T) -> None:
-        """Add one."""
-        self._length += 1
-        if self._length <= HEAD:
-            self._head.append(item)
-            return
-        self._tail.append(item)
-        if len(self._tail) == PACKET:
-            pickle.dump(self._tail, self._file, protocol=pickle.HIGHEST_PROTOCOL)
-            self._packets += 1
-            self._tail = []
-
-    def __iter__(self) -> Iterator[T]:
-        """Each one, in order."""
-        yield from self._head
-        self._file.seek(0)
-        for _ in range(self._packets):
-            # Our own file, which nobody else can open.
-            packet: list[T] = pickle.load(self._file)  # noqa: S301
-            yield from packet
-        yield from self._tail
-
-    def close(self) -> None:
-        """Let it go."""
-        self._head.clear()
-        self._tail.clear()
-        self._file.close()
 
 
 @dataclass

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -38,22 +38,6 @@ SHOWN = 10
 
 class TenantTableError(ValueError):
     """The tenant table cannot be read, or holds rows that no tenant can be made of."""
-
-
-class Batch(TypedDict):
-    """A key range, as it goes through XCom: ``after`` < key <= ``upto``; an absent bound is open.
-
-    :param number: from 1 to ``of``.
-    :param rows: rows in the range when it was planned.
-    :param label: what a person reads in the grid view.
-    """
-
-    number: int
-    of: int
-    rows: int
-    label: str
-    after: NotRequired[int | str]
-    upto: NotRequired[int | str]
 
 
 @dataclass(frozen=True)
@@ -96,40 +80,6 @@ class TenantSource:
         return sa.text(_COLON.sub(r"\\\1", query) + "\n").columns().subquery("tenants")
 
 
-def plan_batches(engine: Engine, source: TenantSource, *, batch_size: int, max_batches: int) -> list[Batch]:
-    """Cut the tenants into key ranges of ``batch_size`` rows, or larger ones where there would be too many.
-
-    :return: the batches in key order; none for an empty table.
-    :raises TenantTableError: a null or repeated key, a missing column or table.
-    """
-    if batch_size < 1 or max_batches < 1:
-        raise TenantTableError(f"batch_size ({batch_size}) and the most batches ({max_batches}) must be 1 or more")
-    with _reading(engine, source) as connection:
-        total = connection.execute(sa.select(sa.func.count()).select_from(source.rows())).scalar_one()
-        _check_keys(connection, source)
-        size = max(batch_size, -(-total // max_batches))
-        number = sa.func.row_number().over(order_by=source.key).label("n")
-        numbered = sa.select(source.key, number).select_from(source.rows()).subquery("numbered")
-        every = sa.select(numbered.c[source.key_column]).where(numbered.c.n % size == 0).order_by(numbered.c.n)
-        ends = [_bound(source, value) for value in connection.execute(every).scalars()]
-    # The database may have changed between the count and the bounds; the bounds alone decide what is covered.
-    ends = ends[: max(0, -(-total // size) - 1)]
-    count = len(ends) + 1 if total else 0
-    batches: list[Batch] = []
-    for index in range(count):
-        after = ends[index - 1] if index else None
-        upto = ends[index] if index < count - 1 else None
-        rows = min(size, total - index * size)
-        label = f"{index + 1} of {count}: {'first' if after is None else f'after {after}'}, {rows} tenants"
-        batch = Batch(number=index + 1, of=count, rows=rows, label=label)
-        if after is not None:
-            batch["after"] = after
-        if upto is not None:
-            batch["upto"] = upto
-        batches.append(batch)
-    return batches
-
-
 class TenantRow(NamedTuple):
     """One row of the tenant table.
 
@@ -162,10 +112,10 @@ def read_batch(
         # A null key is in no range; the first batch meets it, so that it is an error and not forgotten.
         statement = statement.where(upto if after is not None else sa.or_(upto, key.is_(None)))
     problems = Problems(source)
-    with _reading(engine, source) as connection:
+    with reading(engine, source) as connection:
         answer = connection.execution_options(stream_results=True).execute(statement)
         names = list(answer.keys())
-        _check_columns(source, names, *([active_column] if active_column else []))
+        check_columns(source, names, *([active_column] if active_column else []))
         yield from _tenants(
             source, (dict(zip(names, row, strict=True)) for row in _streamed(answer)), active_column, problems
         )
@@ -176,8 +126,8 @@ def read_keys(engine: Engine, source: TenantSource, *, active_column: str | None
     """As ``read_batch`` for the whole table, but of each row only the key and ``active_column``."""
     columns = [source.key_column, *([active_column] if active_column else [])]
     problems = Problems(source)
-    with _reading(engine, source) as connection:
-        _check_columns(
+    with reading(engine, source) as connection:
+        check_columns(
             source, connection.execute(sa.select(sa.text("*")).select_from(source.rows()).limit(1)).keys(), *columns
         )
         statement: Selectable = sa.select(*map(sa.column, columns)).select_from(source.rows()).order_by(source.key)
@@ -204,7 +154,7 @@ class Problems:
 
     def raise_if_any(self) -> None:
         """Raise ``TenantTableError`` where there is one."""
-        _raise_for(self._source, self._named, self._count)
+        raise_for(self._source, self._named, self._count)
 
 
 def _streamed(answer: Any) -> Iterator[Any]:
@@ -219,7 +169,7 @@ def _tenants(
     active = True
     for row in rows:
         value = row[source.key_column]
-        key = value if type(value) is str else "" if value is None else str(_bound(source, value))
+        key = value if type(value) is str else "" if value is None else str(key_value(source, value))
         stripped = key.strip()
         if not stripped:
             problems.add(f"a row with {'a null' if value is None else 'an empty'} {source.key_column}")
@@ -251,29 +201,16 @@ def truth(value: object) -> bool | None:
     return None
 
 
-def _check_columns(source: TenantSource, columns: Iterable[str], *more: str) -> None:
+def check_columns(source: TenantSource, columns: Iterable[str], *more: str) -> None:
+    """Raise ``TenantTableError`` if the key column or another needed column does not exist."""
     columns = list(columns)
     for wanted in (source.key_column, *more):
         if wanted not in columns:
             raise TenantTableError(f"{source.name} has no column {wanted!r}; it has {', '.join(columns)}")
 
 
-def _check_keys(connection: Connection, source: TenantSource) -> None:
-    # Asked first, because some databases take an unknown quoted name for a text.
-    _check_columns(source, connection.execute(sa.select(sa.text("*")).select_from(source.rows()).limit(1)).keys())
-    key = source.key
-    nulls = connection.execute(sa.select(sa.func.count()).select_from(source.rows()).where(key.is_(None))).scalar_one()
-    doubled = (
-        sa.select(key).select_from(source.rows()).where(key.is_not(None)).group_by(key).having(sa.func.count() > 1)
-    )
-    count = connection.execute(sa.select(sa.func.count()).select_from(doubled.subquery("doubled"))).scalar_one()
-    named = connection.execute(doubled.order_by(key).limit(SHOWN)).scalars() if count else ()
-    problems = [f"{nulls} row(s) with a null {source.key_column}"] if nulls else []
-    problems += [f"tenant {str(value)!r} has more than one row" for value in named]
-    _raise_for(source, problems, len(problems) + max(0, count - SHOWN))
-
-
-def _raise_for(source: TenantSource, problems: list[str], total: int) -> None:
+def raise_for(source: TenantSource, problems: list[str], total: int) -> None:
+    """Raise ``TenantTableError`` if there is a problem; name the first ones."""
     if problems:
         more = f" and {total - SHOWN} more" if total > SHOWN else ""
         raise TenantTableError(
@@ -283,7 +220,8 @@ def _raise_for(source: TenantSource, problems: list[str], total: int) -> None:
 
 
 @contextmanager
-def _reading(engine: Engine, source: TenantSource) -> Iterator[Connection]:
+def reading(engine: Engine, source: TenantSource) -> Iterator[Connection]:
+    """A connection; a database error becomes a ``TenantTableError``."""
     try:
         with engine.connect() as connection:
             yield connection
@@ -291,7 +229,8 @@ def _reading(engine: Engine, source: TenantSource) -> Iterator[Connection]:
         raise TenantTableError(f"{source.name} cannot be read: {getattr(error, 'orig', error)}") from None
 
 
-def _bound(source: TenantSource, value: object) -> int | str:
+def key_value(source: TenantSource, value: object) -> int | str:
+    """A key as a batch bound: an integer, or the value's string."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, datetime) and value.tzinfo:

@@ -12,7 +12,8 @@ from airflow_provider_databrain.sql.engine import sql_engine
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
-    from airflow_provider_databrain.tenants.engine.table import Batch, TenantSource
+    from airflow_provider_databrain.tenants.engine.batches import Batch
+    from airflow_provider_databrain.tenants.engine.table import TenantSource
 
 
 class TenantTableMixin:
@@ -78,7 +79,7 @@ class PlanTenantBatchesOperator(TenantTableMixin, BaseOperator):
 
     def execute(self, context: Context) -> list[Batch]:
         """Plan; returns the batches."""
-        from airflow_provider_databrain.tenants.engine.table import plan_batches
+        from airflow_provider_databrain.tenants.engine.batches import plan_batches
 
         with self.engine() as engine:
             batches = plan_batches(

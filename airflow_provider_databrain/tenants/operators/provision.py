@@ -102,8 +102,9 @@ class ProvisionTenantsOperator(TenantTask):
         """Read and check every row, then send."""
         import asyncio
 
-        from airflow_provider_databrain.tenants.engine.apply import preview, provision
+        from airflow_provider_databrain.tenants.engine.apply import provision
         from airflow_provider_databrain.tenants.engine.check import check_batch
+        from airflow_provider_databrain.tenants.engine.preview import preview
         from airflow_provider_databrain.tenants.engine.progress import Progress
         from airflow_provider_databrain.tenants.engine.table import read_batch
 

@@ -18,6 +18,7 @@ from airflow_provider_databrain.tenants.engine import apply as runner
 from airflow_provider_databrain.tenants.engine import progress as progresses
 from airflow_provider_databrain.tenants.engine.check import check_batch
 from airflow_provider_databrain.tenants.engine.ledger import Ledger
+from airflow_provider_databrain.tenants.engine.preview import preview
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.spec import SpecError
@@ -378,7 +379,7 @@ async def test_a_preview_says_what_would_be_done(ledger: Ledger) -> None:
     target = FakeTarget(taken=["t2"])
     nowhere = AsyncTransport(Server(base_url="http://127.0.0.1:9", tokens={}))
     with check_batch(rows("t0", "t1", "t2", "t3"), {"text": "changed"}, target, ledger) as checked:
-        report = await runner.preview(target, nowhere, checked, rules=Rules(), stop=Stop())
+        report = await preview(target, nowhere, checked, rules=Rules(), stop=Stop())
     assert [(plan["tenant"], plan["dashboard_id"], plan["action"]) for plan in report.planned] == [
         ("t0", "d-t0", "update"),
         ("t1", "d-t1", "update"),

@@ -18,12 +18,13 @@ from airflow_provider_databrain.databrain.target import STAMP, DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.apply import provision
-from airflow_provider_databrain.tenants.engine.check import CheckedBatch, Spool, Work, check_batch
+from airflow_provider_databrain.tenants.engine.check import CheckedBatch, Work, check_batch
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger, LedgerError
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.removal import remove
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.spec import Spec, SpecError
+from airflow_provider_databrain.tenants.engine.spool import Spool
 from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.table import TenantRow, TenantSource, TenantTableError, read_batch
 from airflow_provider_databrain.tenants.engine.target import Desired, Existing

@@ -14,13 +14,12 @@ import pytest
 import sqlalchemy as sa
 
 from airflow_provider_databrain.tenants.engine import table as tenants
+from airflow_provider_databrain.tenants.engine.batches import Batch, plan_batches
 from airflow_provider_databrain.tenants.engine.table import (
-    Batch,
     TenantRow,
     TenantSource,
     TenantTableError,
-    _bound,
-    plan_batches,
+    key_value,
     read_batch,
     read_keys,
     truth,
@@ -239,7 +238,7 @@ def test_the_text_of_a_point_in_time_does_not_follow_the_sessions_time_zone() ->
     source = TenantSource("key", table="t")
     utc = datetime(2024, 7, 1, tzinfo=UTC)
     berlin = utc.astimezone(timezone(timedelta(hours=2)))
-    assert _bound(source, utc) == _bound(source, berlin) == "2024-07-01 00:00:00+00:00"
+    assert key_value(source, utc) == key_value(source, berlin) == "2024-07-01 00:00:00+00:00"
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])

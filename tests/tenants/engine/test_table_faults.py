@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import Engine
 
+from airflow_provider_databrain.tenants.engine.batches import plan_batches
 from airflow_provider_databrain.tenants.engine.table import (
     TenantSource,
     TenantTableError,
-    plan_batches,
     read_batch,
     read_keys,
 )

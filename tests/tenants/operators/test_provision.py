@@ -20,9 +20,10 @@ from airflow_provider_databrain.databrain.operators.tenants import (
 )
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.tenants.engine.batches import Batch
 from airflow_provider_databrain.tenants.engine.report import Action, ProvisioningError
 from airflow_provider_databrain.tenants.engine.spec import SpecError
-from airflow_provider_databrain.tenants.engine.table import Batch, TenantTableError
+from airflow_provider_databrain.tenants.engine.table import TenantTableError
 from tests.support import ODD_IDS, SPEC, WORKSPACE, embed, make_warehouse, set_connection
 
 TABLE: dict[str, Any] = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant_id"}
