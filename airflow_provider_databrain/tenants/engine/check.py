@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from airflow_provider_databrain.tenants.engine.ledger import ID_LIMIT, Entry, Ledger
+from airflow_provider_databrain.tenants.engine.problems import Problems
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.spec import InputHash, Spec, SpecError, fill
 from airflow_provider_databrain.tenants.engine.spool import Spool
@@ -24,8 +25,6 @@ WantedT = TypeVar("WantedT")
 
 CHUNK = 500
 """Rows that are held against the ledger at a time."""
-SHOWN = 10
-"""Bad rows that an error names at most."""
 DONE_HERE = (Action.CREATED, Action.ADOPTED, Action.UPDATED)
 
 
@@ -78,8 +77,7 @@ class _Checker(Generic[WantedT]):
         self._holders: dict[str, str] = {}
         self._places: dict[str, str] = {}
         self._pairs: set[frozenset[str]] = set()
-        self._problems: list[str] = []
-        self._bad = 0
+        self._problems = Problems()
 
     def check(self, rows: list[TenantRow]) -> None:
         """Sort one chunk of rows into unchanged ones and work."""
@@ -92,7 +90,7 @@ class _Checker(Generic[WantedT]):
                 report.count(Action.INACTIVE)
                 continue
             if tenant in report.ids:
-                self._problem(f"tenant {tenant!r} has more than one row")
+                self._problems.add(f"tenant {tenant!r} has more than one row")
                 continue
             report.ids[tenant] = ""
             entry = entries.get(tenant)
@@ -106,7 +104,7 @@ class _Checker(Generic[WantedT]):
             try:
                 self._consider(tenant, row, entry, input_hash, fresh)
             except SpecError as error:
-                self._problem(str(error))
+                self._problems.add(str(error))
         if fresh and self._ledger:
             for dashboard_id, holder in self._ledger.holders(list(fresh)).items():
                 if holder != fresh[dashboard_id]:
@@ -154,22 +152,14 @@ class _Checker(Generic[WantedT]):
         # The batch and the ledger may both show it.
         if pair not in self._pairs:
             self._pairs.add(pair)
-            self._problem(f"tenants {first!r} and {second!r} would share {place}")
-
-    def _problem(self, text: str) -> None:
-        self._bad += 1
-        if len(self._problems) < SHOWN:
-            self._problems.append(text)
+            self._problems.add(f"tenants {first!r} and {second!r} would share {place}")
 
     def raise_if_any(self) -> None:
         """Raise ``SpecError`` where a row or the spec cannot be used."""
-        if self._bad:
-            more = f"\nand {self._bad - SHOWN} more" if self._bad > SHOWN else ""
-            listed = "\n".join(f"- {problem}" for problem in self._problems)
-            raise SpecError(
-                f"{self._bad} of {self._checked.report.total} tenants cannot be provisioned; nothing was sent.\n"
-                f"{listed}{more}"
-            )
+        self._problems.raise_if_any(
+            SpecError,
+            f"{self._problems.count} of {self._checked.report.total} tenants cannot be provisioned; nothing was sent.",
+        )
 
 
 _SETTLED = frozenset({Action.CREATED, Action.ADOPTED, Action.UPDATED, Action.UNCHANGED})

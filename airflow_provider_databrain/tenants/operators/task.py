@@ -119,9 +119,9 @@ class TenantTask(TenantTableMixin, ApiOperator):
     @property
     def is_dry_run(self) -> bool:
         """Whether only a plan is asked for."""
-        from airflow_provider_databrain.tenants.engine.table import truth
+        from airflow_provider_databrain.tenants.engine.table import parse_bool
 
-        only = truth(self.dry_run_flag)
+        only = parse_bool(self.dry_run_flag)
         if only is None:
             raise ValueError(f"dry_run is {self.dry_run_flag!r}; it is true or false. Nothing was sent.")
         return only

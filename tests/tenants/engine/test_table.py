@@ -20,9 +20,9 @@ from airflow_provider_databrain.tenants.engine.table import (
     TenantSource,
     TenantTableError,
     key_value,
+    parse_bool,
     read_batch,
     read_keys,
-    truth,
 )
 from tests.databases import Database, numbered
 from tests.support import ODD_IDS
@@ -262,7 +262,7 @@ def test_rows_come_before_the_rest_is_read(sqlite: Database) -> None:
     rows = read_batch(engine, source, {})
     assert met == []
     assert next(rows).tenant == "t00000"
-    assert len(met) <= 2 * tenants.PARTITION
+    assert len(met) <= 2 * tenants.FETCH_ROWS
     assert [row.tenant for row in rows] == numbered(5000)[1:]
     assert len(met) == 5000
 
@@ -323,7 +323,7 @@ def test_bad_rows_are_told_after_the_good_ones(warehouse: Warehouse) -> None:
         assert "tenant 'c ' begins or ends with a blank" in shown
         assert "a row with an empty tenant_id" in shown
         assert "a row with a null tenant_id" in shown
-        assert shown.startswith("table 'tenants' cannot be provisioned: ")
+        assert shown.startswith("table 'tenants' cannot be provisioned. Nothing was sent.")
         assert "Nothing was sent" in shown
 
 
@@ -368,8 +368,8 @@ def test_each_further_row_of_a_tenant_is_counted(warehouse: Warehouse) -> None:
         (date(2026, 1, 1), None),
     ],
 )
-def test_truth_is_what_is_clearly_so(value: object, shown: bool | None) -> None:
-    assert truth(value) is shown
+def test_only_clear_values_become_a_boolean(value: object, shown: bool | None) -> None:
+    assert parse_bool(value) is shown
 
 
 ACTIVE = {
