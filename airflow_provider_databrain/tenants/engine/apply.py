@@ -15,6 +15,7 @@ from airflow_provider_databrain.client.transport.pace import StoppedError
 from airflow_provider_databrain.tenants.engine.check import CheckedBatch, Work
 from airflow_provider_databrain.tenants.engine.journal import Journal
 from airflow_provider_databrain.tenants.engine.ledger import Ledger, LedgerError
+from airflow_provider_databrain.tenants.engine.outcome import Outcome
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import SHOWN, Action, Report
 from airflow_provider_databrain.tenants.engine.spool import Spool
@@ -109,11 +110,13 @@ class _Applying(Generic[WantedT]):
                 kept = await self._own(work, ours=True, known=existing)
                 if kept is not None and kept.dashboard_id != existing.dashboard_id:
                     kept = await self._target.update(self._transport, work.desired, kept)
-                    await self._workers.amend(work.desired.tenant, work.entry, kept, input_hash=work.input_hash)
+                    await self._workers.amend(self._outcome(work, Action.CREATED, kept))
             except StoppedError:
                 return
             except Exception as error:
-                await self._workers.amend(work.desired.tenant, work.entry, existing, error=error)
+                await self._workers.amend(
+                    Outcome(work.desired.tenant, Action.FAILED, work.entry, existing, error=error)
+                )
 
         try:
             if len(self._made) and not self._workers.stop.reason:
@@ -192,7 +195,7 @@ class _Applying(Generic[WantedT]):
         ledger = self._workers.ledger
         if ledger is None or work.desired.dashboard_id is not None or not dashboard_ids:
             return
-        for dashboard_id, holder in (await asyncio.to_thread(ledger.holders, list(dashboard_ids))).items():
+        for dashboard_id, holder in (await asyncio.to_thread(ledger.tenants_by_dashboard, list(dashboard_ids))).items():
             if holder != work.desired.tenant:
                 raise AlreadyExistsError(
                     f"by the ledger it belongs to tenant {holder!r}; it was neither handed over nor removed",
@@ -202,10 +205,15 @@ class _Applying(Generic[WantedT]):
                 )
 
     async def _end(self, work: Work[WantedT], action: Action, existing: Existing) -> None:
-        await self._workers.end(work.desired.tenant, action, work.entry, existing, input_hash=work.input_hash)
+        await self._workers.end(self._outcome(work, action, existing))
 
     async def _fail(self, work: Work[WantedT], error: Exception) -> None:
-        await self._workers.fail(work.desired.tenant, work.entry, work.desired.dashboard_id, error)
+        desired = work.desired
+        await self._workers.end(Outcome.failure(desired.tenant, work.entry, desired.dashboard_id, error))
+
+    @staticmethod
+    def _outcome(work: Work[WantedT], action: Action, existing: Existing) -> Outcome:
+        return Outcome(work.desired.tenant, action, work.entry, existing, input_hash=work.input_hash)
 
 
 async def provision(
@@ -248,7 +256,7 @@ async def _refuse_shared(ledger: Ledger, report: Report) -> None:
     Asked at the end, when the ledger has what other batches have done meanwhile. Where two batches end in the same
     moment, the next run sees it.
     """
-    for embed_id, tenants in (await asyncio.to_thread(ledger.shared)).items():
+    for embed_id, tenants in (await asyncio.to_thread(ledger.shared_embeds)).items():
         for tenant in sorted(tenants & report.ids.keys()):
             others = ", ".join(repr(other) for other in sorted(tenants - {tenant})[:SHOWN])
             error = AlreadyExistsError(

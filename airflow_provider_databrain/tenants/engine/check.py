@@ -13,7 +13,8 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from airflow_provider_databrain.tenants.engine.ledger import ID_LIMIT, Entry, Ledger
+from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
+from airflow_provider_databrain.tenants.engine.ledger_table import ID_LIMIT
 from airflow_provider_databrain.tenants.engine.problems import Problems
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.spec import InputHash, Spec, SpecError, fill
@@ -106,7 +107,7 @@ class _Checker(Generic[WantedT]):
             except SpecError as error:
                 self._problems.add(str(error))
         if fresh and self._ledger:
-            for dashboard_id, holder in self._ledger.holders(list(fresh)).items():
+            for dashboard_id, holder in self._ledger.tenants_by_dashboard(list(fresh)).items():
                 if holder != fresh[dashboard_id]:
                     self._shared(holder, fresh[dashboard_id], f"dashboard id {dashboard_id!r}")
 
@@ -137,7 +138,7 @@ class _Checker(Generic[WantedT]):
     def _unchanged(self, entry: Entry) -> None:
         ledger = self._ledger
         report = self._checked.report
-        report.has(entry.tenant, str(entry.dashboard_id), entry.embed_id)
+        report.set_dashboard(entry.tenant, str(entry.dashboard_id), entry.embed_id)
         mine = ledger is not None and entry.run_id and (entry.dag_id, entry.run_id) == (ledger.dag_id, ledger.run_id)
         # What an earlier try in the same Dag run did counts as what it was.
         report.count(Action(entry.status) if mine and entry.status in DONE_HERE else Action.UNCHANGED)

@@ -13,6 +13,7 @@ from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
 from airflow_provider_databrain.tenants.engine.journal import Journal
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
+from airflow_provider_databrain.tenants.engine.outcome import Outcome
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import Action, Planned, Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
@@ -142,7 +143,7 @@ async def remove(
     """
     stop.bind()
     tenants = {entry.tenant for entry in entries}
-    sharers = await asyncio.to_thread(ledger.sharers, [entry.embed_id for entry in entries if entry.embed_id])
+    sharers = await asyncio.to_thread(ledger.tenants_by_embed, [entry.embed_id for entry in entries if entry.embed_id])
 
     async def one(entry: Entry) -> None:
         existing = entry.existing
@@ -154,16 +155,16 @@ async def remove(
                 tenant=entry.tenant,
                 dashboard=existing.dashboard_id,
             )
-            await workers.fail(entry.tenant, entry, entry.dashboard_id, shared)
+            await workers.end(Outcome.failure(entry.tenant, entry, entry.dashboard_id, shared))
             return
         try:
             await target.delete(transport, entry.tenant, existing)
         except StoppedError:
             return
         except Exception as error:
-            await workers.fail(entry.tenant, entry, entry.dashboard_id, error)
+            await workers.end(Outcome.failure(entry.tenant, entry, entry.dashboard_id, error))
         else:
-            await workers.end(entry.tenant, Action.DELETED, entry, None, wanted_id=entry.dashboard_id)
+            await workers.end(Outcome(entry.tenant, Action.DELETED, entry, wanted_id=entry.dashboard_id))
 
     if entries:
         with suppress(StoppedError):

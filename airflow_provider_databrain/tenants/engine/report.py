@@ -105,7 +105,7 @@ class Report:
     embed_ids: dict[str, str] = field(default_factory=dict)
     keeps_embed_ids: bool = False
 
-    def has(self, tenant: str, dashboard_id: str, embed_id: str | None) -> None:
+    def set_dashboard(self, tenant: str, dashboard_id: str, embed_id: str | None) -> None:
         """Note what a tenant has."""
         self.ids[tenant] = dashboard_id
         if self.keeps_embed_ids:

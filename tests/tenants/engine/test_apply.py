@@ -179,7 +179,7 @@ async def test_no_more_calls_are_under_way_than_allowed(concurrency: int, most: 
     ],
 )
 def test_rules_that_make_no_sense_are_refused(rules: dict[str, Any], shown: str) -> None:
-    with pytest.raises(ValueError, match=f"{shown}; it is .* Nothing was sent"):
+    with pytest.raises(ValueError, match=f"{shown}; it must be .* Nothing was sent"):
         Rules(**rules)
 
 

@@ -20,6 +20,7 @@ from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.apply import provision
 from airflow_provider_databrain.tenants.engine.check import CheckedBatch, Work, check_batch
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger, LedgerError
+from airflow_provider_databrain.tenants.engine.outcome import Outcome
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.removal import remove
 from airflow_provider_databrain.tenants.engine.report import Action, Report
@@ -29,7 +30,7 @@ from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.table import TenantRow, TenantSource, TenantTableError, read_batch
 from airflow_provider_databrain.tenants.engine.target import Desired, Existing
 from airflow_provider_databrain.tenants.engine.workers import Rules
-from tests.databases import Database, ledger_on, numbered
+from tests.databases import Database, entry_of, ledger_on, numbered
 from tests.support import ACCESS, ODD_IDS, SPEC, embed
 
 NAMED: dict[str, Any] = {**SPEC, "name": "{name}", "metadata": {"region": "{region}"}}
@@ -46,22 +47,6 @@ class Counting(DatabrainTarget):
     def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[CreateDashboardEmbed]:
         self.desired.append(tenant)
         return super().desire(tenant, fields)
-
-
-@pytest.fixture
-def ledger(database: Database) -> Ledger:
-    """An open ledger."""
-    made = ledger_on(database)
-    made.open()
-    return made
-
-
-@pytest.fixture
-def book(sqlite: Database) -> Ledger:
-    """The same, where the kind of database is no matter."""
-    made = ledger_on(sqlite)
-    made.open()
-    return made
 
 
 def row(tenant: str, active: bool = True, **columns: Any) -> TenantRow:
@@ -87,14 +72,17 @@ def settle(
     with check_batch(tenant_rows, spec, target or DatabrainTarget(), ledger) as checked:
         ledger.write(
             [
-                ledger.entry(
-                    item.desired.tenant,
-                    item.entry,
-                    action,
-                    existing=Existing(
-                        str(item.desired.dashboard_id), f"embed-{item.desired.tenant}", item.desired.spec_hash
+                entry_of(
+                    ledger,
+                    Outcome(
+                        item.desired.tenant,
+                        action,
+                        item.entry,
+                        Existing(
+                            str(item.desired.dashboard_id), f"embed-{item.desired.tenant}", item.desired.spec_hash
+                        ),
+                        input_hash=item.input_hash,
                     ),
-                    input_hash=item.input_hash,
                 )
                 for item in checked.work
             ]
@@ -262,10 +250,8 @@ def test_another_default_workspace_is_not_taken_for_the_same_request(book: Ledge
 def failed(ledger: Ledger, tenant: str, existing: Existing | None) -> Entry:
     """A tenant's entry after a failure."""
     before = ledger.entries([tenant]).get(tenant)
-    entry = ledger.entry(
-        tenant, before, Action.FAILED, existing=existing, input_hash=None, wanted_id=f"client-{tenant}", error="no"
-    )
-    ledger.write([entry])
+    outcome = Outcome(tenant, Action.FAILED, before, existing, wanted_id=f"client-{tenant}", error=ValueError("no"))
+    ledger.write([entry_of(ledger, outcome)])
     return ledger.entries([tenant])[tenant]
 
 
@@ -290,14 +276,7 @@ def test_who_failed_with_a_dashboard_is_work_even_if_the_row_is_as_before(ledger
 
 def test_who_was_deleted_is_work_without_a_dashboard(ledger: Ledger) -> None:
     settle(ledger, rows("acme"))
-    entry = ledger.entry(
-        "acme",
-        ledger.entries(["acme"])["acme"],
-        Action.DELETED,
-        existing=None,
-        input_hash=None,
-        wanted_id="client-acme",
-    )
+    entry = entry_of(ledger, Outcome("acme", Action.DELETED, ledger.entries(["acme"])["acme"], wanted_id="client-acme"))
     ledger.write([entry])
     with check_batch(rows("acme"), NAMED, DatabrainTarget(), ledger) as checked:
         found = work(checked)["acme"]
@@ -309,9 +288,7 @@ def test_who_was_deleted_is_work_without_a_dashboard(ledger: Ledger) -> None:
 def test_who_was_deleted_may_come_back_with_another_id(ledger: Ledger) -> None:
     settle(ledger, rows("acme"))
     before = ledger.entries(["acme"])["acme"]
-    ledger.write(
-        [ledger.entry("acme", before, Action.DELETED, existing=None, input_hash=None, wanted_id="client-acme")]
-    )
+    ledger.write([entry_of(ledger, Outcome("acme", Action.DELETED, before, wanted_id="client-acme"))])
     spec = {**NAMED, "dashboard_id": "new-{tenant_id}", "client_id": "other"}
     with check_batch(rows("acme"), spec, DatabrainTarget(), ledger) as checked:
         assert work(checked)["acme"].desired.dashboard_id == "new-acme"
@@ -522,7 +499,7 @@ def test_the_id_of_a_deleted_dashboard_may_be_taken(ledger: Ledger) -> None:
     spec = {**NAMED, "dashboard_id": "d-{region}"}
     settle(ledger, rows("acme"), spec)
     before = ledger.entries(["acme"])["acme"]
-    ledger.write([ledger.entry("acme", before, Action.DELETED, existing=None, input_hash=None, wanted_id="d-EU")])
+    ledger.write([entry_of(ledger, Outcome("acme", Action.DELETED, before, wanted_id="d-EU"))])
     with check_batch(rows("globex"), spec, DatabrainTarget(), ledger) as checked:
         assert list(work(checked)) == ["globex"]
 

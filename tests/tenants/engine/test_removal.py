@@ -17,6 +17,7 @@ from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger, LedgerError
+from airflow_provider_databrain.tenants.engine.outcome import Outcome
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.removal import (
     Guard,
@@ -32,33 +33,18 @@ from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.table import TenantRow, TenantSource, TenantTableError, read_keys
 from airflow_provider_databrain.tenants.engine.target import Existing
 from airflow_provider_databrain.tenants.engine.workers import Rules
-from tests.databases import Database, ledger_on, numbered
+from tests.databases import Database, entry_of, ledger_on, numbered
 from tests.support import ODD_IDS, embed
 
 MODES: tuple[Mode, ...] = ("incremental", "full")
 
 
-@pytest.fixture
-def ledger(database: Database) -> Ledger:
-    """An open ledger of the Dag ``dag``."""
-    made = ledger_on(database)
-    made.open()
-    return made
-
-
-@pytest.fixture
-def book(sqlite: Database) -> Ledger:
-    """The same, where the kind of database is no matter."""
-    made = ledger_on(sqlite)
-    made.open()
-    return made
-
-
 def note(ledger: Ledger, *tenants: str, action: Action = Action.CREATED) -> list[Entry]:
     """Note that these tenants have a dashboard."""
     entries = [
-        ledger.entry(
-            tenant, None, action, existing=Existing(f"client-{tenant}", f"client-{tenant}", "a.b.c"), input_hash="h"
+        entry_of(
+            ledger,
+            Outcome(tenant, action, existing=Existing(f"client-{tenant}", f"client-{tenant}", "a.b.c"), input_hash="h"),
         )
         for tenant in tenants
     ]
@@ -117,8 +103,8 @@ def test_other_scopes_and_systems_are_left_alone(database: Database, ledger: Led
 
 def test_who_has_no_dashboard_is_not_removed_again(ledger: Ledger) -> None:
     [before] = note(ledger, "gone")
-    failed = ledger.entry("never", None, Action.FAILED, existing=None, input_hash=None, wanted_id="client-never")
-    deleted = ledger.entry("gone", before, Action.DELETED, existing=None, input_hash=None, wanted_id="client-gone")
+    failed = entry_of(ledger, Outcome("never", Action.FAILED, wanted_id="client-never"))
+    deleted = entry_of(ledger, Outcome("gone", Action.DELETED, before, wanted_id="client-gone"))
     ledger.write([failed, deleted])
     found = plan_removal(rows(["x"], ["gone", "never"]), ledger, "full")
     assert (tenants(found), found.held) == ([], 0)

@@ -154,7 +154,7 @@ def test_a_wrong_key_stops_the_run_early(connection: Emulator, monkeypatch: pyte
 def test_a_ledger_that_vanishes_fails_the_task_but_loses_nothing(
     connection: Emulator, warehouse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(ledger, "WRITE_RETRY_SECONDS", 0.2)
     connection.control.behaviour = Behaviour(latency=0.03)
     begun: list[str] = []
     create = DatabrainTarget.create
