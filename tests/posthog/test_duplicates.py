@@ -202,7 +202,7 @@ async def test_a_dashboard_of_another_tenant_by_the_ledger_is_not_handed_over(
     if with_ledger:
         assert counts(report) == {"failed": 1}
         assert (
-            "by the ledger it belongs to tenant 't00'; it was neither handed over nor removed"
+            "according to the ledger it belongs to tenant 't00'; it was neither adopted nor deleted"
             in report.failures[0]["message"]
         )
         assert runs.entries()["t00"].dashboard_id == str(number)

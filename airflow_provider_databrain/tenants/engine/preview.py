@@ -1,4 +1,4 @@
-"""What applying a batch would do, for a dry run."""
+"""A dry run: what ``apply`` would do. It sends nothing that changes anything, and writes nothing."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ WantedT = TypeVar("WantedT")
 async def preview(
     target: Target[WantedT], transport: AsyncTransport, checked: CheckedBatch[WantedT], *, rules: Rules, stop: Stop
 ) -> Report:
-    """What ``provision`` would do. Surveys where a tenant is unknown; sends nothing that changes anything.
+    """Plan each tenant: create, adopt or update. Surveys once if the ledger does not know a tenant.
 
-    :return: the report; where ``why`` is set, it was stopped before the survey's end.
+    :return: the report. If ``why`` is set, it was stopped before the end.
     :raises ApiError: the survey failed.
     """
     report = checked.report
     surveyed = False
     stop.bind()
-    for work in checked.work:
-        desired = work.desired
-        existing = work.entry.existing if work.entry else None
+    for item in checked.work:
+        desired = item.desired
+        existing = item.entry.existing if item.entry else None
         action = "update"
         if existing is None:
             if not surveyed:
@@ -50,6 +50,6 @@ async def preview(
             action = "create" if existing is None else "adopt"
         dashboard_id = existing.dashboard_id if existing else desired.dashboard_id
         report.planned.append(Planned(tenant=desired.tenant, dashboard_id=dashboard_id, action=action))
-    planned = len(report.planned) + report.counted[Action.FAILED]
-    report.close(stop.reason, stop.wait, left=len(checked.work) - planned)
+    handled = len(report.planned) + report.counted[Action.FAILED]
+    report.close(stop.reason, stop.wait, left=len(checked.work) - handled)
     return report

@@ -1,4 +1,4 @@
-"""A list that goes on in a temporary file, so that memory does not grow with the batch."""
+"""A list that continues in a temporary file, so that memory does not grow with the batch."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import IO, Generic, TypeVar
 T = TypeVar("T")
 
 HEAD = 1000
-"""Items of a list that are held as they are; most batches have no more."""
+"""Items that stay in memory as objects; most batches have no more."""
 PACKET = 100
-"""Items that go to the file together, so that what they share is written once."""
+"""Items that are pickled together, so that what they share is written once."""
 IN_MEMORY_BYTES = 1024 * 1024
-"""What of the rest is held in memory before it goes to a file."""
+"""How much of the pickled items stays in memory before it goes to a file."""
 
 
 class Spool(Generic[T]):
-    """A list that goes on in a temporary file once it is long. Write all, then read all, once."""
+    """A list that continues in a temporary file when it is long. First append all items, then iterate over them."""
 
     def __init__(self) -> None:
         self._head: list[T] = []
         self._tail: list[T] = []
-        # Closed by ``close``; unlinked from the start, or held in memory while small.
+        # ``close`` closes it. The file has no name, so a killed process leaves nothing behind.
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115
         self._packets = 0
         self._length = 0
@@ -32,7 +32,7 @@ class Spool(Generic[T]):
         return self._length
 
     def append(self, item: T) -> None:
-        """Add one."""
+        """Add an item."""
         self._length += 1
         if self._length <= HEAD:
             self._head.append(item)
@@ -44,17 +44,17 @@ class Spool(Generic[T]):
             self._tail = []
 
     def __iter__(self) -> Iterator[T]:
-        """Each one, in order."""
+        """The items, in the order in which they were added."""
         yield from self._head
         self._file.seek(0)
         for _ in range(self._packets):
-            # Our own file, which nobody else can open.
+            # Our own file, which no other process can open.
             packet: list[T] = pickle.load(self._file)  # noqa: S301
             yield from packet
         yield from self._tail
 
     def close(self) -> None:
-        """Let it go."""
+        """Drop the items and the file."""
         self._head.clear()
         self._tail.clear()
         self._file.close()

@@ -1,4 +1,8 @@
-"""Surveys that many tenants share."""
+"""One survey for many tenants.
+
+What always holds: two surveys never run at the same time, and a tenant never reads a survey that failed or is not
+complete. If several tenants need a survey that began after the same moment, they share one.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ WantedT = TypeVar("WantedT")
 
 
 class SharedSurvey(Generic[WantedT]):
-    """Surveys for many tenants at once: whoever asks for a look that was had already gets that one."""
+    """The last survey of a batch, done again if it is too old."""
 
     def __init__(self, target: Target[WantedT], transport: AsyncTransport) -> None:
         self._target = target
@@ -24,9 +28,9 @@ class SharedSurvey(Generic[WantedT]):
         self._error: Exception | None = None
 
     async def no_older_than(self, moment: float) -> None:
-        """Survey, unless the last one began at or after ``moment``.
+        """Survey, unless the last survey began at or after ``moment`` (seconds, monotonic).
 
-        :raises Exception: it failed, now or then.
+        :raises Exception: the survey failed, either now or when another tenant asked for it.
         """
         if self._done and self._began >= moment and self._error is None:
             return
@@ -37,7 +41,7 @@ class SharedSurvey(Generic[WantedT]):
                     await self._target.survey(self._transport)
                     self._done = True
                 except Exception as error:
-                    # Any: whoever comes next must not take half a look, or none, for "nothing is there".
+                    # Every kind of error: the next tenant must not read a missing or partial list as "no dashboard".
                     self._error = error
             if self._error is not None:
                 # Without the traceback, which would grow with each tenant.

@@ -154,10 +154,10 @@ class ProvisionSharedOperator(ProvisionTenantsOperator):
 
     async def after(self, target: Any, transport: AsyncTransport, report: Report, stop: Stop) -> None:
         """Ask for the addresses."""
-        from airflow_provider_databrain.tenants.engine.addresses import addresses
+        from airflow_provider_databrain.tenants.engine.addresses import fetch_addresses
 
         if self.push_urls:
-            self._urls = await addresses(target, transport, report, concurrency=self.concurrency, stop=stop)
+            self._urls = await fetch_addresses(target, transport, report, concurrency=self.concurrency, stop=stop)
 
     def extra_xcoms(self, report: Report) -> dict[str, Any]:
         """The addresses, where asked for."""

@@ -85,15 +85,15 @@ class RemoveTenantsOperator(TenantTask):
         assert ledger is not None  # noqa: S101 - its connection is required
         rows = read_keys(databases.tenants, self.source(), active_column=self.active_column)
         found = removal.plan_removal(rows, ledger, self.mode)
-        if found.foreign:
+        if found.other_dags:
             self.log.warning(
-                "%d tenants have no row here and were provisioned by another Dag; they are left alone", found.foreign
+                "%d tenants have no row here and were provisioned by another Dag; they are left alone", found.other_dags
             )
         report = Report(total=len(found.entries))
         if self.is_dry_run:
-            report.planned = removal.planned(found.entries)
+            report.planned = removal.preview(found.entries)
             return report
-        guard.check(found.entries, found.held)
+        guard.check(found.entries, found.in_ledger)
         progress = Progress(target.system, report, len(found.entries))
 
         async def send() -> Report:

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_databrain.client.errors import AuthenticationError, NotFoundError
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
-from airflow_provider_databrain.tenants.engine.addresses import addresses
+from airflow_provider_databrain.tenants.engine.addresses import fetch_addresses
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.target import Existing
@@ -57,7 +57,7 @@ def report() -> Report:
 
 
 async def ask(target: SharedTarget, shown: Report, stop: Stop | None = None) -> dict[str, str]:
-    return await addresses(target, NOWHERE, shown, concurrency=3, stop=stop or Stop())
+    return await fetch_addresses(target, NOWHERE, shown, concurrency=3, stop=stop or Stop())
 
 
 async def test_each_shared_board_has_its_address() -> None:

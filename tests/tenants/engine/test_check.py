@@ -18,7 +18,7 @@ from airflow_provider_databrain.databrain.target import STAMP, DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.apply import provision
-from airflow_provider_databrain.tenants.engine.check import CheckedBatch, Work, check_batch
+from airflow_provider_databrain.tenants.engine.check import CheckedBatch, WorkItem, check_batch
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger, LedgerError
 from airflow_provider_databrain.tenants.engine.outcome import Outcome
 from airflow_provider_databrain.tenants.engine.progress import Progress
@@ -57,7 +57,7 @@ def rows(*tenants: str, **columns: Any) -> list[TenantRow]:
     return [row(tenant, **columns) for tenant in tenants]
 
 
-def work(checked: CheckedBatch[CreateDashboardEmbed]) -> dict[str, Work[CreateDashboardEmbed]]:
+def work(checked: CheckedBatch[CreateDashboardEmbed]) -> dict[str, WorkItem[CreateDashboardEmbed]]:
     return {item.desired.tenant: item for item in checked.work}
 
 
@@ -111,7 +111,7 @@ def test_without_a_ledger_everyone_active_is_work() -> None:
         assert checked.report.ids == {"a": "", "c": ""}
         assert checked.report.total == 3
         assert checked.report.counted == {Action.INACTIVE: 1}
-        assert len(checked.renewed) == 0
+        assert len(checked.new_hashes) == 0
 
 
 def test_what_is_set_aside_is_the_checked_request() -> None:
@@ -156,7 +156,7 @@ def test_an_unchanged_row_costs_not_even_its_request(ledger: Ledger) -> None:
         assert checked.report.counted == {Action.UNCHANGED: len(tenants)}
         assert checked.report.ids == {**{tenant: f"client-{tenant}" for tenant in tenants}, "new": ""}
         assert list(checked.report.ids) == [*tenants, "new"]
-        assert len(checked.renewed) == 0
+        assert len(checked.new_hashes) == 0
 
 
 def test_a_function_as_spec_is_asked_for_each_row(book: Ledger) -> None:
@@ -170,7 +170,7 @@ def test_a_function_as_spec_is_asked_for_each_row(book: Ledger) -> None:
         assert target.desired == ["a", "b"]
         assert list(work(checked)) == ["b"]
         assert checked.report.counted == {Action.CREATED: 1}
-        assert len(checked.renewed) == 0
+        assert len(checked.new_hashes) == 0
 
 
 CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -197,7 +197,7 @@ def test_what_can_be_changed_is_work_with_the_entry(
         assert found.desired.spec_hash != before.spec_hash
         assert checked.report.ids == {"acme": ""}
         assert not checked.report.counted
-        assert len(checked.renewed) == 0
+        assert len(checked.new_hashes) == 0
 
 
 def test_a_changed_setting_from_a_column_is_work(book: Ledger) -> None:
@@ -227,9 +227,9 @@ def test_what_counts_at_creation_only_is_unchanged_and_noted(
         assert len(checked.work) == 0
         assert checked.report.counted == {Action.UNCHANGED: 1}
         assert checked.report.ids == {"acme": "client-acme"}
-        renewed = list(checked.renewed)
-        assert len(renewed) <= 1
-        book.write(renewed)
+        new_hashes = list(checked.new_hashes)
+        assert len(new_hashes) <= 1
+        book.write(new_hashes)
     after = book.entries(["acme"])["acme"]
     assert replace(after, input_hash=before.input_hash) == before
     # The next time the shortcut knows it.
@@ -271,7 +271,7 @@ def test_who_failed_with_a_dashboard_is_work_even_if_the_row_is_as_before(ledger
         assert work(checked)["acme"].entry == entry
         assert entry.existing is not None
         assert checked.report.ids == {"acme": ""}
-        assert len(checked.renewed) == 0
+        assert len(checked.new_hashes) == 0
 
 
 def test_who_was_deleted_is_work_without_a_dashboard(ledger: Ledger) -> None:
@@ -532,7 +532,7 @@ def test_a_spec_change_that_cannot_be_made_is_refused_with_what_to_do(
 
 def test_a_key_or_id_that_the_ledger_cannot_hold_is_refused(ledger: Ledger) -> None:
     fits = "x" * (255 - len("client-"))
-    too_long = "key or dashboard id has more than 255 characters"
+    too_long = "the key or the dashboard id has more than 255 characters"
     with check_batch(rows(fits), NAMED, DatabrainTarget(), ledger) as checked:
         assert len(checked.work) == 1
     assert too_long in refused(rows(f"{fits}x"), NAMED, ledger)
@@ -570,7 +570,7 @@ def test_a_refused_batch_leaves_no_file_open() -> None:
     made: Any = traceback.tb_frame.f_locals["checked"]
     assert made.work._file._rolled
     assert made.work._file.closed
-    assert made.renewed._file.closed
+    assert made.new_hashes._file.closed
 
 
 # Memory
@@ -602,7 +602,7 @@ def test_a_small_spool_makes_no_file() -> None:
 
 def test_an_intake_lets_its_files_go_at_the_end() -> None:
     with check_batch(rows("a"), NAMED, DatabrainTarget()) as checked:
-        spools: Any = (checked.work, checked.renewed)
+        spools: Any = (checked.work, checked.new_hashes)
         assert not any(spool._file.closed for spool in spools)
     assert all(spool._file.closed for spool in spools)
 

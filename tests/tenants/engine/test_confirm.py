@@ -270,7 +270,7 @@ async def test_a_board_of_another_tenant_by_the_ledger_is_not_adopted(vendor: Ti
     # Of one Dag run, of which the first one counts too.
     assert counts(report) == {"created": 1, "failed": 1}
     assert (
-        "by the ledger it belongs to tenant 't0'; it was neither handed over nor removed"
+        "according to the ledger it belongs to tenant 't0'; it was neither adopted nor deleted"
         in report.failures[0]["message"]
     )
     assert run.noted() == {"t0": (first.ids["t0"], "created")}

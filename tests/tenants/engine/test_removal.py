@@ -25,7 +25,7 @@ from airflow_provider_databrain.tenants.engine.removal import (
     RemovalGuardError,
     RemovalPlan,
     plan_removal,
-    planned,
+    preview,
     remove,
 )
 from airflow_provider_databrain.tenants.engine.report import Action, Report
@@ -68,14 +68,14 @@ def test_incremental_takes_those_whose_row_says_so(ledger: Ledger) -> None:
     note(ledger, "active", "inactive", "vanished")
     found = plan_removal(rows(["active", "new"], ["inactive", "never provisioned"]), ledger, "incremental")
     assert tenants(found) == ["inactive"]
-    assert (found.held, found.foreign) == (3, 0)
+    assert (found.in_ledger, found.other_dags) == (3, 0)
 
 
 def test_full_takes_those_without_a_row_too(ledger: Ledger) -> None:
     note(ledger, "active", "inactive", "vanished")
     found = plan_removal(rows(["active", "new"], ["inactive"]), ledger, "full")
     assert tenants(found) == ["inactive", "vanished"]
-    assert (found.held, found.foreign) == (3, 0)
+    assert (found.in_ledger, found.other_dags) == (3, 0)
 
 
 def test_full_leaves_what_another_dag_provisioned(database: Database, ledger: Ledger) -> None:
@@ -86,8 +86,8 @@ def test_full_leaves_what_another_dag_provisioned(database: Database, ledger: Le
     found = plan_removal(rows(["theirs active"], ["theirs inactive"]), ledger, "full")
     # A row that says so says so whoever made the dashboard.
     assert tenants(found) == ["mine", "theirs inactive"]
-    assert (found.held, found.foreign) == (4, 1)
-    assert plan_removal(rows(["mine"], ["theirs inactive"]), ledger, "incremental").foreign == 0
+    assert (found.in_ledger, found.other_dags) == (4, 1)
+    assert plan_removal(rows(["mine"], ["theirs inactive"]), ledger, "incremental").other_dags == 0
 
 
 def test_other_scopes_and_systems_are_left_alone(database: Database, ledger: Ledger) -> None:
@@ -98,7 +98,7 @@ def test_other_scopes_and_systems_are_left_alone(database: Database, ledger: Led
         note(other, "theirs")
     found = plan_removal(rows(["x"]), ledger, "full")
     assert tenants(found) == ["mine"]
-    assert found.held == 1
+    assert found.in_ledger == 1
 
 
 def test_who_has_no_dashboard_is_not_removed_again(ledger: Ledger) -> None:
@@ -107,7 +107,7 @@ def test_who_has_no_dashboard_is_not_removed_again(ledger: Ledger) -> None:
     deleted = entry_of(ledger, Outcome("gone", Action.DELETED, before, wanted_id="client-gone"))
     ledger.write([failed, deleted])
     found = plan_removal(rows(["x"], ["gone", "never"]), ledger, "full")
-    assert (tenants(found), found.held) == ([], 0)
+    assert (tenants(found), found.in_ledger) == ([], 0)
 
 
 def test_a_failed_removal_is_planned_again(ledger: Ledger) -> None:
@@ -120,7 +120,7 @@ def test_odd_and_many_tenants_are_told_apart(ledger: Ledger) -> None:
     note(ledger, *many)
     found = plan_removal(rows(numbered(1500), ODD_IDS[:-1]), ledger, "full")
     assert sorted(tenants(found)) == sorted(ODD_IDS)
-    assert found.held == len(many)
+    assert found.in_ledger == len(many)
 
 
 def test_an_empty_table_is_never_taken_for_the_truth(ledger: Ledger) -> None:
@@ -150,7 +150,7 @@ def test_another_mode_is_refused_before_anything_is_read(book: Ledger) -> None:
         yield
 
     wrong: Any = "Full"
-    with pytest.raises(ValueError, match=r"mode is 'Full'; it is 'incremental' or 'full'. Nothing was removed"):
+    with pytest.raises(ValueError, match=r"mode is 'Full'; it must be 'incremental' or 'full'. Nothing was removed"):
         plan_removal(never(), book, wrong)
 
 
@@ -277,7 +277,7 @@ def test_the_bounds_are_what_they_say(book: Ledger, guard: Guard, to_remove: int
     with pytest.raises(RemovalGuardError) as caught:
         guard.check(found, held)
     assert caught.value.tenants == to_remove
-    assert f"but {bound}. They are of" in str(caught.value)
+    assert f"but {bound}. The tenants are" in str(caught.value)
 
 
 def test_every_share_that_is_written_with_two_digits_means_itself(book: Ledger) -> None:
@@ -295,29 +295,29 @@ def test_a_table_that_shrank_stops_at_the_guard(ledger: Ledger) -> None:
     found = plan_removal(rows(numbered(150)), ledger, "full")
     assert len(found.entries) == 50
     with pytest.raises(RemovalGuardError) as caught:
-        Guard().check(found.entries, found.held)
+        Guard().check(found.entries, found.in_ledger)
     first = ", ".join(repr(f"t{number:05}") for number in range(150, 160))
     assert str(caught.value) == (
-        "nothing was removed: the dashboards of 50 of 200 tenants would have been, but max_deletion_fraction is 0.1. "
-        f"They are of {first} and 40 more. If that is right, raise the bound for one run."
+        "nothing was removed: this run would remove the dashboards of 50 of 200 tenants, but max_deletion_fraction is "
+        f"0.1. The tenants are {first} and 40 more. If this is right, raise the limit for one run."
     )
     assert caught.value.tenants == 50
-    Guard(50, 0.25).check(found.entries, found.held)
+    Guard(50, 0.25).check(found.entries, found.in_ledger)
 
 
 def test_few_tenants_are_all_named(book: Ledger) -> None:
-    with pytest.raises(RemovalGuardError, match=r"They are of 't00000', 't00001', 't00002'\. If"):
+    with pytest.raises(RemovalGuardError, match=r"The tenants are 't00000', 't00001', 't00002'\. If"):
         Guard(2, 1).check(entries(book, 3), 10)
 
 
 @pytest.mark.parametrize(
     ("most", "fraction", "shown"),
     [
-        (-1, 0.1, "max_deletions is -1; it is 0 or more, or None"),
-        (None, -0.1, "max_deletion_fraction is -0.1; it is 0 to 1"),
-        (None, 1.1, "max_deletion_fraction is 1.1; it is 0 to 1"),
-        (None, 10, "max_deletion_fraction is 10; it is 0 to 1"),
-        (None, math.nan, "max_deletion_fraction is nan; it is 0 to 1"),
+        (-1, 0.1, "max_deletions is -1; it must be 0 or more, or None"),
+        (None, -0.1, "max_deletion_fraction is -0.1; it must be from 0 to 1"),
+        (None, 1.1, "max_deletion_fraction is 1.1; it must be from 0 to 1"),
+        (None, 10, "max_deletion_fraction is 10; it must be from 0 to 1"),
+        (None, math.nan, "max_deletion_fraction is nan; it must be from 0 to 1"),
     ],
 )
 def test_bounds_that_make_no_sense_are_refused(most: int | None, fraction: float, shown: str) -> None:
@@ -326,7 +326,7 @@ def test_bounds_that_make_no_sense_are_refused(most: int | None, fraction: float
 
 
 def test_a_plan_names_each_dashboard(book: Ledger) -> None:
-    assert planned(entries(book, 2)) == [
+    assert preview(entries(book, 2)) == [
         {"tenant": "t00000", "dashboard_id": "client-t00000", "action": "delete"},
         {"tenant": "t00001", "dashboard_id": "client-t00001", "action": "delete"},
     ]

@@ -84,7 +84,9 @@ def test_a_stop_raises_too_and_says_how_many_are_left() -> None:
     assert report.wait == 7.5
     with pytest.raises(ProvisioningError) as caught:
         report.raise_for_failures()
-    assert str(caught.value) == "stopped by a test; 7 of 10 tenants were not finished. The next try goes on with them."
+    assert (
+        str(caught.value) == "stopped by a test; 7 of 10 tenants were not finished. The next try continues with them."
+    )
     assert (caught.value.failed, caught.value.left) == (0, 7)
 
 

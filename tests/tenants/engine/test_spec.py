@@ -72,7 +72,7 @@ def test_what_is_no_column_is_refused_and_the_columns_listed(template: str, aske
     with pytest.raises(SpecError) as caught:
         fill({"a": {"b": template}}, ROW, "acme")
     shown = str(caught.value)
-    assert f"tenant 'acme': the spec {template!r} asks for {asked!r}, which is no column of the row" in shown
+    assert f"tenant 'acme': the spec {template!r} asks for {asked!r}, which is not a column of the row" in shown
     assert "it has tenant_id, plan, seats, region, x.y, a b" in shown
     assert "Only plain column names are possible" in shown
 
@@ -84,7 +84,7 @@ def test_formats_and_conversions_are_refused_in_words_that_fit(template: str) ->
     assert "tenant 'acme'" in str(caught.value)
     assert repr(template) in str(caught.value)
     # The column is there; saying otherwise would send the reader to the wrong place.
-    assert "'plan', which is no column" not in str(caught.value)
+    assert "'plan', which is not a column" not in str(caught.value)
 
 
 def test_a_null_value_is_refused() -> None:

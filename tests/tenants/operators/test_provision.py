@@ -160,7 +160,7 @@ def test_a_second_run_may_be_told_to_adopt_nothing(connection: Emulator) -> None
         ((" ", "EU"), {}, TenantTableError, "an empty tenant_id"),
         (("x", None), {"name": "{region}"}, SpecError, "tenant 'x': column 'region' is null"),
         (("x", ""), {"name": "{region}"}, SpecError, "tenant 'x': name: "),
-        (("x", "EU"), {"name": "{plan}"}, SpecError, "asks for 'plan', which is no column"),
+        (("x", "EU"), {"name": "{plan}"}, SpecError, "asks for 'plan', which is not a column"),
         (("x", "EU"), {"dashboard_id": "{region}"}, SpecError, "would share dashboard id 'EU'"),
         (("x", "EU"), {"colour": "red"}, SpecError, "tenant 't00': colour: "),
     ],
@@ -358,7 +358,9 @@ def test_a_binary_column_is_no_part_of_an_id(
     connection: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_warehouse(tmp_path / "other.db", monkeypatch, [("a", b"\x01\xff")], "tenant_id, uid")
-    with pytest.raises(SpecError, match="tenant 'a': column 'uid' holds a bytes, which has no plain text"):
+    with pytest.raises(
+        SpecError, match="tenant 'a': column 'uid' holds a value of type bytes, which has no plain string"
+    ):
         provision(spec={**SPEC, "dashboard_id": "c-{uid}"})
     assert not connection.control.log
 
