@@ -185,8 +185,8 @@ class ConduitTenants:
 
         self.hook = ConduitHook(conn_id, **timeouts)
 
-    def target(self) -> ConduitTarget:
-        """The engine's target."""
+    def target(self, *, repeated: bool) -> ConduitTarget:
+        """The engine's target, the same for a first and a repeated try."""
         from airflow_provider_databrain.conduit.target import ConduitTarget
 
         return ConduitTarget(scope=self.hook.conn_id)
@@ -212,10 +212,6 @@ class ProvisionConduitDashboardsOperator(ProvisionSharedOperator):
         """Conduit's side of this task."""
         return ConduitTenants(self.conduit_conn_id, self.timeouts)
 
-    def target(self, *, repeated: bool = False) -> ConduitTarget:
-        """The engine's target."""
-        return self.vendor.target()
-
     def extra_xcoms(self, report: Report) -> dict[str, Any]:
         """The workspaces, and the addresses where asked for."""
         return {
@@ -237,7 +233,3 @@ class RemoveConduitWorkspacesOperator(RemoveTenantsOperator):
     def vendor(self) -> ConduitTenants:
         """Conduit's side of this task."""
         return ConduitTenants(self.conduit_conn_id, self.timeouts)
-
-    def target(self, *, repeated: bool = False) -> ConduitTarget:
-        """The engine's target."""
-        return self.vendor.target()
