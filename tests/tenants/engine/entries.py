@@ -33,12 +33,12 @@ def entry(tenant: str, **changes: Any) -> Entry:
 
 
 def together(work: Callable[[], object], threads: int = 8) -> None:
-    """Do the same in several threads at the same moment."""
+    """Do the same work in several threads at the same moment."""
     start = threading.Barrier(threads)
 
-    def one(_number: int) -> None:
+    def wait_and_work(_number: int) -> None:
         start.wait()
         work()
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(one, range(threads)))
+        list(pool.map(wait_and_work, range(threads)))

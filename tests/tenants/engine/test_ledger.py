@@ -25,7 +25,7 @@ from tests.tenants.engine.entries import NOW, TABLE, entry, together
 # Entries
 
 
-def test_an_entry_comes_back_as_it_went(ledger: Ledger) -> None:
+def test_an_entry_is_read_as_it_was_written(ledger: Ledger) -> None:
     entries = [
         entry("full", last_error="x" * 1000, attempts=2**31 - 1, last_change=NOW + timedelta(microseconds=123456)),
         entry("bare", dashboard_id=None, embed_id=None, spec_hash=None, input_hash=None, status="failed", run_id=""),
@@ -34,7 +34,7 @@ def test_an_entry_comes_back_as_it_went(ledger: Ledger) -> None:
     assert ledger.entries(["bare", "full", "unknown"]) == {found.tenant: found for found in entries}
 
 
-def test_odd_ids_come_back_as_they_went(ledger: Ledger) -> None:
+def test_odd_ids_are_read_as_they_were_written(ledger: Ledger) -> None:
     odd = [*ODD_IDS, "x" * 255, "ä" * 255, "\\", "$$", ":x", "%s"]
     ledger.write([entry(tenant, dashboard_id=tenant, embed_id=tenant) for tenant in odd])
     assert set(ledger.entries(odd)) == set(odd)
@@ -44,7 +44,7 @@ def test_odd_ids_come_back_as_they_went(ledger: Ledger) -> None:
     assert {found.status for found in ledger.entries(odd).values()} == {"updated"}
 
 
-def test_writing_replaces(ledger: Ledger) -> None:
+def test_writing_replaces_the_entry(ledger: Ledger) -> None:
     ledger.write([entry("acme"), entry("globex")])
     ledger.write([entry("acme", status="failed", last_error="no"), entry("initech")])
     assert list(ledger.live()) == [
@@ -81,7 +81,7 @@ def test_many_entries_are_written_in_one_transaction(
     assert {found.status for found in ledger.live()} == {"updated"}
 
 
-def test_those_who_write_at_once_lose_nothing(database: Database, ledger: Ledger) -> None:
+def test_writers_at_the_same_time_lose_nothing(database: Database, ledger: Ledger) -> None:
     def work() -> None:
         own = ledger_on(database, engine=database.engine())
         own.open()
@@ -91,7 +91,7 @@ def test_those_who_write_at_once_lose_nothing(database: Database, ledger: Ledger
     together(work)
     found = list(ledger.live())
     assert len(found) == 9
-    assert {one.attempts for one in found} == {4}
+    assert {entry.attempts for entry in found} == {4}
 
 
 @pytest.mark.parametrize(("system", "scope"), [("databrain", "other"), ("other", "app"), ("app", "databrain")])
@@ -116,7 +116,7 @@ def test_tables_are_apart(database: Database, ledger: Ledger) -> None:
     assert database.tables() == ["second", "second_version", TABLE, f"{TABLE}_version"]
 
 
-def test_only_a_dashboard_that_is_there_has_a_holder(ledger: Ledger) -> None:
+def test_only_an_existing_dashboard_belongs_to_a_tenant(ledger: Ledger) -> None:
     ledger.write([entry("acme"), entry("gone", spec_hash=None, status="deleted"), *map(entry, numbered(600))])
     asked = ["client-gone", "client-unknown", "client-acme", *(f"client-{tenant}" for tenant in numbered(600))]
     assert ledger.tenants_by_dashboard(asked) == {
@@ -126,7 +126,7 @@ def test_only_a_dashboard_that_is_there_has_a_holder(ledger: Ledger) -> None:
     assert ledger.tenants_by_dashboard([]) == {}
 
 
-def test_every_live_entry_comes_once_though_they_change_meanwhile(ledger: Ledger) -> None:
+def test_every_live_entry_is_read_once_while_entries_change(ledger: Ledger) -> None:
     tenants = numbered(1300)
     ledger.write([entry(tenant) for tenant in tenants])
     ledger.write([entry("gone", spec_hash=None)])
@@ -150,19 +150,19 @@ def test_pages_end_where_the_entries_do(ledger: Ledger, count: int) -> None:
 
 
 class Failing:
-    """Has the ledger's database fail, and lets it come back at the ledger's first warning."""
+    """Makes the ledger's database fail, and brings it back."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._holder: sqlite3.Connection | None = None
         if database.kind == "postgresql":
-            # Another database of the same server, from which the one can be shut.
+            # A second database on the same server; from there the first one can be closed.
             self._outside = database.engine(
                 database.url.replace("/postgres?", "/template1?"), isolation_level="AUTOCOMMIT"
             )
 
     def go(self) -> None:
-        """Shut the database, with all who are connected to it."""
+        """Close the database and all its connections."""
         if self._database.kind == "sqlite":
             self._holder = sqlite3.connect(self._database.url.removeprefix("sqlite:///"), isolation_level=None)
             self._holder.execute("BEGIN EXCLUSIVE")
@@ -194,7 +194,7 @@ def failing(database: Database) -> Iterator[Failing]:
 
 @contextmanager
 def at_the_first_warning(act: Callable[[], None]) -> Iterator[list[str]]:
-    """Act at the ledger's first warning; gives all of them."""
+    """Act at the ledger's first warning; yields all warnings."""
     shown: list[str] = []
 
     class Handler(logging.Handler):
@@ -212,11 +212,11 @@ def at_the_first_warning(act: Callable[[], None]) -> Iterator[list[str]]:
 
 
 def impatient(database: Database) -> Engine:
-    """An engine that does not itself wait for a lock."""
+    """An engine whose driver does not wait for a lock."""
     return database.engine(connect_args={"timeout": 0} if database.kind == "sqlite" else {})
 
 
-def test_a_database_that_comes_back_takes_what_waited(database: Database, failing: Failing) -> None:
+def test_a_database_that_comes_back_gets_the_waiting_entries(database: Database, failing: Failing) -> None:
     made = ledger_on(database, engine=impatient(database))
     made.open()
     failing.go()
@@ -227,7 +227,7 @@ def test_a_database_that_comes_back_takes_what_waited(database: Database, failin
     assert list(made.live()) == [entry("acme"), entry("globex")]
 
 
-def test_a_database_that_is_away_when_it_is_read_is_told(database: Database, failing: Failing) -> None:
+def test_a_database_that_is_away_is_reported_when_it_is_read(database: Database, failing: Failing) -> None:
     engine = impatient(database)
     ledger_on(database, engine=engine).open()
     opened = ledger_on(database, engine=engine)
@@ -239,7 +239,7 @@ def test_a_database_that_is_away_when_it_is_read_is_told(database: Database, fai
         ledger_on(database, engine=engine).open()
 
 
-def test_a_lost_connection_costs_no_outcome(postgresql: Database) -> None:
+def test_a_lost_connection_loses_no_entry(postgresql: Database) -> None:
     made = ledger_on(postgresql)
     made.open()
     made.write([entry("acme")])
@@ -251,7 +251,7 @@ def test_a_lost_connection_costs_no_outcome(postgresql: Database) -> None:
     assert [found.tenant for found in made.live()] == ["acme", "globex"]
 
 
-def test_a_database_that_stays_away_is_told_without_what_was_to_be_written(
+def test_a_database_that_stays_away_is_reported_without_the_values(
     database: Database, failing: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledgers, "WRITE_RETRY_SECONDS", 0.3)
@@ -281,9 +281,11 @@ def test_a_value_that_the_database_refuses_is_not_repeated_in_the_error(
     assert "status" in str(caught.value)
 
 
-# SQLite takes a NUL.
+# SQLite can store a NUL.
 @pytest.mark.parametrize(("kind", "text"), [("sqlite", "\ud800"), ("postgresql", "\ud800"), ("postgresql", "a\0b")])
-def test_text_that_the_database_cannot_hold_is_told(request: pytest.FixtureRequest, kind: str, text: str) -> None:
+def test_a_string_that_the_database_cannot_store_is_reported(
+    request: pytest.FixtureRequest, kind: str, text: str
+) -> None:
     opened = ledger_on(request.getfixturevalue(kind))
     opened.open()
     for read in (opened.entries, opened.tenants_by_dashboard):
@@ -294,7 +296,7 @@ def test_text_that_the_database_cannot_hold_is_told(request: pytest.FixtureReque
     assert list(opened.live()) == []
 
 
-def test_a_ledger_that_cannot_be_read_is_told(database: Database, ledger: Ledger) -> None:
+def test_a_ledger_that_cannot_be_read_is_reported(database: Database, ledger: Ledger) -> None:
     database.run(f"DROP TABLE {TABLE}")
     for read in (
         lambda: ledger.entries(["acme"]),
@@ -305,6 +307,6 @@ def test_a_ledger_that_cannot_be_read_is_told(database: Database, ledger: Ledger
             read()
 
 
-def test_a_database_that_says_nothing_is_told_by_the_kind_of_its_error() -> None:
+def test_an_error_without_a_message_is_reported_by_its_type() -> None:
     assert database_message(sa.exc.OperationalError("INSERT", {}, sqlite3.OperationalError(""))) == "OperationalError"
     assert database_message(sa.exc.OperationalError("INSERT", {}, sqlite3.OperationalError(" one\ntwo"))) == "one"

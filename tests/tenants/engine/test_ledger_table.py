@@ -32,13 +32,13 @@ COLUMNS = [
     "dag_id",
     "run_id",
 ]
-"""All there is: which dashboard is whose, and nothing that opens one."""
+"""All columns. They say which tenant has which dashboard, and hold nothing that opens one."""
 
 
 # Its table
 
 
-def test_both_tables_are_made_on_first_use(database: Database) -> None:
+def test_both_tables_are_created_on_first_use(database: Database) -> None:
     ledger_on(database).open()
     assert database.tables() == [TABLE, f"{TABLE}_version"]
     assert database.columns(TABLE) == COLUMNS
@@ -73,13 +73,13 @@ def test_a_table_may_be_in_another_schema(database: Database, tmp_path: Path) ->
         database.run("DROP SCHEMA crm CASCADE")
 
 
-def test_a_schema_that_is_not_there_is_told(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_schema_is_reported(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_table, "CREATE_RETRY_SECONDS", 0)
     with pytest.raises(LedgerError, match=r"the ledger, table 'nowhere.ledger', cannot be opened: .*nowhere"):
         ledger_on(database, table="nowhere.ledger").open()
 
 
-def test_threads_that_open_it_at_once_make_one_table(database: Database) -> None:
+def test_threads_that_open_it_at_once_create_one_table(database: Database) -> None:
     made: list[Ledger] = []
 
     def work() -> None:
@@ -94,7 +94,7 @@ def test_threads_that_open_it_at_once_make_one_table(database: Database) -> None
     assert len(list(made[0].live())) == 8
 
 
-def test_processes_that_open_it_at_once_make_one_table(database: Database) -> None:
+def test_processes_that_open_it_at_once_create_one_table(database: Database) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.databases", Ledger.__module__])
     start = context.Barrier(8)
@@ -110,7 +110,7 @@ def test_processes_that_open_it_at_once_make_one_table(database: Database) -> No
     assert [found.tenant for found in opened.live()] == [f"t{number}" for number in range(8)]
 
 
-def test_without_creating_nothing_is_made_and_nothing_found(database: Database) -> None:
+def test_without_create_a_missing_table_stays_missing_and_counts_as_empty(database: Database) -> None:
     made = ledger_on(database)
     made.open(create=False)
     assert database.tables() == []
@@ -119,7 +119,7 @@ def test_without_creating_nothing_is_made_and_nothing_found(database: Database) 
     assert list(made.live()) == []
 
 
-def test_without_creating_what_is_there_is_read(database: Database, ledger: Ledger) -> None:
+def test_without_create_an_existing_table_is_read(database: Database, ledger: Ledger) -> None:
     ledger.write([entry("acme")])
     other = ledger_on(database)
     other.open(create=False)
@@ -128,14 +128,14 @@ def test_without_creating_what_is_there_is_read(database: Database, ledger: Ledg
 
 FOREIGN = [
     "CREATE TABLE tenant_dashboards (tenant_id VARCHAR(9), dashboard_id VARCHAR(9))",
-    # Even one that looks like ours.
+    # A table without our version table is refused even with our columns.
     f"CREATE TABLE tenant_dashboards ({', '.join(f'{column} VARCHAR(9)' for column in COLUMNS)})",
 ]
 
 
 @pytest.mark.parametrize("create", [True, False])
 @pytest.mark.parametrize("statement", FOREIGN, ids=["other columns", "our columns"])
-def test_somebody_elses_table_is_refused_and_left_as_it_is(database: Database, statement: str, create: bool) -> None:
+def test_a_foreign_table_is_refused_and_left_unchanged(database: Database, statement: str, create: bool) -> None:
     database.run(statement)
     columns = database.columns(TABLE)
     database.insert(TABLE, [dict.fromkeys(columns, "x")])
@@ -152,7 +152,7 @@ def test_a_table_without_our_columns_is_refused(database: Database, ledger: Ledg
         ledger_on(database).open()
 
 
-def test_a_column_of_somebody_elses_that_must_be_filled_is_refused(database: Database) -> None:
+def test_a_foreign_column_that_must_be_filled_is_refused(database: Database) -> None:
     ledger_on(database).open()
     database.run(f"DROP TABLE {TABLE}")
     columns = ", ".join(f"{column} VARCHAR(250)" for column in COLUMNS)
@@ -162,9 +162,7 @@ def test_a_column_of_somebody_elses_that_must_be_filled_is_refused(database: Dat
 
 
 @pytest.mark.parametrize("kind", ["VARCHAR(9)", "VARCHAR(9) DEFAULT 'EU'", "VARCHAR(9) DEFAULT 'EU' NOT NULL"])
-def test_a_column_of_somebody_elses_that_may_be_left_out_is_borne(
-    database: Database, ledger: Ledger, kind: str
-) -> None:
+def test_a_foreign_column_that_need_not_be_filled_is_accepted(database: Database, ledger: Ledger, kind: str) -> None:
     database.run(f"ALTER TABLE {TABLE} ADD COLUMN region {kind}")
     other = ledger_on(database)
     other.open()
@@ -180,7 +178,7 @@ def test_a_newer_table_is_refused(database: Database, ledger: Ledger, create: bo
         ledger_on(database).open(create=create)
 
 
-def test_a_creation_that_was_broken_off_is_completed(database: Database) -> None:
+def test_an_interrupted_creation_is_completed(database: Database) -> None:
     database.run(f"CREATE TABLE {TABLE}_version (version INTEGER PRIMARY KEY)")
     made = ledger_on(database)
     made.open()
@@ -189,7 +187,7 @@ def test_a_creation_that_was_broken_off_is_completed(database: Database) -> None
 
 
 @pytest.mark.parametrize("version", [0, 7])
-def test_a_table_that_was_dropped_is_made_anew_whatever_version_it_had(database: Database, version: int) -> None:
+def test_a_dropped_table_is_created_again_with_our_version(database: Database, version: int) -> None:
     ledger_on(database).open()
     database.run(f"DROP TABLE {TABLE}", f"UPDATE {TABLE}_version SET version = {version}")
     made = ledger_on(database)
@@ -203,7 +201,7 @@ def test_a_table_that_was_dropped_is_made_anew_whatever_version_it_had(database:
 
 @pytest.fixture
 def migrated(database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A ledger with one entry, and a provider of two versions later; gives the steps that were taken."""
+    """A ledger with one entry, and a provider that is two versions newer; returns the migrations that ran."""
     ledger.write([entry("acme")])
     steps: list[str] = []
 
@@ -219,7 +217,7 @@ def migrated(database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     return steps
 
 
-def test_an_older_table_is_brought_up_to_date_with_all_it_holds(database: Database, migrated: list[str]) -> None:
+def test_an_older_table_is_migrated_and_keeps_its_entries(database: Database, migrated: list[str]) -> None:
     made = ledger_on(database)
     made.open()
     assert migrated == ["one", "two"]
@@ -230,13 +228,13 @@ def test_an_older_table_is_brought_up_to_date_with_all_it_holds(database: Databa
     assert migrated == ["one", "two"]
 
 
-def test_those_who_open_it_at_once_bring_it_up_to_date_once(database: Database, migrated: list[str]) -> None:
+def test_tasks_that_open_it_at_once_migrate_it_once(database: Database, migrated: list[str]) -> None:
     together(lambda: ledger_on(database, engine=database.engine()).open())
     assert migrated == ["one", "two"]
     assert database.run(f"SELECT * FROM {TABLE}_version") == [(3,)]
 
 
-def test_a_step_that_fails_leaves_the_table_as_it_was(
+def test_a_failed_migration_leaves_the_table_unchanged(
     database: Database, migrated: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(connection: Connection, table: sa.Table) -> None:
@@ -253,18 +251,18 @@ def test_a_step_that_fails_leaves_the_table_as_it_was(
     assert migrated == ["one", "two"]
 
 
-def test_an_older_table_is_only_read_without_creating(database: Database, migrated: list[str]) -> None:
+def test_without_create_an_older_table_is_not_migrated(database: Database, migrated: list[str]) -> None:
     made = ledger_on(database)
     made.open(create=False)
     assert migrated == []
     assert made.entries(["acme"]) == {"acme": entry("acme")}
 
 
-# A database that may only be read
+# A read-only database
 
 
 def read_only(database: Database) -> Engine:
-    """An engine that may read, and nothing else."""
+    """An engine that can only read."""
     if database.kind == "sqlite":
         return database.engine(f"{database.url.replace('sqlite:///', 'sqlite:///file:')}?mode=ro&uri=true")
     database.run(
@@ -275,7 +273,7 @@ def read_only(database: Database) -> Engine:
     return database.engine(database.url.replace("postgres@", "reader@"))
 
 
-def test_a_ledger_that_cannot_be_written_is_told_when_it_is_opened(database: Database, ledger: Ledger) -> None:
+def test_a_ledger_that_cannot_be_written_is_reported_when_it_is_opened(database: Database, ledger: Ledger) -> None:
     ledger.write([entry("acme")])
     made = ledger_on(database, engine=read_only(database))
     with pytest.raises(LedgerError, match=r"cannot be opened: .*(readonly|permission denied)"):
@@ -285,7 +283,7 @@ def test_a_ledger_that_cannot_be_written_is_told_when_it_is_opened(database: Dat
     assert made.entries(["acme"]) == {"acme": entry("acme")}
 
 
-def test_a_ledger_that_cannot_be_made_is_told_when_it_is_opened(
+def test_a_ledger_that_cannot_be_created_is_reported_when_it_is_opened(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ledger_table, "CREATE_RETRY_SECONDS", 0)
@@ -295,7 +293,7 @@ def test_a_ledger_that_cannot_be_made_is_told_when_it_is_opened(
     assert database.tables() == ["tenants"]
 
 
-def test_checking_that_it_can_be_written_changes_nothing(database: Database, ledger: Ledger) -> None:
+def test_the_check_for_write_access_changes_nothing(database: Database, ledger: Ledger) -> None:
     ledger.write([entry("acme"), entry("globex")])
     ledger_on(database).open()
     assert list(ledger.live()) == [entry("acme"), entry("globex")]

@@ -30,13 +30,13 @@ def test_an_outcome_becomes_an_entry() -> None:
     assert made.existing == EXISTING
 
 
-def test_where_there_is_no_dashboard_the_wanted_id_is_kept() -> None:
+def test_without_a_dashboard_the_wanted_id_is_recorded() -> None:
     made = recorded(Outcome.failure("acme", None, "client-acme", ValueError("no")))
     assert (made.dashboard_id, made.embed_id, made.spec_hash) == ("client-acme", None, None)
     assert made.existing is None
 
 
-def test_tries_are_counted_until_one_goes_well() -> None:
+def test_tries_are_counted_until_one_is_successful() -> None:
     attempts = []
     last: Entry | None = None
     for action in (
@@ -63,7 +63,7 @@ def test_a_clock_that_was_set_back_makes_no_entry_older(ahead: timedelta) -> Non
     assert new.last_change <= max(old.last_change, now + timedelta(minutes=1))
 
 
-def test_times_do_not_follow_the_machines_time_zone(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_do_not_depend_on_the_time_zone(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"options": "-c timezone=Asia/Tokyo"} if database.kind == "postgresql" else {}
     made = ledger_on(database, engine=database.engine(connect_args=options))
     made.open()
@@ -83,7 +83,7 @@ def test_a_long_error_is_cut(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     "text", ["a\0b", "\ud800", "a\x1b[31m\r\n", "😀" * 1000], ids=["nul", "surrogate", "control", "wide"]
 )
-def test_an_error_that_no_database_would_take_is_made_so_that_it_does(ledger: Ledger, text: str) -> None:
+def test_an_error_that_a_database_cannot_store_is_changed_so_that_it_can(ledger: Ledger, text: str) -> None:
     made = recorded(Outcome.failure("acme", None, None, ValueError(text)))
     ledger.write([made])
     assert ledger.entries(["acme"]) == {"acme": made}

@@ -1,4 +1,4 @@
-"""Reading a tenant table in key ranges: every row is in exactly one batch, whatever the keys and the table are."""
+"""Reading a tenant table in key ranges: every row is in exactly one batch, for all types of keys and tables."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Warehouse:
         self.database.insert("tenants", [{"tenant_id": key, "region": "US"} for key in keys])
 
     def plan(self, size: int, source: TenantSource = TENANTS, most: int = 1000) -> list[Batch]:
-        """The plan as a mapped task gets it: through JSON."""
+        """The plan as a mapped task receives it: through JSON."""
         planned = plan_batches(self.engine, source, batch_size=size, max_batches=most)
         batches: list[Batch] = json.loads(json.dumps(planned))
         assert batches == planned
@@ -252,7 +252,7 @@ def test_a_point_in_time_as_key_is_the_same_tenant_in_each_time_zone(postgresql:
 # Streaming
 
 
-def test_rows_come_before_the_rest_is_read(sqlite: Database) -> None:
+def test_rows_are_yielded_before_the_rest_is_read(sqlite: Database) -> None:
     sqlite.run("CREATE TABLE tenants (tenant_id TEXT PRIMARY KEY)")
     sqlite.insert("tenants", [{"tenant_id": tenant} for tenant in numbered(5000)])
     met: list[str] = []
@@ -285,7 +285,7 @@ def stream_that_breaks(warehouse: Warehouse, read: Any) -> Any:
         [{"tenant_id": tenant, "number": lowest if tenant == "t02900" else 1} for tenant in numbered(3000)],
     )
     source = TenantSource("tenant_id", query="SELECT tenant_id, abs(number) AS active FROM tenants")
-    # PostgreSQL shall follow the key's index, and not sort all rows before the first one comes.
+    # PostgreSQL must use the index of the key, and not sort all rows before the first one.
     options = {"options": "-c enable_sort=off"} if warehouse.kind == "postgresql" else {}
     engine = warehouse.database.engine(connect_args=options)
     return (
@@ -300,21 +300,21 @@ def test_a_reader_that_stops_early_leaves_no_connection_open(warehouse: Warehous
     rows = read_batch(warehouse.engine, TENANTS, {})
     assert next(rows).tenant == "a"
     rows.close()  # type: ignore[attr-defined]
-    # It would wait for a reader.
+    # DROP would wait for a reader.
     timeout = "SET lock_timeout = '1s'; " if warehouse.kind == "postgresql" else ""
     warehouse.database.run(f"{timeout}DROP TABLE tenants")
     assert warehouse.database.tables() == []
 
 
 def drained(rows: Iterable[TenantRow]) -> tuple[list[str], str]:
-    """What came of a stream before its error, and the error's text."""
+    """The tenants before the error of a stream, and the message of the error."""
     good: list[str] = []
     with pytest.raises(TenantTableError) as caught:
         good.extend(row.tenant for row in rows)
     return good, str(caught.value)
 
 
-def test_bad_rows_are_told_after_the_good_ones(warehouse: Warehouse) -> None:
+def test_bad_rows_are_reported_after_the_good_rows(warehouse: Warehouse) -> None:
     warehouse.fill(["a", "b", "b", "c ", "", None, "d"])
     for rows in (read_batch(warehouse.engine, TENANTS, {}), read_keys(warehouse.engine, TENANTS)):
         good, shown = drained(rows)
@@ -384,7 +384,7 @@ ACTIVE = {
 
 
 @pytest.mark.parametrize("kind", ACTIVE)
-def test_a_column_says_who_is_active(warehouse: Warehouse, kind: str) -> None:
+def test_a_column_says_which_tenants_are_active(warehouse: Warehouse, kind: str) -> None:
     yes, no = ACTIVE[kind]
     warehouse.database.run(f'CREATE TABLE tenants (tenant_id VARCHAR(9), "Is Active" {kind})')
     rows = [{"tenant_id": tenant, "Is Active": yes if tenant in "ac" else no} for tenant in "abcd"]
@@ -410,7 +410,7 @@ def test_an_unclear_state_is_an_error_that_names_the_tenant(warehouse: Warehouse
         assert "tenant 'a'" not in str(caught.value)
 
 
-def test_without_such_a_column_everyone_is_active(warehouse: Warehouse) -> None:
+def test_without_such_a_column_every_tenant_is_active(warehouse: Warehouse) -> None:
     warehouse.database.run("CREATE TABLE tenants (tenant_id VARCHAR(9), active VARCHAR(9))")
     warehouse.database.insert("tenants", [{"tenant_id": "a", "active": "no"}])
     assert [row.active for row in read_batch(warehouse.engine, TENANTS, {})] == [True]
@@ -418,7 +418,7 @@ def test_without_such_a_column_everyone_is_active(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("column", ["activ", "ACTIVE", "Active"])
-def test_a_missing_active_column_is_named_with_those_there_are(warehouse: Warehouse, column: str) -> None:
+def test_a_missing_active_column_is_named_and_the_columns_are_listed(warehouse: Warehouse, column: str) -> None:
     warehouse.database.run("CREATE TABLE tenants (tenant_id VARCHAR(9), active VARCHAR(9))")
     warehouse.database.insert("tenants", [{"tenant_id": "a", "active": "no"}])
     for rows in (
@@ -429,7 +429,7 @@ def test_a_missing_active_column_is_named_with_those_there_are(warehouse: Wareho
             list(rows)
 
 
-def test_keys_come_with_nothing_but_what_was_asked_for(warehouse: Warehouse) -> None:
+def test_only_the_needed_columns_are_read(warehouse: Warehouse) -> None:
     warehouse.fill(["b", "a"])
     assert list(read_keys(warehouse.engine, TENANTS)) == [
         ("a", {"tenant_id": "a"}, True),
@@ -446,7 +446,7 @@ def test_keys_come_with_nothing_but_what_was_asked_for(warehouse: Warehouse) -> 
     assert statements[-1].startswith("SELECT region, is_on FROM (")
 
 
-def test_the_key_may_say_itself_who_is_active(warehouse: Warehouse) -> None:
+def test_the_key_column_may_be_the_active_column(warehouse: Warehouse) -> None:
     warehouse.fill([0, 1], "INTEGER")
     rows = read_keys(warehouse.engine, TENANTS, active_column="tenant_id")
     assert [(row.tenant, row.active) for row in rows] == [("0", False), ("1", True)]
