@@ -1,5 +1,8 @@
 """Applying a batch: create, adopt or update the dashboard of each tenant that ``check`` put on the work list.
 
+Theory of operation
+===================
+
 What always holds:
 
 - Each tenant ends with one outcome, or with none if the task was stopped first. A run never has more than one call

@@ -1,5 +1,8 @@
 """Writing outcomes to the ledger while a batch runs, beside the calls.
 
+Theory of operation
+===================
+
 What always holds:
 
 - Entries are written in the order in which they are recorded, by one thread, one transaction after the other.

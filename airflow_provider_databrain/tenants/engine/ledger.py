@@ -1,5 +1,8 @@
 """The ledger: what was provisioned, in a table of the user's database, so that a run only costs what has changed.
 
+Theory of operation
+===================
+
 What always holds:
 
 - There is one entry for each tenant of a vendor and scope. It says which dashboard the tenant has and from which spec

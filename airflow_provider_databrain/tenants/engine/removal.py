@@ -1,5 +1,8 @@
 """Removing the dashboards of tenants that are not active or no longer exist.
 
+Theory of operation
+===================
+
 What always holds:
 
 - One task looks at the whole tenant table and the whole ledger. A limit for each batch would not limit the run.

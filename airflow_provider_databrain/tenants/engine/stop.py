@@ -1,5 +1,8 @@
 """Stopping a batch early and in order: after a signal, a timeout, a long wait or too many failures.
 
+Theory of operation
+===================
+
 What always holds:
 
 - The first request decides. Its reason stays, and later requests change nothing.
