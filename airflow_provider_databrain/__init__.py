@@ -102,7 +102,7 @@ MODULES = {
         "ShareConduitDashboardOperator",
     ),
     "conduit.target": ("ConduitTarget",),
-    "tenants.engine.ledger": ("LedgerError",),
+    "tenants.engine.ledger_table": ("LedgerError",),
     "tenants.engine.removal": ("RemovalGuardError",),
     "tenants.engine.report": ("ProvisioningError",),
     "tenants.engine.spec": ("SpecError",),
@@ -319,7 +319,7 @@ if TYPE_CHECKING:
     )
     from airflow_provider_databrain.posthog.target import PostHogTarget as PostHogTarget
     from airflow_provider_databrain.posthog.triggers import DashboardRefreshedTrigger as DashboardRefreshedTrigger
-    from airflow_provider_databrain.tenants.engine.ledger import LedgerError as LedgerError
+    from airflow_provider_databrain.tenants.engine.ledger_table import LedgerError as LedgerError
     from airflow_provider_databrain.tenants.engine.removal import RemovalGuardError as RemovalGuardError
     from airflow_provider_databrain.tenants.engine.report import ProvisioningError as ProvisioningError
     from airflow_provider_databrain.tenants.engine.spec import SpecError as SpecError

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from airflow_provider_databrain.tenants.engine.ledger import Ledger
+from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
+from airflow_provider_databrain.tenants.engine.outcome import Outcome
 from airflow_provider_databrain.tenants.engine.report import Action
 from airflow_provider_databrain.tenants.engine.target import Existing
 
@@ -91,11 +92,16 @@ def ledger_on(
     return Ledger(engine or database.own, table, system=system, scope=scope, dag_id=dag_id, run_id=run_id)
 
 
+def entry_of(ledger: Ledger, outcome: Outcome) -> Entry:
+    """What a run on this ledger would record."""
+    return outcome.entry(dag_id=ledger.dag_id, run_id=ledger.run_id)
+
+
 def open_a_ledger(url: str, tenant: str, start: Barrier) -> None:
     """What one of several processes does at the same moment as the others."""
     engine = sa.create_engine(url)
     ledger = Ledger(engine, "tenant_dashboards", system="databrain", scope="app")
     start.wait()
     ledger.open()
-    ledger.write([ledger.entry(tenant, None, Action.CREATED, existing=Existing(tenant, tenant, "a"), input_hash=None)])
+    ledger.write([entry_of(ledger, Outcome(tenant, Action.CREATED, existing=Existing(tenant, tenant, "a")))])
     engine.dispose()

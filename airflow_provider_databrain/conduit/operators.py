@@ -194,8 +194,8 @@ class ConduitTenants:
 
         self.hook = ConduitHook(conn_id, **timeouts)
 
-    def target(self) -> ConduitTarget:
-        """The target for the engine."""
+    def target(self, *, repeated: bool) -> ConduitTarget:
+        """The target for the engine, the same for a first and a repeated try."""
         from airflow_provider_databrain.conduit.target import ConduitTarget
 
         return ConduitTarget(scope=self.hook.conn_id)
@@ -223,10 +223,6 @@ class ProvisionConduitDashboardsOperator(ProvisionSharedOperator):
         """Conduit's hook and target."""
         return ConduitTenants(self.conduit_conn_id, self.timeouts)
 
-    def target(self, *, repeated: bool = False) -> ConduitTarget:
-        """The target for the engine."""
-        return self.vendor.target()
-
     def extra_xcoms(self, report: Report) -> dict[str, Any]:
         """The workspaces' ids, and the URLs if ``push_urls`` is set."""
         return {
@@ -251,7 +247,3 @@ class RemoveConduitWorkspacesOperator(RemoveTenantsOperator):
     def vendor(self) -> ConduitTenants:
         """Conduit's hook and target."""
         return ConduitTenants(self.conduit_conn_id, self.timeouts)
-
-    def target(self, *, repeated: bool = False) -> ConduitTarget:
-        """The target for the engine."""
-        return self.vendor.target()

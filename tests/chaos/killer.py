@@ -1,4 +1,4 @@
-"""Starts task processes by way of ``tests.chaos.task``, and kills them at a given request."""
+"""Starts task processes with ``tests.chaos.task``, and kills them at a given request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEADLINE_SECONDS = 60.0
 
 
 class Tripwire(Counter[tuple[str, str]]):
-    """A count of requests that says when ``limit`` of those that change something have arrived; 0 says so at once."""
+    """Counts requests, and is reached when ``limit`` requests that change something have arrived; with 0 at once."""
 
     def __init__(self, changes: Callable[[str, str], bool] = lambda method, path: False, limit: int = 1) -> None:
         super().__init__()
@@ -66,12 +66,12 @@ class Tasks:
         self._helper.stdout.close()
 
     def run(self, job: Job, wire: Tripwire | None = None, delay: float = 0.0) -> int:
-        """Run a task to its end, or kill it ``delay`` seconds after the wire was reached; returns its exit code."""
+        """Run a task to its end, or kill it ``delay`` seconds after the tripwire was reached; returns its exit code."""
         assert self._helper.stdin is not None
         self._helper.stdin.write(json.dumps(job).encode() + b"\n")
         pid = int(self._line())
         if wire is not None:
-            # The helper has not waited for it before it tells the end: until then the pid is nobody else's.
+            # The helper reports the end after it has waited for the process. Until then no other process has the pid.
             while not wire.reached.wait(0.02) and not self._readable(0):
                 pass
             time.sleep(delay)

@@ -1,7 +1,7 @@
-"""Runs tasks that can be killed: imports Airflow once, then forks a process for each job that stdin brings.
+"""Runs tasks that can be killed: imports Airflow once, then forks a process for each job from stdin.
 
-A job is one line of JSON, see ``Job``. For each, stdout has two lines: the process id, then how it ended as
-``os.waitstatus_to_exitcode`` tells it (minus the signal's number where a signal ended it).
+A job is one line of JSON, see ``Job``. For each job, stdout has two lines: the process id, then the result of
+``os.waitstatus_to_exitcode`` (minus the signal's number if a signal ended the process).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any, TypedDict
 
-# What operators import late, imported before the first fork.
+# Imported before the first fork, because operators import it late.
 from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator
 from airflow_provider_databrain.client import retry
 from airflow_provider_databrain.client.transport import aio  # noqa: F401
@@ -39,14 +39,14 @@ class Job(TypedDict):
     run_id: str
     try_number: int
     linger: float
-    """How long the ledger's journal waits for company; 0 makes it write as early as it can."""
+    """How long the ledger's journal waits for more entries; with 0 it writes as early as possible."""
     result: str
-    """File that takes the returned value and the XComs, or the error."""
+    """The file for the returned value and the XComs, or for the error."""
     log: str
 
 
 class TaskInstance:
-    """What of a task instance the operators use; keeps what is pushed."""
+    """The part of a task instance that the operators use; keeps what is pushed."""
 
     dag_id = "chaos"
 
@@ -86,7 +86,7 @@ def fork(job: Job) -> int:
         return pid
     code = 2
     try:
-        # stdout is the protocol's.
+        # stdout is used for the protocol.
         log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -97,7 +97,7 @@ def fork(job: Job) -> int:
 
 def main() -> None:
     """Serve jobs until stdin ends."""
-    # Airflow looks for its providers when the first hook is made; this one opens nothing.
+    # Airflow discovers its providers when the first hook is created; this hook opens nothing.
     os.environ["AIRFLOW_CONN_WARM_UP"] = '{"conn_type": "sqlite", "host": ":memory:"}'
     BaseHook.get_hook("warm_up")
     sys.stdout.write("ready\n")

@@ -1,4 +1,4 @@
-"""A task that SIGKILL ends at any point, under resets and errors after acting, is made good by its next try."""
+"""A task is killed by SIGKILL at any point, under resets and errors after acting; its next try repairs everything."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STAYING = 200
 ROUNDS = 25
 REMOVALS = (10, 19)
 MID_RUN = 15
-"""Kills that must find the work begun and not done."""
+"""Kills that must happen while some of the work is done and some is not."""
 SEED = 20240607
 LONGEST_DELAY = 0.006
 LIVE = {"created", "adopted", "updated"}
@@ -48,7 +48,7 @@ class Round:
 
 
 def rounds(vendor: Vendor) -> Iterator[Round]:
-    """Where each round kills: at once, at any of its requests (faults cost a third more of them), or after the last."""
+    """Where each round kills: at once, at any request (faults need a third more of them), or after the last one."""
     for number in range(ROUNDS):
         chance = random.Random(SEED + number)
         changing = number % 3 == 2 and vendor.changes_per_update
@@ -58,13 +58,13 @@ def rounds(vendor: Vendor) -> Iterator[Round]:
             "update": len(TENANTS) * vendor.changes_per_update,
             "removal": len(TENANTS) - STAYING,
         }[kind]
-        # A ledger that is behind shows what is lost; one that keeps up, what is noted too early.
+        # A ledger that is late shows what is lost. A ledger that is up to date shows what is recorded too early.
         linger = LINGER_SECONDS if chance.random() < 0.5 else 0.0
         yield Round(number, kind, chance.randint(0, changes * 13 // 10), chance.uniform(0, LONGEST_DELAY), linger)
 
 
 class Play:
-    """One round's stage: a new warehouse, an empty vendor."""
+    """The setting of one round: a new warehouse and an empty vendor."""
 
     def __init__(self, vendor: Vendor, tasks: Tasks, folder: Path, what: Round) -> None:
         self.vendor = vendor
@@ -80,7 +80,7 @@ class Play:
             database.executemany("INSERT INTO tenants VALUES (?)", [(tenant,) for tenant in TENANTS])
 
     def arrange(self) -> None:
-        """Bring about what the killed run shall change."""
+        """Create what the killed run changes."""
         if self.what.kind == "creation":
             return
         assert self.run(self._provisioning(0, "first")) == 0, self.shown()
@@ -97,21 +97,21 @@ class Play:
 
     @property
     def wanted(self) -> int:
-        """Which of the vendor's specs holds in the end."""
+        """The index of the spec that applies in the end."""
         return 1 if self.what.kind == "update" else 0
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        """The spec that holds in the end."""
+        """The spec that applies in the end."""
         return self.vendor.specs[self.wanted]
 
     def run(self, job: Job, wire: Tripwire | None = None) -> int:
-        """Run a task; with a wire, kill it."""
+        """Run a task; with a tripwire, kill it."""
         self._result.unlink(missing_ok=True)
         return self._tasks.run(job, wire, self.what.delay)
 
     def mid_run(self) -> bool:
-        """Whether some tenants are as they shall be in the end, and some are not."""
+        """Whether some tenants are as they must be in the end, and some are not."""
         if self.what.kind == "removal":
             return STAYING < self.vendor.count() < len(TENANTS)
         return 0 < len(self.vendor.correct(self.spec)) < len(TENANTS)
@@ -122,7 +122,7 @@ class Play:
         return found
 
     def shown(self) -> str:
-        """For messages: the round, and what the tasks said."""
+        """For messages: the round, and the output of the tasks."""
         error = self.result().get("error") if self._result.exists() else None
         log = self._log.read_text()[-2000:] if self._log.exists() else ""
         return f"{self.what}\n{error or ''}\n{log}"
@@ -176,7 +176,7 @@ def check(play: Play) -> None:
         assert set(counts) <= {"deleted"}, shown
         return
     assert result["returned"] == {tenant: dashboard for tenant, (dashboard, _) in found.items()}, shown
-    # What the killed try did counts too.
+    # The changes of the killed try are counted too.
     assert sum(counts.values()) == len(TENANTS), shown
     assert set(counts) <= ({"updated"} if play.what.kind == "update" else {"created", "adopted"}), shown
 
@@ -187,7 +187,7 @@ def vendor(emulator: Emulator, request: pytest.FixtureRequest) -> Vendor:
     return made
 
 
-def test_a_killed_task_is_made_good_by_its_next_try(vendor: Vendor, tmp_path: Path) -> None:
+def test_the_next_try_of_a_killed_task_repairs_everything(vendor: Vendor, tmp_path: Path) -> None:
     mid_run = []
     with Tasks() as tasks:
         for what in rounds(vendor):
@@ -198,7 +198,7 @@ def test_a_killed_task_is_made_good_by_its_next_try(vendor: Vendor, tmp_path: Pa
             assert code in (0, -signal.SIGKILL), play.shown()
             if code and play.mid_run():
                 mid_run.append(what.number)
-            vendor.settle()
+            vendor.wait_for_calls()
             vendor.disturb(on=True)
             assert play.run(play.job(2)) == 0, play.shown()
             check(play)

@@ -1,4 +1,4 @@
-"""What the kill test must know of a vendor: its emulator, its requests, and what a tenant's dashboard looks like."""
+"""What the kill test needs for a vendor: its emulator, its requests, and what a tenant's dashboard must be."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.chaos.killer import Tripwire
 from tests.support import ACCESS, SPEC, WORKSPACE
 
 Found = dict[str, tuple[str, str]]
-"""Of each tenant, its dashboard's id and the id of what shows it."""
+"""Tenant to dashboard id and embed id."""
 
 
 class Vendor(Protocol):
@@ -30,20 +30,20 @@ class Vendor(Protocol):
     removal: Mapping[str, Any]
     """The remove operator's own arguments."""
     specs: tuple[Mapping[str, Any], Mapping[str, Any]]
-    """What is made first, and what it is changed to."""
+    """What is created first, and what it is changed to."""
     changes_per_creation: int
-    """Requests that make a tenant's dashboard."""
+    """Requests that create a tenant's dashboard."""
     changes_per_update: int
-    """Requests that lead from one spec to the other; 0 where the vendor changes nothing."""
+    """Requests that change one spec to the other; 0 if the vendor can change nothing."""
 
     def clear(self) -> None:
         """Forget everything."""
 
     def disturb(self, *, on: bool) -> None:
-        """Switch faults on, counting anew, or off."""
+        """Switch faults on, with a new count, or off."""
 
     def watch(self, limit: int) -> Tripwire:
-        """Have a wire reached once so many requests that change something have arrived."""
+        """A tripwire that is reached when ``limit`` requests that change something have arrived."""
 
     def connections(self) -> dict[str, str]:
         """Airflow connections as JSON."""
@@ -52,17 +52,17 @@ class Vendor(Protocol):
         """Tenants whose dashboard is their own and as the spec says."""
 
     def count(self) -> int:
-        """How many dashboards there are, whosever."""
+        """The number of all dashboards, for any owner."""
 
-    def settle(self) -> None:
-        """Before the next try: wait, where the vendor's target counts on the killed task's calls being over."""
+    def wait_for_calls(self) -> None:
+        """Before the next try: wait, if the vendor's target needs the killed task's calls to be over."""
 
     def spec_hash(self, tenant: str, spec: Mapping[str, Any]) -> str:
-        """What the ledger shall hold."""
+        """The hash that the ledger must have."""
 
 
 def filled(spec: Mapping[str, Any], tenant: str) -> dict[str, Any]:
-    """The spec's own strings for one tenant, not by way of the provider's code."""
+    """The spec's own strings filled for one tenant, without the provider's code."""
     return {
         key: value.replace("{tenant_id}", tenant) if isinstance(value, str) else value for key, value in spec.items()
     }
@@ -122,13 +122,13 @@ class DatabrainVendor:
         }
 
     def count(self) -> int:
-        # What a killed task has sent last may be under way in the emulator still.
+        # The last calls of a killed task may still be under way in the emulator.
         deadline = time.monotonic() + 5
         while (embeds := self._emulator.state.count_embeds()) != len(self._emulator.state.dashboards(WORKSPACE)):
             assert time.monotonic() < deadline, "an embed without a dashboard, or the other way round"
         return embeds
 
-    def settle(self) -> None:
+    def wait_for_calls(self) -> None:
         pass
 
     def spec_hash(self, tenant: str, spec: Mapping[str, Any]) -> str:

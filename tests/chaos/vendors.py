@@ -17,11 +17,11 @@ from tests.chaos.killer import Tripwire
 from tests.chaos.vendor import Found, filled
 
 QUIET_SECONDS = 0.2
-"""How long no request must have ended before what a dead task has sent counts as done."""
+"""How long no request may end before the calls of a dead task count as done."""
 
 
 class _Emulated:
-    """What both have in common.
+    """What both share.
 
     :param methods: of requests that change something.
     """
@@ -94,7 +94,7 @@ class PostHogVendor(_Emulated):
         self.wait()
         return self._emulator.posthog.count_dashboards()
 
-    def settle(self) -> None:
+    def wait_for_calls(self) -> None:
         pass
 
     def spec_hash(self, tenant: str, spec: Mapping[str, Any]) -> str:
@@ -113,7 +113,7 @@ class PostHogVendor(_Emulated):
 
 
 class ConduitVendor(_Emulated):
-    """Conduit: a workspace, and a clone in it. Nothing can be changed there."""
+    """Conduit: a workspace, and a clone in it. Nothing can be changed."""
 
     provision = "conduit.ProvisionConduitDashboardsOperator"
     remove = "conduit.RemoveConduitWorkspacesOperator"
@@ -152,9 +152,9 @@ class ConduitVendor(_Emulated):
         assert len(workspaces) == len({workspace.ext_id for workspace in workspaces})
         return sum(len(state.dashboards(workspace.id)) for workspace in workspaces)
 
-    def settle(self) -> None:
-        # A clone that comes after the next try has looked could not be taken back. Airflow gives a dead task's calls
-        # minutes to end, before it tries again.
+    def wait_for_calls(self) -> None:
+        # A clone that is created after the survey of the next try could not be deleted. Airflow waits minutes before it
+        # tries again, so the calls of the dead task end first.
         self.wait()
 
     def spec_hash(self, tenant: str, spec: Mapping[str, Any]) -> str:

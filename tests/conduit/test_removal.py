@@ -59,7 +59,7 @@ def test_full_also_disables_missing_tenants_and_a_returning_tenant_gets_a_new_wo
 def test_removals_above_the_limit_are_refused(runs: Runs, mode: str, bounds: dict[str, Any], words: str) -> None:
     runs.provision()
     runs.change("UPDATE tenants SET active = 0 WHERE tenant_id < 't3'")
-    with pytest.raises(RemovalGuardError, match=f"of 3 of 8 tenants would have been, but {words}"):
+    with pytest.raises(RemovalGuardError, match=f"would remove the dashboards of 3 of 8 tenants, but {words}"):
         runs.remove(mode=mode, **bounds)
     assert runs.conduit.calls == []
     assert set(runs.conduit.clones()) == set(NAMES)
@@ -88,12 +88,12 @@ def test_a_workspace_with_another_tenants_clone_stays_until_both_tenants_are_rem
     spec = {**SPEC, "ext_id": "{title}", "name": "For {tenant_id}"}
     runs.provision(batch={"upto": "t0"}, spec=spec)
     # In another batch it is detected only after the clone was made.
-    with pytest.raises(ProvisioningError, match="which is also that of 't0'"):
+    with pytest.raises(ProvisioningError, match="as is the dashboard of 't0'"):
         runs.provision(batch={"after": "t0"}, spec=spec)
     [workspace] = runs.conduit.state.workspaces()
     runs.change("UPDATE tenants SET active = 0 WHERE tenant_id = 't0'")
     with pytest.raises(
-        ProvisioningError, match=f"by the ledger '{workspace.id}' belongs to tenant 't1' too; it was not"
+        ProvisioningError, match=f"according to the ledger '{workspace.id}' also belongs to tenant 't1'; it was not"
     ):
         runs.remove()
     assert runs.conduit.state.workspaces() == [workspace]

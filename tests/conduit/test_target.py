@@ -160,7 +160,7 @@ def test_a_tenant_does_not_get_the_clone_of_a_ledger_tenant_with_the_same_ext_id
     # In its own batch, only the ledger shows the conflict.
     alone: dict[str, Any] = {"table": None, "query": "SELECT * FROM tenants WHERE tenant_id = 't9'"}
     with pytest.raises(
-        ProvisioningError, match=r"(?s)1 of 1 tenants failed.*'t9': .*by the ledger it belongs to tenant 't1'"
+        ProvisioningError, match=r"(?s)1 of 1 tenants failed.*'t9': .*according to the ledger it belongs to tenant 't1'"
     ):
         runs.provision(spec=spec, **alone)
     assert len(runs.conduit.clones()) == 8
@@ -177,12 +177,12 @@ def test_two_tenants_in_one_workspace_are_detected_across_batches_and_neither_is
     workspace = runs.ledger()["t1"][1]
     for _ in range(2):
         with pytest.raises(
-            ProvisioningError, match=f"(?s)1 of 4 tenants failed.*'t5': .*in '{workspace}', which is also that of 't1'"
+            ProvisioningError, match=f"(?s)1 of 4 tenants failed.*'t5': .*in '{workspace}', as is the dashboard of 't1'"
         ):
             runs.provision(spec=spec, table=None, query=half.format(">="))
         assert list(runs.last.pushed["return_value"]) == ["t4", "t6", "t7"]
         assert "t5" not in runs.last.pushed["workspaces"]
-    with pytest.raises(ProvisioningError, match=r"(?s)'t1': .*which is also that of 't5'"):
+    with pytest.raises(ProvisioningError, match=r"(?s)'t1': .*as is the dashboard of 't5'"):
         runs.provision(spec=spec, table=None, query=half.format("<"))
     # The table is fixed, and the wrong ledger row is deleted.
     runs.change("UPDATE tenants SET title = 't5' WHERE tenant_id = 't5'")

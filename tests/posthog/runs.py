@@ -9,9 +9,10 @@ from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.emulator.posthog.state import DashboardRow
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.target import PostHogTarget
-from airflow_provider_databrain.tenants.engine.apply import preview, provision
+from airflow_provider_databrain.tenants.engine.apply import provision
 from airflow_provider_databrain.tenants.engine.check import check_batch
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
+from airflow_provider_databrain.tenants.engine.preview import preview
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.removal import plan_removal, remove
 from airflow_provider_databrain.tenants.engine.report import Report

@@ -206,7 +206,7 @@ async def test_a_dashboard_that_the_ledger_gives_to_another_tenant_is_not_adopte
     if with_ledger:
         assert counts(report) == {"failed": 1}
         assert (
-            "by the ledger it belongs to tenant 't00'; it was neither handed over nor removed"
+            "according to the ledger it belongs to tenant 't00'; it was neither adopted nor deleted"
             in report.failures[0]["message"]
         )
         assert runs.entries()["t00"].dashboard_id == str(number)

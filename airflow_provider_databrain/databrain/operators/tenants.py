@@ -21,20 +21,25 @@ class DatabrainTenants:
 
     :param conn_id: the Airflow connection.
     :param timeouts: the hook's timeouts in seconds, which replace the connection's.
+    :param options: further arguments of ``DatabrainTarget``.
     """
 
-    def __init__(self, conn_id: str, timeouts: Mapping[str, float | None]) -> None:
+    def __init__(self, conn_id: str, timeouts: Mapping[str, float | None], **options: Any) -> None:
         from airflow_provider_databrain.databrain.hook import DatabrainHook
 
         self.hook = DatabrainHook(conn_id, **timeouts)
+        self._options = options
 
-    def target(self, **options: Any) -> DatabrainTarget:
-        """The engine's target. ``options`` are more arguments of ``DatabrainTarget``."""
+    def target(self, *, repeated: bool) -> DatabrainTarget:
+        """The engine's target."""
         from airflow_provider_databrain.databrain.target import DatabrainTarget
 
         extras = self.hook.extras
         return DatabrainTarget(
-            scope=extras.data_app_name or self.hook.conn_id, workspace_name=extras.workspace_name, **options
+            scope=extras.data_app_name or self.hook.conn_id,
+            workspace_name=extras.workspace_name,
+            repeated=repeated,
+            **self._options,
         )
 
 
@@ -75,13 +80,10 @@ class ProvisionTenantDashboardsOperator(ProvisionTenantsOperator):
 
     @cached_property
     def vendor(self) -> DatabrainTenants:
-        """The hook and the target, created on first use."""
-        return DatabrainTenants(self.databrain_conn_id, self.timeouts)
-
-    def target(self, *, repeated: bool = False) -> DatabrainTarget:
-        """The engine's target. Without a ledger, any dashboard may exist already, so the target looks first."""
-        return self.vendor.target(
-            repeated=repeated,
+        """The hook and the target. Without a ledger, any dashboard may exist already, so the target looks first."""
+        return DatabrainTenants(
+            self.databrain_conn_id,
+            self.timeouts,
             if_exists=self.if_exists,
             stamp=self.stamp,
             look_first=not self.ledger_conn_id,
@@ -117,10 +119,6 @@ class RemoveTenantDashboardsOperator(RemoveTenantsOperator):
     @cached_property
     def vendor(self) -> DatabrainTenants:
         """The hook and the target, created on first use."""
-        return DatabrainTenants(self.databrain_conn_id, self.timeouts)
-
-    def target(self, *, repeated: bool = False) -> DatabrainTarget:
-        """The engine's target."""
         if self.delete not in ("embed", "dashboard"):
             raise ValueError(f"delete is {self.delete!r}; it must be 'embed' or 'dashboard'. Nothing was removed.")
-        return self.vendor.target(repeated=repeated, delete_dashboards=self.delete == "dashboard")
+        return DatabrainTenants(self.databrain_conn_id, self.timeouts, delete_dashboards=self.delete == "dashboard")

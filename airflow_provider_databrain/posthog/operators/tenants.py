@@ -23,20 +23,24 @@ class PostHogTenants:
     :param conn_id: the Airflow connection.
     :param project_id: replaces the connection's ``project_id``; None keeps it.
     :param timeouts: the hook's timeout arguments, in seconds; they replace the connection's values.
+    :param options: further arguments of ``PostHogTarget``.
     """
 
-    def __init__(self, conn_id: str, project_id: str | int | None, timeouts: Mapping[str, float | None]) -> None:
+    def __init__(
+        self, conn_id: str, project_id: str | int | None, timeouts: Mapping[str, float | None], **options: Any
+    ) -> None:
         from airflow_provider_databrain.posthog.hook import PostHogHook
 
         self.hook = PostHogHook(conn_id, project_id, **timeouts)
+        self._options = options
 
-    def target(self, **options: Any) -> PostHogTarget:
-        """The target for the engine; ``options`` are arguments of ``PostHogTarget``."""
+    def target(self, *, repeated: bool) -> PostHogTarget:
+        """The target for the engine, the same for a first and a repeated try."""
         from airflow_provider_databrain.posthog.target import PostHogTarget
 
         project = self.hook.project_id
         scope = self.hook.conn_id if project.startswith("@") else project
-        return PostHogTarget(scope=scope, base_url=self.hook.server.base_url, **options)
+        return PostHogTarget(scope=scope, base_url=self.hook.server.base_url, **self._options)
 
 
 class ProvisionPostHogDashboardsOperator(ProvisionSharedOperator):
@@ -63,10 +67,6 @@ class ProvisionPostHogDashboardsOperator(ProvisionSharedOperator):
     def vendor(self) -> PostHogTenants:
         """PostHog's hook and target."""
         return PostHogTenants(self.posthog_conn_id, self.project_id, self.timeouts)
-
-    def target(self, *, repeated: bool = False) -> PostHogTarget:
-        """The target for the engine."""
-        return self.vendor.target()
 
 
 class RemovePostHogDashboardsOperator(RemoveTenantsOperator):
@@ -95,8 +95,6 @@ class RemovePostHogDashboardsOperator(RemoveTenantsOperator):
     @cached_property
     def vendor(self) -> PostHogTenants:
         """PostHog's hook and target."""
-        return PostHogTenants(self.posthog_conn_id, self.project_id, self.timeouts)
-
-    def target(self, *, repeated: bool = False) -> PostHogTarget:
-        """The target for the engine."""
-        return self.vendor.target(delete_insights=self.delete_insights)
+        return PostHogTenants(
+            self.posthog_conn_id, self.project_id, self.timeouts, delete_insights=self.delete_insights
+        )

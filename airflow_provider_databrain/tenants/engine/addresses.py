@@ -1,4 +1,4 @@
-"""The addresses of the dashboards of a batch, for who asks for them."""
+"""The addresses of a batch's dashboards, for operators that push them (``push_urls``)."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ from airflow_provider_databrain.tenants.engine.target import Existing, SharedTar
 log = logging.getLogger(__name__)
 
 
-async def addresses(
+async def fetch_addresses(
     target: SharedTarget[Any], transport: AsyncTransport, report: Report, *, concurrency: int, stop: Stop
 ) -> dict[str, str]:
-    """Tenant to address, for all tenants of a report that have a shared dashboard; a call for each.
+    """Tenant to address, for every tenant in the report that has a shared dashboard; one call for each tenant.
 
-    A tenant whose address cannot be had is noted in the report as failed, besides what was done for it. Once the API
-    has refused the credentials, no further one is asked for.
+    A tenant whose address cannot be fetched is noted in the report as failed, besides what was done for it. After the
+    API has refused the credentials, no further address is fetched.
     """
-    found: dict[str, str] = {}
+    urls: dict[str, str] = {}
     failed: list[tuple[str, str, ApiError]] = []
     refused: list[AuthenticationError] = []
-
     queue = iter(report.ids.items())
 
-    async def one(tenant: str, dashboard_id: str) -> None:
+    async def fetch(tenant: str, dashboard_id: str) -> None:
         try:
             url = await target.url(transport, Existing(dashboard_id, report.embed_ids[tenant], ""))
         except ApiError as error:
@@ -40,12 +39,12 @@ async def addresses(
                 refused.append(error)
         else:
             if url is not None:
-                found[tenant] = url
+                urls[tenant] = url
 
     async def work() -> None:
         with suppress(StoppedError):
             while not (stop.reason or refused) and (item := next(queue, None)):
-                await one(*item)
+                await fetch(*item)
 
     await asyncio.gather(*(work() for _ in range(concurrency)))
     if refused:
@@ -53,4 +52,4 @@ async def addresses(
     for tenant, dashboard_id, error in failed:
         log.error("Tenant %r: %s", tenant, error)
         report.fail(tenant, dashboard_id, error)
-    return found
+    return urls

@@ -1,4 +1,45 @@
-"""Applying a batch: make, adopt or change what its first pass has set aside."""
+"""Applying a batch: create, adopt or update the dashboard of each tenant that ``check`` put on the work list.
+
+Theory of operation
+===================
+
+What always holds:
+
+- Each tenant ends with one outcome, or with none if the task was stopped first. A run never has more than one call
+  under way for a tenant.
+- A create that ended unclearly is not a failure yet. "Unclear" means that the server may have acted
+  (``error.ambiguous``) or that the id is taken (``AlreadyExistsError``). The decision waits for a survey that began
+  after the call ended.
+- A create is sent again only if such a survey shows no dashboard, at most ``ROUNDS`` - 1 times, and only for a vendor
+  that chooses the ids (``creates_once``). Where the id is ours, the transport itself has sent the create again.
+- A dashboard is adopted only if ``Target.find`` proves that it is the tenant's. Where the vendor chooses the ids, the
+  ledger must not name another tenant as its owner. The same check protects a dashboard from being deleted as a
+  duplicate.
+- An update that failed in an earlier run may have been done. So a tenant whose last status is ``failed`` is looked up
+  before it is updated.
+
+The steps of a batch:
+
+1. ``handle``, each work item: update the dashboard that the ledger knows, or adopt what a survey shows, or create.
+   Unclear creates are put aside.
+2. ``resolve_unclear``: a new survey decides about those, in up to ``ROUNDS`` rounds.
+3. ``confirm_unique``, only for a vendor that can make duplicates: one more survey after all creates. The oldest
+   dashboard of a tenant stays, the others are deleted. So two runs at the same time keep the same one.
+4. ``_refuse_shared``, only for a vendor with places that two tenants must not share: the ledger shows whether another
+   batch has put a tenant into the same place.
+
+What can happen in between:
+
+- An answer is lost: steps 1 and 2 treat the create as unclear.
+- The worker is killed: the calls under way and the entries that are not written yet are lost. The next try finds no
+  entry, gets "already exists" or looks first, and adopts.
+- A second run works on the same tenants: the create that comes second fails with "already exists" and the dashboard is
+  adopted, or step 3 deletes the younger dashboard.
+- Somebody deletes a dashboard: its update fails with ``NotFoundError`` and the dashboard is created again.
+
+What is relied on: a survey shows every dashboard whose create was answered before the survey began. For a vendor where
+the id is ours, a second create with the same id is refused. The ledger is not relied on; it only adds checks.
+"""
 
 from __future__ import annotations
 
@@ -6,74 +47,43 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, NotFoundError
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
-from airflow_provider_databrain.tenants.engine.check import CheckedBatch, Spool, Work
+from airflow_provider_databrain.tenants.engine.check import CheckedBatch, WorkItem
 from airflow_provider_databrain.tenants.engine.journal import Journal
 from airflow_provider_databrain.tenants.engine.ledger import Ledger, LedgerError
+from airflow_provider_databrain.tenants.engine.outcome import Outcome
 from airflow_provider_databrain.tenants.engine.progress import Progress
-from airflow_provider_databrain.tenants.engine.report import SHOWN, Action, Planned, Report
+from airflow_provider_databrain.tenants.engine.report import SHOWN, Action, Report
+from airflow_provider_databrain.tenants.engine.spool import Spool
 from airflow_provider_databrain.tenants.engine.stop import Stop
+from airflow_provider_databrain.tenants.engine.survey import SharedSurvey
 from airflow_provider_databrain.tenants.engine.target import Existing, Target
 from airflow_provider_databrain.tenants.engine.workers import Rules, Workers
 
 log = logging.getLogger(__name__)
 WantedT = TypeVar("WantedT")
 ROUNDS = 3
-"""How often it is decided about a create that ended unclearly; in all but the last it is sent again where nothing is
-there."""
-
-
-class SharedSurvey(Generic[WantedT]):
-    """Surveys for many tenants at once: whoever asks for a look that was had already gets that one."""
-
-    def __init__(self, target: Target[WantedT], transport: AsyncTransport) -> None:
-        self._target = target
-        self._transport = transport
-        self._lock = asyncio.Lock()
-        self._began = float("-inf")
-        self._done = False
-        self._error: Exception | None = None
-
-    async def no_older_than(self, moment: float) -> None:
-        """Survey, unless the last one began at or after ``moment``.
-
-        :raises Exception: it failed, now or then.
-        """
-        if self._done and self._began >= moment and self._error is None:
-            return
-        async with self._lock:
-            if self._began < moment:
-                self._began, self._done, self._error = time.monotonic(), False, None
-                try:
-                    await self._target.survey(self._transport)
-                    self._done = True
-                except Exception as error:
-                    # Any: whoever comes next must not take half a look, or none, for "nothing is there".
-                    self._error = error
-            if self._error is not None:
-                # Without the traceback, which would grow with each tenant.
-                raise self._error.with_traceback(None)
+"""How often a survey decides about an unclear create. In each round but the last, the create may be sent again."""
 
 
 @dataclass(frozen=True)
-class _Open(Generic[WantedT]):
-    """A tenant about which only a new survey can decide.
+class _UnclearCreate(Generic[WantedT]):
+    """A tenant for which only a new survey can decide.
 
-    :param error: what its create ended with.
+    :param error: the error of its create.
     """
 
-    work: Work[WantedT]
+    item: WorkItem[WantedT]
     error: ApiError
 
 
-class _Applying(Generic[WantedT]):
-    """One batch being applied."""
+class _Applier(Generic[WantedT]):
+    """Applies one batch; see the module's docstring."""
 
     def __init__(self, target: Target[WantedT], transport: AsyncTransport, workers: Workers) -> None:
         self._target = target
@@ -82,161 +92,178 @@ class _Applying(Generic[WantedT]):
         self._survey = SharedSurvey(target, transport)
         self._look_first = target.look_first
         self._started = time.monotonic()
-        self._open: list[_Open[WantedT]] = []
-        self._made = Spool[tuple[Work[WantedT], Existing]]()
+        self._unclear: list[_UnclearCreate[WantedT]] = []
+        self._created = Spool[tuple[WorkItem[WantedT], Existing]]()
 
-    async def one(self, work: Work[WantedT]) -> None:
-        """Bring one tenant to an end, or leave it open."""
+    async def handle(self, item: WorkItem[WantedT]) -> None:
+        """Step 1 for one tenant: it gets its outcome, or its unclear create is put aside."""
         try:
-            if work.entry is not None and work.entry.existing is not None:
-                if await self._changed(work):
+            if item.entry is not None and item.entry.existing is not None:
+                if await self._update_known(item):
                     return
-                # Gone: from here on, the tenant has none.
-                work = work._replace(entry=replace(work.entry, spec_hash=None))
-            if not await self._found(work):
-                await self._create(work)
+                # The dashboard no longer exists. From here on the tenant has none.
+                item = item._replace(entry=replace(item.entry, spec_hash=None))
+            if not await self._adopt_if_found(item):
+                await self._create(item)
         except StoppedError:
             return
         except Exception as error:
-            await self._fail(work, error)
+            await self._fail(item, error)
 
-    async def settle(self) -> None:
-        """Decide about those that were left open: their create found the id taken, or ended unclearly."""
+    async def resolve_unclear(self) -> None:
+        """Step 2: decide about the unclear creates."""
         rounds = ROUNDS if self._target.creates_once else 1
-        while self._open and not self._workers.stop.reason:
+        while self._unclear and not self._workers.stop.reason:
             rounds -= 1
-            left, self._open = self._open, []
-            await self._settle(left, again=rounds > 0)
+            unclear, self._unclear = self._unclear, []
+            await self._resolve(unclear, create_again=rounds > 0)
 
-    async def _settle(self, all_left: Sequence[_Open[WantedT]], *, again: bool) -> None:
-        asked = time.monotonic()
+    async def _resolve(self, unclear_creates: Sequence[_UnclearCreate[WantedT]], *, create_again: bool) -> None:
+        round_started = time.monotonic()
 
-        async def decide(left: _Open[WantedT]) -> None:
-            ours = left.error.ambiguous or left.error.after_ambiguous
+        async def decide(unclear: _UnclearCreate[WantedT]) -> None:
+            item, error = unclear.item, unclear.error
+            ours = error.ambiguous or error.after_ambiguous
             try:
-                await self._survey.no_older_than(asked)
-                found = await self._own(left.work, ours=ours)
-                if found is not None:
-                    await self._adopt(left.work, found, Action.CREATED if ours else Action.ADOPTED)
-                elif again and ours:
-                    await self._create(left.work)
+                await self._survey.no_older_than(round_started)
+                existing = await self._find_single(item, ours=ours)
+                if existing is not None:
+                    await self._adopt(item, existing, Action.CREATED if ours else Action.ADOPTED)
+                elif create_again and ours:
+                    await self._create(item)
                 else:
-                    await self._fail(left.work, left.error)
+                    await self._fail(item, error)
             except StoppedError:
                 return
-            except Exception as error:
-                await self._fail(left.work, error)
+            except Exception as failure:
+                await self._fail(item, failure)
 
-        await self._workers.share(all_left, decide)
+        await self._workers.share(unclear_creates, decide)
 
-    async def confirm(self) -> None:
-        """Where a vendor makes a second dashboard for whoever asks: see that each new one is the tenant's only one."""
-        asked = time.monotonic()
+    async def confirm_unique(self) -> None:
+        """Step 3: confirm that each new dashboard is the tenant's only one."""
+        round_started = time.monotonic()
 
-        async def one(made: tuple[Work[WantedT], Existing]) -> None:
-            work, existing = made
+        async def confirm(created: tuple[WorkItem[WantedT], Existing]) -> None:
+            item, existing = created
             try:
-                await self._survey.no_older_than(asked)
-                kept = await self._own(work, ours=True, known=existing)
+                await self._survey.no_older_than(round_started)
+                kept = await self._find_single(item, ours=True, known=existing)
                 if kept is not None and kept.dashboard_id != existing.dashboard_id:
-                    kept = await self._target.update(self._transport, work.desired, kept)
-                    await self._workers.amend(work.desired.tenant, work.entry, kept, input_hash=work.input_hash)
+                    kept = await self._target.update(self._transport, item.desired, kept)
+                    await self._workers.amend(_outcome(item, Action.CREATED, kept))
             except StoppedError:
                 return
             except Exception as error:
-                await self._workers.amend(work.desired.tenant, work.entry, existing, error=error)
+                await self._workers.amend(
+                    Outcome(item.desired.tenant, Action.FAILED, item.entry, existing, error=error)
+                )
 
         try:
-            if len(self._made) and not self._workers.stop.reason:
-                await self._workers.share(self._made, one)
+            if len(self._created) and not self._workers.stop.reason:
+                await self._workers.share(self._created, confirm)
         finally:
-            self._made.close()
+            self._created.close()
 
-    async def _changed(self, work: Work[WantedT]) -> bool:
-        """Update the dashboard that the ledger knows; False where it is gone."""
-        entry = work.entry
+    async def _update_known(self, item: WorkItem[WantedT]) -> bool:
+        """Update the dashboard that the ledger knows; False if it no longer exists."""
+        entry = item.entry
         existing = entry.existing if entry else None
         if entry is not None and existing is not None and entry.status == Action.FAILED:
-            # The call that failed may have been done nevertheless: only a look shows what is there now, and whose.
+            # The failed call may have been done. Only a survey shows the dashboard's state and owner.
             await self._survey.no_older_than(self._started)
-            existing = await self._own(work, ours=True, known=existing)
+            existing = await self._find_single(item, ours=True, known=existing)
         if existing is None:
             return False
         try:
-            updated = await self._target.update(self._transport, work.desired, existing)
+            updated = await self._target.update(self._transport, item.desired, existing)
         except NotFoundError:
-            log.warning("Tenant %r: dashboard %r is gone, and made anew", work.desired.tenant, existing.dashboard_id)
+            log.warning(
+                "Tenant %r: dashboard %r no longer exists; it is created again",
+                item.desired.tenant,
+                existing.dashboard_id,
+            )
             return False
-        await self._end(work, Action.UPDATED, updated)
+        await self._end(item, Action.UPDATED, updated)
         return True
 
-    async def _found(self, work: Work[WantedT]) -> bool:
-        """Adopt what a survey shows, where there is reason to look."""
+    async def _adopt_if_found(self, item: WorkItem[WantedT]) -> bool:
+        """Adopt the dashboard that a survey shows, if the batch looks first; False if there is none."""
         if not self._look_first:
             return False
         await self._survey.no_older_than(self._started)
-        found = await self._own(work, ours=False)
-        if found is None:
+        existing = await self._find_single(item, ours=False)
+        if existing is None:
             return False
-        await self._adopt(work, found, Action.ADOPTED)
+        await self._adopt(item, existing, Action.ADOPTED)
         return True
 
-    async def _create(self, work: Work[WantedT]) -> None:
+    async def _create(self, item: WorkItem[WantedT]) -> None:
         try:
-            created = await self._target.create(self._transport, work.desired)
+            created = await self._target.create(self._transport, item.desired)
         except ApiError as error:
             if not (isinstance(error, AlreadyExistsError) or error.ambiguous):
                 raise
-            # Where one is taken others may be: from here on, look first.
+            # If one id is taken, others may be taken too: look first from here on.
             self._look_first = True
-            self._open.append(_Open(work, error))
+            self._unclear.append(_UnclearCreate(item, error))
         else:
-            await self._end(work, Action.CREATED, created)
+            await self._end(item, Action.CREATED, created)
             if self._target.can_duplicate:
-                self._made.append((work, created))
+                self._created.append((item, created))
 
-    async def _own(self, work: Work[WantedT], *, ours: bool, known: Existing | None = None) -> Existing | None:
-        """What the last survey shows to be the tenant's; removes what it shows beside it.
+    async def _find_single(
+        self, item: WorkItem[WantedT], *, ours: bool, known: Existing | None = None
+    ) -> Existing | None:
+        """Find the tenant's dashboard in the last survey, and delete its duplicates.
 
-        :param known: what is its own for sure.
-        :raises AlreadyExistsError: something of that is another tenant's by the ledger.
+        :param ours: an earlier try of the same create may have made the dashboard.
+        :param known: a dashboard that is the tenant's for certain; its owner is not checked.
+        :raises AlreadyExistsError: a dashboard belongs to another tenant, by the vendor's data or by the ledger.
         """
-        kept = await self._target.find(self._transport, work.desired, ours=ours)
-        duplicates = self._target.duplicates(work.desired)
-        found = {one.dashboard_id for one in (kept, *duplicates) if one is not None}
-        await self._check_holders(work, found - ({known.dashboard_id} if known else set()))
+        kept = await self._target.find(self._transport, item.desired, ours=ours)
+        duplicates = self._target.duplicates(item.desired)
+        found_ids = {existing.dashboard_id for existing in (kept, *duplicates) if existing is not None}
+        await self._check_owners(item, found_ids - ({known.dashboard_id} if known else set()))
         for duplicate in duplicates:
             log.warning(
-                "Tenant %r: dashboard %r is a second one; it is removed", work.desired.tenant, duplicate.dashboard_id
+                "Tenant %r: dashboard %r is a duplicate; it is deleted", item.desired.tenant, duplicate.dashboard_id
             )
-            await self._target.delete(self._transport, work.desired.tenant, duplicate)
+            await self._target.delete(self._transport, item.desired.tenant, duplicate)
         return kept
 
-    async def _adopt(self, work: Work[WantedT], found: Existing, action: Action) -> None:
-        """Take over a dashboard. With a ledger, which notes what it is like, it is also made as the table says."""
-        if (self._workers.ledger is not None or found.unfinished) and self._target.differs(work.desired, found):
-            found = await self._target.update(self._transport, work.desired, found)
-        await self._end(work, action, found)
+    async def _adopt(self, item: WorkItem[WantedT], existing: Existing, action: Action) -> None:
+        """Take over a dashboard. With a ledger, which records the dashboard's state, it is also updated."""
+        must_match = self._workers.ledger is not None or existing.unfinished
+        if must_match and self._target.differs(item.desired, existing):
+            existing = await self._target.update(self._transport, item.desired, existing)
+        await self._end(item, action, existing)
 
-    async def _check_holders(self, work: Work[WantedT], dashboard_ids: Collection[str]) -> None:
-        """Where the vendor chose the ids: raise where the ledger has one of them as another tenant's."""
+    async def _check_owners(self, item: WorkItem[WantedT], dashboard_ids: Collection[str]) -> None:
+        """Raise if the vendor chooses the ids and the ledger names another tenant as the owner of one of them."""
         ledger = self._workers.ledger
-        if ledger is None or work.desired.dashboard_id is not None or not dashboard_ids:
+        if ledger is None or item.desired.dashboard_id is not None or not dashboard_ids:
             return
-        for dashboard_id, holder in (await asyncio.to_thread(ledger.holders, list(dashboard_ids))).items():
-            if holder != work.desired.tenant:
+        owners = await asyncio.to_thread(ledger.tenants_by_dashboard, list(dashboard_ids))
+        for dashboard_id, owner in owners.items():
+            if owner != item.desired.tenant:
                 raise AlreadyExistsError(
-                    f"by the ledger it belongs to tenant {holder!r}; it was neither handed over nor removed",
+                    f"according to the ledger it belongs to tenant {owner!r}; it was neither adopted nor deleted",
                     endpoint="adoption",
-                    tenant=work.desired.tenant,
+                    tenant=item.desired.tenant,
                     dashboard=dashboard_id,
                 )
 
-    async def _end(self, work: Work[WantedT], action: Action, existing: Existing) -> None:
-        await self._workers.end(work.desired.tenant, action, work.entry, existing, input_hash=work.input_hash)
+    async def _end(self, item: WorkItem[WantedT], action: Action, existing: Existing) -> None:
+        await self._workers.end(_outcome(item, action, existing))
 
-    async def _fail(self, work: Work[WantedT], error: Exception) -> None:
-        await self._workers.fail(work.desired.tenant, work.entry, work.desired.dashboard_id, error)
+    async def _fail(self, item: WorkItem[WantedT], error: Exception) -> None:
+        desired = item.desired
+        await self._workers.end(Outcome.failure(desired.tenant, item.entry, desired.dashboard_id, error))
+
+
+def _outcome(item: WorkItem[WantedT], action: Action, existing: Existing) -> Outcome:
+    return Outcome(item.desired.tenant, action, item.entry, existing, input_hash=item.input_hash)
 
 
 async def provision(
@@ -249,10 +276,10 @@ async def provision(
     stop: Stop,
     ledger: Ledger | None = None,
 ) -> Report:
-    """Do what a batch's first pass has set aside; one tenant's failure stops no other.
+    """Apply a checked batch; one tenant's failure stops no other tenant.
 
-    :param stop: asked to stop, it begins no further tenant; calls under way have the rules' grace.
-    :return: the report; where ``why`` is set, not all was done: stopped, or the ledger went on failing.
+    :param stop: after a stop no further tenant is begun; calls under way have the rules' grace.
+    :return: the report. If ``why`` is set, the batch was not finished: it was stopped, or the ledger kept failing.
     """
     report = checked.report
     stop.bind()
@@ -260,7 +287,7 @@ async def provision(
         await _apply(target, transport, Workers(rules, stop, progress, report), checked)
     else:
         async with Journal(ledger, on_error=lambda error: stop.request(str(error))) as journal:
-            for entry in checked.renewed:
+            for entry in checked.new_hashes:
                 await journal.record(entry)
             await _apply(target, transport, Workers(rules, stop, progress, report, ledger, journal), checked)
         if target.has_shared_places and not stop.reason:
@@ -273,67 +300,30 @@ async def provision(
     return report
 
 
-async def _refuse_shared(ledger: Ledger, report: Report) -> None:
-    """Hand on no dashboard from a place that another tenant has too, be that one in this batch or in another.
+async def _apply(
+    target: Target[WantedT], transport: AsyncTransport, workers: Workers, checked: CheckedBatch[WantedT]
+) -> None:
+    applier = _Applier(target, transport, workers)
+    await workers.share(checked.work, applier.handle)
+    await applier.resolve_unclear()
+    await applier.confirm_unique()
 
-    Asked at the end, when the ledger has what other batches have done meanwhile. Where two batches end in the same
-    moment, the next run sees it.
+
+async def _refuse_shared(ledger: Ledger, report: Report) -> None:
+    """Step 4: fail each tenant whose place another tenant has too, in this batch or in another one.
+
+    It runs at the end, when the ledger has what other batches have done in the meantime. If two batches end at the same
+    moment, the next run finds it.
     """
-    for embed_id, tenants in (await asyncio.to_thread(ledger.shared)).items():
+    for embed_id, tenants in (await asyncio.to_thread(ledger.shared_embeds)).items():
         for tenant in sorted(tenants & report.ids.keys()):
             others = ", ".join(repr(other) for other in sorted(tenants - {tenant})[:SHOWN])
             error = AlreadyExistsError(
-                f"by the ledger it is in {embed_id!r}, which is also that of {others}, and no two tenants may share "
-                "one: mend the tenant table or the spec, and delete the line of the wrong one in the ledger",
+                f"according to the ledger it is in {embed_id!r}, as is the dashboard of {others}; two tenants must not "
+                "share one: fix the tenant table or the spec, and delete the wrong tenant's row from the ledger",
                 endpoint="provisioning",
                 tenant=tenant,
                 dashboard=report.ids[tenant],
             )
             log.error("Tenant %r: %s", tenant, error)
             report.refuse(tenant, error)
-
-
-async def _apply(
-    target: Target[WantedT], transport: AsyncTransport, workers: Workers, checked: CheckedBatch[WantedT]
-) -> None:
-    applying = _Applying(target, transport, workers)
-    await workers.share(checked.work, applying.one)
-    await applying.settle()
-    await applying.confirm()
-
-
-async def preview(
-    target: Target[WantedT], transport: AsyncTransport, checked: CheckedBatch[WantedT], *, rules: Rules, stop: Stop
-) -> Report:
-    """What ``provision`` would do. Surveys where a tenant is unknown; sends nothing that changes anything.
-
-    :return: the report; where ``why`` is set, it was stopped before the survey's end.
-    :raises ApiError: the survey failed.
-    """
-    report = checked.report
-    surveyed = False
-    stop.bind()
-    for work in checked.work:
-        desired = work.desired
-        existing = work.entry.existing if work.entry else None
-        action = "update"
-        if existing is None:
-            if not surveyed:
-                with suppress(StoppedError):
-                    await stop.watch([asyncio.create_task(target.survey(transport))], rules.grace_seconds)
-                surveyed = True
-            if stop.reason:
-                break
-            try:
-                existing = await target.find(transport, desired, ours=False)
-            except StoppedError:
-                break
-            except ApiError as error:
-                report.fail(desired.tenant, desired.dashboard_id, error)
-                continue
-            action = "create" if existing is None else "adopt"
-        dashboard_id = existing.dashboard_id if existing else desired.dashboard_id
-        report.planned.append(Planned(tenant=desired.tenant, dashboard_id=dashboard_id, action=action))
-    planned = len(report.planned) + report.counted[Action.FAILED]
-    report.close(stop.reason, stop.wait, left=len(checked.work) - planned)
-    return report

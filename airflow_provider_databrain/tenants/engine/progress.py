@@ -1,4 +1,4 @@
-"""What a batch tells while it runs: a log line every few seconds, and Airflow's metrics."""
+"""The progress of a batch while it runs: a log line every few seconds, and Airflow's metrics."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from airflow_provider_databrain.tenants.engine.report import Action, Report
 log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 5.0
-PREFIX = "tenant_dashboards"
+METRIC_PREFIX = "tenant_dashboards"
 
 
 class Progress:
-    """Counts tries and outcomes, and tells of them every few seconds.
+    """Counts tries and outcomes, and reports them every ``PROGRESS_SECONDS``.
 
-    Metrics, below ``tenant_dashboards.``: counters ``calls``, ``retries``, ``rate_limited``, ``call_failures`` and
-    ``outcomes.<action>``; timer ``call_duration``. Each has the tag ``system``.
+    Metrics, all with the prefix ``tenant_dashboards.``: the counters ``calls``, ``retries``, ``rate_limited``,
+    ``call_failures`` and ``outcomes.<action>``, and the timer ``call_duration``. Each has the tag ``system``.
 
     :param total: tenants that need work.
     """
@@ -33,35 +33,39 @@ class Progress:
         self._report = report
         self._total = total
         self.finished = 0
-        self._told = 0
-        self._told_at = time.monotonic()
-        self._next = self._told_at + PROGRESS_SECONDS
+        self._logged = 0
+        self._logged_at = time.monotonic()
+        self._next = self._logged_at + PROGRESS_SECONDS
         self._pending: Counter[str] = Counter()
 
     def tried(self, request: Request[Any], seconds: float, error: ApiError | None) -> None:
-        """Note one try of a call; a transport's ``watch``."""
+        """Count one try of a call; to be used as ``watch`` of a transport."""
         self._pending["calls"] += 1
         if error is not None:
             self._pending["rate_limited" if isinstance(error, RateLimitedError) else "call_failures"] += 1
             if error.transient:
-                # What is transient is tried again, but for the last try.
+                # A call that failed in a transient way is tried again, except after its last try.
                 self._pending["retries"] += 1
-        Stats.timing(f"{PREFIX}.call_duration", timedelta(seconds=seconds), tags=self._tags)
+        Stats.timing(f"{METRIC_PREFIX}.call_duration", timedelta(seconds=seconds), tags=self._tags)
 
     def done(self, action: Action) -> None:
-        """Note one tenant's outcome."""
+        """Count one tenant's outcome."""
         self.finished += 1
         self._pending[f"outcomes.{action.value}"] += 1
         now = time.monotonic()
         if now >= self._next:
             self._next = now + PROGRESS_SECONDS
-            self.tell(now)
+            self._log(now)
 
-    def tell(self, now: float | None = None) -> None:
-        """Log the progress and send the counters."""
-        now = time.monotonic() if now is None else now
-        rate = (self.finished - self._told) / max(now - self._told_at, 1e-3)
-        self._told, self._told_at = self.finished, now
+    def flush(self) -> None:
+        """Send the counters."""
+        for name, count in self._pending.items():
+            Stats.incr(f"{METRIC_PREFIX}.{name}", count, tags=self._tags)
+        self._pending.clear()
+
+    def _log(self, now: float) -> None:
+        rate = (self.finished - self._logged) / max(now - self._logged_at, 1e-3)
+        self._logged, self._logged_at = self.finished, now
         log.info(
             "%d of %d tenants done (%.0f a second), %d remaining, %d failed",
             self.finished,
@@ -71,9 +75,3 @@ class Progress:
             self._report.counted[Action.FAILED],
         )
         self.flush()
-
-    def flush(self) -> None:
-        """Send the counters."""
-        for name, count in self._pending.items():
-            Stats.incr(f"{PREFIX}.{name}", count, tags=self._tags)
-        self._pending.clear()

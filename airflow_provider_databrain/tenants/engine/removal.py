@@ -1,4 +1,29 @@
-"""Removing dashboards of tenants that are no more, within bounds."""
+"""Removing the dashboards of tenants that are not active or no longer exist.
+
+Theory of operation
+===================
+
+What always holds:
+
+- One task looks at the whole tenant table and the whole ledger. A limit for each batch would not limit the run.
+- The whole table is read before anything is planned. If it cannot be read, has a bad row, or is empty in mode ``full``,
+  nothing is removed.
+- ``Guard`` compares the number of tenants with the limits before anything is sent.
+- A dashboard is deleted only if a survey of this run shows that it is still the tenant's (``Target.delete`` checks it),
+  and only if no tenant that stays has the same embed id in the ledger.
+- Mode ``full`` leaves tenants without a row alone if another Dag provisioned them: that Dag may have another table.
+
+What can happen in between:
+
+- The worker is killed or an answer is lost: the entry stays live or ``failed``. The next try plans the tenant again,
+  finds no dashboard, and records it as deleted.
+- A tenant becomes active again while the task runs: its dashboard is deleted, and the next provisioning run creates a
+  new one.
+- Somebody else takes the dashboard id: the survey shows the new owner and the deletion is refused.
+
+What is relied on: the ledger knows every dashboard that is to be removed. A dashboard without an entry is never
+removed. The survey is complete: if it fails, nothing is removed.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +38,7 @@ from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
 from airflow_provider_databrain.tenants.engine.journal import Journal
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
+from airflow_provider_databrain.tenants.engine.outcome import Outcome
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import Action, Planned, Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
@@ -23,13 +49,13 @@ from airflow_provider_databrain.tenants.engine.workers import Rules, Workers
 Mode = Literal["incremental", "full"]
 
 NAMED = 10
-"""Tenants that a refusal names."""
+"""Tenants that an error names at most."""
 
 
 class RemovalGuardError(Exception):
-    """More dashboards would be removed than allowed; nothing was.
+    """More dashboards would be removed than allowed. Nothing was removed.
 
-    :param tenants: how many would have been.
+    :param tenants: how many would have been removed.
     """
 
     def __init__(self, message: str, tenants: int) -> None:
@@ -41,8 +67,8 @@ class RemovalGuardError(Exception):
 class Guard:
     """How much one run may remove.
 
-    :param max_deletions: tenants at most; None for no bound.
-    :param max_fraction: of the tenants that the ledger holds, from 0 to 1.
+    :param max_deletions: maximum number of tenants; None means no limit.
+    :param max_fraction: maximum fraction of the tenants in the ledger, from 0 to 1.
     """
 
     max_deletions: int | None = 100
@@ -50,24 +76,32 @@ class Guard:
 
     def __post_init__(self) -> None:
         if self.max_deletions is not None and self.max_deletions < 0:
-            raise ValueError(f"max_deletions is {self.max_deletions}; it is 0 or more, or None. Nothing was removed.")
+            raise ValueError(
+                f"max_deletions is {self.max_deletions}; it must be 0 or more, or None. Nothing was removed."
+            )
         if not 0 <= self.max_fraction <= 1:
-            raise ValueError(f"max_deletion_fraction is {self.max_fraction:g}; it is 0 to 1. Nothing was removed.")
+            raise ValueError(
+                f"max_deletion_fraction is {self.max_fraction:g}; it must be from 0 to 1. Nothing was removed."
+            )
 
-    def check(self, entries: Sequence[Entry], held: int) -> None:
-        """Raise ``RemovalGuardError`` where that is more than allowed."""
-        bounds = []
+    def check(self, entries: Sequence[Entry], in_ledger: int) -> None:
+        """Raise ``RemovalGuardError`` if these are more tenants than allowed.
+
+        :param in_ledger: tenants with a dashboard in the ledger.
+        """
+        exceeded = []
         if self.max_deletions is not None and len(entries) > self.max_deletions:
-            bounds.append(f"max_deletions is {self.max_deletions}")
-        # A quotient, because 0.29 * 100 is less than 29.
-        if entries and len(entries) / held > self.max_fraction:
-            bounds.append(f"max_deletion_fraction is {self.max_fraction:g}")
-        if bounds:
+            exceeded.append(f"max_deletions is {self.max_deletions}")
+        # Divided, not multiplied, because in floating point 0.29 * 100 is less than 29.
+        if entries and len(entries) / in_ledger > self.max_fraction:
+            exceeded.append(f"max_deletion_fraction is {self.max_fraction:g}")
+        if exceeded:
             named = ", ".join(repr(entry.tenant) for entry in entries[:NAMED])
             more = f" and {len(entries) - NAMED} more" if len(entries) > NAMED else ""
             raise RemovalGuardError(
-                f"nothing was removed: the dashboards of {len(entries)} of {held} tenants would have been, but "
-                f"{' and '.join(bounds)}. They are of {named}{more}. If that is right, raise the bound for one run.",
+                f"nothing was removed: this run would remove the dashboards of {len(entries)} of {in_ledger} tenants, "
+                f"but {' and '.join(exceeded)}. The tenants are {named}{more}. If this is right, raise the limit for "
+                "one run.",
                 len(entries),
             )
 
@@ -76,52 +110,52 @@ class Guard:
 class RemovalPlan:
     """What is to be removed.
 
-    :param entries: the tenants' ledger entries.
-    :param held: tenants with a dashboard in the ledger.
-    :param foreign: of the vanished ones, those that another Dag has provisioned; they stay.
+    :param entries: the ledger entries of the tenants.
+    :param in_ledger: tenants with a dashboard in the ledger.
+    :param other_dags: tenants without a row that another Dag provisioned; they stay.
     """
 
     entries: list[Entry]
-    held: int
-    foreign: int
+    in_ledger: int
+    other_dags: int
 
 
 def plan_removal(rows: Iterable[TenantRow], ledger: Ledger, mode: Mode) -> RemovalPlan:
-    """The tenants whose dashboards are to be removed. Reads the whole table before it answers.
+    """Find the tenants whose dashboards are to be removed. Reads the whole table first.
 
-    ``incremental``: those whose row says that they are not active. ``full``: also those that have no row, as far as
-    this Dag provisioned them; another Dag may have another table.
+    ``incremental``: tenants whose row says that they are not active. ``full``: also tenants without a row, if this Dag
+    provisioned them.
 
-    :raises RemovalGuardError: ``full``, and the table has no row: rather it was not loaded.
-    :raises TenantTableError: the table cannot be read, or holds rows that no tenant can be made of.
+    :raises RemovalGuardError: mode is ``full`` and the table is empty; it was probably not loaded.
+    :raises TenantTableError: the table cannot be read, or some of its rows cannot be used.
     """
     if mode not in ("incremental", "full"):
-        raise ValueError(f"mode is {mode!r}; it is 'incremental' or 'full'. Nothing was removed.")
+        raise ValueError(f"mode is {mode!r}; it must be 'incremental' or 'full'. Nothing was removed.")
     states: dict[str, bool] = {}
     for row in rows:
         if row.tenant in states:
-            # Not side by side, where the table's order is not that of the keys' texts.
+            # The reader finds only neighbours. Two keys may become the same string and not be neighbours.
             raise TenantTableError(f"tenant {row.tenant!r} has more than one row. Nothing was removed.")
         states[row.tenant] = row.active
-    held = foreign = 0
-    found: list[Entry] = []
+    in_ledger = other_dags = 0
+    entries: list[Entry] = []
     for entry in ledger.live():
-        held += 1
+        in_ledger += 1
         active = states.get(entry.tenant)
         if active is False:
-            found.append(entry)
+            entries.append(entry)
         elif active is None and mode == "full":
             if entry.dag_id == ledger.dag_id:
-                found.append(entry)
+                entries.append(entry)
             else:
-                foreign += 1
-    if mode == "full" and not states and held:
+                other_dags += 1
+    if mode == "full" and not states and in_ledger:
         raise RemovalGuardError(
-            f"nothing was removed: the tenant table is empty, and mode 'full' would remove all {held} tenants of the "
-            "ledger. An empty table is never taken for the truth; if nobody is left, set them inactive.",
-            held,
+            f"nothing was removed: the tenant table is empty, and mode 'full' would remove all {in_ledger} tenants of "
+            "the ledger. To remove all tenants, keep their rows and set them inactive.",
+            in_ledger,
         )
-    return RemovalPlan(found, held, foreign)
+    return RemovalPlan(entries, in_ledger, other_dags)
 
 
 async def remove(
@@ -135,49 +169,52 @@ async def remove(
     stop: Stop,
     ledger: Ledger,
 ) -> Report:
-    """Remove these tenants' dashboards, after one survey that shows whose they are now.
+    """Remove these tenants' dashboards, after one survey that shows who owns them now.
 
-    :return: the report; where ``why`` is set, not all was done.
+    :return: the report. If ``why`` is set, the removal was not finished.
     :raises ApiError: the survey failed; nothing was removed.
     """
     stop.bind()
-    tenants = {entry.tenant for entry in entries}
-    sharers = await asyncio.to_thread(ledger.sharers, [entry.embed_id for entry in entries if entry.embed_id])
+    leaving = {entry.tenant for entry in entries}
+    tenants_by_embed = await asyncio.to_thread(
+        ledger.tenants_by_embed, [entry.embed_id for entry in entries if entry.embed_id]
+    )
 
-    async def one(entry: Entry) -> None:
+    async def remove_one(entry: Entry) -> None:
         existing = entry.existing
         assert existing is not None  # noqa: S101 - plan_removal takes only entries with a dashboard
-        if others := sharers.get(existing.embed_id, set()) - tenants:
+        if staying := tenants_by_embed.get(existing.embed_id, set()) - leaving:
             shared = AlreadyExistsError(
-                f"by the ledger {existing.embed_id!r} belongs to tenant {min(others)!r} too; it was not removed",
+                f"according to the ledger {existing.embed_id!r} also belongs to tenant {min(staying)!r}; it was not "
+                "removed",
                 endpoint="removal",
                 tenant=entry.tenant,
                 dashboard=existing.dashboard_id,
             )
-            await workers.fail(entry.tenant, entry, entry.dashboard_id, shared)
+            await workers.end(Outcome.failure(entry.tenant, entry, entry.dashboard_id, shared))
             return
         try:
             await target.delete(transport, entry.tenant, existing)
         except StoppedError:
             return
         except Exception as error:
-            await workers.fail(entry.tenant, entry, entry.dashboard_id, error)
+            await workers.end(Outcome.failure(entry.tenant, entry, entry.dashboard_id, error))
         else:
-            await workers.end(entry.tenant, Action.DELETED, entry, None, wanted_id=entry.dashboard_id)
+            await workers.end(Outcome(entry.tenant, Action.DELETED, entry, wanted_id=entry.dashboard_id))
 
     if entries:
         with suppress(StoppedError):
-            # Watched as the deletions are: a stop must not wait for a slow list.
+            # Watched, as the deletions are: a stop must not wait for a slow list.
             await stop.watch([asyncio.create_task(target.survey(transport))], rules.grace_seconds)
     if entries and not stop.reason:
         async with Journal(ledger, on_error=lambda error: stop.request(str(error))) as journal:
             workers = Workers(rules, stop, progress, report, ledger, journal)
-            await workers.share(entries, one)
+            await workers.share(entries, remove_one)
     progress.flush()
     report.close(stop.reason, stop.wait, left=len(entries) - progress.finished)
     return report
 
 
-def planned(entries: Sequence[Entry]) -> list[Planned]:
-    """What ``remove`` would do."""
+def preview(entries: Sequence[Entry]) -> list[Planned]:
+    """A dry run: what ``remove`` would do."""
     return [Planned(tenant=entry.tenant, dashboard_id=entry.dashboard_id, action="delete") for entry in entries]

@@ -1,4 +1,4 @@
-"""What became of each tenant, and what a task hands on of it."""
+"""What happened to each tenant of a batch, and what the task hands on: XCom values and an error."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import TypedDict
 
 SHOWN = 5
-"""Failures that a task's own message names."""
+"""Failures that an error message names at most."""
 KEPT = 1000
-"""Failures that are kept for XCom; the log and the ledger have every one."""
+"""Failures that go to XCom at most; the log and the ledger have all of them."""
 
 
 class Action(StrEnum):
@@ -27,7 +27,7 @@ class Action(StrEnum):
 
 
 class Failure(TypedDict):
-    """A failed tenant, as it goes through XCom."""
+    """A failed tenant, as it is stored in XCom."""
 
     tenant: str
     dashboard_id: str
@@ -36,7 +36,7 @@ class Failure(TypedDict):
 
 
 class Planned(TypedDict):
-    """What a dry run would have done for a tenant: ``create``, ``adopt``, ``update`` or ``delete``."""
+    """What a dry run would do for a tenant: ``create``, ``adopt``, ``update`` or ``delete``."""
 
     tenant: str
     dashboard_id: str | None
@@ -44,14 +44,14 @@ class Planned(TypedDict):
 
 
 class ProvisioningError(Exception):
-    """Some tenants of a batch are not as the table says. The others are, and their ids are in XCom.
+    """Some tenants of a batch failed or were not finished. The others are done, and their ids are in XCom.
 
     :param failures: the failed tenants, at most ``KEPT``.
     :param total: tenants in the batch.
     :param failed: how many failed.
-    :param left: how many were not tried, because the task was stopped.
+    :param left: how many were not finished, because the task was stopped.
     :param why: what stopped it.
-    :param retry_after: seconds, the longest wait that the server asked for in any of them.
+    :param retry_after: seconds; the longest wait that the server asked for in one of the failures.
     """
 
     def __init__(
@@ -68,29 +68,30 @@ class ProvisioningError(Exception):
         self.failed = len(self.failures) if failed is None else failed
         self.left = left
         self.retry_after = retry_after
-        told = []
+        lines = []
         if self.failed:
             first = "\n".join(f"- {failure['tenant']!r}: {failure['message']}" for failure in self.failures[:SHOWN])
-            told.append(f"{self.failed} of {total} tenants failed:\n{first}")
+            lines.append(f"{self.failed} of {total} tenants failed:\n{first}")
         rest = self.failed - SHOWN
         if rest > 0:
-            told.append(f"and {rest} more: see the log, this task's XCom 'failures', or the ledger")
+            lines.append(f"and {rest} more: see the log, this task's XCom 'failures', or the ledger")
         if why:
-            told.append(f"{why}; {left} of {total} tenants were not finished. The next try goes on with them.")
-        super().__init__("\n".join(told))
+            lines.append(f"{why}; {left} of {total} tenants were not finished. The next try continues with them.")
+        super().__init__("\n".join(lines))
 
 
 @dataclass
 class Report:
-    """What became of one batch.
+    """What happened to one batch.
 
-    :param ids: tenant to dashboard id, for all that have one.
-    :param total: tenants in the batch, inactive ones included.
+    :param ids: tenant to dashboard id, for every tenant that has a dashboard.
+    :param total: tenants in the batch, including inactive ones.
     :param left: tenants that were not finished.
     :param why: what stopped the task before the end.
-    :param wait: seconds that the server asks to wait, where that is what stopped it.
-    :param planned: of a dry run, what would have been done.
-    :param embed_ids: tenant to what the vendor calls the thing to be changed or deleted, where ``keeps_embed_ids``.
+    :param wait: seconds that the server asked to wait, if that stopped the task.
+    :param retry_after: seconds; the longest wait that the server asked for in one of the failures.
+    :param planned: what a dry run would do.
+    :param embed_ids: tenant to what the vendor calls the thing that is changed or deleted, if ``keeps_embed_ids``.
     """
 
     ids: dict[str, str] = field(default_factory=dict)
@@ -105,18 +106,18 @@ class Report:
     embed_ids: dict[str, str] = field(default_factory=dict)
     keeps_embed_ids: bool = False
 
-    def has(self, tenant: str, dashboard_id: str, embed_id: str | None) -> None:
-        """Note what a tenant has."""
+    def set_dashboard(self, tenant: str, dashboard_id: str, embed_id: str | None) -> None:
+        """Note a tenant's dashboard."""
         self.ids[tenant] = dashboard_id
         if self.keeps_embed_ids:
             self.embed_ids[tenant] = embed_id or dashboard_id
 
     def count(self, action: Action) -> None:
-        """Note what was done for a tenant."""
+        """Count what was done for a tenant."""
         self.counted[action] += 1
 
     def fail(self, tenant: str, dashboard_id: str | None, error: Exception) -> None:
-        """Note a tenant that failed."""
+        """Count and note a tenant that failed."""
         self.counted[Action.FAILED] += 1
         if len(self.failures) < KEPT:
             self.failures.append(
@@ -126,25 +127,25 @@ class Report:
             self.retry_after = max(wait, self.retry_after or 0.0)
 
     def refuse(self, tenant: str, error: Exception) -> None:
-        """Take back what a tenant has, besides what was done for it."""
+        """Do not hand on a tenant's dashboard, and note the tenant as failed besides what was done for it."""
         self.embed_ids.pop(tenant, None)
         self.fail(tenant, self.ids.pop(tenant), error)
 
     def close(self, why: str | None = None, wait: float | None = None, *, left: int = 0) -> None:
-        """Complete it: only those that have a dashboard keep an id.
+        """End the report: only tenants that have a dashboard keep an id.
 
-        :param why: what stopped the batch before the end, if something did.
+        :param why: what stopped the batch before the end, if it was stopped.
         """
         for tenant in [tenant for tenant, dashboard_id in self.ids.items() if not dashboard_id]:
             del self.ids[tenant]
         self.why, self.wait, self.left = why, wait, left
 
     def counts(self) -> dict[str, int]:
-        """How many tenants came to which end; every action is named."""
+        """Number of tenants for each action; every action is named."""
         return {action.value: self.counted[action] for action in Action}
 
     def raise_for_failures(self) -> None:
-        """Raise ``ProvisioningError`` where a tenant failed, or was not finished."""
+        """Raise ``ProvisioningError`` if a tenant failed or was not finished."""
         failed = self.counted[Action.FAILED]
         if failed or self.why:
             raise ProvisioningError(

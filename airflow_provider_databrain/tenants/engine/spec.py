@@ -1,4 +1,9 @@
-"""A tenant's row and a spec become what its dashboard shall be."""
+"""From a tenant's row and a spec to the fields of a request, and a hash of both.
+
+What always holds: placeholders are plain column names, so a spec from a Dag cannot reach anything but the row. A
+value's string replaces its placeholder and is not filled again. The same row and spec give the same hash in every
+process.
+"""
 
 from __future__ import annotations
 
@@ -13,30 +18,30 @@ from uuid import UUID
 
 Row = Mapping[str, Any]
 Spec = Mapping[str, Any] | Callable[[Row], Mapping[str, Any]]
-"""The fields of a request, in which ``{column}`` in any string stands for the row's value; or a function
-that makes them of a row."""
+"""The fields of a request, where ``{column}`` in any string stands for the row's value; or a function that makes the
+fields from a row."""
 
 PLAIN = (str, int, float, Decimal, UUID, date, time)
-"""Types (and their subclasses, such as bool and datetime) whose text is the same each time."""
+"""Types (and their subclasses, such as bool and datetime) that always give the same string for the same value."""
 _FORMATTER = Formatter()
 _ONLY = "Only plain column names are possible; use a function as spec for more."
 
 
 class SpecError(ValueError):
-    """A spec that does not fit the tenant table; the message names tenant and column."""
+    """A spec does not fit the tenant table; the message names the tenant and the column."""
 
 
 def fill(spec: Spec, row: Row, tenant: str) -> dict[str, Any]:
     """The request's fields for one tenant.
 
-    Placeholders are plain column names; the value's text takes their place. ``{{`` and ``}}`` stand for braces
-    (not in an operator's argument, where Jinja takes them first: use a function there).
+    Placeholders are plain column names; the value's string replaces them. ``{{`` and ``}}`` stand for braces. In an
+    operator's argument they do not work, because Jinja renders them first: use a function there.
 
-    :raises SpecError: a column is missing or null, a placeholder is more than a column name, or the
-        function failed.
+    :raises SpecError: a column does not exist or is null, a placeholder is more than a column name, or the function
+        failed.
     """
     if not callable(spec):
-        return {key: _filled(value, row, tenant) for key, value in spec.items()}
+        return {key: _fill_value(value, row, tenant) for key, value in spec.items()}
     try:
         fields = spec(row)
     except Exception as error:
@@ -47,20 +52,21 @@ def fill(spec: Spec, row: Row, tenant: str) -> dict[str, Any]:
 
 
 class InputHash:
-    """A hash of all that a tenant's request is made of, quicker to make than the request itself.
+    """The hash of everything that a tenant's request is made from; faster to make than the request.
 
-    For a mapping as spec: the mapping, and the row's values that it names. For a function: what it returned.
+    If the spec is a mapping: of the mapping, and of the row's values that it names. If it is a function: of the fields
+    that it returned.
 
-    :param options: whatever else the request depends on, as text.
+    :param options: everything else that the request depends on, as a string.
     """
 
     def __init__(self, spec: Spec, options: str) -> None:
         self._columns = None if callable(spec) else tuple(sorted(_columns(spec)))
-        template = "" if callable(spec) else _written(spec)
+        template = "" if callable(spec) else _serialize(spec)
         self._start = hashlib.blake2b(f"{options}\n{template}\n".encode("utf-8", "surrogatepass"), digest_size=12)
 
     def of_row(self, row: Row) -> str | None:
-        """The hash, where the row alone tells it."""
+        """The hash for a row; None if the spec is a function, or a column does not exist."""
         if self._columns is None:
             return None
         try:
@@ -69,8 +75,8 @@ class InputHash:
             return None
 
     def of_fields(self, fields: Mapping[str, Any]) -> str:
-        """The hash of what a function returned."""
-        return self._hash(_written(fields))
+        """The hash for the fields that a function returned."""
+        return self._hash(_serialize(fields))
 
     def _hash(self, text: str) -> str:
         digest = self._start.copy()
@@ -78,16 +84,16 @@ class InputHash:
         return digest.hexdigest()
 
 
-def _written(value: object) -> str:
+def _serialize(value: object) -> str:
     try:
         return json.dumps(value, sort_keys=True, default=repr)
     except TypeError:
-        # Keys that no JSON can have. The request's own check refuses them, and names the tenant.
+        # Keys that are not possible in JSON. The check of the request refuses them and names the tenant.
         return repr(value)
 
 
 def _columns(value: object) -> set[str]:
-    """The columns that a spec names; a template that cannot be read names none here, and fails when it is filled."""
+    """The columns that a spec names; none for a template that cannot be parsed, which ``fill`` refuses."""
     if isinstance(value, str):
         try:
             return {column for _, column, _, _ in _FORMATTER.parse(value) if column is not None}
@@ -100,17 +106,17 @@ def _columns(value: object) -> set[str]:
     return set()
 
 
-def _filled(value: Any, row: Row, tenant: str) -> Any:
+def _fill_value(value: Any, row: Row, tenant: str) -> Any:
     if isinstance(value, str):
-        return _text(value, row, tenant)
+        return _fill_string(value, row, tenant)
     if isinstance(value, Mapping):
-        return {key: _filled(item, row, tenant) for key, item in value.items()}
+        return {key: _fill_value(item, row, tenant) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_filled(item, row, tenant) for item in value]
+        return [_fill_value(item, row, tenant) for item in value]
     return value
 
 
-def _text(template: str, row: Row, tenant: str) -> str:
+def _fill_string(template: str, row: Row, tenant: str) -> str:
     if "{" not in template and "}" not in template:
         return template
     parts: list[str] = []
@@ -123,7 +129,7 @@ def _text(template: str, row: Row, tenant: str) -> str:
                 raise SpecError(f"tenant {tenant!r}: the spec {template!r} has a format or a conversion. {_ONLY}")
             if column not in row:
                 raise SpecError(
-                    f"tenant {tenant!r}: the spec {template!r} asks for {column!r}, which is no column of the row; "
+                    f"tenant {tenant!r}: the spec {template!r} asks for {column!r}, which is not a column of the row; "
                     f"it has {', '.join(map(str, row))}. {_ONLY}"
                 )
             value = row[column]
@@ -134,8 +140,8 @@ def _text(template: str, row: Row, tenant: str) -> str:
                 )
             if not isinstance(value, PLAIN):
                 raise SpecError(
-                    f"tenant {tenant!r}: column {column!r} holds a {type(value).__name__}, which has no plain text for "
-                    f"the spec {template!r}. Cast it in a query, or use a function as spec."
+                    f"tenant {tenant!r}: column {column!r} holds a value of type {type(value).__name__}, which has no "
+                    f"plain string for the spec {template!r}. Cast it in a query, or use a function as spec."
                 )
             parts.append(str(value))
     except ValueError as error:

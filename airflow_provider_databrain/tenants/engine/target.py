@@ -1,4 +1,8 @@
-"""The seam between the engine and a vendor."""
+"""The seam between the engine and a vendor: what a vendor must implement, and what both exchange.
+
+What always holds: in one batch the engine never has two calls under way for one tenant. ``desire``, ``differs``,
+``survey``, ``find`` and ``duplicates`` change nothing at the vendor.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,13 @@ WantedT = TypeVar("WantedT")
 
 
 class Desired(NamedTuple, Generic[WantedT]):
-    """What one tenant's dashboard shall be.
+    """What one tenant's dashboard must be.
 
-    :param tenant: the tenant's key in the table, as text.
-    :param dashboard_id: the id it shall have; None where the vendor chooses it.
-    :param spec_hash: of all that the vendor can make so, at creation and later; at most 200 characters.
+    :param tenant: the tenant's key in the table, as a string.
+    :param dashboard_id: the id that it must have; None if the vendor chooses the id.
+    :param spec_hash: the hash of everything that the vendor can set, at creation and later; at most 200 characters.
     :param wanted: the vendor's own request.
-    :param place: where the vendor chooses the id: what no two tenants may share, in words.
+    :param place: only if the vendor chooses the id: what two tenants must not share, in words.
     """
 
     tenant: str
@@ -30,11 +34,11 @@ class Desired(NamedTuple, Generic[WantedT]):
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A tenant's dashboard as it is, by the ledger or by the vendor's own word.
+    """A tenant's dashboard as it is, according to the ledger or to the vendor.
 
-    :param embed_id: what the vendor calls the thing to be changed or deleted.
+    :param embed_id: what the vendor calls the thing that is changed or deleted.
     :param spec_hash: as in ``Desired``, as far as it is known; a part that is not known equals nothing.
-    :param unfinished: an earlier try of ours left it half made; it is to be completed even without a ledger.
+    :param unfinished: an earlier try of ours did not complete it; it must be completed even without a ledger.
     """
 
     dashboard_id: str
@@ -44,32 +48,33 @@ class Existing:
 
 
 class Target(Protocol[WantedT]):
-    """How one vendor makes a tenant's dashboard exist, keeps it as the table says, and removes it.
+    """How one vendor creates a tenant's dashboard, keeps it as the table says, and removes it.
 
-    The engine calls ``create`` for a tenant of which it knows nothing; where that raises ``AlreadyExistsError``, or an
-    error after which the dashboard may exist nevertheless (``ambiguous``), it surveys and asks ``find``. It never
-    sends two calls for one tenant at a time. Instances serve one batch.
+    The engine calls ``create`` for a tenant that it does not know. If ``create`` raises ``AlreadyExistsError``, or an
+    error after which the dashboard may exist (``ambiguous``), the engine surveys and calls ``find``. An instance serves
+    one batch.
     """
 
     system: str
     """The vendor's name in the ledger."""
     scope: str
-    """Within the vendor, where the dashboards are (a data app, a project): part of the ledger's key."""
+    """Where the dashboards are within the vendor (a data app, a project); part of the ledger's key."""
     look_first: bool
-    """Whether to survey before the first ``create``: always where a vendor would make a second dashboard."""
+    """Whether to survey before the first ``create``; always True if the vendor would make a second dashboard."""
     creates_once: bool
-    """Whether ``create`` sends each create once, whatever comes of it: after an unclear failure that left nothing
-    behind the engine asks for it again."""
+    """Whether ``create`` sends each create once, even if it fails. After an unclear failure that left no dashboard, the
+    engine calls it again."""
     can_duplicate: bool
-    """Whether two runs at once, or a dead one's last call, may each make a dashboard for one tenant. After a batch in
-    which any was created, the engine then surveys once more, keeps what ``find`` answers and deletes ``duplicates``."""
-
+    """Whether one tenant may get two dashboards, from two runs at the same time or from the last call of a killed run.
+    After a batch that created any, the engine then surveys once more, keeps what ``find`` returns and deletes the
+    ``duplicates``."""
     has_shared_places: bool
-    """Whether ``desire`` names places: then no row is passed over because it is as it was, so that each is compared."""
+    """Whether ``desire`` names places. Then every row is checked, even if it did not change, so that its place is
+    compared."""
 
     @property
     def options(self) -> str:
-        """Whatever ``desire`` depends on beside the fields, as text."""
+        """Everything that ``desire`` depends on besides the fields, as a string."""
 
     def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[WantedT]:
         """Check one tenant's filled spec; raises ``SpecError``. Sends nothing."""
@@ -77,36 +82,42 @@ class Target(Protocol[WantedT]):
     def differs(self, desired: Desired[WantedT], existing: Existing) -> bool:
         """Whether an update is needed.
 
-        :raises SpecError: it would be, but there is none that makes this change.
+        :raises SpecError: an update is needed, but the vendor cannot make this change.
         """
 
     async def survey(self, transport: AsyncTransport) -> None:
-        """See, once for many tenants, which dashboards exist."""
+        """List, once for many tenants, which dashboards exist."""
 
     async def find(self, transport: AsyncTransport, desired: Desired[WantedT], *, ours: bool) -> Existing | None:
-        """The tenant's dashboard by the last survey, and by a call of its own where that is needed; None for none.
+        """The tenant's dashboard in the last survey, with a call of its own if needed; None if there is none.
 
-        Of several it is the oldest, so that all who ask get the same one. Changes nothing.
+        If there are several it is the oldest, so that every caller gets the same one. Changes nothing.
 
         :param ours: an earlier try of the same create may have made it.
-        :raises AlreadyExistsError: the id is taken, and nothing proves that it is by this tenant.
+        :raises AlreadyExistsError: the id is taken, and nothing proves that the dashboard is this tenant's.
         """
 
     def duplicates(self, desired: Desired[WantedT]) -> Sequence[Existing]:
-        """By the last survey, what is the tenant's beside what ``find`` answers."""
+        """The tenant's other dashboards in the last survey, besides the one that ``find`` returns."""
 
     async def create(self, transport: AsyncTransport, desired: Desired[WantedT]) -> Existing:
-        """Make the dashboard."""
+        """Create the dashboard."""
 
     async def update(self, transport: AsyncTransport, desired: Desired[WantedT], existing: Existing) -> Existing:
-        """Make an existing dashboard as desired; raises ``NotFoundError`` where it is gone."""
+        """Change an existing dashboard to what is desired; raises ``NotFoundError`` if it no longer exists."""
 
     async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
-        """Remove the tenant's dashboard, by the last survey its own; nothing to do where it is gone already."""
+        """Delete the tenant's dashboard if the last survey shows that it is the tenant's; do nothing if it is gone.
+
+        :raises AlreadyExistsError: the survey shows that it is not, or no longer, the tenant's.
+        """
 
 
 class SharedTarget(Target[WantedT], Protocol):
     """A target whose dashboards have an address of their own."""
 
     async def url(self, transport: AsyncTransport, existing: Existing) -> str | None:
-        """The address, which is a secret where whoever has it sees the dashboard; None where it is not shared."""
+        """The address; None if the dashboard is not shared.
+
+        It is a secret if everybody who has it can see the dashboard.
+        """

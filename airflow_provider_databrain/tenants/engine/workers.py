@@ -1,4 +1,14 @@
-"""What applying and removing share: workers with a failure budget and an orderly stop, and outcomes on record."""
+"""The workers that go through the tenants of a batch, and the record of each outcome. ``apply`` and ``removal`` use it.
+
+What always holds:
+
+- Workers take tenants from one iterator. A slow call holds up no other tenant, and no tenant is handled twice.
+- One tenant's failure stops no other tenant. Two things stop a batch early: more failures than ``max_failures``, and a
+  refusal of the credentials, which every further call would meet too.
+- After a stop no further tenant is begun. Calls under way have ``grace_seconds``; then they are cancelled. A tenant
+  whose call was cancelled has no outcome. It counts as not finished, and the next try of the task handles it.
+- Each outcome is counted in the report first and then recorded in the ledger. Only ``amend`` changes an outcome again.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +20,11 @@ from typing import TypeVar
 
 from airflow_provider_databrain.client.errors import ApiError, AuthenticationError
 from airflow_provider_databrain.tenants.engine.journal import Journal
-from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
+from airflow_provider_databrain.tenants.engine.ledger import Ledger
+from airflow_provider_databrain.tenants.engine.outcome import Outcome
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
-from airflow_provider_databrain.tenants.engine.target import Existing
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -22,10 +32,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Rules:
-    """How a batch is applied.
+    """The limits of a batch.
 
     :param concurrency: tenants under way at a time.
-    :param max_failures: failed tenants after which no further one is begun; None for no bound.
+    :param max_failures: failed tenants after which no further tenant is begun; None means no limit.
     :param grace_seconds: after a stop, how long calls under way may still take.
     """
 
@@ -35,18 +45,18 @@ class Rules:
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
-            raise ValueError(f"concurrency is {self.concurrency}; it is 1 or more. Nothing was sent.")
+            raise ValueError(f"concurrency is {self.concurrency}; it must be 1 or more. Nothing was sent.")
         if self.max_failures is not None and self.max_failures < 0:
-            raise ValueError(f"max_failures is {self.max_failures}; it is 0 or more, or None. Nothing was sent.")
+            raise ValueError(f"max_failures is {self.max_failures}; it must be 0 or more, or None. Nothing was sent.")
         if self.grace_seconds < 0:
-            raise ValueError(f"grace_seconds is {self.grace_seconds:g}; it is 0 or more. Nothing was sent.")
+            raise ValueError(f"grace_seconds is {self.grace_seconds:g}; it must be 0 or more. Nothing was sent.")
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Workers over tenants.
+    """Workers that handle tenants and record their outcomes.
 
-    :param journal: where outcomes are recorded; None without a ledger.
+    :param journal: writes the outcomes to the ledger; None without a ledger.
     """
 
     rules: Rules
@@ -57,7 +67,7 @@ class Workers:
     journal: Journal | None = None
 
     async def share(self, items: Iterable[T], handle: Callable[[T], Awaitable[None]]) -> None:
-        """Have workers draw from one iterator, so that a slow call holds up no other tenant."""
+        """Handle all items, ``concurrency`` of them at a time; returns when all are done or after a stop."""
         queue = iter(items)
         workers = [asyncio.create_task(self._work(queue, handle)) for _ in range(self.rules.concurrency)]
         await self.stop.watch(workers, self.rules.grace_seconds)
@@ -71,85 +81,42 @@ class Workers:
             if self.rules.max_failures is not None and failed > self.rules.max_failures:
                 self.stop.request(f"stopped after {failed} failures (max_failures is {self.rules.max_failures})")
 
-    async def end(
-        self,
-        tenant: str,
-        action: Action,
-        before: Entry | None,
-        existing: Existing | None,
-        *,
-        input_hash: str | None = None,
-        wanted_id: str | None = None,
-        error: Exception | None = None,
-    ) -> None:
-        """Record a tenant's outcome.
-
-        :param before: its ledger entry so far.
-        :param existing: its dashboard as it is now.
-        :param wanted_id: the dashboard's id where there is none.
-        """
-        if existing is not None:
-            self.report.has(tenant, existing.dashboard_id, existing.embed_id)
-        if error is None:
-            self.report.count(action)
-        else:
-            self.report.fail(tenant, existing.dashboard_id if existing else wanted_id, error)
-        await self._note(tenant, action, before, existing, input_hash=input_hash, wanted_id=wanted_id, error=error)
-        self.progress.done(action)
-
-    async def amend(
-        self,
-        tenant: str,
-        before: Entry | None,
-        existing: Existing,
-        *,
-        input_hash: str | None = None,
-        error: Exception | None = None,
-    ) -> None:
-        """Correct the outcome of a tenant on record as created: it has another dashboard, or is not sure to have one.
-
-        :param existing: its dashboard as it is now.
-        """
-        self.report.has(tenant, existing.dashboard_id, existing.embed_id)
+    async def end(self, outcome: Outcome) -> None:
+        """Count and record a tenant's outcome; log it if the tenant failed."""
+        tenant, existing, error = outcome.tenant, outcome.existing, outcome.error
         if error is not None:
-            log.error("Tenant %r: %s", tenant, error)
+            self._log_failure(tenant, error)
+        if existing is not None:
+            self.report.set_dashboard(tenant, existing.dashboard_id, existing.embed_id)
+        if error is None:
+            self.report.count(outcome.action)
+        else:
+            self.report.fail(tenant, outcome.dashboard_id, error)
+        await self._record(outcome)
+        self.progress.done(outcome.action)
+
+    async def amend(self, outcome: Outcome) -> None:
+        """Correct the outcome of a tenant that is recorded as created.
+
+        Either it has another dashboard now, or ``error`` says why it may have more than one.
+        """
+        if outcome.existing is not None:
+            self.report.set_dashboard(outcome.tenant, outcome.existing.dashboard_id, outcome.existing.embed_id)
+        if outcome.error is not None:
+            log.error("Tenant %r: %s", outcome.tenant, outcome.error)
             self.report.counted[Action.CREATED] -= 1
-            self.report.fail(tenant, existing.dashboard_id, error)
-        action = Action.CREATED if error is None else Action.FAILED
-        await self._note(tenant, action, before, existing, input_hash=input_hash, error=error)
+            self.report.fail(outcome.tenant, outcome.dashboard_id, outcome.error)
+        await self._record(outcome)
 
-    async def _note(
-        self,
-        tenant: str,
-        action: Action,
-        before: Entry | None,
-        existing: Existing | None,
-        *,
-        input_hash: str | None = None,
-        wanted_id: str | None = None,
-        error: Exception | None = None,
-    ) -> None:
-        if self.ledger is not None and self.journal is not None:
-            entry = self.ledger.entry(
-                tenant,
-                before,
-                action,
-                existing=existing,
-                input_hash=input_hash,
-                wanted_id=wanted_id,
-                error=str(error) if error is not None else None,
-            )
-            await self.journal.record(entry)
-
-    async def fail(self, tenant: str, before: Entry | None, wanted_id: str | None, error: Exception) -> None:
-        """Record a failed tenant; its dashboard, if it had one, is as it was."""
+    def _log_failure(self, tenant: str, error: Exception) -> None:
         if isinstance(error, ApiError):
             log.error("Tenant %r: %s", tenant, error)
         else:
-            # A fault of ours at one tenant must not cost the others their dashboards.
+            # A bug that one tenant meets must not cost the other tenants their dashboards.
             log.error("Tenant %r: unexpected error", tenant, exc_info=error)
         if isinstance(error, AuthenticationError):
             self.stop.request("stopped, because the API refuses the credentials")
-        await self.end(
-            tenant, Action.FAILED, before, before.existing if before else None, wanted_id=wanted_id, error=error
-        )
+
+    async def _record(self, outcome: Outcome) -> None:
+        if self.ledger is not None and self.journal is not None:
+            await self.journal.record(outcome.entry(dag_id=self.ledger.dag_id, run_id=self.ledger.run_id))

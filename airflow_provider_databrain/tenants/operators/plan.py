@@ -1,57 +1,29 @@
-"""Plan key ranges over a tenant table, the same for all vendors."""
+"""Planning: a tenant table is cut into batches, one for each mapped task. This module knows no vendor."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import BaseOperator, Context, conf
 from airflow_provider_databrain.sql.engine import sql_engine
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
-
-    from airflow_provider_databrain.tenants.engine.table import Batch, TenantSource
+    from airflow_provider_databrain.tenants.engine.batches import Batch
 
 
-class TenantTableMixin:
-    """The arguments that name a tenant table, the same in all operators over one."""
-
-    sql_conn_id: str
-    table: str | None
-    query: str | None
-    key_column: str
-
-    def source(self) -> TenantSource:
-        """The tenant table as a value."""
-        from airflow_provider_databrain.tenants.engine.table import TenantSource
-
-        return TenantSource(self.key_column, self.table, self.query)
-
-    @contextmanager
-    def engine(self) -> Iterator[Engine]:
-        """An SQLAlchemy engine of the SQL connection; its connections are closed at the end."""
-        engine = sql_engine(self.sql_conn_id, "sql_conn_id")
-        try:
-            yield engine
-        finally:
-            engine.dispose()
-
-
-class PlanTenantBatchesOperator(TenantTableMixin, BaseOperator):
+class PlanTenantBatchesOperator(BaseOperator):
     """Cut a tenant table into key ranges, one for each mapped task; returns them.
 
     Give the result to an operator such as
-    ``ProvisionTenantDashboardsOperator.partial(...).expand(batch=plan.output)``. The ranges cover every key there is
-    or will be, so tenants that arrive between plan and run are in one of them; an empty table has no batch, and
-    tenants that arrive then wait for the next run.
+    ``ProvisionTenantDashboardsOperator.partial(...).expand(batch=plan.output)``. The ranges cover every key, including
+    keys that are added after the plan. An empty table gives no batch; tenants added then wait for the next run.
 
     :param sql_conn_id: the Airflow connection of the database (templated).
-    :param table: the tenant table, ``schema.table`` possible (templated).
+    :param table: the tenant table, optionally with the schema: ``schema.table`` (templated).
     :param query: a SELECT statement instead of a table (templated).
     :param key_column: the column that identifies a tenant; unique, never null (templated).
-    :param batch_size: tenants in a batch. Larger where there would be more batches than Airflow maps
+    :param batch_size: tenants in a batch. Batches are larger if there would be more of them than Airflow maps
         (``[core] max_map_length``).
     """
 
@@ -78,20 +50,24 @@ class PlanTenantBatchesOperator(TenantTableMixin, BaseOperator):
 
     def execute(self, context: Context) -> list[Batch]:
         """Plan; returns the batches."""
-        from airflow_provider_databrain.tenants.engine.table import plan_batches
+        from airflow_provider_databrain.tenants.engine.batches import plan_batches
+        from airflow_provider_databrain.tenants.engine.table import TenantSource
 
-        with self.engine() as engine:
+        engine = sql_engine(self.sql_conn_id, "sql_conn_id")
+        try:
             batches = plan_batches(
                 engine,
-                self.source(),
+                TenantSource(self.key_column, self.table, self.query),
                 batch_size=self.batch_size,
                 max_batches=conf.getint("core", "max_map_length", fallback=1024),
             )
+        finally:
+            engine.dispose()
         tenants = sum(batch["rows"] for batch in batches)
         self.log.info("%d tenants in %d batches", tenants, len(batches))
         if batches and batches[0]["rows"] > self.batch_size:
             self.log.warning(
-                "Batches hold %d tenants instead of %d, so that Airflow maps them ([core] max_map_length)",
+                "Batches have %d tenants instead of %d, because Airflow maps no more batches ([core] max_map_length)",
                 batches[0]["rows"],
                 self.batch_size,
             )

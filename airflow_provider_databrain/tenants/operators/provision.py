@@ -1,7 +1,7 @@
-"""Operators over a tenant table: plan key ranges, provision one range a task, remove what is no more.
+"""Provisioning: the dashboards of one batch of tenants are created, adopted or updated.
 
-Here is what is the same for all vendors; what each adds is in ``provisioning`` (Databrain), ``posthog`` and
-``conduit``.
+This module knows no vendor. The operators that a Dag uses are in ``databrain.operators.tenants``, ``posthog.operators``
+and ``conduit.operators``.
 """
 
 from __future__ import annotations
@@ -27,37 +27,38 @@ __all__ = [
 
 
 class ProvisionTenantsOperator(TenantTask):
-    """Make the dashboard of every tenant in one batch exist, as the table says; returns ``{tenant: dashboard id}``.
+    """Give every tenant of one batch the dashboard that table and spec describe; returns ``{tenant: dashboard id}``.
 
-    All rows are checked before anything is sent. Then missing dashboards are created, changed ones updated as far as
-    the vendor can change them, and existing ones adopted where they are proved to be the tenant's. With a ledger,
-    tenants whose row and spec have not changed cost no call. One tenant's failure stops no other: the ids of the good
-    ones are pushed, then the task fails and names the bad ones. XCom also holds ``counts`` (created, adopted,
-    updated, deleted, unchanged, inactive, failed: what this Dag run did) and ``failures`` (tenant, dashboard_id,
-    error, message; at most 1,000).
+    All rows are checked before anything is sent. Then missing dashboards are created. Changed dashboards are updated,
+    as far as the vendor can change them. Existing dashboards are adopted if it is proved that they are the tenant's.
+    With a ledger, tenants whose row and spec did not change cost no call.
 
-    :param sql_conn_id: the Airflow connection of the database (templated).
-    :param table: the tenant table, ``schema.table`` possible (templated).
+    One tenant's failure stops no other tenant. The ids of the good tenants are pushed to XCom, then the task fails and
+    names the failed tenants. XCom also has ``counts`` (created, adopted, updated, deleted, unchanged, inactive, failed:
+    what this Dag run did) and ``failures`` (tenant, dashboard_id, error, message; at most 1,000).
+
+    :param sql_conn_id: the Airflow connection of the tenant table's database (templated).
+    :param table: the tenant table, optionally with the schema: ``schema.table`` (templated).
     :param query: a SELECT statement instead of a table (templated).
     :param key_column: the column that identifies a tenant (templated).
-    :param active_column: the column that says whether a tenant is active: boolean, 0 or 1, or such a word; inactive
-        ones are left alone (templated). ``RemoveTenantsOperator`` removes theirs.
-    :param spec: the fields of what is wanted, with ``{column}`` in any string for the row's value (templated).
-    :param spec_callable: instead of ``spec``, a function that makes the fields of a row (a mapping from column
-        name to value).
+    :param active_column: the column that says whether a tenant is active: a boolean, 0 or 1, or a word such as ``yes``
+        or ``inactive``. Inactive tenants are left alone; ``RemoveTenantsOperator`` removes theirs (templated).
+    :param spec: the fields of the dashboard, where ``{column}`` in any string stands for the row's value (templated).
+    :param spec_callable: instead of ``spec``, a function that makes the fields from a row (a mapping from column name
+        to value).
     :param batch: one of the batches that ``PlanTenantBatchesOperator`` returned; None for the whole table (templated).
-    :param ledger_conn_id: the SQL connection of the ledger's database; None for no ledger (templated).
-    :param ledger_table: the ledger's table, made on first use (templated). Give each tenant table, and each second
-        dashboard for the same tenants, one of its own.
+    :param ledger_conn_id: the SQL connection of the ledger's database; None means no ledger (templated).
+    :param ledger_table: the ledger's table, created on first use. Each tenant table, and each second dashboard for the
+        same tenants, needs its own ledger table (templated).
     :param concurrency: tenants under way at a time.
-    :param requests_per_second: calls a second at most, in this task; None for no cap beside the server's own.
-    :param max_failures: failed tenants after which no further one is begun; None for no bound.
+    :param requests_per_second: maximum calls per second of this task; None means only the server's own limit.
+    :param max_failures: failed tenants after which no further tenant is begun; None means no limit.
     :param fail_fast: the same as ``max_failures=0``.
-    :param grace_seconds: where the task is killed or times out, how long calls under way may still take. Airflow kills
-        for good five seconds after it asks.
+    :param grace_seconds: how long calls under way may still take after the task is killed or times out. Airflow kills
+        the process five seconds after it asks the task to end.
     :param dry_run: send nothing that changes anything; return what would be done, a list of ``tenant``,
         ``dashboard_id`` and ``action`` (templated, as ``dry_run_flag``).
-    :param deferrable: give the worker's slot back where the server asks to wait longer than ``defer_above``.
+    :param deferrable: release the worker slot if the server asks to wait longer than ``defer_above``.
     :param defer_above: seconds.
     """
 
@@ -74,6 +75,8 @@ class ProvisionTenantsOperator(TenantTask):
         "dry_run_flag",
     )
     template_fields_renderers = {"query": "sql", "spec": "json", "batch": "json"}
+    keeps_embed_ids = False
+    """See ``Report``."""
 
     def __init__(
         self,
@@ -86,14 +89,14 @@ class ProvisionTenantsOperator(TenantTask):
     ) -> None:
         super().__init__(**kwargs)
         self.spec = spec
-        # No template field: Airflow would call it as a template of its own.
+        # Not a template field: Airflow would call the function while it renders templates.
         self.spec_callable = spec_callable
         self.batch = batch
         if fail_fast:
             self.max_failures = 0
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
-        """Render as Airflow does, but take a batch as it is: its bounds are tenants' keys, and no templates."""
+        """Render as Airflow does, except the batch: its bounds are tenants' keys and must not reach Jinja."""
         if content is self.batch and isinstance(content, Mapping):
             return content
         return super().render_template(content, *args, **kwargs)
@@ -102,8 +105,9 @@ class ProvisionTenantsOperator(TenantTask):
         """Read and check every row, then send."""
         import asyncio
 
-        from airflow_provider_databrain.tenants.engine.apply import preview, provision
+        from airflow_provider_databrain.tenants.engine.apply import provision
         from airflow_provider_databrain.tenants.engine.check import check_batch
+        from airflow_provider_databrain.tenants.engine.preview import preview
         from airflow_provider_databrain.tenants.engine.progress import Progress
         from airflow_provider_databrain.tenants.engine.table import read_batch
 
@@ -111,8 +115,7 @@ class ProvisionTenantsOperator(TenantTask):
         if spec is None or (self.spec is not None and self.spec_callable is not None):
             raise ValueError("give either spec or spec_callable")
         rules = self.rules()
-        repeated = getattr(context.get("ti"), "try_number", 1) > 1
-        target = self.target(repeated=repeated)
+        target = self.vendor.target(repeated=getattr(context.get("ti"), "try_number", 1) > 1)
         ledger = self.ledger(databases, context, target)
         rows = read_batch(databases.tenants, self.source(), self.batch or {}, active_column=self.active_column)
         with check_batch(rows, spec, target, ledger, keeps_embed_ids=self.keeps_embed_ids) as checked:
@@ -125,23 +128,21 @@ class ProvisionTenantsOperator(TenantTask):
                     report = await provision(
                         target, transport, checked, progress=progress, rules=rules, stop=stop, ledger=ledger
                     )
-                    await self.after(target, transport, report, stop)
+                    await self.after_provisioning(target, transport, report, stop)
                     return report
 
             return asyncio.run(send())
 
-    keeps_embed_ids = False
-    """See ``Report``."""
-
-    async def after(self, target: Any, transport: AsyncTransport, report: Report, stop: Stop) -> None:
-        """What is still to be asked once all tenants are done."""
+    async def after_provisioning(self, target: Any, transport: AsyncTransport, report: Report, stop: Stop) -> None:
+        """Further calls after all tenants are done."""
 
 
 class ProvisionSharedOperator(ProvisionTenantsOperator):
     """Base for vendors whose dashboards have an address of their own; parameters: see ``ProvisionTenantsOperator``.
 
-    :param push_urls: also ask for each tenant's address, a call for each, and push ``{tenant: address}`` under the
-        XCom key ``urls``. Whoever has such an address may see the dashboard, and whoever sees Airflow's XCom has it.
+    :param push_urls: also fetch each tenant's address, with one call for each, and push ``{tenant: address}`` under the
+        XCom key ``urls``. Everybody who has such an address can see the dashboard, and everybody who can read Airflow's
+        XCom has the address.
     """
 
     keeps_embed_ids = True
@@ -151,13 +152,13 @@ class ProvisionSharedOperator(ProvisionTenantsOperator):
         super().__init__(**kwargs)
         self.push_urls = push_urls
 
-    async def after(self, target: Any, transport: AsyncTransport, report: Report, stop: Stop) -> None:
-        """Ask for the addresses."""
-        from airflow_provider_databrain.tenants.engine.addresses import addresses
+    async def after_provisioning(self, target: Any, transport: AsyncTransport, report: Report, stop: Stop) -> None:
+        """Fetch the addresses, if ``push_urls``."""
+        from airflow_provider_databrain.tenants.engine.addresses import fetch_addresses
 
         if self.push_urls:
-            self._urls = await addresses(target, transport, report, concurrency=self.concurrency, stop=stop)
+            self._urls = await fetch_addresses(target, transport, report, concurrency=self.concurrency, stop=stop)
 
     def extra_xcoms(self, report: Report) -> dict[str, Any]:
-        """The addresses, where asked for."""
+        """The addresses, if they were fetched."""
         return {} if self._urls is None else {"urls": self._urls}

@@ -1,4 +1,8 @@
-"""Remove the dashboards of tenants that no longer exist, the same for all vendors."""
+"""Removal: the dashboards of tenants that are not active or no longer exist are removed, within limits.
+
+This module knows no vendor. The operators that a Dag uses are in ``databrain.operators.tenants``, ``posthog.operators``
+and ``conduit.operators``.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +19,25 @@ if TYPE_CHECKING:
 
 
 class RemoveTenantsOperator(TenantTask):
-    """Remove the dashboards of tenants that are no more, within bounds; returns ``{}``.
+    """Remove the dashboards of tenants that are not active or no longer exist, within limits; returns ``{}``.
 
-    Put it after all batches: one task sees the whole table, so its bounds hold for the whole run. Nothing is removed
-    where the table cannot be read, where it is empty, or where more would be removed than the bounds allow; the message
-    says what would have been. XCom holds ``counts`` and ``failures`` as ``ProvisionTenantsOperator`` has them.
+    Put it after all batches: one task sees the whole table, so its limits hold for the whole run. Nothing is removed if
+    the table cannot be read, if it is empty, or if more dashboards would be removed than the limits allow; the error
+    names the tenants. XCom has ``counts`` and ``failures``, as for ``ProvisionTenantsOperator``.
 
-    :param sql_conn_id: the Airflow connection of the database (templated).
+    :param sql_conn_id: the Airflow connection of the tenant table's database (templated).
     :param table: the tenant table (templated).
     :param query: a SELECT statement instead of a table (templated).
     :param key_column: the column that identifies a tenant (templated).
     :param active_column: the column that says whether a tenant is active (templated).
     :param ledger_conn_id: the SQL connection of the ledger's database (templated).
     :param ledger_table: the ledger's table (templated).
-    :param mode: ``incremental`` removes those whose ``active_column`` says no; ``full`` takes the table for the
-        whole truth and also removes those that vanished from it, as far as this Dag provisioned them (templated).
-    :param max_deletions: tenants at most in one run; None for no bound.
-    :param max_deletion_fraction: of the tenants that the ledger holds, from 0 to 1.
-    :param dry_run: remove nothing; return what would be, a list of ``tenant``, ``dashboard_id`` and ``action``. The
-        bounds are not applied.
+    :param mode: ``incremental`` removes tenants whose ``active_column`` says that they are not active. ``full`` also
+        removes tenants that have no row in the table, if this Dag provisioned them (templated).
+    :param max_deletions: maximum number of tenants in one run; None means no limit.
+    :param max_deletion_fraction: maximum fraction of the tenants in the ledger, from 0 to 1.
+    :param dry_run: remove nothing; return what would be removed, a list of ``tenant``, ``dashboard_id`` and ``action``.
+        The limits are not applied.
     """
 
     template_fields: Sequence[str] = (
@@ -66,7 +70,7 @@ class RemoveTenantsOperator(TenantTask):
         self.max_deletion_fraction = max_deletion_fraction
 
     def run(self, databases: Databases, context: Context, stop: Stop) -> Report:
-        """Compare table and ledger, check the bounds, then remove."""
+        """Compare table and ledger, check the limits, then remove."""
         import asyncio
 
         from airflow_provider_databrain.tenants.engine import removal
@@ -76,32 +80,34 @@ class RemoveTenantsOperator(TenantTask):
 
         if self.mode == "incremental" and not self.active_column:
             raise ValueError(
-                "mode 'incremental' removes what active_column says; name that column. Nothing was removed."
+                "mode 'incremental' removes the tenants that active_column says are not active; name that column. "
+                "Nothing was removed."
             )
         rules = self.rules()
         guard = removal.Guard(self.max_deletions, self.max_deletion_fraction)
-        target = self.target()
+        target = self.vendor.target(repeated=False)
         ledger = self.ledger(databases, context, target)
-        assert ledger is not None  # noqa: S101 - its connection is required
+        assert ledger is not None  # noqa: S101 - its connection is a required argument
         rows = read_keys(databases.tenants, self.source(), active_column=self.active_column)
-        found = removal.plan_removal(rows, ledger, self.mode)
-        if found.foreign:
+        plan = removal.plan_removal(rows, ledger, self.mode)
+        if plan.other_dags:
             self.log.warning(
-                "%d tenants have no row here and were provisioned by another Dag; they are left alone", found.foreign
+                "%d tenants have no row in this table and were provisioned by another Dag; they are left alone",
+                plan.other_dags,
             )
-        report = Report(total=len(found.entries))
+        report = Report(total=len(plan.entries))
         if self.is_dry_run:
-            report.planned = removal.planned(found.entries)
+            report.planned = removal.preview(plan.entries)
             return report
-        guard.check(found.entries, found.held)
-        progress = Progress(target.system, report, len(found.entries))
+        guard.check(plan.entries, plan.in_ledger)
+        progress = Progress(target.system, report, len(plan.entries))
 
         async def send() -> Report:
             async with self.transport(stop, progress) as transport:
                 return await removal.remove(
                     target,
                     transport,
-                    found.entries,
+                    plan.entries,
                     report=report,
                     progress=progress,
                     rules=rules,

@@ -1,4 +1,11 @@
-"""What provisioning and removing share: the run of the engine within one task."""
+"""The base of the operators that provision and remove tenants: one run of the engine as one Airflow task.
+
+A vendor's operator adds only its own arguments and ``vendor``, a small object with the vendor's hook and target.
+
+What always holds: the result, the counts and the failures go to XCom before the task fails, so the ids of the good
+tenants are never lost. Airflow's connections are read in the main thread; the engine runs in another thread (see
+``engine.stop``).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_databrain.airflow_compat import Context, conf
 from airflow_provider_databrain.base.operator import ApiOperator
 from airflow_provider_databrain.sql.engine import sql_engine
-from airflow_provider_databrain.tenants.operators.plan import TenantTableMixin
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.base.hook import ApiHook
@@ -17,20 +23,27 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.tenants.engine.progress import Progress
     from airflow_provider_databrain.tenants.engine.report import Report
     from airflow_provider_databrain.tenants.engine.stop import Stop
+    from airflow_provider_databrain.tenants.engine.table import TenantSource
     from airflow_provider_databrain.tenants.engine.target import Target
     from airflow_provider_databrain.tenants.engine.workers import Rules
 
 
 class Vendor(Protocol):
-    """What a task over a tenant table needs of one vendor, beside the engine's target."""
+    """What a task over a tenant table needs from one vendor."""
 
     @property
     def hook(self) -> ApiHook[Any]:
-        """The vendor's hook, the same one each time."""
+        """The vendor's hook; the same one each time."""
+
+    def target(self, *, repeated: bool) -> Target[Any]:
+        """A new target for one run of the engine.
+
+        :param repeated: an earlier try of this task may have created some of the dashboards.
+        """
 
 
-class TenantTask(TenantTableMixin, ApiOperator):
-    """What provisioning and removing share: the tenant table, the ledger, the engine's bounds, and the result."""
+class TenantTask(ApiOperator):
+    """What provisioning and removing share: the tenant table, the ledger, the limits of the engine, and the result."""
 
     _stop: Stop | None = None
 
@@ -65,26 +78,31 @@ class TenantTask(TenantTableMixin, ApiOperator):
         self.requests_per_second = requests_per_second
         self.max_failures = max_failures
         self.grace_seconds = grace_seconds
-        # Not ``self.dry_run``, which is a method of Airflow's.
+        # Not ``self.dry_run``, because that is a method of Airflow's operators.
         self.dry_run_flag = dry_run
         self.deferrable = deferrable
         self.defer_above = defer_above
 
-    def on_kill(self) -> None:
-        """Begin no further tenant; those under way have ``grace_seconds``."""
-        if self._stop is not None:
-            self._stop.request("stopped, because the task was killed")
+    @property
+    @abstractmethod
+    def vendor(self) -> Vendor:
+        """The vendor's side of this task."""
 
-    def resume(self, context: Context, event: Any = None) -> Any:
-        """Go on after a wait that the server has asked for."""
-        return self.execute(context)
+    @property
+    def hook(self) -> ApiHook[Any]:
+        """The vendor's hook."""
+        return self.vendor.hook
+
+    @abstractmethod
+    def run(self, databases: Databases, context: Context, stop: Stop) -> Report:
+        """Do the work; runs in a thread."""
 
     def execute(self, context: Context) -> Any:
-        """Run, push the outcome, and raise ``ProvisioningError`` where a tenant failed or was not reached."""
+        """Run, push the result, and raise ``ProvisioningError`` if a tenant failed or was not finished."""
         from airflow_provider_databrain.tenants.engine.stop import Stop, in_background
 
         self._stop = stop = Stop()
-        # Read here, where Airflow answers, and not in the thread.
+        # Airflow gives the connection to the main thread only.
         server = self.hook.server
         self.log.info("%s is at %s", self.hook.hook_name, server.base_url)
         databases = Databases(self)
@@ -102,45 +120,39 @@ class TenantTask(TenantTableMixin, ApiOperator):
         report.raise_for_failures()
         return value
 
-    @property
-    @abstractmethod
-    def vendor(self) -> Vendor:
-        """The vendor's side of this task."""
+    def on_kill(self) -> None:
+        """Begin no further tenant; calls under way have ``grace_seconds``."""
+        if self._stop is not None:
+            self._stop.request("stopped, because the task was killed")
 
-    @property
-    def hook(self) -> ApiHook[Any]:
-        """The vendor's hook."""
-        return self.vendor.hook
-
-    @abstractmethod
-    def run(self, databases: Databases, context: Context, stop: Stop) -> Report:
-        """The work itself."""
+    def resume(self, context: Context, event: Any = None) -> Any:
+        """Continue after a wait that the server asked for."""
+        return self.execute(context)
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether only a plan is asked for."""
-        from airflow_provider_databrain.tenants.engine.table import truth
+        """Whether nothing must be changed."""
+        from airflow_provider_databrain.tenants.engine.table import parse_bool
 
-        only = truth(self.dry_run_flag)
-        if only is None:
-            raise ValueError(f"dry_run is {self.dry_run_flag!r}; it is true or false. Nothing was sent.")
-        return only
+        dry_run = parse_bool(self.dry_run_flag)
+        if dry_run is None:
+            raise ValueError(f"dry_run is {self.dry_run_flag!r}; it must be true or false. Nothing was sent.")
+        return dry_run
 
-    @abstractmethod
-    def target(self, *, repeated: bool = False) -> Target[Any]:
-        """The vendor's side of the engine.
+    def source(self) -> TenantSource:
+        """The tenant table."""
+        from airflow_provider_databrain.tenants.engine.table import TenantSource
 
-        :param repeated: an earlier try of this task may have created some of the dashboards.
-        """
+        return TenantSource(self.key_column, self.table, self.query)
 
     def rules(self) -> Rules:
-        """The engine's bounds, checked."""
+        """The limits of the engine; raises ``ValueError`` if one is not possible."""
         from airflow_provider_databrain.tenants.engine.workers import Rules
 
         return Rules(self.concurrency, self.max_failures, self.grace_seconds)
 
     def ledger(self, databases: Databases, context: Context, target: Target[Any]) -> Ledger | None:
-        """The ledger, open; None where there is none."""
+        """The ledger, opened; None without ``ledger_conn_id``."""
         from airflow_provider_databrain.tenants.engine.ledger import Ledger
 
         if databases.ledger is None:
@@ -158,16 +170,20 @@ class TenantTask(TenantTableMixin, ApiOperator):
         return ledger
 
     def transport(self, stop: Stop, progress: Progress) -> AsyncTransport:
-        """A transport at one pace for all workers; the caller opens it."""
+        """A transport with one pace for all workers; the caller must open it."""
         from airflow_provider_databrain.client.transport.pace import Pace
 
-        def held(seconds: float) -> None:
+        def on_hold(seconds: float) -> None:
             if self.deferrable and seconds > self.defer_above:
                 stop.request(f"the server asks to wait {seconds:.0f} s", wait=seconds)
 
-        pace = Pace(self.requests_per_second, on_hold=held)
+        pace = Pace(self.requests_per_second, on_hold=on_hold)
         stop.on_stop = pace.stop
         return self.hook.concurrent(self.concurrency, pace=pace, watch=progress.tried)
+
+    def extra_xcoms(self, report: Report) -> dict[str, Any]:
+        """Further XCom values: key to value."""
+        return {}
 
     def _push(self, context: Context, report: Report, value: Any) -> None:
         task_instance = context.get("ti")
@@ -175,22 +191,18 @@ class TenantTask(TenantTableMixin, ApiOperator):
             return
         task_instance.xcom_push(key="counts", value=report.counts())
         task_instance.xcom_push(key="failures", value=report.failures)
-        for key, handed in self.extra_xcoms(report).items():
-            task_instance.xcom_push(key=key, value=handed)
+        for key, extra in self.extra_xcoms(report).items():
+            task_instance.xcom_push(key=key, value=extra)
         if report.failures or report.why:
-            # A task that raises returns nothing, and the ids must not be lost with it.
+            # A task that raises returns nothing, so the ids are pushed here.
             task_instance.xcom_push(key="return_value", value=value)
-
-    def extra_xcoms(self, report: Report) -> dict[str, Any]:
-        """What else goes to XCom: key to value."""
-        return {}
 
     def _wait(self, seconds: float) -> None:
         from datetime import timedelta
 
         from airflow_provider_databrain.airflow_compat import TimeDeltaTrigger
 
-        self.log.info("The server asks to wait %.0f s; giving the slot back until then", seconds)
+        self.log.info("The server asks to wait %.0f s; the task is deferred until then", seconds)
         self.defer(trigger=TimeDeltaTrigger(timedelta(seconds=seconds)), method_name="resume")
 
 

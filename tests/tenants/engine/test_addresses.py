@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_databrain.client.errors import AuthenticationError, NotFoundError
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
-from airflow_provider_databrain.tenants.engine.addresses import addresses
+from airflow_provider_databrain.tenants.engine.addresses import fetch_addresses
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.target import Existing
@@ -20,10 +20,10 @@ TENANTS = [f"t{number}" for number in range(8)]
 
 
 class SharedTarget(TinyTarget):
-    """Boards at addresses of their own.
+    """Boards with an address of their own.
 
-    :param errors: what asking for a board's address ends with.
-    :param stop: asked for after so many addresses.
+    :param errors: the errors of fetching a board's address.
+    :param stop: requested after this number of addresses.
     """
 
     def __init__(self, errors: dict[str, Exception] | None = None, stop: tuple[Stop, int] | None = None) -> None:
@@ -34,7 +34,7 @@ class SharedTarget(TinyTarget):
         self.under_way = self.most = 0
 
     async def url(self, api: AsyncTransport, existing: Existing) -> str | None:
-        """The address of a board; None for one that is not shared."""
+        """The address of a board; None for a board that is not shared."""
         self.asked.append(existing.dashboard_id)
         self.under_way += 1
         self.most = max(self.most, self.under_way)
@@ -51,13 +51,13 @@ def report() -> Report:
     """All tenants have a board and are done."""
     made = Report(keeps_embed_ids=True, total=len(TENANTS))
     for number, tenant in enumerate(TENANTS):
-        made.has(tenant, f"b{number}", f"e{number}")
+        made.set_dashboard(tenant, f"b{number}", f"e{number}")
         made.count(Action.CREATED)
     return made
 
 
 async def ask(target: SharedTarget, shown: Report, stop: Stop | None = None) -> dict[str, str]:
-    return await addresses(target, NOWHERE, shown, concurrency=3, stop=stop or Stop())
+    return await fetch_addresses(target, NOWHERE, shown, concurrency=3, stop=stop or Stop())
 
 
 async def test_each_shared_board_has_its_address() -> None:
@@ -68,7 +68,7 @@ async def test_each_shared_board_has_its_address() -> None:
     shown.raise_for_failures()
 
 
-async def test_a_failure_is_one_of_its_tenant_besides_what_was_done(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_is_counted_besides_what_was_done_for_the_tenant(caplog: pytest.LogCaptureFixture) -> None:
     shown = report()
     found = await ask(SharedTarget(errors={"b2": NotFoundError("it is gone")}), shown)
     assert "t2" not in found
@@ -78,7 +78,7 @@ async def test_a_failure_is_one_of_its_tenant_besides_what_was_done(caplog: pyte
     assert "'t2': API call failed: it is gone" in caplog.text
 
 
-async def test_after_refused_credentials_no_further_one_is_asked_for_and_all_are_told() -> None:
+async def test_after_refused_credentials_no_further_address_is_fetched_and_all_tenants_fail() -> None:
     target, shown = (
         SharedTarget(errors={f"b{number}": AuthenticationError("no scope") for number in range(8)}),
         report(),
@@ -88,7 +88,7 @@ async def test_after_refused_credentials_no_further_one_is_asked_for_and_all_are
     assert {failure["tenant"] for failure in shown.failures} == set(TENANTS)
 
 
-async def test_after_a_stop_no_further_one_is_asked_for() -> None:
+async def test_after_a_stop_no_further_address_is_fetched() -> None:
     stop = Stop()
     stop.bind()
     target, shown = SharedTarget(stop=(stop, 4)), report()
@@ -98,7 +98,7 @@ async def test_after_a_stop_no_further_one_is_asked_for() -> None:
     shown.raise_for_failures()
 
 
-async def test_what_a_stop_has_kept_from_being_sent_is_no_failure() -> None:
+async def test_a_call_that_a_stop_prevented_is_not_a_failure() -> None:
     shown = report()
     found = await ask(SharedTarget(errors={f"b{number}": StoppedError("killed") for number in range(8)}), shown)
     assert found == {}

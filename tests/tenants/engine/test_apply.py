@@ -1,4 +1,4 @@
-"""The engine, whatever the vendor: bounded concurrency, few surveys, an orderly end, and nobody lost."""
+"""The engine with a fake vendor: limited concurrency, few surveys, an orderly stop, and no tenant lost."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from airflow_provider_databrain.tenants.engine import apply as runner
 from airflow_provider_databrain.tenants.engine import progress as progresses
 from airflow_provider_databrain.tenants.engine.check import check_batch
 from airflow_provider_databrain.tenants.engine.ledger import Ledger
+from airflow_provider_databrain.tenants.engine.preview import preview
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import Action, Report
 from airflow_provider_databrain.tenants.engine.spec import SpecError
@@ -32,11 +33,11 @@ TENANTS = [f"t{number}" for number in range(20)]
 
 
 class FakeTarget:
-    """A vendor without a network: remembers what it was asked, and how many calls were under way at a time.
+    """A vendor without a network; records its calls and how many were under way at a time.
 
-    :param errors: what a tenant's create or update ends with.
-    :param taken: tenants whose dashboards are there already; a survey shows them.
-    :param surveys: what one survey after the other ends with.
+    :param errors: the error of a tenant's create or update.
+    :param taken: tenants whose dashboards exist already; a survey shows them.
+    :param surveys: the errors of the surveys, one after the other.
     :param endless: creates never end.
     """
 
@@ -146,7 +147,7 @@ async def provision(
 
 
 def counts(report: Report) -> dict[str, int]:
-    """What happened at all."""
+    """The counts that are not 0."""
     return {action: count for action, count in report.counts().items() if count}
 
 
@@ -169,7 +170,7 @@ async def test_no_more_calls_are_under_way_than_allowed(concurrency: int, most: 
 
 
 @pytest.mark.parametrize(
-    ("rules", "told"),
+    ("rules", "shown"),
     [
         ({"concurrency": 0}, "concurrency is 0"),
         ({"concurrency": -1}, "concurrency is -1"),
@@ -177,13 +178,13 @@ async def test_no_more_calls_are_under_way_than_allowed(concurrency: int, most: 
         ({"grace_seconds": -0.5}, "grace_seconds is -0.5"),
     ],
 )
-def test_rules_that_make_no_sense_are_refused(rules: dict[str, Any], shown: str) -> None:
-    with pytest.raises(ValueError, match=f"{shown}; it is .* Nothing was sent"):
+def test_impossible_rules_are_refused(rules: dict[str, Any], shown: str) -> None:
+    with pytest.raises(ValueError, match=f"{shown}; it must be .* Nothing was sent"):
         Rules(**rules)
 
 
 @pytest.mark.parametrize("look_first", [True, False])
-async def test_nothing_wanted_asks_for_nothing(look_first: bool) -> None:
+async def test_an_empty_batch_costs_no_survey(look_first: bool) -> None:
     target = FakeTarget(look_first=look_first)
     assert (await provision(target, [])).ids == {}
     assert target.surveyed == 0
@@ -204,7 +205,7 @@ async def test_one_tenants_failure_stops_no_other(error: Exception, caplog: pyte
 
 
 @pytest.mark.parametrize("error", [ServerError("down"), RuntimeError("our fault")])
-async def test_a_failed_first_survey_makes_nothing_and_is_not_repeated(error: Exception) -> None:
+async def test_a_failed_first_survey_creates_nothing_and_is_not_repeated(error: Exception) -> None:
     target = FakeTarget(surveys=(error,), look_first=True)
     report = await provision(target)
     assert counts(report) == {"failed": 20}
@@ -213,7 +214,7 @@ async def test_a_failed_first_survey_makes_nothing_and_is_not_repeated(error: Ex
     assert target.surveyed == 1
 
 
-async def test_where_looking_first_is_asked_for_one_survey_serves_all() -> None:
+async def test_with_look_first_one_survey_serves_all_tenants() -> None:
     target = FakeTarget(taken=TENANTS[:5], look_first=True)
     assert counts(await provision(target)) == {"created": 15, "adopted": 5}
     assert target.surveyed == 1
@@ -236,8 +237,8 @@ async def test_many_conflicts_cost_few_creates_and_two_surveys() -> None:
     assert len(target.created) <= 8
 
 
-async def test_an_unclear_end_is_settled_by_a_survey() -> None:
-    # The server made t1 and t2 before it failed, t3 it did not.
+async def test_a_survey_decides_about_an_unclear_create() -> None:
+    # The server created t1 and t2 before it failed, but not t3.
     errors = dict.fromkeys(("t1", "t2", "t3"), ServerError("broken"))
     target = FakeTarget(errors=errors, taken=["t1", "t2"])
     report = await provision(target, TENANTS, 20)
@@ -248,7 +249,7 @@ async def test_an_unclear_end_is_settled_by_a_survey() -> None:
 
 
 @pytest.mark.parametrize("error", [ServerError("down"), RuntimeError("our fault")])
-async def test_a_failed_settling_survey_fails_those_that_needed_it_only(error: Exception) -> None:
+async def test_a_failed_second_survey_fails_only_the_tenants_that_needed_it(error: Exception) -> None:
     target = FakeTarget(taken=["t1", "t2"], surveys=(error,))
     report = await provision(target, TENANTS, 20)
     assert counts(report) == {"created": 18, "failed": 2}
@@ -273,11 +274,11 @@ async def test_a_failed_update_keeps_the_id(ledger: Ledger) -> None:
 
     again = FakeTarget(taken=TENANTS)
     assert counts(await provision(again, text="changed", ledger=ledger)) == {"updated": 20}
-    # What failed may have been done: it is looked at first, and nobody else is sent anything.
+    # The failed update may have been done, so it is looked up first. No other tenant costs a call.
     assert (again.surveyed, again.created, again.updated) == (1, [], ["t4"])
 
 
-# An end before the end
+# Stopping early
 
 
 @pytest.mark.parametrize("most", [0, 2])
@@ -345,7 +346,7 @@ async def test_calls_that_outlast_the_grace_are_cancelled(ledger: Ledger) -> Non
     assert ledger.entries(TENANTS) == {}
 
 
-async def test_what_was_left_open_by_a_stop_is_not_settled() -> None:
+async def test_after_a_stop_unclear_creates_are_not_resolved() -> None:
     stop = Stop()
 
     class Stopping(FakeTarget):
@@ -359,7 +360,7 @@ async def test_what_was_left_open_by_a_stop_is_not_settled() -> None:
     assert (report.left, report.failures) == (20, [])
 
 
-async def test_a_long_batch_tells_of_its_progress(
+async def test_a_long_batch_logs_its_progress(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(progresses, "PROGRESS_SECONDS", 0.0)
@@ -373,12 +374,12 @@ async def test_a_long_batch_tells_of_its_progress(
 # A dry run
 
 
-async def test_a_preview_says_what_would_be_done(ledger: Ledger) -> None:
+async def test_a_preview_plans_each_tenant(ledger: Ledger) -> None:
     await provision(FakeTarget(), ["t0", "t1"], ledger=ledger)
     target = FakeTarget(taken=["t2"])
     nowhere = AsyncTransport(Server(base_url="http://127.0.0.1:9", tokens={}))
     with check_batch(rows("t0", "t1", "t2", "t3"), {"text": "changed"}, target, ledger) as checked:
-        report = await runner.preview(target, nowhere, checked, rules=Rules(), stop=Stop())
+        report = await preview(target, nowhere, checked, rules=Rules(), stop=Stop())
     assert [(plan["tenant"], plan["dashboard_id"], plan["action"]) for plan in report.planned] == [
         ("t0", "d-t0", "update"),
         ("t1", "d-t1", "update"),
@@ -389,10 +390,10 @@ async def test_a_preview_says_what_would_be_done(ledger: Ledger) -> None:
     assert report.counted[Action.CREATED] == 0
 
 
-# Requests of Databrain's
+# Requests to Databrain
 
 
-def test_different_faults_are_told_together() -> None:
+def test_different_problems_are_reported_together() -> None:
     table = [*rows("a", mode="METRIC"), *rows("b", mode=None), *rows("c", mode="wrong")]
     with pytest.raises(SpecError) as caught:
         check_batch(table, {**SPEC, "metric_import_mode": "{mode}"}, DatabrainTarget())

@@ -1,4 +1,4 @@
-"""Batches against the emulator: each tenant ends with one dashboard of its own, whatever the network does."""
+"""Batches against the emulator: each tenant gets exactly one dashboard of its own, even if the network fails."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ async def provision(
 
 
 def counts(report: Report) -> dict[str, int]:
-    """What happened at all."""
+    """The counts that are not 0."""
     return {action: count for action, count in report.counts().items() if count}
 
 
 def put(emulator: Emulator, tenant: str, owner: str, *, title: str | None = None, metadata: Any = None) -> None:
-    """Have the dashboard id of ``tenant`` taken by ``owner``."""
+    """Let ``owner`` take the dashboard id of ``tenant``."""
     body = wire(embed(tenant, client_id=owner)) | {"metadata": metadata or {}}
     dashboard = f"client-{tenant}"
     emulator.state.create_embed(body, dashboard_name=title or f"{dashboard}_{owner}", name=dashboard)
@@ -73,7 +73,7 @@ def owners(emulator: Emulator) -> dict[str, str]:
 
 
 class Interrupted(DatabrainTarget):
-    """A target during whose batch something happens, right after the first survey."""
+    """A target that triggers an event right after its first survey."""
 
     def __init__(self, event: Callable[[], object], **options: Any) -> None:
         super().__init__(**options)
@@ -99,7 +99,7 @@ FAULTS["mixture"] = [
 async def test_faults_cost_no_tenant_its_dashboard(
     emulator: Emulator, faults: list[Fault], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Six faults in a row on one tenant are rare, but they do happen.
+    # Six faults in a row for one tenant are rare, but they happen.
     monkeypatch.setattr(retry, "MAX_FAILURES", 50)
     emulator.control.set_faults(faults)
     report = await provision(emulator, TENANTS)
@@ -118,7 +118,7 @@ async def test_faults_cost_no_tenant_its_dashboard(
     assert requests(emulator) == {"GET": 1}
 
 
-async def test_the_list_is_asked_for_once_a_batch(emulator: Emulator) -> None:
+async def test_a_batch_sends_the_list_call_once(emulator: Emulator) -> None:
     put(emulator, "tenant-00", "tenant-00")
     report = await provision(emulator, TENANTS)
     assert counts(report) == {"created": 59, "adopted": 1}
@@ -151,7 +151,7 @@ async def test_a_renamed_dashboard_is_adopted_by_its_stamp(emulator: Emulator) -
 
 @pytest.mark.parametrize("ignores", [False, True])
 @pytest.mark.parametrize(
-    ("title", "told"), [(None, "belongs to client 'globex', not to 'acme'"), ("Sales", "nothing proves")]
+    ("title", "shown"), [(None, "belongs to client 'globex', not to 'acme'"), ("Sales", "nothing proves")]
 )
 @pytest.mark.parametrize("when", ["before the batch", "during the batch"])
 async def test_a_dashboard_of_another_client_is_never_adopted(
@@ -184,7 +184,7 @@ async def test_a_dashboard_that_appears_during_the_batch_is_adopted_on_proof(emu
 
 
 @pytest.mark.parametrize("when", ["before the batch", "during the batch"])
-async def test_fail_takes_over_nothing(emulator: Emulator, when: str) -> None:
+async def test_if_exists_fail_adopts_nothing(emulator: Emulator, when: str) -> None:
     if when == "before the batch":
         put(emulator, "acme", "acme")
         target = DatabrainTarget(if_exists="fail")
@@ -196,7 +196,7 @@ async def test_fail_takes_over_nothing(emulator: Emulator, when: str) -> None:
 
 
 @pytest.mark.usefixtures("fast_retries")
-async def test_fail_does_not_refuse_what_this_batch_made_itself(emulator: Emulator) -> None:
+async def test_if_exists_fail_accepts_what_this_batch_created_itself(emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="reset_after", method="POST", every=2)])
     report = await provision(emulator, TENANTS[:10], DatabrainTarget(if_exists="fail"))
     assert counts(report) == {"created": 10}
@@ -208,13 +208,13 @@ async def test_a_wrong_key_ends_the_batch_with_one_request(emulator: Emulator) -
     assert {failure["error"] for failure in report.failures} == {"AuthenticationError"}
     assert report.why is not None
     assert "refuses the credentials" in report.why
-    # Those that were waiting for the list; no further one was begun.
+    # The tenants that waited for the list failed; no further tenant was begun.
     assert len(report.failures) <= 8
     assert report.left == len(TENANTS) - len(report.failures)
 
 
 @pytest.mark.usefixtures("fast_retries")
-async def test_a_failed_first_list_makes_nothing(emulator: Emulator) -> None:
+async def test_a_failed_first_list_creates_nothing(emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="error_before", method="GET")])
     report = await provision(emulator, TENANTS)
     assert counts(report) == {"failed": 60}
@@ -235,13 +235,13 @@ async def test_a_failed_second_list_fails_only_those_that_needed_it(emulator: Em
     assert (failure["tenant"], failure["error"]) == ("tenant-07", "ServerError")
 
 
-async def test_a_lost_answer_is_looked_up_even_without_patience(emulator: Emulator) -> None:
+async def test_a_lost_answer_is_looked_up_even_without_retries(emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="reset_after", method="POST", times=1)])
     assert counts(await provision(emulator, ["acme"], patience=0)) == {"created": 1}
     assert requests(emulator) == {"GET": 2, "POST": 1}
 
 
-async def test_a_create_that_failed_and_made_nothing_is_made_by_the_next_run(emulator: Emulator) -> None:
+async def test_a_create_that_failed_is_sent_by_the_next_run(emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="reset_before", method="POST", times=1)])
     first = await provision(emulator, ["acme"], patience=0)
     assert [failure["error"] for failure in first.failures] == ["TransportError"]
@@ -249,7 +249,7 @@ async def test_a_create_that_failed_and_made_nothing_is_made_by_the_next_run(emu
 
 
 @pytest.mark.usefixtures("fast_retries")
-async def test_with_a_ledger_a_second_run_asks_nothing(
+async def test_with_a_ledger_a_second_run_sends_nothing(
     emulator: Emulator, sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "MAX_FAILURES", 50)

@@ -1,4 +1,4 @@
-"""Removing what is no more: whom it would take, and what holds it back."""
+"""Removal: which dashboards it removes, and what stops it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger, LedgerError
+from airflow_provider_databrain.tenants.engine.outcome import Outcome
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.removal import (
     Guard,
@@ -24,7 +25,7 @@ from airflow_provider_databrain.tenants.engine.removal import (
     RemovalGuardError,
     RemovalPlan,
     plan_removal,
-    planned,
+    preview,
     remove,
 )
 from airflow_provider_databrain.tenants.engine.report import Action, Report
@@ -32,33 +33,18 @@ from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.table import TenantRow, TenantSource, TenantTableError, read_keys
 from airflow_provider_databrain.tenants.engine.target import Existing
 from airflow_provider_databrain.tenants.engine.workers import Rules
-from tests.databases import Database, ledger_on, numbered
+from tests.databases import Database, entry_of, ledger_on, numbered
 from tests.support import ODD_IDS, embed
 
 MODES: tuple[Mode, ...] = ("incremental", "full")
 
 
-@pytest.fixture
-def ledger(database: Database) -> Ledger:
-    """An open ledger of the Dag ``dag``."""
-    made = ledger_on(database)
-    made.open()
-    return made
-
-
-@pytest.fixture
-def book(sqlite: Database) -> Ledger:
-    """The same, where the kind of database is no matter."""
-    made = ledger_on(sqlite)
-    made.open()
-    return made
-
-
 def note(ledger: Ledger, *tenants: str, action: Action = Action.CREATED) -> list[Entry]:
-    """Note that these tenants have a dashboard."""
+    """Record that these tenants have a dashboard."""
     entries = [
-        ledger.entry(
-            tenant, None, action, existing=Existing(f"client-{tenant}", f"client-{tenant}", "a.b.c"), input_hash="h"
+        entry_of(
+            ledger,
+            Outcome(tenant, action, existing=Existing(f"client-{tenant}", f"client-{tenant}", "a.b.c"), input_hash="h"),
         )
         for tenant in tenants
     ]
@@ -75,21 +61,21 @@ def tenants(found: RemovalPlan) -> list[str]:
     return [entry.tenant for entry in found.entries]
 
 
-# Whose dashboards are removed
+# Which dashboards are removed
 
 
-def test_incremental_takes_those_whose_row_says_so(ledger: Ledger) -> None:
+def test_incremental_removes_inactive_tenants(ledger: Ledger) -> None:
     note(ledger, "active", "inactive", "vanished")
     found = plan_removal(rows(["active", "new"], ["inactive", "never provisioned"]), ledger, "incremental")
     assert tenants(found) == ["inactive"]
-    assert (found.held, found.foreign) == (3, 0)
+    assert (found.in_ledger, found.other_dags) == (3, 0)
 
 
-def test_full_takes_those_without_a_row_too(ledger: Ledger) -> None:
+def test_full_also_removes_tenants_without_a_row(ledger: Ledger) -> None:
     note(ledger, "active", "inactive", "vanished")
     found = plan_removal(rows(["active", "new"], ["inactive"]), ledger, "full")
     assert tenants(found) == ["inactive", "vanished"]
-    assert (found.held, found.foreign) == (3, 0)
+    assert (found.in_ledger, found.other_dags) == (3, 0)
 
 
 def test_full_leaves_what_another_dag_provisioned(database: Database, ledger: Ledger) -> None:
@@ -98,10 +84,10 @@ def test_full_leaves_what_another_dag_provisioned(database: Database, ledger: Le
     note(other, "theirs", "theirs inactive", "theirs active")
     note(ledger, "mine")
     found = plan_removal(rows(["theirs active"], ["theirs inactive"]), ledger, "full")
-    # A row that says so says so whoever made the dashboard.
+    # A row that says "inactive" counts for a dashboard of any Dag.
     assert tenants(found) == ["mine", "theirs inactive"]
-    assert (found.held, found.foreign) == (4, 1)
-    assert plan_removal(rows(["mine"], ["theirs inactive"]), ledger, "incremental").foreign == 0
+    assert (found.in_ledger, found.other_dags) == (4, 1)
+    assert plan_removal(rows(["mine"], ["theirs inactive"]), ledger, "incremental").other_dags == 0
 
 
 def test_other_scopes_and_systems_are_left_alone(database: Database, ledger: Ledger) -> None:
@@ -112,16 +98,16 @@ def test_other_scopes_and_systems_are_left_alone(database: Database, ledger: Led
         note(other, "theirs")
     found = plan_removal(rows(["x"]), ledger, "full")
     assert tenants(found) == ["mine"]
-    assert found.held == 1
+    assert found.in_ledger == 1
 
 
-def test_who_has_no_dashboard_is_not_removed_again(ledger: Ledger) -> None:
+def test_a_tenant_without_a_dashboard_is_not_removed_again(ledger: Ledger) -> None:
     [before] = note(ledger, "gone")
-    failed = ledger.entry("never", None, Action.FAILED, existing=None, input_hash=None, wanted_id="client-never")
-    deleted = ledger.entry("gone", before, Action.DELETED, existing=None, input_hash=None, wanted_id="client-gone")
+    failed = entry_of(ledger, Outcome("never", Action.FAILED, wanted_id="client-never"))
+    deleted = entry_of(ledger, Outcome("gone", Action.DELETED, before, wanted_id="client-gone"))
     ledger.write([failed, deleted])
     found = plan_removal(rows(["x"], ["gone", "never"]), ledger, "full")
-    assert (tenants(found), found.held) == ([], 0)
+    assert (tenants(found), found.in_ledger) == ([], 0)
 
 
 def test_a_failed_removal_is_planned_again(ledger: Ledger) -> None:
@@ -129,12 +115,12 @@ def test_a_failed_removal_is_planned_again(ledger: Ledger) -> None:
     assert tenants(plan_removal(rows(["x"]), ledger, "full")) == ["acme"]
 
 
-def test_odd_and_many_tenants_are_told_apart(ledger: Ledger) -> None:
+def test_odd_and_many_tenants_are_distinguished(ledger: Ledger) -> None:
     many = [*numbered(1500), *ODD_IDS]
     note(ledger, *many)
     found = plan_removal(rows(numbered(1500), ODD_IDS[:-1]), ledger, "full")
     assert sorted(tenants(found)) == sorted(ODD_IDS)
-    assert found.held == len(many)
+    assert found.in_ledger == len(many)
 
 
 def test_an_empty_table_is_never_taken_for_the_truth(ledger: Ledger) -> None:
@@ -149,11 +135,11 @@ def test_an_empty_table_is_never_taken_for_the_truth(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_an_empty_table_beside_an_empty_ledger_is_nothing(ledger: Ledger, mode: Mode) -> None:
+def test_an_empty_table_with_an_empty_ledger_removes_nothing(ledger: Ledger, mode: Mode) -> None:
     assert plan_removal([], ledger, mode) == RemovalPlan([], 0, 0)
 
 
-def test_a_table_in_which_all_are_inactive_is_the_truth(ledger: Ledger) -> None:
+def test_a_table_with_only_inactive_tenants_removes_all(ledger: Ledger) -> None:
     note(ledger, "acme", "globex")
     assert tenants(plan_removal(rows([], ["acme", "globex"]), ledger, "full")) == ["acme", "globex"]
 
@@ -164,11 +150,11 @@ def test_another_mode_is_refused_before_anything_is_read(book: Ledger) -> None:
         yield
 
     wrong: Any = "Full"
-    with pytest.raises(ValueError, match=r"mode is 'Full'; it is 'incremental' or 'full'. Nothing was removed"):
+    with pytest.raises(ValueError, match=r"mode is 'Full'; it must be 'incremental' or 'full'. Nothing was removed"):
         plan_removal(never(), book, wrong)
 
 
-# A table that cannot be read removes nobody
+# A table that cannot be read: nothing is removed
 
 KEYS = TenantSource("tenant_id", table="tenants")
 
@@ -179,17 +165,17 @@ def fill(database: Database, rows: Iterable[tuple[str | None, str | None]]) -> N
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_query_that_breaks_in_mid_stream_removes_nobody(database: Database, ledger: Ledger, mode: Mode) -> None:
+def test_a_query_that_fails_in_mid_stream_removes_nothing(database: Database, ledger: Ledger, mode: Mode) -> None:
     note(ledger, *numbered(3000))
     database.run("CREATE TABLE tenants (tenant_id VARCHAR(9) PRIMARY KEY, number BIGINT)")
-    # The last rows, in which a broken number is, do not come.
+    # The last rows, which include a bad number, are not read.
     lowest = -(2**63)
     database.insert(
         "tenants",
         [{"tenant_id": tenant, "number": lowest if tenant == "t02900" else 1} for tenant in numbered(3000)],
     )
     source = TenantSource("tenant_id", query="SELECT tenant_id, abs(number) AS active FROM tenants")
-    # PostgreSQL shall follow the key's index, and not sort all rows before the first one comes.
+    # PostgreSQL must use the index of the key, and not sort all rows before the first one.
     engine = database.engine(connect_args={"options": "-c enable_sort=off"} if database.kind == "postgresql" else {})
     came: list[TenantRow] = []
 
@@ -215,7 +201,7 @@ def test_a_query_that_breaks_in_mid_stream_removes_nobody(database: Database, le
         (("globex", "maybe"), "tenant 'globex' has 'maybe' as active"),
     ],
 )
-def test_a_bad_row_removes_nobody(
+def test_a_bad_row_removes_nothing(
     database: Database, ledger: Ledger, bad: tuple[str | None, str | None], problem: str, mode: Mode
 ) -> None:
     note(ledger, "acme", "globex", "vanished")
@@ -224,7 +210,7 @@ def test_a_bad_row_removes_nobody(
         plan_removal(read_keys(database.own, KEYS, active_column="active"), ledger, mode)
 
 
-def test_a_missing_table_or_column_removes_nobody(database: Database, ledger: Ledger) -> None:
+def test_a_missing_table_or_column_removes_nothing(database: Database, ledger: Ledger) -> None:
     note(ledger, "acme")
     with pytest.raises(TenantTableError, match="tenants"):
         plan_removal(read_keys(database.own, KEYS), ledger, "full")
@@ -233,8 +219,8 @@ def test_a_missing_table_or_column_removes_nobody(database: Database, ledger: Le
         plan_removal(read_keys(database.own, KEYS, active_column="aktive"), ledger, "full")
 
 
-def test_a_tenant_that_is_both_active_and_not_removes_nobody(sqlite: Database, book: Ledger) -> None:
-    # For SQLite's eyes these keys are not the same, and so not side by side.
+def test_a_tenant_that_is_both_active_and_inactive_removes_nothing(sqlite: Database, book: Ledger) -> None:
+    # For SQLite these keys differ, so their rows are not neighbours.
     note(book, "1", "2")
     sqlite.run("CREATE TABLE tenants (tenant_id, active)")
     sqlite.insert("tenants", [{"tenant_id": key, "active": key == 1} for key in (1, 2, "1")])
@@ -243,7 +229,7 @@ def test_a_tenant_that_is_both_active_and_not_removes_nobody(sqlite: Database, b
         plan_removal(read, book, "incremental")
 
 
-def test_a_ledger_that_cannot_be_read_removes_nobody(database: Database, ledger: Ledger) -> None:
+def test_a_ledger_that_cannot_be_read_removes_nothing(database: Database, ledger: Ledger) -> None:
     database.run("DROP TABLE tenant_dashboards")
     with pytest.raises(LedgerError, match="cannot be read"):
         plan_removal(rows(["acme"]), ledger, "full")
@@ -257,7 +243,7 @@ def entries(ledger: Ledger, count: int) -> list[Entry]:
 
 
 @pytest.mark.parametrize(
-    ("guard", "to_remove", "held", "bound"),
+    ("guard", "to_remove", "in_ledger", "bound"),
     [
         (Guard(), 0, 0, None),
         (Guard(), 0, 5, None),
@@ -274,7 +260,7 @@ def entries(ledger: Ledger, count: int) -> list[Entry]:
         (Guard(0, 1), 1, 100, "max_deletions is 0"),
         (Guard(None, 0), 0, 100, None),
         (Guard(None, 0), 1, 100, "max_deletion_fraction is 0"),
-        # What binary fractions make of these products is a little less than the number.
+        # In floating point these products are a little less than the number.
         (Guard(None, 0.29), 29, 100, None),
         (Guard(None, 0.57), 57, 100, None),
         (Guard(None, 0.07), 7, 100, None),
@@ -283,18 +269,18 @@ def entries(ledger: Ledger, count: int) -> list[Entry]:
         (Guard(None, 2 / 3), 2, 3, None),
     ],
 )
-def test_the_bounds_are_what_they_say(book: Ledger, guard: Guard, to_remove: int, held: int, bound: str | None) -> None:
+def test_the_limits_are_exact(book: Ledger, guard: Guard, to_remove: int, in_ledger: int, bound: str | None) -> None:
     found = entries(book, to_remove)
     if bound is None:
-        guard.check(found, held)
+        guard.check(found, in_ledger)
         return
     with pytest.raises(RemovalGuardError) as caught:
-        guard.check(found, held)
+        guard.check(found, in_ledger)
     assert caught.value.tenants == to_remove
-    assert f"but {bound}. They are of" in str(caught.value)
+    assert f"but {bound}. The tenants are" in str(caught.value)
 
 
-def test_every_share_that_is_written_with_two_digits_means_itself(book: Ledger) -> None:
+def test_every_fraction_with_two_digits_is_exact(book: Ledger) -> None:
     found = entries(book, 700)
     for percent in range(1, 100):
         guard = Guard(None, percent / 100)
@@ -309,38 +295,38 @@ def test_a_table_that_shrank_stops_at_the_guard(ledger: Ledger) -> None:
     found = plan_removal(rows(numbered(150)), ledger, "full")
     assert len(found.entries) == 50
     with pytest.raises(RemovalGuardError) as caught:
-        Guard().check(found.entries, found.held)
+        Guard().check(found.entries, found.in_ledger)
     first = ", ".join(repr(f"t{number:05}") for number in range(150, 160))
     assert str(caught.value) == (
-        "nothing was removed: the dashboards of 50 of 200 tenants would have been, but max_deletion_fraction is 0.1. "
-        f"They are of {first} and 40 more. If that is right, raise the bound for one run."
+        "nothing was removed: this run would remove the dashboards of 50 of 200 tenants, but max_deletion_fraction is "
+        f"0.1. The tenants are {first} and 40 more. If this is right, raise the limit for one run."
     )
     assert caught.value.tenants == 50
-    Guard(50, 0.25).check(found.entries, found.held)
+    Guard(50, 0.25).check(found.entries, found.in_ledger)
 
 
 def test_few_tenants_are_all_named(book: Ledger) -> None:
-    with pytest.raises(RemovalGuardError, match=r"They are of 't00000', 't00001', 't00002'\. If"):
+    with pytest.raises(RemovalGuardError, match=r"The tenants are 't00000', 't00001', 't00002'\. If"):
         Guard(2, 1).check(entries(book, 3), 10)
 
 
 @pytest.mark.parametrize(
-    ("most", "fraction", "told"),
+    ("most", "fraction", "shown"),
     [
-        (-1, 0.1, "max_deletions is -1; it is 0 or more, or None"),
-        (None, -0.1, "max_deletion_fraction is -0.1; it is 0 to 1"),
-        (None, 1.1, "max_deletion_fraction is 1.1; it is 0 to 1"),
-        (None, 10, "max_deletion_fraction is 10; it is 0 to 1"),
-        (None, math.nan, "max_deletion_fraction is nan; it is 0 to 1"),
+        (-1, 0.1, "max_deletions is -1; it must be 0 or more, or None"),
+        (None, -0.1, "max_deletion_fraction is -0.1; it must be from 0 to 1"),
+        (None, 1.1, "max_deletion_fraction is 1.1; it must be from 0 to 1"),
+        (None, 10, "max_deletion_fraction is 10; it must be from 0 to 1"),
+        (None, math.nan, "max_deletion_fraction is nan; it must be from 0 to 1"),
     ],
 )
-def test_bounds_that_make_no_sense_are_refused(most: int | None, fraction: float, shown: str) -> None:
+def test_impossible_limits_are_refused(most: int | None, fraction: float, shown: str) -> None:
     with pytest.raises(ValueError, match=f"{shown}.*Nothing was removed"):
         Guard(most, fraction)
 
 
 def test_a_plan_names_each_dashboard(book: Ledger) -> None:
-    assert planned(entries(book, 2)) == [
+    assert preview(entries(book, 2)) == [
         {"tenant": "t00000", "dashboard_id": "client-t00000", "action": "delete"},
         {"tenant": "t00001", "dashboard_id": "client-t00001", "action": "delete"},
     ]
@@ -350,7 +336,7 @@ def test_a_plan_names_each_dashboard(book: Ledger) -> None:
 
 
 def put(emulator: Emulator, *tenants: str, owner: str = "") -> None:
-    """Have these tenants' dashboards exist, under their own names or another's."""
+    """Create these tenants' dashboards, for the tenants themselves or for another owner."""
     target = DatabrainTarget()
     for tenant in tenants:
         wanted = embed(owner or tenant, dashboard_id=f"client-{tenant}")
@@ -389,7 +375,7 @@ def listed(emulator: Emulator) -> list[str]:
     return sorted(found.embed_id for found in emulator.state.embeds())
 
 
-async def test_removing_deletes_and_notes_it(emulator: Emulator, ledger: Ledger) -> None:
+async def test_a_removal_deletes_and_is_recorded(emulator: Emulator, ledger: Ledger) -> None:
     put(emulator, *numbered(30))
     note(ledger, *numbered(30))
     found = plan_removal(rows(numbered(10)), ledger, "full")
@@ -403,7 +389,7 @@ async def test_removing_deletes_and_notes_it(emulator: Emulator, ledger: Ledger)
         ("deleted", None, None, None)
     }
     assert {entry.dashboard_id for entry in gone.values()} == {f"client-{tenant}" for tenant in numbered(30)[10:]}
-    # Nothing is left to do, and not even the list is asked for.
+    # A second run has nothing to do and sends nothing.
     emulator.control.log.clear()
     again = plan_removal(rows(numbered(10)), ledger, "full")
     assert (await removed(emulator, ledger, again.entries)).counted == {}
@@ -411,7 +397,7 @@ async def test_removing_deletes_and_notes_it(emulator: Emulator, ledger: Ledger)
 
 
 @pytest.mark.parametrize("delete_dashboards", [False, True])
-async def test_the_dashboard_goes_only_where_asked_for(
+async def test_the_dashboard_is_deleted_only_if_asked_for(
     emulator: Emulator, book: Ledger, delete_dashboards: bool
 ) -> None:
     put(emulator, "acme")
@@ -420,7 +406,7 @@ async def test_the_dashboard_goes_only_where_asked_for(
     assert emulator.state.dashboard_exists("client-acme") is not delete_dashboards
 
 
-async def test_what_is_gone_already_counts_as_deleted(emulator: Emulator, book: Ledger) -> None:
+async def test_a_dashboard_that_no_longer_exists_counts_as_deleted(emulator: Emulator, book: Ledger) -> None:
     put(emulator, "other")
     report = await removed(emulator, book, note(book, "acme"))
     assert report.counted == {Action.DELETED: 1}
@@ -429,7 +415,7 @@ async def test_what_is_gone_already_counts_as_deleted(emulator: Emulator, book: 
     assert [logged.method for logged in emulator.control.log] == ["GET"]
 
 
-async def test_what_is_somebody_elses_by_now_stays(emulator: Emulator, ledger: Ledger) -> None:
+async def test_a_dashboard_with_a_new_owner_stays(emulator: Emulator, ledger: Ledger) -> None:
     put(emulator, "acme", owner="globex")
     put(emulator, "initech")
     report = await removed(emulator, ledger, note(ledger, "acme", "initech"))
@@ -442,7 +428,7 @@ async def test_what_is_somebody_elses_by_now_stays(emulator: Emulator, ledger: L
     assert (entry.status, entry.existing is not None) == ("failed", True)
 
 
-async def test_a_failed_list_removes_nobody(emulator: Emulator, book: Ledger) -> None:
+async def test_a_failed_list_removes_nothing(emulator: Emulator, book: Ledger) -> None:
     put(emulator, "acme")
     to_remove = note(book, "acme")
     emulator.control.set_faults([Fault(kind="error_before", method="GET")])
@@ -478,7 +464,7 @@ async def test_too_many_failures_leave_the_rest(emulator: Emulator, book: Ledger
     assert len(listed(emulator)) == 50
 
 
-async def test_a_stop_before_the_first_removes_nobody(emulator: Emulator, book: Ledger) -> None:
+async def test_a_stop_before_the_first_deletion_removes_nothing(emulator: Emulator, book: Ledger) -> None:
     put(emulator, "acme")
     stop = Stop()
     stop.request("stopped by a test")

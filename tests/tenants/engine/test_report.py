@@ -1,4 +1,4 @@
-"""What a batch came to, as a task hands it on."""
+"""The report of a batch, as a task hands it on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_databrain.tenants.engine.report import KEPT, Action, Failu
 
 
 def good() -> Report:
-    """Three tenants that went well."""
+    """Three successful tenants."""
     report = Report(ids={"a": "client-a", "b": "client-b", "c": "client-c"}, total=3)
     for action in (Action.CREATED, Action.ADOPTED, Action.CREATED):
         report.count(action)
@@ -19,7 +19,7 @@ def good() -> Report:
 
 
 def bad() -> Report:
-    """The same, and one that failed."""
+    """The same, and one failed tenant."""
     report = good()
     report.total = 4
     report.ids["d"] = ""
@@ -59,7 +59,7 @@ def test_a_failure_without_a_dashboard_id_has_an_empty_one() -> None:
     assert report.failures[0]["dashboard_id"] == ""
 
 
-def test_failures_are_kept_up_to_a_bound_and_all_counted() -> None:
+def test_failures_are_kept_up_to_a_limit_and_all_are_counted() -> None:
     report = Report(total=KEPT + 5)
     for number in range(KEPT + 5):
         report.fail(f"t{number}", None, ValueError("bad"))
@@ -84,11 +84,13 @@ def test_a_stop_raises_too_and_says_how_many_are_left() -> None:
     assert report.wait == 7.5
     with pytest.raises(ProvisioningError) as caught:
         report.raise_for_failures()
-    assert str(caught.value) == "stopped by a test; 7 of 10 tenants were not finished. The next try goes on with them."
+    assert (
+        str(caught.value) == "stopped by a test; 7 of 10 tenants were not finished. The next try continues with them."
+    )
     assert (caught.value.failed, caught.value.left) == (0, 7)
 
 
-def test_the_longest_wait_that_was_asked_for_is_handed_on() -> None:
+def test_the_longest_wait_that_the_server_asked_for_is_handed_on() -> None:
     report = Report(total=3)
     for wait in (2.0, 30.0, None):
         report.fail("a", None, RateLimitedError("slow down", retry_after=wait))

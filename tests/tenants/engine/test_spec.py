@@ -28,7 +28,7 @@ ROW: dict[str, Any] = {"tenant_id": "acme", "plan": "pro", "seats": 12, "region"
         ({"{plan}": "{plan}"}, {"{plan}": "pro"}),
     ],
 )
-def test_placeholders_are_filled_wherever_there_is_text(spec: Mapping[str, Any], filled: dict[str, Any]) -> None:
+def test_placeholders_are_filled_in_every_string(spec: Mapping[str, Any], filled: dict[str, Any]) -> None:
     assert fill(spec, ROW, "acme") == filled
 
 
@@ -45,7 +45,7 @@ def test_placeholders_are_filled_wherever_there_is_text(spec: Mapping[str, Any],
         ("", ""),
     ],
 )
-def test_a_value_is_taken_as_it_is(value: object, text: str) -> None:
+def test_a_value_is_not_filled_again(value: object, text: str) -> None:
     assert fill({"a": "<{tenant_id}>"}, {"tenant_id": value, "plan": "pro"}, "t") == {"a": f"<{text}>"}
 
 
@@ -68,23 +68,23 @@ def test_neither_spec_nor_row_is_changed() -> None:
         ("{0}", "0"),
     ],
 )
-def test_what_is_no_column_is_refused_and_the_columns_listed(template: str, asked: str) -> None:
+def test_an_unknown_column_is_refused_and_the_columns_are_listed(template: str, asked: str) -> None:
     with pytest.raises(SpecError) as caught:
         fill({"a": {"b": template}}, ROW, "acme")
     shown = str(caught.value)
-    assert f"tenant 'acme': the spec {template!r} asks for {asked!r}, which is no column of the row" in shown
+    assert f"tenant 'acme': the spec {template!r} asks for {asked!r}, which is not a column of the row" in shown
     assert "it has tenant_id, plan, seats, region, x.y, a b" in shown
     assert "Only plain column names are possible" in shown
 
 
 @pytest.mark.parametrize("template", ["{plan!r}", "{plan!s}", "{plan:>3}", "{plan:{seats}}", "{plan!r:>3}"])
-def test_formats_and_conversions_are_refused_in_words_that_fit(template: str) -> None:
+def test_formats_and_conversions_are_refused(template: str) -> None:
     with pytest.raises(SpecError, match="Only plain column names are possible") as caught:
         fill({"a": template}, ROW, "acme")
     assert "tenant 'acme'" in str(caught.value)
     assert repr(template) in str(caught.value)
-    # The column is there; saying otherwise would send the reader to the wrong place.
-    assert "'plan', which is no column" not in str(caught.value)
+    # The column exists; another message would mislead the reader.
+    assert "'plan', which is not a column" not in str(caught.value)
 
 
 def test_a_null_value_is_refused() -> None:
@@ -92,12 +92,12 @@ def test_a_null_value_is_refused() -> None:
         fill({"a": ["in-{region}"]}, ROW, "acme")
 
 
-def test_a_null_value_that_the_spec_does_not_need_is_no_matter() -> None:
+def test_a_null_value_that_the_spec_does_not_need_is_ignored() -> None:
     assert fill({"a": "{plan}"}, {"plan": "pro", "region": None}, "acme") == {"a": "pro"}
 
 
 @pytest.mark.parametrize("template", ["{plan", "plan}", "{", "}", "{plan}}", "{plan!}"])
-def test_braces_that_do_not_pair_are_refused(template: str) -> None:
+def test_single_braces_are_refused(template: str) -> None:
     with pytest.raises(SpecError, match=r"write \{\{ and \}\} for braces") as caught:
         fill({"a": template}, ROW, "acme")
     assert repr(template) in str(caught.value)
@@ -110,7 +110,7 @@ def test_a_function_makes_the_fields_and_is_not_filled_again() -> None:
     assert fill(spec, ROW, "acme") == {"a": "acme-{plan}", "b": "none"}
 
 
-def test_a_function_that_raises_is_told_with_the_tenant() -> None:
+def test_the_error_of_a_spec_function_names_the_tenant() -> None:
     with pytest.raises(SpecError, match="tenant 'acme': the spec function failed: KeyError: 'nope'") as caught:
         fill(lambda row: {"a": row["nope"]}, ROW, "acme")
     assert isinstance(caught.value.__cause__, KeyError)
@@ -122,7 +122,7 @@ def test_a_function_that_returns_no_mapping_is_refused(made: Any, kind: str) -> 
         fill(lambda _row: made, ROW, "acme")
 
 
-# The hash of all that a request is made of
+# The hash of everything that a request is made from
 
 SPEC: dict[str, Any] = {"a": "{tenant_id}", "b": {"c": ["{plan}", {"d": "x {seats}"}]}, "e": 1}
 
@@ -182,11 +182,11 @@ def test_the_hash_changes_with_the_options() -> None:
         ("a", "A", "a ", "a\n", "ä", "a\u0308", "\ud800", "\ud801", "\0", "😀"),
     ],
 )
-def test_values_that_are_not_the_same_have_hashes_of_their_own(values: Sequence[object]) -> None:
+def test_different_values_have_different_hashes(values: Sequence[object]) -> None:
     assert len({hashed({**ROW, "plan": value}) for value in values}) == len(values)
 
 
-def test_what_moves_from_one_column_to_the_next_changes_the_hash() -> None:
+def test_a_value_that_moves_to_another_column_changes_the_hash() -> None:
     spec = {"a": "{one}{two}"}
     rows = [{"one": "ab", "two": "c"}, {"one": "a", "two": "bc"}, {"one": "", "two": "abc"}, {"one": "', '", "two": ""}]
     assert fill(spec, rows[0], "t") == fill(spec, rows[1], "t")
@@ -199,15 +199,15 @@ def test_a_row_without_a_named_column_has_no_hash(spec: Mapping[str, Any]) -> No
 
 
 @pytest.mark.parametrize("spec", [{"a": "{plan"}, {"a": "}"}])
-def test_a_template_that_cannot_be_read_is_left_for_filling(spec: Mapping[str, Any]) -> None:
-    # No error here: the one of ``fill`` names the tenant and what to do.
+def test_a_template_that_cannot_be_parsed_is_refused_by_fill(spec: Mapping[str, Any]) -> None:
+    # The hash raises no error: the error of ``fill`` names the tenant and what to do.
     assert isinstance(InputHash(spec, "1"), InputHash)
     with pytest.raises(SpecError, match="for braces"):
         fill(spec, ROW, "acme")
 
 
 @pytest.mark.parametrize("keys", [{1: "x", "y": "z"}, {("a", "b"): 1}, {None: 1, "": 2}])
-def test_a_key_that_no_request_can_have_is_left_for_the_requests_own_check(keys: Mapping[Any, Any]) -> None:
+def test_a_key_that_is_not_a_string_has_a_hash(keys: Mapping[Any, Any]) -> None:
     assert hashed(ROW, {"a": keys}) == hashed(ROW, {"a": dict(keys)})
     assert hashed(ROW, {"a": keys}) != hashed(ROW, {"a": {}})
 

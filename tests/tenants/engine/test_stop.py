@@ -1,4 +1,4 @@
-"""An orderly end: asked for from anywhere, waited for with a grace."""
+"""An orderly stop: requested from any thread, with a grace period."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_databrain.tenants.engine.stop import Stop, in_background
 
 
 class Alarm(BaseException):
-    """What a signal handler raises, as Airflow's do."""
+    """What a signal handler raises, as Airflow's handlers do."""
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def alarm_after(seconds: float) -> Iterator[None]:
 
 
 def until_asked(stop: Stop) -> str:
-    """What orderly work does: go on until asked to stop."""
+    """Work until a stop is requested."""
     deadline = time.monotonic() + 30
     while stop.reason is None and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -54,7 +54,7 @@ def test_the_first_reason_stays() -> None:
     assert (stop.reason, stop.wait) == ("first", 3.0)
 
 
-async def test_all_that_ends_by_itself_is_waited_for() -> None:
+async def test_without_a_stop_all_tasks_end_by_themselves() -> None:
     stop = Stop()
     stop.bind()
     tasks = [asyncio.create_task(asyncio.sleep(0.01 * number, number)) for number in range(3)]
@@ -62,7 +62,7 @@ async def test_all_that_ends_by_itself_is_waited_for() -> None:
     assert [task.result() for task in tasks] == [0, 1, 2]
 
 
-async def test_what_a_task_raised_is_raised_and_the_others_are_cancelled() -> None:
+async def test_the_error_of_a_task_is_raised_and_the_others_are_cancelled() -> None:
     async def fail() -> None:
         raise RuntimeError("our fault")
 
@@ -75,10 +75,10 @@ async def test_what_a_task_raised_is_raised_and_the_others_are_cancelled() -> No
 
 
 @pytest.mark.parametrize("when", ["before the loop", "on the loop", "from a thread"])
-async def test_a_request_ends_the_wait_after_the_grace_and_rings_once(when: str) -> None:
-    rung: list[str | None] = []
+async def test_a_request_ends_the_wait_after_the_grace_and_notifies_once(when: str) -> None:
+    notified: list[str | None] = []
     stop = Stop()
-    stop.on_stop = lambda: rung.append(stop.reason)
+    stop.on_stop = lambda: notified.append(stop.reason)
     if when == "before the loop":
         stop.request("enough")
     stop.bind()
@@ -91,7 +91,7 @@ async def test_a_request_ends_the_wait_after_the_grace_and_rings_once(when: str)
     stop.request("once more")
     await asyncio.sleep(0)
     assert (quick.cancelled(), slow.cancelled()) == (False, True)
-    assert rung == ["enough"]
+    assert notified == ["enough"]
 
 
 async def test_within_the_grace_nothing_is_cancelled() -> None:
@@ -103,7 +103,7 @@ async def test_within_the_grace_nothing_is_cancelled() -> None:
     assert task.result() == "done"
 
 
-async def test_whoever_watches_may_be_cancelled_and_takes_the_tasks_along() -> None:
+async def test_cancelling_the_watcher_cancels_the_tasks() -> None:
     stop = Stop()
     stop.bind()
     task = asyncio.create_task(forever())
@@ -122,7 +122,7 @@ def test_work_in_the_background_returns_its_result_and_sees_the_context() -> Non
     assert in_background(lambda: (variable.get(), threading.get_ident() != main), Stop(), 0) == (("mine", True), None)
 
 
-def test_what_the_work_raised_is_raised() -> None:
+def test_the_error_of_the_work_is_raised() -> None:
     def fail() -> None:
         raise RuntimeError("our fault")
 

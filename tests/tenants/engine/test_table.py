@@ -1,4 +1,4 @@
-"""Reading a tenant table in key ranges: every row is in exactly one batch, whatever the keys and the table are."""
+"""Reading a tenant table in key ranges: every row is in exactly one batch, for all types of keys and tables."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ import pytest
 import sqlalchemy as sa
 
 from airflow_provider_databrain.tenants.engine import table as tenants
+from airflow_provider_databrain.tenants.engine.batches import Batch, plan_batches
 from airflow_provider_databrain.tenants.engine.table import (
-    Batch,
     TenantRow,
     TenantSource,
     TenantTableError,
-    _bound,
-    plan_batches,
+    key_value,
+    parse_bool,
     read_batch,
     read_keys,
-    truth,
 )
 from tests.databases import Database, numbered
 from tests.support import ODD_IDS
@@ -74,7 +73,7 @@ class Warehouse:
         self.database.insert("tenants", [{"tenant_id": key, "region": "US"} for key in keys])
 
     def plan(self, size: int, source: TenantSource = TENANTS, most: int = 1000) -> list[Batch]:
-        """The plan as a mapped task gets it: through JSON."""
+        """The plan as a mapped task receives it: through JSON."""
         planned = plan_batches(self.engine, source, batch_size=size, max_batches=most)
         batches: list[Batch] = json.loads(json.dumps(planned))
         assert batches == planned
@@ -239,7 +238,7 @@ def test_the_text_of_a_point_in_time_does_not_follow_the_sessions_time_zone() ->
     source = TenantSource("key", table="t")
     utc = datetime(2024, 7, 1, tzinfo=UTC)
     berlin = utc.astimezone(timezone(timedelta(hours=2)))
-    assert _bound(source, utc) == _bound(source, berlin) == "2024-07-01 00:00:00+00:00"
+    assert key_value(source, utc) == key_value(source, berlin) == "2024-07-01 00:00:00+00:00"
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
@@ -253,7 +252,7 @@ def test_a_point_in_time_as_key_is_the_same_tenant_in_each_time_zone(postgresql:
 # Streaming
 
 
-def test_rows_come_before_the_rest_is_read(sqlite: Database) -> None:
+def test_rows_are_yielded_before_the_rest_is_read(sqlite: Database) -> None:
     sqlite.run("CREATE TABLE tenants (tenant_id TEXT PRIMARY KEY)")
     sqlite.insert("tenants", [{"tenant_id": tenant} for tenant in numbered(5000)])
     met: list[str] = []
@@ -263,7 +262,7 @@ def test_rows_come_before_the_rest_is_read(sqlite: Database) -> None:
     rows = read_batch(engine, source, {})
     assert met == []
     assert next(rows).tenant == "t00000"
-    assert len(met) <= 2 * tenants.PARTITION
+    assert len(met) <= 2 * tenants.FETCH_ROWS
     assert [row.tenant for row in rows] == numbered(5000)[1:]
     assert len(met) == 5000
 
@@ -286,7 +285,7 @@ def stream_that_breaks(warehouse: Warehouse, read: Any) -> Any:
         [{"tenant_id": tenant, "number": lowest if tenant == "t02900" else 1} for tenant in numbered(3000)],
     )
     source = TenantSource("tenant_id", query="SELECT tenant_id, abs(number) AS active FROM tenants")
-    # PostgreSQL shall follow the key's index, and not sort all rows before the first one comes.
+    # PostgreSQL must use the index of the key, and not sort all rows before the first one.
     options = {"options": "-c enable_sort=off"} if warehouse.kind == "postgresql" else {}
     engine = warehouse.database.engine(connect_args=options)
     return (
@@ -301,21 +300,21 @@ def test_a_reader_that_stops_early_leaves_no_connection_open(warehouse: Warehous
     rows = read_batch(warehouse.engine, TENANTS, {})
     assert next(rows).tenant == "a"
     rows.close()  # type: ignore[attr-defined]
-    # It would wait for a reader.
+    # DROP would wait for a reader.
     timeout = "SET lock_timeout = '1s'; " if warehouse.kind == "postgresql" else ""
     warehouse.database.run(f"{timeout}DROP TABLE tenants")
     assert warehouse.database.tables() == []
 
 
 def drained(rows: Iterable[TenantRow]) -> tuple[list[str], str]:
-    """What came of a stream before its error, and the error's text."""
+    """The tenants before the error of a stream, and the message of the error."""
     good: list[str] = []
     with pytest.raises(TenantTableError) as caught:
         good.extend(row.tenant for row in rows)
     return good, str(caught.value)
 
 
-def test_bad_rows_are_told_after_the_good_ones(warehouse: Warehouse) -> None:
+def test_bad_rows_are_reported_after_the_good_rows(warehouse: Warehouse) -> None:
     warehouse.fill(["a", "b", "b", "c ", "", None, "d"])
     for rows in (read_batch(warehouse.engine, TENANTS, {}), read_keys(warehouse.engine, TENANTS)):
         good, shown = drained(rows)
@@ -324,7 +323,7 @@ def test_bad_rows_are_told_after_the_good_ones(warehouse: Warehouse) -> None:
         assert "tenant 'c ' begins or ends with a blank" in shown
         assert "a row with an empty tenant_id" in shown
         assert "a row with a null tenant_id" in shown
-        assert shown.startswith("table 'tenants' cannot be provisioned: ")
+        assert shown.startswith("table 'tenants' cannot be provisioned. Nothing was sent.")
         assert "Nothing was sent" in shown
 
 
@@ -340,7 +339,7 @@ def test_each_further_row_of_a_tenant_is_counted(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "shown"),
     [
         (True, True),
         (False, False),
@@ -369,8 +368,8 @@ def test_each_further_row_of_a_tenant_is_counted(warehouse: Warehouse) -> None:
         (date(2026, 1, 1), None),
     ],
 )
-def test_truth_is_what_is_clearly_so(value: object, shown: bool | None) -> None:
-    assert truth(value) is shown
+def test_only_clear_values_become_a_boolean(value: object, shown: bool | None) -> None:
+    assert parse_bool(value) is shown
 
 
 ACTIVE = {
@@ -385,7 +384,7 @@ ACTIVE = {
 
 
 @pytest.mark.parametrize("kind", ACTIVE)
-def test_a_column_says_who_is_active(warehouse: Warehouse, kind: str) -> None:
+def test_a_column_says_which_tenants_are_active(warehouse: Warehouse, kind: str) -> None:
     yes, no = ACTIVE[kind]
     warehouse.database.run(f'CREATE TABLE tenants (tenant_id VARCHAR(9), "Is Active" {kind})')
     rows = [{"tenant_id": tenant, "Is Active": yes if tenant in "ac" else no} for tenant in "abcd"]
@@ -397,7 +396,7 @@ def test_a_column_says_who_is_active(warehouse: Warehouse, kind: str) -> None:
     assert [(row.tenant, row.active) for row in keys] == expected
 
 
-@pytest.mark.parametrize(("value", "told"), [(None, "None"), ("perhaps", "'perhaps'"), ("", "''"), ("2", "'2'")])
+@pytest.mark.parametrize(("value", "shown"), [(None, "None"), ("perhaps", "'perhaps'"), ("", "''"), ("2", "'2'")])
 def test_an_unclear_state_is_an_error_that_names_the_tenant(warehouse: Warehouse, value: object, shown: str) -> None:
     warehouse.database.run("CREATE TABLE tenants (tenant_id VARCHAR(9), state VARCHAR(9))")
     warehouse.database.insert("tenants", [{"tenant_id": "a", "state": "yes"}, {"tenant_id": "o'b", "state": value}])
@@ -411,7 +410,7 @@ def test_an_unclear_state_is_an_error_that_names_the_tenant(warehouse: Warehouse
         assert "tenant 'a'" not in str(caught.value)
 
 
-def test_without_such_a_column_everyone_is_active(warehouse: Warehouse) -> None:
+def test_without_such_a_column_every_tenant_is_active(warehouse: Warehouse) -> None:
     warehouse.database.run("CREATE TABLE tenants (tenant_id VARCHAR(9), active VARCHAR(9))")
     warehouse.database.insert("tenants", [{"tenant_id": "a", "active": "no"}])
     assert [row.active for row in read_batch(warehouse.engine, TENANTS, {})] == [True]
@@ -419,7 +418,7 @@ def test_without_such_a_column_everyone_is_active(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("column", ["activ", "ACTIVE", "Active"])
-def test_a_missing_active_column_is_named_with_those_there_are(warehouse: Warehouse, column: str) -> None:
+def test_a_missing_active_column_is_named_and_the_columns_are_listed(warehouse: Warehouse, column: str) -> None:
     warehouse.database.run("CREATE TABLE tenants (tenant_id VARCHAR(9), active VARCHAR(9))")
     warehouse.database.insert("tenants", [{"tenant_id": "a", "active": "no"}])
     for rows in (
@@ -430,7 +429,7 @@ def test_a_missing_active_column_is_named_with_those_there_are(warehouse: Wareho
             list(rows)
 
 
-def test_keys_come_with_nothing_but_what_was_asked_for(warehouse: Warehouse) -> None:
+def test_only_the_needed_columns_are_read(warehouse: Warehouse) -> None:
     warehouse.fill(["b", "a"])
     assert list(read_keys(warehouse.engine, TENANTS)) == [
         ("a", {"tenant_id": "a"}, True),
@@ -447,7 +446,7 @@ def test_keys_come_with_nothing_but_what_was_asked_for(warehouse: Warehouse) -> 
     assert statements[-1].startswith("SELECT region, is_on FROM (")
 
 
-def test_the_key_may_say_itself_who_is_active(warehouse: Warehouse) -> None:
+def test_the_key_column_may_be_the_active_column(warehouse: Warehouse) -> None:
     warehouse.fill([0, 1], "INTEGER")
     rows = read_keys(warehouse.engine, TENANTS, active_column="tenant_id")
     assert [(row.tenant, row.active) for row in rows] == [("0", False), ("1", True)]

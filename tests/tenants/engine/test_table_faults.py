@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import Engine
 
+from airflow_provider_databrain.tenants.engine.batches import plan_batches
 from airflow_provider_databrain.tenants.engine.table import (
     TenantSource,
     TenantTableError,
-    plan_batches,
     read_batch,
     read_keys,
 )
@@ -24,7 +24,7 @@ Fill = Callable[[Iterable[object]], Engine]
 
 @pytest.fixture
 def fill(database: Database) -> Fill:
-    """Adds keys to the table ``tenants``; gives an engine."""
+    """Adds keys to the table ``tenants``; returns an engine."""
 
     def add(keys: Iterable[object]) -> Engine:
         keys = list(keys)
@@ -67,12 +67,12 @@ def read_all_keys(engine: Engine, source: TenantSource = TENANTS) -> list[str]:
 def test_bad_keys_are_named(fill: Fill, keys: list[object], problem: str, use: Callable[[Engine], object]) -> None:
     with pytest.raises(TenantTableError, match=problem) as caught:
         use(fill(keys))
-    assert str(caught.value).startswith("table 'tenants' cannot be provisioned: ")
+    assert str(caught.value).startswith("table 'tenants' cannot be provisioned. ")
     assert "Nothing was sent." in str(caught.value)
 
 
 @pytest.mark.parametrize("use", [plan_and_read, read_all, read_all_keys])
-def test_of_many_bad_keys_ten_are_named_and_the_rest_counted(fill: Fill, use: Callable[[Engine], object]) -> None:
+def test_ten_bad_keys_are_named_and_the_rest_is_counted(fill: Fill, use: Callable[[Engine], object]) -> None:
     with pytest.raises(TenantTableError) as caught:
         use(fill(2 * [f"t{number:02}" for number in range(15)]))
     assert str(caught.value).count("has more than one row") == 10
@@ -81,24 +81,24 @@ def test_of_many_bad_keys_ten_are_named_and_the_rest_counted(fill: Fill, use: Ca
 
 @pytest.mark.parametrize("size", [1, 10])
 @pytest.mark.parametrize(("keys", "kind"), [([1.5, 2.5, 3.5], "float"), ([b"a", b"b", b"c"], "(bytes|memoryview)")])
-def test_keys_of_a_type_without_a_plain_text_are_refused(fill: Fill, keys: list[object], kind: str, size: int) -> None:
+def test_keys_of_a_type_without_a_plain_string_are_refused(
+    fill: Fill, keys: list[object], kind: str, size: int
+) -> None:
     with pytest.raises(TenantTableError, match=f"tenant_id holds values of type {kind}.*cast it in a query"):
         plan_and_read(fill(keys), size=size)
 
 
 @pytest.mark.parametrize(("late", "problem"), [(None, "a null tenant_id"), ("a", "tenant 'a' has more than one row")])
-def test_a_bad_row_that_comes_after_the_plan_stops_the_first_batch_only(
-    fill: Fill, late: str | None, problem: str
-) -> None:
+def test_a_bad_row_added_after_the_plan_stops_the_first_batch_only(fill: Fill, late: str | None, problem: str) -> None:
     engine = fill("abcd")
     first, second = plan_batches(engine, TENANTS, batch_size=2, max_batches=10)
     fill([late])
-    with pytest.raises(TenantTableError, match=f"{problem}.*Nothing was sent"):
+    with pytest.raises(TenantTableError, match=f"(?s)Nothing was sent.*{problem}"):
         read_all(engine, batch=first)
     assert read_all(engine, batch=second) == ["c", "d"]
 
 
-def test_a_null_that_comes_after_a_plan_of_one_batch_is_met(fill: Fill) -> None:
+def test_a_null_key_added_after_a_plan_of_one_batch_is_an_error(fill: Fill) -> None:
     engine = fill("ab")
     [only] = plan_batches(engine, TENANTS, batch_size=2, max_batches=10)
     fill([None])
@@ -108,12 +108,12 @@ def test_a_null_that_comes_after_a_plan_of_one_batch_is_met(fill: Fill) -> None:
 
 @pytest.mark.parametrize("use", [plan_and_read, read_all, read_all_keys])
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "shown"),
     [
         (TenantSource("tenant_id", table="nowhere"), "table 'nowhere' cannot be read: .*nowhere"),
         (TenantSource("tenant_id", table="crm.tenants"), "table 'crm.tenants' cannot be read: .*crm"),
         (TenantSource("client", table="tenants"), "table 'tenants' .*client"),
-        # SQLite takes a quoted name that is no column for a text.
+        # SQLite reads a quoted name that is not a column as a string.
         (
             TenantSource("Client Id", table="tenants"),
             "table 'tenants' .*(has no column|no such column|column).*Client Id",
@@ -130,7 +130,7 @@ def test_what_is_missing_is_named(
         use(fill("ab"), source)
 
 
-def test_a_column_of_another_case_is_named_with_those_there_are(fill: Fill) -> None:
+def test_a_column_in_another_case_is_missing_and_the_columns_are_listed(fill: Fill) -> None:
     with pytest.raises(TenantTableError, match="no column 'TENANT_ID'; it has tenant_id, region"):
         read_all_keys(fill("ab"), TenantSource("TENANT_ID", table="tenants"))
 

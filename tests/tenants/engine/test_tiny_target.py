@@ -1,4 +1,4 @@
-"""The engine with a vendor that chooses the ids, and whose every create makes one more dashboard."""
+"""The engine with a vendor that chooses the ids, and where each create makes one more dashboard."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pytest
 
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
-from airflow_provider_databrain.tenants.engine.apply import preview, provision
+from airflow_provider_databrain.tenants.engine.apply import provision
 from airflow_provider_databrain.tenants.engine.check import check_batch
 from airflow_provider_databrain.tenants.engine.ledger import Ledger
+from airflow_provider_databrain.tenants.engine.preview import preview
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.removal import plan_removal, remove
 from airflow_provider_databrain.tenants.engine.report import Report
@@ -33,7 +34,7 @@ def vendor() -> TinyVendor:
 
 
 class Runs:
-    """Runs against one vendor, each a Dag run of its own on the same ledger."""
+    """Runs against one vendor; each is a Dag run of its own on the same ledger."""
 
     def __init__(self, vendor: TinyVendor, database: Database) -> None:
         self.vendor = vendor
@@ -41,7 +42,7 @@ class Runs:
         self._runs = 0
 
     def ledger(self) -> Ledger:
-        """The next run's."""
+        """The ledger of the next run."""
         self._runs += 1
         made = ledger_on(self._database, system="tiny", scope="project", run_id=f"run-{self._runs}")
         made.open()
@@ -60,7 +61,7 @@ class Runs:
             )
 
     async def preview(self, tenants: Sequence[str], *, name: str = "Acme") -> Report:
-        """What that would do."""
+        """A dry run of that."""
         target = TinyTarget(self.vendor)
         with check_batch(rows(tenants, name), SPEC, target, self.ledger()) as checked:
             return await preview(target, NOWHERE, checked, rules=Rules(), stop=Stop())
@@ -95,7 +96,7 @@ def rows(tenants: Sequence[str], name: str) -> list[TenantRow]:
 
 
 def counts(report: Report) -> dict[str, int]:
-    """What happened at all."""
+    """The counts that are not 0."""
     return {action: count for action, count in report.counts().items() if count}
 
 
@@ -103,7 +104,7 @@ def owners(vendor: TinyVendor) -> list[str]:
     return sorted(owner for owner, _ in vendor.boards.values())
 
 
-async def test_each_tenant_gets_one_board_and_its_id_is_noted(runs: Runs, vendor: TinyVendor) -> None:
+async def test_each_tenant_gets_one_board_and_its_id_is_recorded(runs: Runs, vendor: TinyVendor) -> None:
     report = await runs.provision()
     assert counts(report) == {"created": 20}
     assert owners(vendor) == TENANTS
@@ -162,7 +163,7 @@ async def test_an_adopted_board_is_made_as_the_table_says(runs: Runs, vendor: Ti
     assert vendor.boards["found"] == ("t00", "Sales of Acme")
 
 
-async def test_boards_that_nobody_can_choose_among_fail_their_tenant_only(runs: Runs, vendor: TinyVendor) -> None:
+async def test_several_boards_fail_only_their_tenant(runs: Runs, vendor: TinyVendor) -> None:
     vendor.boards |= {"one": ("t00", "a"), "two": ("t00", "b")}
     report = await runs.provision(TENANTS[:2])
     assert counts(report) == {"created": 1, "failed": 1}
@@ -170,7 +171,7 @@ async def test_boards_that_nobody_can_choose_among_fail_their_tenant_only(runs: 
     assert "several boards" in report.failures[0]["message"]
 
 
-async def test_a_board_that_is_gone_is_made_anew(runs: Runs, vendor: TinyVendor) -> None:
+async def test_a_board_that_no_longer_exists_is_created_again(runs: Runs, vendor: TinyVendor) -> None:
     first = await runs.provision(TENANTS[:3])
     del vendor.boards[first.ids["t01"]]
     second = await runs.provision(TENANTS[:3], name="Globex")
@@ -192,7 +193,7 @@ async def test_removing_deletes_and_a_tenant_that_comes_back_gets_a_new_board(ru
     assert owners(vendor) == TENANTS[:3]
 
 
-async def test_removing_what_is_gone_already_counts_as_deleted(runs: Runs, vendor: TinyVendor) -> None:
+async def test_a_board_that_no_longer_exists_counts_as_deleted(runs: Runs, vendor: TinyVendor) -> None:
     await runs.provision(TENANTS[:1])
     vendor.boards.clear()
     assert counts(await runs.remove(TENANTS[:1])) == {"deleted": 1}

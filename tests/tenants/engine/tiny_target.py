@@ -1,4 +1,4 @@
-"""A second vendor, as unlike Databrain as the seam allows: it chooses the ids, and each create makes one more board."""
+"""A vendor that is as different from Databrain as possible: it chooses ids, and each create makes one more board."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TinyVendor:
 
     :param boards: board id to owner and title.
     :param calls: how often each method was called.
-    :param lose: so many of the next creates act, and answer with an error.
+    :param lose: this number of the next creates act, and then answer with an error.
     """
 
     boards: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class TinyVendor:
         return dict(self.boards)
 
     async def create(self, owner: str, title: str) -> str:
-        """Make one more board, whatever is there; its id."""
+        """Make one more board, even if the owner has one; returns its id."""
         await self._called("create")
         self._made += 1
         board = f"board-{self._made}"
@@ -64,7 +64,7 @@ class TinyVendor:
 
 
 class TinyTarget:
-    """The vendor behind the seam; the title is all that a spec says."""
+    """The target of the vendor; a spec has only a title."""
 
     system = "tiny"
     scope = "project"
@@ -85,7 +85,7 @@ class TinyTarget:
         return Desired(tenant, None, fields["title"], fields["title"])
 
     def differs(self, desired: Desired[str], existing: Existing) -> bool:
-        """Whether the title is another."""
+        """Whether the title differs."""
         return desired.spec_hash != existing.spec_hash
 
     async def survey(self, api: AsyncTransport) -> None:
@@ -104,7 +104,7 @@ class TinyTarget:
         return boards[0] if boards else None
 
     def duplicates(self, desired: Desired[str]) -> Sequence[Existing]:
-        """None is told apart."""
+        """There are never duplicates: ``find`` refuses several boards."""
         return ()
 
     async def create(self, api: AsyncTransport, desired: Desired[str]) -> Existing:
@@ -118,7 +118,7 @@ class TinyTarget:
         return Existing(existing.dashboard_id, existing.embed_id, desired.spec_hash)
 
     async def delete(self, api: AsyncTransport, tenant: str, existing: Existing) -> None:
-        """Remove the board, unless it is gone or somebody else's."""
+        """Remove the board, unless it no longer exists or has another owner."""
         if existing in self._listed.get(tenant, []):
             with suppress(NotFoundError):
                 await self._vendor.delete(existing.embed_id)

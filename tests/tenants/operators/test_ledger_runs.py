@@ -45,7 +45,7 @@ def read(path: Path, query: str) -> list[Any]:
 
 
 def sent(emulator: Emulator) -> list[tuple[str, str]]:
-    """What was sent since the last time this was asked."""
+    """What was sent since the last call of this function."""
     requests = [(logged.method, logged.path.rpartition("/data-app/")[2]) for logged in emulator.control.log]
     emulator.control.log.clear()
     return requests
@@ -55,7 +55,7 @@ def test_a_second_run_sends_nothing(connection: Emulator, warehouse: Path) -> No
     first, second = TaskInstance(), TaskInstance(run_id="run-2")
     assert provision(first) == IDS
     assert first.pushed["counts"] == counts(created=25)
-    # No list is asked for where the ledger is: an id that is taken says so.
+    # With a ledger the list is not fetched: the API reports an id that is taken.
     assert Counter(method for method, _ in sent(connection)) == {"POST": 25}
     assert provision(second) == IDS
     assert second.pushed["counts"] == counts(unchanged=25)
@@ -92,7 +92,7 @@ def test_inactive_rows_are_left_alone(connection: Emulator, warehouse: Path) -> 
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_a_retry_counts_what_the_whole_run_did(connection: Emulator) -> None:
+def test_a_retry_counts_what_the_whole_dag_run_did(connection: Emulator) -> None:
     connection.control.set_faults([Fault(kind="error_before", path="dashboard-embeds", every=9, times=2)])
     first = TaskInstance()
     with pytest.raises(ProvisioningError, match="2 of 25 tenants failed"):
@@ -102,7 +102,7 @@ def test_a_retry_counts_what_the_whole_run_did(connection: Emulator) -> None:
     again = TaskInstance(try_number=2)
     assert provision(again) == IDS
     assert again.pushed == {"counts": counts(created=25), "failures": []}
-    # For the two that failed, and a look at what had become of their calls at most.
+    # Calls only for the two that failed, and at most a list before each.
     requests = Counter(method for method, _ in sent(connection))
     assert requests["POST"] == 2
     assert requests.total() <= 4
@@ -112,7 +112,7 @@ def test_a_retry_counts_what_the_whole_run_did(connection: Emulator) -> None:
     assert sent(connection) == []
 
 
-def test_adoption_brings_the_settings_to_the_spec(connection: Emulator, warehouse: Path) -> None:
+def test_an_adopted_dashboard_is_updated_to_the_spec(connection: Emulator, warehouse: Path) -> None:
     change(warehouse, "DELETE FROM tenants WHERE tenant_id > 't01'")
     put(connection, "t00", "t00")
     wanted = {**ACCESS, "is_allow_email_reports": True}
@@ -131,7 +131,7 @@ def test_adoption_brings_the_settings_to_the_spec(connection: Emulator, warehous
     ("options", "failures"), [({"fail_fast": True}, 1), ({"max_failures": 3}, 4), ({"max_failures": 0}, 1)]
 )
 @pytest.mark.usefixtures("warehouse")
-def test_a_run_ends_after_too_many_failures(connection: Emulator, options: dict[str, Any], failures: int) -> None:
+def test_a_run_stops_after_too_many_failures(connection: Emulator, options: dict[str, Any], failures: int) -> None:
     connection.control.behaviour = Behaviour(known_clients=["nobody"])
     instance = TaskInstance()
     with pytest.raises(ProvisioningError, match=f"stopped after {failures} failures") as caught:
@@ -154,7 +154,7 @@ def test_a_wrong_key_stops_the_run_early(connection: Emulator, monkeypatch: pyte
 def test_a_ledger_that_vanishes_fails_the_task_but_loses_nothing(
     connection: Emulator, warehouse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(ledger, "WRITE_RETRY_SECONDS", 0.2)
     connection.control.behaviour = Behaviour(latency=0.03)
     begun: list[str] = []
     create = DatabrainTarget.create
@@ -216,7 +216,7 @@ def test_a_dry_run_that_is_neither_true_nor_false_sends_nothing(connection: Emul
 
 
 @pytest.mark.parametrize("case", ["server errors", "wrong key", "taken", "read only"])
-def test_no_secret_is_told(
+def test_no_secret_is_shown(
     connection: Emulator,
     warehouse: Path,
     monkeypatch: pytest.MonkeyPatch,

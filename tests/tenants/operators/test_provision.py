@@ -1,4 +1,4 @@
-"""From a tenant table to dashboards with both operators: an SQLite warehouse, the emulator, no scheduler."""
+"""Plan and provision with an SQLite warehouse and the emulator, without a scheduler."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from airflow_provider_databrain.databrain.operators.tenants import (
 )
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.tenants.engine.batches import Batch
 from airflow_provider_databrain.tenants.engine.report import Action, ProvisioningError
 from airflow_provider_databrain.tenants.engine.spec import SpecError
-from airflow_provider_databrain.tenants.engine.table import Batch, TenantTableError
+from airflow_provider_databrain.tenants.engine.table import TenantTableError
 from tests.support import ODD_IDS, SPEC, WORKSPACE, embed, make_warehouse, set_connection
 
 TABLE: dict[str, Any] = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant_id"}
@@ -44,7 +45,7 @@ class TaskInstance:
 
 
 def counts(**named: int) -> dict[str, int]:
-    """All counts, with 0 for those that are not named."""
+    """All counts; 0 for those that are not named."""
     return {action.value: named.get(action.value, 0) for action in Action}
 
 
@@ -69,7 +70,7 @@ def provision(context: Any = None, **options: Any) -> Any:
 
 
 def put(emulator: Emulator, tenant: str, owner: str) -> None:
-    """Have a tenant's dashboard id taken."""
+    """Let ``owner`` take a tenant's dashboard id."""
     body = wire(embed(tenant, client_id=owner))
     emulator.state.create_embed(body, dashboard_name=f"client-{tenant}_{owner}", name="x")
 
@@ -93,13 +94,13 @@ def test_every_tenant_gets_its_dashboard(connection: Emulator) -> None:
 
 @pytest.mark.parametrize("batch", [None, {}])
 @pytest.mark.usefixtures("warehouse")
-def test_without_a_batch_the_whole_table_is_done(connection: Emulator, batch: Any) -> None:
+def test_without_a_batch_the_whole_table_is_provisioned(connection: Emulator, batch: Any) -> None:
     assert len(provision(batch=batch)) == 25
     assert connection.state.count_embeds() == 25
 
 
 @pytest.mark.usefixtures("connection")
-def test_a_query_stands_for_the_table(warehouse: Path) -> None:
+def test_a_query_replaces_the_table(warehouse: Path) -> None:
     change(warehouse, "UPDATE tenants SET region = 'US' WHERE tenant_id = 't07'")
     source = {"table": None, "query": "SELECT * FROM tenants WHERE region = 'US';"}
     [batch] = plan(**source)
@@ -107,14 +108,14 @@ def test_a_query_stands_for_the_table(warehouse: Path) -> None:
 
 
 @pytest.mark.usefixtures("warehouse", "connection")
-def test_counts_and_failures_are_handed_on() -> None:
+def test_counts_and_failures_are_pushed() -> None:
     instance = TaskInstance()
     provision({"ti": instance})
     assert instance.pushed == {"counts": counts(created=25), "failures": []}
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_the_ids_of_good_tenants_outlive_a_failed_task(connection: Emulator) -> None:
+def test_a_failed_task_pushes_the_ids_of_the_good_tenants(connection: Emulator) -> None:
     put(connection, "t03", "t03")
     put(connection, "t07", "globex")
     instance = TaskInstance()
@@ -128,7 +129,7 @@ def test_the_ids_of_good_tenants_outlive_a_failed_task(connection: Emulator) -> 
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_nothing_is_handed_on_where_the_task_pushes_no_xcoms(connection: Emulator) -> None:
+def test_a_task_without_xcoms_pushes_nothing(connection: Emulator) -> None:
     put(connection, "t07", "globex")
     instance = TaskInstance()
     with pytest.raises(ProvisioningError):
@@ -137,7 +138,7 @@ def test_nothing_is_handed_on_where_the_task_pushes_no_xcoms(connection: Emulato
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_a_second_run_adopts_all_and_makes_nothing(connection: Emulator) -> None:
+def test_a_second_run_adopts_all_and_creates_nothing(connection: Emulator) -> None:
     first = provision()
     connection.control.log.clear()
     assert provision() == first
@@ -145,21 +146,21 @@ def test_a_second_run_adopts_all_and_makes_nothing(connection: Emulator) -> None
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_a_second_run_may_be_told_to_adopt_nothing(connection: Emulator) -> None:
+def test_with_if_exists_fail_a_second_run_adopts_nothing(connection: Emulator) -> None:
     provision()
     with pytest.raises(ProvisioningError, match="25 of 25 tenants failed"):
         provision(if_exists="fail")
 
 
 @pytest.mark.parametrize(
-    ("row", "spec", "error", "told"),
+    ("row", "spec", "error", "shown"),
     [
         ((None, "EU"), {}, TenantTableError, "null tenant_id"),
         (("t07", "EU"), {}, TenantTableError, "tenant 't07' has more than one row"),
         ((" ", "EU"), {}, TenantTableError, "an empty tenant_id"),
         (("x", None), {"name": "{region}"}, SpecError, "tenant 'x': column 'region' is null"),
         (("x", ""), {"name": "{region}"}, SpecError, "tenant 'x': name: "),
-        (("x", "EU"), {"name": "{plan}"}, SpecError, "asks for 'plan', which is no column"),
+        (("x", "EU"), {"name": "{plan}"}, SpecError, "asks for 'plan', which is not a column"),
         (("x", "EU"), {"dashboard_id": "{region}"}, SpecError, "would share dashboard id 'EU'"),
         (("x", "EU"), {"colour": "red"}, SpecError, "tenant 't00': colour: "),
     ],
@@ -180,7 +181,7 @@ def test_one_bad_row_stops_the_batch_before_anything_is_sent(
     assert not connection.control.log
 
 
-def test_an_empty_table_needs_no_task_and_no_request(connection: Emulator, warehouse: Path) -> None:
+def test_an_empty_table_needs_no_batch_and_no_call(connection: Emulator, warehouse: Path) -> None:
     change(warehouse, "DELETE FROM tenants")
     assert plan() == []
     instance = TaskInstance()
@@ -197,7 +198,7 @@ def test_there_are_no_more_batches_than_airflow_maps(monkeypatch: pytest.MonkeyP
     assert [batch["rows"] for batch in batches] == [7, 7, 7, 4]
 
 
-def test_rows_that_come_or_go_after_the_plan_are_done_or_not(connection: Emulator, warehouse: Path) -> None:
+def test_rows_added_or_deleted_after_the_plan_are_seen(connection: Emulator, warehouse: Path) -> None:
     batches = plan(batch_size=10)
     for new in ("a-first", "t05-new", "z-last"):
         change(warehouse, "INSERT INTO tenants VALUES (?, 'EU')", new)
@@ -208,7 +209,7 @@ def test_rows_that_come_or_go_after_the_plan_are_done_or_not(connection: Emulato
     assert {row.client_id for row in connection.state.embeds()} == expected
 
 
-def test_ids_arrive_as_they_are(connection: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_odd_ids_are_sent_unchanged(connection: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_warehouse(tmp_path / "odd.db", monkeypatch, [(name, "EU") for name in ODD_IDS])
     for _ in range(2):
         made: dict[str, str] = {}
@@ -277,7 +278,7 @@ def test_templates_are_rendered(warehouse: Path) -> None:
     assert task.execute(context)["t00"] == "t00-2026-01-02"
 
 
-def test_nothing_is_looked_at_before_it_runs() -> None:
+def test_the_constructor_checks_no_template() -> None:
     options: Any = {"sql_conn_id": "{{ a }}", "key_column": "{{ b }}"}
     PlanTenantBatchesOperator(task_id="plan", **options)
     task = ProvisionTenantDashboardsOperator(task_id="provision", **options, spec={"{{ c }}": 1})
@@ -285,7 +286,7 @@ def test_nothing_is_looked_at_before_it_runs() -> None:
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_a_concurrency_of_none_is_refused(connection: Emulator) -> None:
+def test_a_concurrency_of_0_is_refused(connection: Emulator) -> None:
     with pytest.raises(ValueError, match="concurrency"):
         provision(concurrency=0)
     assert not connection.control.log
@@ -301,11 +302,11 @@ def test_tenants_of_one_client_in_two_batches_do_not_share_a_dashboard(connectio
     assert provision(batch=first, spec=spec) == {"t00": "group-EU"}
 
 
-def test_a_later_try_finds_what_an_earlier_one_made_even_where_nothing_is_adopted(
+def test_with_if_exists_fail_a_later_try_accepts_what_an_earlier_try_created(
     connection: Emulator, warehouse: Path
 ) -> None:
     change(warehouse, "DELETE FROM tenants WHERE tenant_id > 't03'")
-    # The create is done but answers an error, and the look that would settle it fails too.
+    # The create is done but answers an error, and the survey that would decide about it fails too.
     unclear = Fault(kind="error_after", times=1, path="dashboard-embeds")
     connection.control.set_faults([unclear, Fault(kind="error_before", method="GET", every=2, times=1)])
     with pytest.raises(ProvisioningError, match="1 of 4 tenants failed"):
@@ -317,7 +318,7 @@ def test_a_later_try_finds_what_an_earlier_one_made_even_where_nothing_is_adopte
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_the_bounds_of_a_batch_are_no_templates() -> None:
+def test_the_bounds_of_a_batch_are_not_rendered() -> None:
     batch = {"number": 1, "of": 1, "rows": 1, "label": "x", "upto": "c{{ 1 + 1 }}{% if %}"}
     task = ProvisionTenantDashboardsOperator(task_id="t", **TABLE, spec=SPEC, batch=batch)
     task.render_template_fields({})
@@ -325,7 +326,7 @@ def test_the_bounds_of_a_batch_are_no_templates() -> None:
 
 
 def test_the_wait_that_the_server_asks_for_is_in_the_error(connection: Emulator, warehouse: Path) -> None:
-    # A second one might begin later, and wait.
+    # A second tenant might begin later, and wait.
     change(warehouse, "DELETE FROM tenants WHERE tenant_id > 't00'")
     connection.control.set_faults([Fault(kind="too_many", path="dashboard-embeds", seconds=120)])
     with pytest.raises(ProvisioningError, match="retry after 120 s") as caught:
@@ -333,7 +334,7 @@ def test_the_wait_that_the_server_asks_for_is_in_the_error(connection: Emulator,
     assert caught.value.retry_after == 120
 
 
-def test_a_connection_that_is_no_database_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_is_not_a_database_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "databrain"}))
     with pytest.raises(ValueError, match="connection 'warehouse' is not an SQL connection"):
         plan()
@@ -347,17 +348,19 @@ def test_a_connection_that_is_no_database_is_named(monkeypatch: pytest.MonkeyPat
         ({"max_retry_seconds": -5}, "max_retry_seconds: Input should be greater than or equal to 0"),
     ],
 )
-def test_timeouts_that_cannot_be_are_refused(connection: Emulator, options: dict[str, Any], words: str) -> None:
+def test_impossible_timeouts_are_refused(connection: Emulator, options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         provision(**options)
     assert not connection.control.log
 
 
-def test_a_binary_column_is_no_part_of_an_id(
+def test_a_binary_column_cannot_be_part_of_an_id(
     connection: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_warehouse(tmp_path / "other.db", monkeypatch, [("a", b"\x01\xff")], "tenant_id, uid")
-    with pytest.raises(SpecError, match="tenant 'a': column 'uid' holds a bytes, which has no plain text"):
+    with pytest.raises(
+        SpecError, match="tenant 'a': column 'uid' holds a value of type bytes, which has no plain string"
+    ):
         provision(spec={**SPEC, "dashboard_id": "c-{uid}"})
     assert not connection.control.log
 
@@ -368,9 +371,7 @@ def test_a_renamed_dashboard_needs_the_stamp() -> None:
         provision(spec={**SPEC, "name": "x", "is_rename_dashboard": True}, stamp=False)
 
 
-def test_a_tenant_named_as_its_client_keeps_its_dashboard_from_another_of_that_client(
-    connection: Emulator, warehouse: Path
-) -> None:
+def test_a_tenant_named_like_its_client_keeps_its_dashboard(connection: Emulator, warehouse: Path) -> None:
     change(warehouse, "UPDATE tenants SET region = 't00'")
     change(warehouse, "DELETE FROM tenants WHERE tenant_id > 't01'")
     spec = {**SPEC, "dashboard_id": "group-{region}", "client_id": "{region}"}

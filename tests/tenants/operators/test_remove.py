@@ -1,4 +1,4 @@
-"""Removing dashboards of tenants that are no more: what the guards hold back, and what is removed."""
+"""The remove operator: what the limits stop, and what is removed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def clients(emulator: Emulator) -> list[str]:
 
 
 @pytest.mark.parametrize("bounds", [OPEN, {}])
-def test_an_empty_table_removes_nobody(connection: Emulator, warehouse: Path, bounds: dict[str, Any]) -> None:
+def test_an_empty_table_removes_nothing(connection: Emulator, warehouse: Path, bounds: dict[str, Any]) -> None:
     change(warehouse, "DELETE FROM tenants")
     with pytest.raises(RemovalGuardError, match="table is empty, and mode 'full' would remove all 25 tenants"):
         remove(**bounds)
@@ -77,14 +77,14 @@ def test_an_empty_table_removes_nobody(connection: Emulator, warehouse: Path, bo
         ({"max_deletions": 4}, "max_deletions is 4 and max_deletion_fraction is 0.1"),
     ],
 )
-def test_a_shrunken_table_stops_at_the_guard(
+def test_a_table_that_lost_rows_stops_at_the_limits(
     connection: Emulator, warehouse: Path, bounds: dict[str, Any], words: str
 ) -> None:
     change(warehouse, "DELETE FROM tenants WHERE tenant_id < 't05'")
     with pytest.raises(RemovalGuardError) as caught:
         remove(**bounds)
     shown = str(caught.value)
-    assert "nothing was removed: the dashboards of 5 of 25 tenants would have been" in shown
+    assert "nothing was removed: this run would remove the dashboards of 5 of 25 tenants" in shown
     assert words in shown
     assert "'t00', 't01', 't02', 't03', 't04'." in shown
     assert caught.value.tenants == 5
@@ -93,7 +93,9 @@ def test_a_shrunken_table_stops_at_the_guard(
 
 
 @pytest.mark.parametrize("delete", ["embed", "dashboard"])
-def test_an_opened_guard_removes_exactly_what_vanished(connection: Emulator, warehouse: Path, delete: str) -> None:
+def test_with_higher_limits_exactly_the_missing_tenants_are_removed(
+    connection: Emulator, warehouse: Path, delete: str
+) -> None:
     change(warehouse, "DELETE FROM tenants WHERE tenant_id < 't05'")
     instance = TaskInstance(run_id="run-2")
     assert remove(instance, delete=delete, max_deletion_fraction=0.2) == {}
@@ -107,7 +109,7 @@ def test_an_opened_guard_removes_exactly_what_vanished(connection: Emulator, war
     assert deletions(connection) == 5
 
 
-def test_incremental_removes_who_is_inactive_and_nobody_else(connection: Emulator, warehouse: Path) -> None:
+def test_incremental_removes_only_inactive_tenants(connection: Emulator, warehouse: Path) -> None:
     change(warehouse, "DELETE FROM tenants WHERE tenant_id < 't05'")
     change(warehouse, "UPDATE tenants SET active = 0 WHERE tenant_id IN ('t07', 't08')")
     instance = TaskInstance(run_id="run-2")
@@ -116,14 +118,14 @@ def test_incremental_removes_who_is_inactive_and_nobody_else(connection: Emulato
     assert clients(connection) == [name for name in NAMES if name not in ("t07", "t08")]
 
 
-def test_full_removes_both_who_is_inactive_and_who_vanished(connection: Emulator, warehouse: Path) -> None:
+def test_full_removes_inactive_and_missing_tenants(connection: Emulator, warehouse: Path) -> None:
     change(warehouse, "DELETE FROM tenants WHERE tenant_id = 't00'")
     change(warehouse, "UPDATE tenants SET active = 0 WHERE tenant_id = 't07'")
     remove()
     assert clients(connection) == [name for name in NAMES if name not in ("t00", "t07")]
 
 
-def test_who_comes_back_is_made_anew(connection: Emulator, warehouse: Path) -> None:
+def test_a_tenant_that_comes_back_gets_a_new_dashboard(connection: Emulator, warehouse: Path) -> None:
     change(warehouse, "UPDATE tenants SET active = 0 WHERE tenant_id = 't07'")
     remove()
     assert "t07" not in clients(connection)
@@ -132,7 +134,7 @@ def test_who_comes_back_is_made_anew(connection: Emulator, warehouse: Path) -> N
     assert clients(connection) == NAMES
 
 
-def test_what_belongs_to_another_tenant_by_now_stays(connection: Emulator, warehouse: Path) -> None:
+def test_a_dashboard_that_now_belongs_to_another_tenant_stays(connection: Emulator, warehouse: Path) -> None:
     connection.state.delete_embed("client-t07", dashboard=True)
     body = {"dashboardId": "client-t07", "workspaceName": WORKSPACE, "clientId": "globex", "accessSettings": {}}
     connection.state.create_embed({**body, "metadata": {STAMP: "globex"}}, dashboard_name="x", name="x")
@@ -145,7 +147,7 @@ def test_what_belongs_to_another_tenant_by_now_stays(connection: Emulator, wareh
     assert deletions(connection) == 1
 
 
-def test_what_is_gone_already_counts_as_removed(connection: Emulator, warehouse: Path) -> None:
+def test_a_dashboard_that_no_longer_exists_counts_as_removed(connection: Emulator, warehouse: Path) -> None:
     connection.state.delete_embed("client-t07", dashboard=True)
     change(warehouse, "UPDATE tenants SET active = 0 WHERE tenant_id = 't07'")
     instance = TaskInstance(run_id="run-2")
@@ -154,7 +156,7 @@ def test_what_is_gone_already_counts_as_removed(connection: Emulator, warehouse:
     assert deletions(connection) == 0
 
 
-def test_what_another_dag_provisioned_stays(connection: Emulator, warehouse: Path) -> None:
+def test_a_dashboard_that_another_dag_provisioned_stays(connection: Emulator, warehouse: Path) -> None:
     change(warehouse, "DELETE FROM tenants WHERE tenant_id = 't00'")
     other = TaskInstance(dag_id="other", run_id="run-2")
     remove(other)
@@ -180,7 +182,7 @@ def test_a_dry_run_lists_and_removes_nothing(connection: Emulator, warehouse: Pa
     [
         ({"table": "nowhere"}, TenantTableError, "nowhere"),
         ({"table": None, "query": "SELECT nothing FROM tenants"}, TenantTableError, "nothing"),
-        # Fails at the last row, when the others have been read.
+        # Fails at the last row, after the others were read.
         (
             {"table": None, "query": "SELECT tenant_id, active FROM tenants UNION ALL SELECT NULL, 1"},
             TenantTableError,
@@ -189,13 +191,13 @@ def test_a_dry_run_lists_and_removes_nothing(connection: Emulator, warehouse: Pa
         ({"active_column": "tenant_id"}, TenantTableError, "neither true nor false"),
         ({"mode": "some"}, ValueError, "mode is 'some'"),
         ({"delete": "all"}, ValueError, "delete is 'all'"),
-        ({"mode": "incremental", "active_column": None}, ValueError, "name that column"),
+        ({"mode": "incremental", "active_column": None}, ValueError, "are not active; name that column"),
         ({"max_deletions": -1}, ValueError, "max_deletions is -1"),
         ({"max_deletion_fraction": 1.5}, ValueError, "max_deletion_fraction is 1.5"),
         ({"concurrency": 0}, ValueError, "concurrency is 0"),
     ],
 )
-def test_a_table_that_cannot_be_read_and_a_wrong_option_remove_nobody(
+def test_a_table_that_cannot_be_read_and_a_wrong_option_remove_nothing(
     connection: Emulator, warehouse: Path, options: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     change(warehouse, "DELETE FROM tenants WHERE tenant_id = 't00'")
@@ -205,7 +207,7 @@ def test_a_table_that_cannot_be_read_and_a_wrong_option_remove_nobody(
     assert clients(connection) == NAMES
 
 
-def test_a_failed_look_removes_nobody_and_a_failed_deletion_is_tried_again(
+def test_a_failed_list_removes_nothing_and_a_failed_deletion_is_tried_again(
     connection: Emulator, warehouse: Path
 ) -> None:
     change(warehouse, "DELETE FROM tenants WHERE tenant_id < 't05'")
@@ -225,7 +227,7 @@ def test_a_failed_look_removes_nobody_and_a_failed_deletion_is_tried_again(
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_long_wait_gives_the_slot_back(connection: Emulator, warehouse: Path, method: str) -> None:
+def test_a_long_wait_defers_the_task(connection: Emulator, warehouse: Path, method: str) -> None:
     change(warehouse, "DELETE FROM tenants WHERE tenant_id < 't05'")
     connection.control.set_faults([Fault(kind="too_many", method=method, times=1, seconds=120)])
     with pytest.raises(TaskDeferred) as caught:
@@ -237,7 +239,7 @@ def test_a_long_wait_gives_the_slot_back(connection: Emulator, warehouse: Path, 
     assert clients(connection) == NAMES[5:]
 
 
-def test_a_task_killed_during_the_look_removes_nobody(
+def test_a_task_killed_during_the_list_removes_nothing(
     connection: Emulator, warehouse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(warehouse, "DELETE FROM tenants WHERE tenant_id < 't05'")

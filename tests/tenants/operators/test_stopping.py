@@ -1,4 +1,4 @@
-"""A run that is killed, times out, or is asked by the server to wait for long: what it leaves and how it goes on."""
+"""A task that is killed, times out, or must wait for the server: what it leaves, and how the next try continues."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.tenants.operators.test_provision import NAMES, TABLE, TaskInstance, c
 
 IDS = {name: f"client-{name}" for name in NAMES}
 HANGING = Fault(kind="slow", path="dashboard-embeds", every=6, times=2, seconds=8)
-"""With two tenants under way at a time, both hang once ten are done."""
+"""With two tenants under way at a time, both hang after ten are done."""
 
 
 def timeout_after(seconds: float) -> Any:
@@ -58,7 +58,7 @@ def written(path: Path) -> dict[str, str]:
 
 
 def finish(emulator: Emulator, instance: TaskInstance) -> None:
-    """The next try does the rest, and nothing twice."""
+    """The next try does the rest, and does nothing twice."""
     emulator.control.set_faults([])
     before = emulator.state.count_embeds()
     emulator.control.log.clear()
@@ -87,7 +87,7 @@ def twelfth(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return event
 
 
-def test_a_killed_task_ends_soon_and_the_next_try_goes_on(
+def test_a_killed_task_ends_soon_and_the_next_try_continues(
     connection: Emulator, warehouse: Path, twelfth: threading.Event
 ) -> None:
     connection.control.set_faults([HANGING])
@@ -113,7 +113,7 @@ def test_a_killed_task_ends_soon_and_the_next_try_goes_on(
     finish(connection, TaskInstance(try_number=2))
 
 
-def test_a_task_that_times_out_hands_on_what_is_done(connection: Emulator, warehouse: Path) -> None:
+def test_a_task_that_times_out_pushes_what_is_done(connection: Emulator, warehouse: Path) -> None:
     connection.control.set_faults([HANGING])
     instance = TaskInstance()
     # AirflowTaskTimeout is a BaseException, which no handler of errors catches.
@@ -126,11 +126,11 @@ def test_a_task_that_times_out_hands_on_what_is_done(connection: Emulator, wareh
     finish(connection, TaskInstance(try_number=2))
 
 
-def test_a_task_that_was_not_begun_can_be_killed() -> None:
+def test_a_task_that_did_not_start_can_be_killed() -> None:
     operator().on_kill()
 
 
-def test_a_long_wait_gives_the_slot_back(connection: Emulator, warehouse: Path) -> None:
+def test_a_long_wait_defers_the_task(connection: Emulator, warehouse: Path) -> None:
     connection.control.set_faults([Fault(kind="too_many", path="dashboard-embeds", every=5, times=1, seconds=120)])
     task = operator(concurrency=2, deferrable=True)
     instance = TaskInstance()
@@ -144,13 +144,13 @@ def test_a_long_wait_gives_the_slot_back(connection: Emulator, warehouse: Path) 
     assert 4 <= len(done) < 25
     assert written(warehouse) == done
     again = TaskInstance()
-    # After a deferral Airflow makes the task anew.
+    # After a deferral Airflow creates a new task object.
     assert operator(deferrable=True).resume(context(again), {"moment": "now"}) == IDS
     assert again.pushed == {"counts": counts(created=25), "failures": []}
     assert connection.state.count_embeds() == 25
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_a_short_wait_does_not(connection: Emulator) -> None:
+def test_a_short_wait_does_not_defer_the_task(connection: Emulator) -> None:
     connection.control.set_faults([Fault(kind="too_many", path="dashboard-embeds", every=5, times=1, seconds=0.2)])
     assert operator(deferrable=True).execute(context(TaskInstance())) == IDS

@@ -1,4 +1,4 @@
-"""The engine where a vendor may make two dashboards for one tenant: rounds of settling, and a last look."""
+"""The engine with a vendor that may make two dashboards for one tenant: rounds of surveys, and a last survey."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ Step = Callable[[TinyVendor], ApiError | None]
 
 
 class DoublingTarget(TinyTarget):
-    """Sends each create once, and may come to two boards for one owner.
+    """Sends each create once, and may get two boards for one owner.
 
-    :param creates: tenant to what its creates do, one after the other, before the plain ones.
-    :param surveys: what the surveys do before they look, one after the other.
-    :param deletes: what each delete ends with.
+    :param creates: tenant to what its first creates do, one after the other.
+    :param surveys: what the surveys do before they list, one after the other.
+    :param deletes: the error of each delete.
     """
 
     creates_once = True
@@ -57,7 +57,7 @@ class DoublingTarget(TinyTarget):
         self._surveys = list(surveys)
         self._deletes = deletes
         self._place = place
-        self.places = place is not None
+        self.has_shared_places = place is not None
 
     def desire(self, tenant: str, fields: Mapping[str, Any]) -> Desired[str]:
         return super().desire(tenant, fields)._replace(place=self._place)
@@ -93,7 +93,7 @@ def fails(error: ApiError) -> Step:
 
 
 def appears(board: str, owner: str, error: ApiError | None = None, *, older: bool = False) -> Step:
-    """Another run's board is there from now on."""
+    """A board of another run exists from now on."""
 
     def step(vendor: TinyVendor) -> ApiError | None:
         new = {board: (owner, "theirs")}
@@ -104,7 +104,7 @@ def appears(board: str, owner: str, error: ApiError | None = None, *, older: boo
 
 
 def nothing(vendor: TinyVendor) -> None:
-    """Happens."""
+    """Do nothing."""
 
 
 @pytest.fixture
@@ -131,8 +131,8 @@ class Run:
                 target, NOWHERE, checked, progress=progress, rules=bounds, stop=Stop(), ledger=ledger
             )
 
-    def noted(self) -> dict[str, tuple[str | None, str]]:
-        """Tenant to board and status, by the ledger."""
+    def recorded(self) -> dict[str, tuple[str | None, str]]:
+        """Tenant to board and status, from the ledger."""
         return {entry.tenant: (entry.dashboard_id, entry.status) for entry in self.ledger.live()}
 
 
@@ -146,17 +146,17 @@ LOST, UNSENT = ServerError("lost"), TransportError("reset")
 
 
 @pytest.mark.parametrize("times", range(1, ROUNDS))
-async def test_a_create_that_left_nothing_behind_is_asked_for_again(vendor: TinyVendor, run: Run, times: int) -> None:
+async def test_a_create_that_left_no_board_is_sent_again(vendor: TinyVendor, run: Run, times: int) -> None:
     target = DoublingTarget(vendor, creates={"t1": [fails(LOST)] * times, "t2": [fails(UNSENT)]})
     report = await run(target)
     assert counts(report) == {"created": 4}
     assert owners(vendor) == TENANTS
-    assert run.noted() == {tenant: (board, "created") for tenant, board in report.ids.items()}
-    # The first look, one for each round, and the last one.
+    assert run.recorded() == {tenant: (board, "created") for tenant, board in report.ids.items()}
+    # The first survey, one for each round, and the last one.
     assert vendor.calls == {"list": 2 + times, "create": 4 + times + 1}
 
 
-async def test_it_is_asked_for_no_more_than_a_few_times(vendor: TinyVendor, run: Run) -> None:
+async def test_a_create_is_sent_only_a_few_times(vendor: TinyVendor, run: Run) -> None:
     report = await run(DoublingTarget(vendor, creates={"t1": [fails(LOST)] * 99}))
     assert counts(report) == {"created": 3, "failed": 1}
     assert report.failures[0]["message"] == "API call failed: lost"
@@ -164,7 +164,7 @@ async def test_it_is_asked_for_no_more_than_a_few_times(vendor: TinyVendor, run:
     assert "t1" not in report.ids
 
 
-async def test_what_a_lost_create_has_made_is_taken(vendor: TinyVendor, run: Run) -> None:
+async def test_the_board_of_a_create_without_an_answer_is_taken_over(vendor: TinyVendor, run: Run) -> None:
     target = DoublingTarget(vendor, creates={"t1": [fails(LOST), appears("late", "t1", LOST)]})
     report = await run(target)
     assert counts(report) == {"created": 4}
@@ -173,19 +173,19 @@ async def test_what_a_lost_create_has_made_is_taken(vendor: TinyVendor, run: Run
     assert vendor.boards["late"] == ("t1", "Sales of Acme")
 
 
-async def test_a_create_that_found_its_place_taken_is_not_sent_again(vendor: TinyVendor, run: Run) -> None:
+async def test_a_create_whose_id_is_taken_is_not_sent_again(vendor: TinyVendor, run: Run) -> None:
     report = await run(DoublingTarget(vendor, creates={"t1": [fails(AlreadyExistsError("taken"))] * 2}))
     assert counts(report) == {"created": 3, "failed": 1}
     assert vendor.calls["create"] == 4
 
 
-async def test_a_refusal_is_not_sent_again(vendor: TinyVendor, run: Run) -> None:
+async def test_a_refused_create_is_not_sent_again(vendor: TinyVendor, run: Run) -> None:
     report = await run(DoublingTarget(vendor, creates={"t1": [fails(InvalidRequestError("no"))]}))
     assert counts(report) == {"created": 3, "failed": 1}
     assert vendor.calls["create"] == 4
 
 
-async def test_a_look_that_fails_leaves_it_undecided_and_fails_the_tenant(vendor: TinyVendor, run: Run) -> None:
+async def test_a_failed_survey_fails_the_unclear_tenant(vendor: TinyVendor, run: Run) -> None:
     target = DoublingTarget(vendor, creates={"t1": [fails(LOST)]}, surveys=[nothing, fails(LOST)])
     assert counts(await run(target)) == {"created": 3, "failed": 1}
     assert vendor.calls["create"] == 4
@@ -193,7 +193,7 @@ async def test_a_look_that_fails_leaves_it_undecided_and_fails_the_tenant(vendor
 
 @pytest.mark.parametrize("with_ledger", [True, False])
 @pytest.mark.parametrize("older", [True, False])
-async def test_the_oldest_of_two_is_kept_and_noted(
+async def test_the_oldest_of_two_is_kept_and_recorded(
     vendor: TinyVendor, run: Run, older: bool, with_ledger: bool
 ) -> None:
     target = DoublingTarget(vendor, surveys=[nothing, appears("theirs", "t1", older=older)])
@@ -201,10 +201,10 @@ async def test_the_oldest_of_two_is_kept_and_noted(
     assert counts(report) == {"created": 4}
     assert (report.ids["t1"] == "theirs") is older
     assert list(report.ids) == TENANTS
-    # There are no others, and each is as the table says.
+    # There are no other boards, and each is as the table says.
     assert vendor.boards == {board: (tenant, "Sales of Acme") for tenant, board in report.ids.items()}
     if with_ledger:
-        assert run.noted() == {tenant: (board, "created") for tenant, board in report.ids.items()}
+        assert run.recorded() == {tenant: (board, "created") for tenant, board in report.ids.items()}
         vendor.calls.clear()
         again = await run(DoublingTarget(vendor))
         assert (again.ids, vendor.calls) == (report.ids, {})
@@ -216,28 +216,28 @@ async def test_the_oldest_of_two_is_kept_and_noted(
         {"surveys": [nothing, fails(LOST)]},
         {"surveys": [nothing, appears("theirs", "t1")], "deletes": LOST},
     ],
-    ids=["the look failed", "the removal failed"],
+    ids=["the survey failed", "the deletion failed"],
 )
-async def test_who_could_not_be_confirmed_has_failed_and_is_looked_at_in_the_next_run(
+async def test_a_tenant_that_could_not_be_confirmed_has_failed_and_is_looked_up_in_the_next_run(
     vendor: TinyVendor, run: Run, options: dict[str, Any]
 ) -> None:
     report = await run(DoublingTarget(vendor, **options))
     failed = 1 if "deletes" in options else 4
     assert counts(report) == {"failed": failed} | ({"created": 4 - failed} if failed < 4 else {})
     assert sum(report.counts().values()) == report.total
-    # It has one nevertheless, and that is on record.
+    # It has a board, and the board is recorded.
     assert list(report.ids) == TENANTS
-    assert run.noted()["t1"] == (report.ids["t1"], "failed")
+    assert run.recorded()["t1"] == (report.ids["t1"], "failed")
     with pytest.raises(ProvisioningError, match=f"{failed} of 4 tenants failed"):
         report.raise_for_failures()
     again = await run(DoublingTarget(vendor))
     assert "failed" not in counts(again)
     assert again.ids == report.ids
     assert owners(vendor) == TENANTS
-    assert {status for _, status in run.noted().values()} <= {"created", "updated"}
+    assert {status for _, status in run.recorded().values()} <= {"created", "updated"}
 
 
-async def test_nothing_is_looked_for_where_nothing_was_created(vendor: TinyVendor, run: Run) -> None:
+async def test_without_a_create_there_is_no_last_survey(vendor: TinyVendor, run: Run) -> None:
     vendor.boards = {f"b{tenant}": (tenant, "Sales of Acme") for tenant in TENANTS}
     assert counts(await run(DoublingTarget(vendor))) == {"adopted": 4}
     assert vendor.calls == {"list": 1}
@@ -246,7 +246,7 @@ async def test_nothing_is_looked_for_where_nothing_was_created(vendor: TinyVendo
     assert vendor.calls == {"list": 2, "create": 1}
 
 
-async def test_a_run_that_was_stopped_looks_no_more(vendor: TinyVendor, run: Run) -> None:
+async def test_after_a_stop_there_is_no_last_survey(vendor: TinyVendor, run: Run) -> None:
     target = DoublingTarget(vendor, creates={"t3": [fails(AuthenticationError("expired"))]})
     report = await run(target, concurrency=1)
     assert report.why == "stopped, because the API refuses the credentials"
@@ -254,7 +254,7 @@ async def test_a_run_that_was_stopped_looks_no_more(vendor: TinyVendor, run: Run
     assert vendor.calls["list"] == 1
 
 
-async def test_of_several_that_were_found_the_oldest_is_adopted(vendor: TinyVendor, run: Run) -> None:
+async def test_the_oldest_of_several_boards_is_adopted(vendor: TinyVendor, run: Run) -> None:
     vendor.boards = {"old": ("t1", "a"), "new": ("t1", "b"), "newest": ("t1", "c")}
     report = await run(DoublingTarget(vendor))
     assert counts(report) == {"created": 3, "adopted": 1}
@@ -262,24 +262,24 @@ async def test_of_several_that_were_found_the_oldest_is_adopted(vendor: TinyVend
     assert owners(vendor) == TENANTS
 
 
-async def test_a_board_of_another_tenant_by_the_ledger_is_not_adopted(vendor: TinyVendor, run: Run) -> None:
+async def test_a_board_that_is_another_tenants_in_the_ledger_is_not_adopted(vendor: TinyVendor, run: Run) -> None:
     first = await run(DoublingTarget(vendor), ["t0"])
-    # Whoever looks for t1's finds t0's.
+    # A survey for t1 shows the board of t0.
     vendor.boards[first.ids["t0"]] = ("t1", "Sales of Acme")
     report = await run(DoublingTarget(vendor), ["t0", "t1"])
-    # Of one Dag run, of which the first one counts too.
+    # Both batches are of one Dag run, so the first one counts too.
     assert counts(report) == {"created": 1, "failed": 1}
     assert (
-        "by the ledger it belongs to tenant 't0'; it was neither handed over nor removed"
+        "according to the ledger it belongs to tenant 't0'; it was neither adopted nor deleted"
         in report.failures[0]["message"]
     )
-    assert run.noted() == {"t0": (first.ids["t0"], "created")}
-    # Where nobody keeps a ledger, nobody knows.
+    assert run.recorded() == {"t0": (first.ids["t0"], "created")}
+    # Without a ledger nothing shows the owner.
     assert counts(await run(DoublingTarget(vendor), ["t1"], with_ledger=False)) == {"adopted": 1}
 
 
 @pytest.mark.parametrize("created", [True, False])
-async def test_a_board_of_another_tenant_by_the_ledger_is_not_removed_as_a_second_one(
+async def test_a_board_that_is_another_tenants_in_the_ledger_is_not_deleted_as_a_duplicate(
     vendor: TinyVendor, run: Run, created: bool
 ) -> None:
     first = await run(DoublingTarget(vendor), ["t0"])
@@ -294,7 +294,7 @@ async def test_a_board_of_another_tenant_by_the_ledger_is_not_removed_as_a_secon
     report = await run(DoublingTarget(vendor, surveys=[nothing, also] if created else [also]), ["t1"])
     assert counts(report) == {"failed": 1}
     assert taken in vendor.boards
-    assert run.noted()["t0"] == (taken, "created")
+    assert run.recorded()["t0"] == (taken, "created")
 
 
 async def test_two_tenants_with_one_place_are_refused_before_anything_is_sent(vendor: TinyVendor, run: Run) -> None:
@@ -304,7 +304,7 @@ async def test_two_tenants_with_one_place_are_refused_before_anything_is_sent(ve
     assert vendor.calls == {}
     assert counts(await run(target, ["t0"])) == {"created": 1}
     vendor.calls.clear()
-    # Nor is the place free where the first one has it already, and nothing of it has changed.
+    # The place is also taken if the first tenant has it already and did not change.
     with pytest.raises(SpecError, match="tenants 't0' and 't1' would share the workspace 'x'"):
         await run(target, ["t0", "t1"])
     assert counts(await run(target, ["t0"])) == {"created": 1}

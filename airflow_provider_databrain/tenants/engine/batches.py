@@ -1,0 +1,94 @@
+"""Planning batches: the tenant table is cut into key ranges, one for each mapped task.
+
+What always holds: the ranges cover every key, without a gap and without an overlap. The first range has no lower bound,
+the last one has no upper bound. The database finds the bounds here and compares them when a batch is read
+(``table.read_batch``), so its own collation and types decide both times.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NotRequired, TypedDict
+
+import sqlalchemy as sa
+
+from airflow_provider_databrain.tenants.engine.problems import SHOWN, Problems
+from airflow_provider_databrain.tenants.engine.table import (
+    TenantSource,
+    TenantTableError,
+    check_columns,
+    key_value,
+    raise_for_bad_rows,
+    reading,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Engine
+
+
+class Batch(TypedDict):
+    """A key range, as it is stored in XCom: ``after`` < key <= ``upto``. A missing bound means no bound.
+
+    :param number: from 1 to ``of``.
+    :param rows: number of rows in the range at planning time.
+    :param label: the name of the mapped task in Airflow's grid view.
+    """
+
+    number: int
+    of: int
+    rows: int
+    label: str
+    after: NotRequired[int | str]
+    upto: NotRequired[int | str]
+
+
+def plan_batches(engine: Engine, source: TenantSource, *, batch_size: int, max_batches: int) -> list[Batch]:
+    """Cut the tenants into key ranges of ``batch_size`` rows, or of more rows if ``max_batches`` would be exceeded.
+
+    :return: the batches in key order; an empty list for an empty table.
+    :raises TenantTableError: a key is null or repeated, or a column or the table does not exist.
+    """
+    if batch_size < 1 or max_batches < 1:
+        raise TenantTableError(f"batch_size ({batch_size}) and max_batches ({max_batches}) must be 1 or more")
+    with reading(engine, source) as connection:
+        total = connection.execute(sa.select(sa.func.count()).select_from(source.rows())).scalar_one()
+        _check_keys(connection, source)
+        size = max(batch_size, -(-total // max_batches))
+        number = sa.func.row_number().over(order_by=source.key).label("n")
+        numbered = sa.select(source.key, number).select_from(source.rows()).subquery("numbered")
+        last_keys = sa.select(numbered.c[source.key_column]).where(numbered.c.n % size == 0).order_by(numbered.c.n)
+        ends = [key_value(source, value) for value in connection.execute(last_keys).scalars()]
+    # The table may have changed between the count and the bounds. Only the bounds decide which keys are covered.
+    ends = ends[: max(0, -(-total // size) - 1)]
+    count = len(ends) + 1 if total else 0
+    batches: list[Batch] = []
+    for index in range(count):
+        after = ends[index - 1] if index else None
+        upto = ends[index] if index < count - 1 else None
+        rows = min(size, total - index * size)
+        label = f"{index + 1} of {count}: {'first' if after is None else f'after {after}'}, {rows} tenants"
+        batch = Batch(number=index + 1, of=count, rows=rows, label=label)
+        if after is not None:
+            batch["after"] = after
+        if upto is not None:
+            batch["upto"] = upto
+        batches.append(batch)
+    return batches
+
+
+def _check_keys(connection: Connection, source: TenantSource) -> None:
+    # The columns are checked first, because some databases read an unknown quoted name as a string.
+    check_columns(source, connection.execute(sa.select(sa.text("*")).select_from(source.rows()).limit(1)).keys())
+    key = source.key
+    nulls = connection.execute(sa.select(sa.func.count()).select_from(source.rows()).where(key.is_(None))).scalar_one()
+    repeated = (
+        sa.select(key).select_from(source.rows()).where(key.is_not(None)).group_by(key).having(sa.func.count() > 1)
+    )
+    count = connection.execute(sa.select(sa.func.count()).select_from(repeated.subquery("repeated"))).scalar_one()
+    named = list(connection.execute(repeated.order_by(key).limit(SHOWN)).scalars()) if count else []
+    problems = Problems()
+    if nulls:
+        problems.add(f"{nulls} row(s) with a null {source.key_column}")
+    for value in named:
+        problems.add(f"tenant {str(value)!r} has more than one row")
+    problems.add_unnamed(max(0, count - len(named)))
+    raise_for_bad_rows(source, problems)

@@ -1,0 +1,201 @@
+"""The ledger's table in the user's database: its columns, its creation, its migrations.
+
+What always holds:
+
+- The table stands beside a second one, ``<name>_version``, with one row: the version of the columns. A table without it
+  is not ours. It is refused and left unchanged.
+- Several tasks may open the ledger at the same moment. Each creates what is missing and tries again if another task was
+  faster. A migration is done by the task that raises the version number, in one transaction; the others wait for it.
+- After ``open`` the database has proved that it accepts an insert and a delete. So a missing right is reported before
+  anything is sent to the vendor.
+- A dry run (``create=False``) changes nothing. A table that does not exist counts as empty.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Engine
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+"""The version of the table's columns."""
+MIGRATIONS: dict[int, Callable[[Connection, sa.Table], None]] = {}
+"""Each migrates from the version that is its key to the next version."""
+CREATE_RETRY_SECONDS = 10.0
+"""How long creating the table is tried again, because other tasks may create it at the same time."""
+ID_LIMIT = 255
+"""Characters of a tenant's key and of a dashboard's id."""
+
+
+class LedgerError(Exception):
+    """The ledger cannot be used; the message says why and what to do."""
+
+
+def ledger_error(name: str, failure: str, error: Exception) -> LedgerError:
+    """A ``LedgerError`` for a database error.
+
+    :param name: the ledger's table.
+    :param failure: what could not be done.
+    """
+    return LedgerError(f"the ledger, table {name!r}, {failure}: {database_message(error)}")
+
+
+def database_message(error: object) -> str:
+    """The first line of the database's message, without the statement and its values."""
+    original = getattr(error, "orig", None) or error
+    lines = str(original).strip().splitlines()
+    return lines[0] if lines else type(original).__name__
+
+
+class LedgerTable:
+    """Opens the table; reading and writing is in ``ledger``.
+
+    :param name: the table's name, optionally with the schema.
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.name = name
+        self.table = _define(name)
+        self._engine = engine
+        self._versions = _define_versions(self.table)
+
+    def open(self, *, create: bool = True) -> bool:
+        """Create the table if it does not exist, migrate an older one, and check that it can be written.
+
+        :param create: False changes nothing.
+        :return: whether the table exists.
+        :raises LedgerError: the table is not ours, has a newer version, or cannot be read or written.
+        """
+        try:
+            version = self._version()
+            if version is None and create:
+                self._create()
+                version = self._version()
+            if version is not None:
+                self._check(version, create=create)
+        except SQLAlchemyError as error:
+            raise ledger_error(self.name, "cannot be opened", error) from None
+        return version is not None
+
+    def _version(self) -> int | None:
+        """The version of the existing table; None if it does not exist."""
+        inspector = sa.inspect(self._engine)
+        exists = inspector.has_table(self.table.name, schema=self.table.schema)
+        if not inspector.has_table(self._versions.name, schema=self._versions.schema):
+            if exists:
+                raise LedgerError(
+                    f"table {self.name!r} exists but is not a ledger of this provider (table {self._versions.name!r} "
+                    "is missing): give another ledger_table."
+                )
+            return None
+        with self._engine.connect() as connection:
+            version = connection.execute(sa.select(sa.func.max(self._versions.c.version))).scalar()
+        return int(version) if exists and version is not None else None
+
+    def _create(self) -> None:
+        """Create both tables; other tasks may do the same at this moment."""
+
+        def attempt() -> None:
+            self._versions.create(self._engine, checkfirst=True)
+            exists = sa.inspect(self._engine).has_table(self.table.name, schema=self.table.schema)
+            with self._engine.begin() as connection:
+                if not exists:
+                    # The version of a dropped table does not count: the new table has our version.
+                    connection.execute(sa.delete(self._versions).where(self._versions.c.version != VERSION))
+                if connection.execute(sa.select(sa.func.count()).select_from(self._versions)).scalar() == 0:
+                    connection.execute(sa.insert(self._versions), [{"version": VERSION}])
+            self.table.create(self._engine, checkfirst=True)
+
+        Retrying(
+            retry=retry_if_exception_type(DBAPIError),
+            stop=stop_after_delay(CREATE_RETRY_SECONDS),
+            wait=wait_random_exponential(multiplier=0.05, max=1),
+            reraise=True,
+        )(attempt)
+
+    def _check(self, version: int, *, create: bool) -> None:
+        if version > VERSION:
+            raise LedgerError(
+                f"table {self.name!r} has version {version}, this provider knows versions up to {VERSION}: upgrade "
+                "airflow-provider-databrain, or give another ledger_table."
+            )
+        if version < VERSION and create:
+            self._migrate(version)
+        columns = {
+            column["name"]: column
+            for column in sa.inspect(self._engine).get_columns(self.table.name, self.table.schema)
+        }
+        if missing := [column.name for column in self.table.columns if column.name not in columns]:
+            raise LedgerError(f"table {self.name!r} lacks the columns {', '.join(missing)}: give another ledger_table.")
+        required = [
+            name
+            for name, column in columns.items()
+            if name not in self.table.columns and not column["nullable"] and column.get("default") is None
+        ]
+        if required:
+            raise LedgerError(
+                f"table {self.name!r} has columns that are not ours and must be filled: {', '.join(required)}. "
+                "Make them nullable, give them a default, or give another ledger_table."
+            )
+        if create:
+            self._check_writable()
+
+    def _check_writable(self) -> None:
+        """Insert and delete no row: a database that would refuse it later refuses it now."""
+        nothing = sa.select(*self.table.columns).where(sa.false())
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(self.table).where(sa.false()))
+            connection.execute(
+                sa.insert(self.table).from_select([column.name for column in self.table.columns], nothing)
+            )
+
+    def _migrate(self, oldest: int) -> None:
+        for version in range(oldest, VERSION):
+            with self._engine.begin() as connection:
+                step = sa.update(self._versions).where(self._versions.c.version == version).values(version=version + 1)
+                # The task that updates the version migrates. Other tasks wait for it, and then update no row.
+                if connection.execute(step).rowcount:
+                    MIGRATIONS[version](connection, self.table)
+                    log.info("Ledger %r was migrated from version %d to %d", self.name, version, version + 1)
+
+
+def _define(name: str) -> sa.Table:
+    *schema, table = name.split(".")
+    return sa.Table(
+        table,
+        sa.MetaData(),
+        sa.Column("system", sa.String(32), primary_key=True),
+        sa.Column("scope", sa.String(ID_LIMIT), primary_key=True),
+        sa.Column("tenant", sa.String(ID_LIMIT), primary_key=True),
+        sa.Column("dashboard_id", sa.String(ID_LIMIT)),
+        sa.Column("embed_id", sa.String(ID_LIMIT)),
+        sa.Column("spec_hash", sa.String(200)),
+        sa.Column("input_hash", sa.String(64)),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("last_error", sa.Text),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("first_change", sa.DateTime(), nullable=False),
+        sa.Column("last_change", sa.DateTime(), nullable=False),
+        sa.Column("dag_id", sa.String(250), nullable=False),
+        sa.Column("run_id", sa.String(250), nullable=False),
+        sa.Index(f"{table}_dashboard", "system", "scope", "dashboard_id"),
+        schema=".".join(schema) or None,
+    )
+
+
+def _define_versions(ledger: sa.Table) -> sa.Table:
+    return sa.Table(
+        f"{ledger.name}_version",
+        sa.MetaData(),
+        sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+        schema=ledger.schema,
+    )
