@@ -14,7 +14,7 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from airflow_provider_databrain.airflow_compat import BaseOperator
 from airflow_provider_databrain.get_provider_info import get_provider_info
-from airflow_provider_databrain.tenants.operators.provision import PlanTenantBatchesOperator
+from airflow_provider_databrain.tenants.operators.plan import PlanTenantBatchesOperator
 from tests.dags.conftest import EXAMPLES
 
 INFO: dict[str, Any] = get_provider_info()

@@ -7,13 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_databrain.databrain.operators.base import DatabrainOperator
-from airflow_provider_databrain.tenants.operators.provision import PlanTenantBatchesOperator, ProvisionTenantsOperator
+from airflow_provider_databrain.tenants.operators.provision import ProvisionTenantsOperator
 from airflow_provider_databrain.tenants.operators.remove import RemoveTenantsOperator
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.databrain.target import DatabrainTarget
-
-__all__ = ["PlanTenantBatchesOperator", "ProvisionTenantDashboardsOperator", "RemoveTenantDashboardsOperator"]
 
 
 class DatabrainTenants:

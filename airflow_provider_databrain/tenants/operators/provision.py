@@ -1,7 +1,7 @@
 """Provisioning: the dashboards of one batch of tenants are created, adopted or updated.
 
-This module knows no vendor. The operators that a Dag uses are in ``databrain.operators.tenants``, ``posthog.operators``
-and ``conduit.operators``.
+This module knows no vendor. The operators that a Dag uses are in ``databrain.operators.tenants``,
+``posthog.operators.tenants`` and ``conduit.operators``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
-from airflow_provider_databrain.tenants.operators.plan import PlanTenantBatchesOperator
 from airflow_provider_databrain.tenants.operators.task import TenantTask
 
 if TYPE_CHECKING:
@@ -18,12 +17,6 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.tenants.engine.report import Report
     from airflow_provider_databrain.tenants.engine.stop import Stop
     from airflow_provider_databrain.tenants.operators.task import Databases
-
-__all__ = [
-    "PlanTenantBatchesOperator",
-    "ProvisionSharedOperator",
-    "ProvisionTenantsOperator",
-]
 
 
 class ProvisionTenantsOperator(TenantTask):

@@ -1,7 +1,7 @@
 """Removal: the dashboards of tenants that are not active or no longer exist are removed, within limits.
 
-This module knows no vendor. The operators that a Dag uses are in ``databrain.operators.tenants``, ``posthog.operators``
-and ``conduit.operators``.
+This module knows no vendor. The operators that a Dag uses are in ``databrain.operators.tenants``,
+``posthog.operators.tenants`` and ``conduit.operators``.
 """
 
 from __future__ import annotations

@@ -14,16 +14,14 @@ import pytest
 
 from airflow_provider_databrain.client.models import wire
 from airflow_provider_databrain.client.server import ConfigurationError
-from airflow_provider_databrain.databrain.operators.tenants import (
-    PlanTenantBatchesOperator,
-    ProvisionTenantDashboardsOperator,
-)
+from airflow_provider_databrain.databrain.operators.tenants import ProvisionTenantDashboardsOperator
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.batches import Batch
 from airflow_provider_databrain.tenants.engine.report import Action, ProvisioningError
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.table import TenantTableError
+from airflow_provider_databrain.tenants.operators.plan import PlanTenantBatchesOperator
 from tests.support import ODD_IDS, SPEC, WORKSPACE, embed, make_warehouse, set_connection
 
 TABLE: dict[str, Any] = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant_id"}
