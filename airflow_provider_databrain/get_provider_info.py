@@ -9,10 +9,10 @@ from airflow_provider_databrain.conduit import provider_info as conduit
 from airflow_provider_databrain.databrain import provider_info as databrain
 from airflow_provider_databrain.posthog import provider_info as posthog
 
+VENDORS = {"databrain": databrain, "posthog": posthog, "conduit": conduit}
+"""The vendors, by the names of their packages."""
 ROOMS = {
-    "databrain": databrain.INTEGRATION,
-    "posthog": posthog.INTEGRATION,
-    "conduit": conduit.INTEGRATION,
+    **{name: vendor.INTEGRATION for name, vendor in VENDORS.items()},
     "tenants": {
         "integration-name": "Tenant tables",
         "external-doc-url": "https://github.com/airflow-provider-databrain/airflow-provider-databrain#readme",
@@ -38,7 +38,7 @@ def get_provider_info() -> dict[str, object]:
             if module.endswith(".links")
             for name in names
         ],
-        "connection-types": [databrain.CONNECTION, posthog.CONNECTION, conduit.CONNECTION],
+        "connection-types": [vendor.CONNECTION for vendor in VENDORS.values()],
     }
 
 

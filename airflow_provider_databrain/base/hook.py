@@ -101,6 +101,10 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
     def tokens(self, connection: Connection, extras: ExtrasT) -> Mapping[Token, str | None]:
         """The credentials in a connection."""
 
+    @abstractmethod
+    def test_connection(self) -> tuple[bool, str]:
+        """Send a small read; return whether it worked, and what to tell the person at the connection form."""
+
     def options(self, extras: ExtrasT) -> Mapping[str, Any]:
         """Other fields of ``Server`` that depend on this vendor's extras."""
         return {}

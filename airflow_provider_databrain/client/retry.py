@@ -110,7 +110,8 @@ class CallRetry:
     def should_stop(self, state: RetryCallState) -> bool:
         """True after ``MAX_FAILURES`` failures, or if the next try would start too late.
 
-        No try starts later than ``server.max_retry_seconds`` after the first.
+        No wait of this call ends later than ``server.max_retry_seconds`` after its first try. A hold of the pace, which
+        another call's 429 may cause, comes on top.
         """
         return self._failures >= MAX_FAILURES or self._is_late(state)
 

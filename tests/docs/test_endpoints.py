@@ -3,54 +3,45 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 from starlette.routing import Route
 
+import airflow_provider_databrain as face
 from airflow_provider_databrain.base.operator import ApiOperator
 from airflow_provider_databrain.client.call import Endpoint
-from airflow_provider_databrain.conduit import api as conduit
-from airflow_provider_databrain.conduit.hook import ConduitHook
-from airflow_provider_databrain.databrain.api import (
-    dashboards,
-    data_apps,
-    datamarts,
-    datasources,
-    embeds,
-    metrics,
-    semantic_layers,
-    tokens,
-    workspaces,
-)
-from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.get_provider_info import get_provider_info
-from airflow_provider_databrain.posthog.api import collaborators, insights, sharing, stream, templates, tiles
-from airflow_provider_databrain.posthog.api import dashboards as posthog_dashboards
-from airflow_provider_databrain.posthog.hook import PostHogHook
+from airflow_provider_databrain.get_provider_info import VENDORS, get_provider_info
 from airflow_provider_databrain.tenants.operators.task import TenantTask
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "endpoints.md"
+
+
+def api_modules(vendor: str) -> list[ModuleType]:
+    """Every module of a vendor's API."""
+    package = import_module(f"{face.__name__}.{vendor}.api")
+    inner = [info.name for info in pkgutil.iter_modules(getattr(package, "__path__", []))]
+    return [package, *(import_module(f"{package.__name__}.{name}") for name in inner)]
+
+
 SYSTEMS: dict[str, tuple[list[ModuleType], Any, str]] = {
-    "Databrain": (
-        [dashboards, data_apps, datamarts, datasources, embeds, metrics, semantic_layers, tokens, workspaces],
-        DatabrainHook,
-        "",
-    ),
-    "PostHog": (
-        [posthog_dashboards, collaborators, insights, sharing, stream, templates, tiles],
-        PostHogHook,
-        "",
-    ),
-    "Conduit": ([conduit], ConduitHook, "/v2"),
+    str(vendor.INTEGRATION["integration-name"]): (
+        api_modules(name),
+        getattr(face, face.MODULES[f"{name}.hook"][0]),
+        urlsplit(str(vendor.CONNECTION["ui-field-behaviour"]["placeholders"]["host"])).path,
+    )
+    for name, vendor in VENDORS.items()
 }
+"""Each vendor: the modules of its API, its hook, and the path that its base URL ends with."""
 INFO: dict[str, Any] = get_provider_info()
 MODULES = [
     import_module(name) for kind in ("operators", "sensors") for room in INFO[kind] for name in room["python-modules"]

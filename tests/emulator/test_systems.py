@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import requests
 
 from airflow_provider_databrain.emulator import conduit
 from airflow_provider_databrain.emulator.databrain import dialect as databrain
 from airflow_provider_databrain.emulator.dialects import Dialect
+from airflow_provider_databrain.emulator.faults import Behaviour
 from airflow_provider_databrain.emulator.posthog import dialect as posthog
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.emulator.systems import SYSTEMS, TOKENS, dialect_of
+from tests.docs.test_endpoints import SYSTEMS as ENDPOINTS
+from tests.docs.test_endpoints import endpoints
 
 
 @pytest.mark.parametrize(
@@ -52,3 +57,29 @@ def test_the_page_has_the_tables_of_all_systems(emulator: Emulator) -> None:
     for system in emulator.systems:
         for table in system.tables():
             assert f"<h2>{table.title}</h2>" in page
+
+
+READING = {
+    "export dashboard",
+    "fetch dashboard metrics",
+    "fetch metric data",
+    "fetch workspace dashboards",
+    "fetch workspace metrics",
+    "get sync progress",
+}
+"""Endpoints that only read, although they are not called with GET."""
+
+
+def test_a_read_only_server_refuses_each_endpoint_that_changes_something(emulator: Emulator) -> None:
+    emulator.control.behaviour = Behaviour(read_only=True)
+    passed = set()
+    for system, (modules, _, prefix) in ENDPOINTS.items():
+        for endpoint in endpoints(modules):
+            if endpoint.method != "GET":
+                path = prefix + re.sub(r"\{\w+\}", "1", endpoint.path)
+                answer = requests.request(endpoint.method, emulator.url + path, json={}, timeout=10)
+                assert answer.status_code in (400, 401, 403, 404), (system, endpoint.name)
+                # The refusal of a change comes before any look at the token.
+                if "Changes are refused" not in answer.text:
+                    passed.add(endpoint.name)
+    assert passed == READING

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import airflow
 import jsonschema  # type: ignore[import-untyped]
@@ -17,15 +17,16 @@ import pytest
 import airflow_provider_databrain
 from airflow_provider_databrain import get_provider_info as module
 from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator, BaseTrigger
-from airflow_provider_databrain.conduit.hook import ConduitHook
-from airflow_provider_databrain.databrain.hook import DatabrainHook
-from airflow_provider_databrain.posthog.hook import PostHogHook
 
 ROOT = Path(__file__).parents[2]
 INFO: dict[str, Any] = module.get_provider_info()
 CONNECTIONS: dict[str, dict[str, Any]] = {each["connection-type"]: each for each in INFO["connection-types"]}
-Hook = type[DatabrainHook] | type[PostHogHook] | type[ConduitHook]
-HOOKS: list[Hook] = [DatabrainHook, PostHogHook, ConduitHook]
+Hook: TypeAlias = Any
+HOOKS: list[Hook] = [
+    getattr(airflow_provider_databrain, name)
+    for module, (name, *_) in airflow_provider_databrain.MODULES.items()
+    if module.endswith(".hook")
+]
 MODULES = [
     name
     for kind in ("operators", "sensors", "hooks", "triggers")
@@ -86,7 +87,7 @@ def test_the_form_shows_where_the_hook_goes_by_default(hook: Hook) -> None:
 
 
 def test_the_service_token_is_a_password_in_the_form() -> None:
-    assert fields(DatabrainHook)["service_token"]["schema"]["format"] == "password"
+    assert fields(airflow_provider_databrain.DatabrainHook)["service_token"]["schema"]["format"] == "password"
 
 
 def test_discovery_imports_neither_airflow_nor_a_library() -> None:
@@ -102,6 +103,6 @@ def test_discovery_imports_neither_airflow_nor_a_library() -> None:
         "airflow_provider_databrain",
         "airflow_provider_databrain.base",
         "airflow_provider_databrain.get_provider_info",
-        *(f"airflow_provider_databrain.{vendor}" for vendor in ("databrain", "posthog", "conduit")),
-        *(f"airflow_provider_databrain.{room}.provider_info" for room in ("base", "databrain", "posthog", "conduit")),
+        *(f"airflow_provider_databrain.{vendor}" for vendor in module.VENDORS),
+        *(f"airflow_provider_databrain.{room}.provider_info" for room in ("base", *module.VENDORS)),
     }

@@ -109,3 +109,17 @@ def test_a_page_imports_from_the_face_and_only_request_models_from_an_api(page: 
 )
 def test_every_operator_sensor_and_hook_is_on_a_page(name: str) -> None:
     assert any(re.search(rf"\b{name}\b", page.read_text()) for page in PAGES)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, _ in TABLE if issubclass(getattr(face, name), BaseOperator)))
+def test_every_connection_id_of_an_operator_is_templated(name: str) -> None:
+    operator = getattr(face, name)
+    arguments = {
+        argument
+        for base in operator.__mro__
+        if base.__module__.startswith(face.__name__) and "__init__" in vars(base)
+        for argument in inspect.signature(base.__init__).parameters
+    }
+    ids = {argument for argument in arguments if argument.endswith("conn_id")}
+    assert ids
+    assert ids <= set(operator.template_fields)
