@@ -105,6 +105,8 @@ def test_each_hook_method_exists_sync_and_async(system: str) -> None:
     for row in rows(system):
         assert callable(getattr(hook, row.method)), row
         assert callable(getattr(hook, f"a{row.method}")), row
+        if both := getattr(getattr(hook, row.method), "__wrapped__", None):
+            assert getattr(hook, f"a{row.method}").__wrapped__ is both, row
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

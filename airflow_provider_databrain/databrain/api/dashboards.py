@@ -25,6 +25,7 @@ EXPORT_DASHBOARD = endpoint(
     "/data-app/export-dashboard",
     SERVICE_TOKEN,
     codes={"DATA_APP_NOT_FOUND": NotFoundError},
+    resend=Resend.ALWAYS,
 )
 # Page import-dashboard. If the caller chooses the id, a second try creates nothing: see ``import_dashboard``.
 IMPORT_DASHBOARD = endpoint(

@@ -64,6 +64,7 @@ GET_SYNC_PROGRESS = endpoint(
     "/datasource/getDatasourceProgress",
     SERVICE_TOKEN,
     codes={"DATASOURCE_ID_ERROR": NotFoundError},
+    resend=Resend.ALWAYS,
 )
 
 

@@ -77,10 +77,17 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
 DATABRAIN = ErrorDialect("Databrain", _CODES | _PLAIN, _find_error)
 
 
-def endpoint(name: str, method: str, path: str, token: Token, **more: Any) -> Endpoint:
-    """An endpoint below ``/api/v2``. Unless ``resend`` says otherwise, its calls may always be sent again."""
-    more.setdefault("resend", Resend.ALWAYS)
-    return Endpoint(name, method, f"/api/v2{path}", token, dialect=DATABRAIN, **more)
+def endpoint(name: str, method: str, path: str, token: Token, *, resend: Resend | None = None, **more: Any) -> Endpoint:
+    """An endpoint below ``/api/v2``.
+
+    :param resend: when a call may be sent again. A POST must say it. The default for other methods is always.
+    :raises TypeError: a POST does not say it.
+    """
+    if resend is None:
+        if method == "POST":
+            raise TypeError(f"{name}: a POST must say when it may be sent again")
+        resend = Resend.ALWAYS
+    return Endpoint(name, method, f"/api/v2{path}", token, resend=resend, dialect=DATABRAIN, **more)
 
 
 class WithId(Received):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from pydantic import AliasChoices, Field, JsonValue
 
-from airflow_provider_databrain.client.call import Call, Request
+from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import NotFoundError
 from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY, endpoint, read_id
@@ -32,13 +32,19 @@ FETCH_EMBED_METRICS = endpoint("fetch embed metrics", "GET", "/data-app/metrics"
 # Not in the present reference, possibly legacy. The facts are from the vendor's own demo code, which sent a data app
 # key.
 FETCH_DASHBOARD_METRICS = endpoint(
-    "fetch dashboard metrics", "POST", "/workspace/dashboard/metrics", API_KEY, codes=_CODES
+    "fetch dashboard metrics", "POST", "/workspace/dashboard/metrics", API_KEY, codes=_CODES, resend=Resend.ALWAYS
 )
 # Page publish-metric.
 PUBLISH_METRIC = endpoint("publish metric", "PUT", "/data-app/metrics/publish", API_KEY, codes=_CODES)
 # Page fetch-metric-data-by-dataapp. A POST that only reads.
 FETCH_METRIC_DATA = endpoint(
-    "fetch metric data", "POST", "/data-app/query", API_KEY, legacy_path="/api/v2/dataApp/query", codes=_CODES
+    "fetch metric data",
+    "POST",
+    "/data-app/query",
+    API_KEY,
+    legacy_path="/api/v2/dataApp/query",
+    codes=_CODES,
+    resend=Resend.ALWAYS,
 )
 # Page list-schedule-reports-by-embed.
 LIST_SCHEDULED_REPORTS = endpoint("list scheduled reports", "GET", "/data-app/embeds/reports", API_KEY, codes=_CODES)

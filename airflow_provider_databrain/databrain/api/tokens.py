@@ -35,6 +35,7 @@ CREATE_GUEST_TOKEN = endpoint(
     API_KEY,
     codes={"DASHBOARD_PARAM_ERROR": NotFoundError, "DATA_APP_NOT_FOUND": NotFoundError},
     secret_answer=True,
+    resend=Resend.ALWAYS,
 )
 # Page create-api-token. A second try could create a key that nobody has and that no call can delete.
 CREATE_API_TOKEN = endpoint(

@@ -22,9 +22,13 @@ _SOURCE_CODES = {"INVALID_DATASOURCE_NAME": NotFoundError, "INVALID_DATAMART_NAM
 # Page list-workspaces.
 LIST_WORKSPACES = endpoint("list workspaces", "GET", "/workspace", SERVICE_TOKEN)
 # The vendor's page does not print the full path of this one. It is inferred from FETCH_WORKSPACE_DASHBOARDS.
-FETCH_WORKSPACE_METRICS = endpoint("fetch workspace metrics", "POST", "/workspace/metrics", SERVICE_TOKEN)
+FETCH_WORKSPACE_METRICS = endpoint(
+    "fetch workspace metrics", "POST", "/workspace/metrics", SERVICE_TOKEN, resend=Resend.ALWAYS
+)
 # Page cloud-databrain-endpoint.
-FETCH_WORKSPACE_DASHBOARDS = endpoint("fetch workspace dashboards", "POST", "/workspace/dashboards", SERVICE_TOKEN)
+FETCH_WORKSPACE_DASHBOARDS = endpoint(
+    "fetch workspace dashboards", "POST", "/workspace/dashboards", SERVICE_TOKEN, resend=Resend.ALWAYS
+)
 # Page create-workspace. The caller chooses the name, and it is unique. So after an unclear failure a second try finds
 # the first one's work: the server answers that the name exists already.
 CREATE_WORKSPACE = endpoint(

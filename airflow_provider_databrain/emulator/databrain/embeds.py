@@ -1,4 +1,6 @@
-"""The emulated Databrain's embeds of existing dashboards and metrics, and their export.
+"""The emulated Databrain's embeds: list, create, update, rename, delete and export.
+
+``client_dashboards`` creates the embeds of clients' own dashboards.
 
 It is written from the vendor's reference and does not use the client's models. Our choices:
 
@@ -17,10 +19,17 @@ from fastapi.responses import JSONResponse
 
 from airflow_provider_databrain.emulator.databrain.account import AccountState
 from airflow_provider_databrain.emulator.databrain.catalog import CatalogState
-from airflow_provider_databrain.emulator.databrain.checks import check, embed_body
+from airflow_provider_databrain.emulator.databrain.checks import (
+    check,
+    delete_query,
+    embed_body,
+    rename_body,
+    update_body,
+)
 from airflow_provider_databrain.emulator.databrain.dashboards import attachment
-from airflow_provider_databrain.emulator.databrain.request import data_app_of
-from airflow_provider_databrain.emulator.databrain.state import State
+from airflow_provider_databrain.emulator.databrain.request import data_app_of, window
+from airflow_provider_databrain.emulator.databrain.state import EmbedRow, State
+from airflow_provider_databrain.emulator.faults import Control
 from airflow_provider_databrain.emulator.refusal import RefusalError, invalid
 from airflow_provider_databrain.emulator.routes import Routes
 
@@ -28,15 +37,20 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 class EmbedsApi:
-    """The routes that embed an existing dashboard or metric, and that export an embed."""
+    """The routes of embeds, of existing dashboards and metrics and of clients' dashboards."""
 
-    def __init__(self, state: State, account: AccountState, catalog: CatalogState) -> None:
+    def __init__(self, state: State, control: Control, account: AccountState, catalog: CatalogState) -> None:
         self._state = state
+        self._control = control
         self._account = account
         self._catalog = catalog
         self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
             self.router.add("POST", f"{prefix}/embeds", self.create, changes=True)
+            self.router.add("GET", f"{prefix}/embeds", self.list)
+            self.router.add("PUT", f"{prefix}/embeds", self.update, changes=True)
+            self.router.add("PUT", f"{prefix}/embeds/rename", self.rename, changes=True)
+            self.router.add("DELETE", f"{prefix}/embeds", self.delete, changes=True)
             self.router.add("GET", f"{prefix}/embeds/export", self.export)
 
     async def create(self, request: Request) -> dict[str, Any]:
@@ -48,6 +62,44 @@ class EmbedsApi:
         embed_id = f"{body['dashboardId']}__{''.join(secrets.choice(_ALPHABET) for _ in range(8))}"
         self._state.add_embed(embed_id, body, name=body.get("name", embed_id), data_app=data_app)
         return {"id": embed_id, "error": None}
+
+    async def list(self, request: Request) -> dict[str, Any]:
+        """List the embeds of one client or of all clients."""
+        data_app = data_app_of(request, self._account)
+        query = request.query_params
+        behaviour = self._control.behaviour
+        client = None if behaviour.ignores_client_filter else query.get("clientId")
+        paged = query.get("isPagination") == "true" and not behaviour.ignores_paging
+        limit, offset = window(query.get("pageNumber", "1")) if paged else (-1, 0)
+        rows = self._state.embeds(client, limit, offset, data_app=data_app)
+        return {"data": [_embed(row) for row in rows], "error": None}
+
+    async def update(self, request: Request) -> dict[str, Any]:
+        """Change some of an embed's access settings. The others stay."""
+        data_app = data_app_of(request, self._account)
+        body = await update_body(request)
+        if self._state.data_app_of(body["embedId"]) != data_app:
+            raise _no_embed()
+        self._state.update_embed(body["embedId"], body["accessSettings"])
+        return {"id": body["embedId"], "error": None}
+
+    async def rename(self, request: Request) -> dict[str, Any]:
+        """Rename an embed and, if requested, its dashboard."""
+        data_app = data_app_of(request, self._account)
+        body = await rename_body(request)
+        if self._state.data_app_of(body["embedId"]) != data_app:
+            raise _no_embed()
+        self._state.rename_embed(body["embedId"], body["name"], dashboard=body.get("isRenameDashboard", False))
+        return {"id": body["embedId"], "name": body["name"], "error": None}
+
+    async def delete(self, request: Request) -> dict[str, Any]:
+        """Delete an embed and, if requested, its dashboard. The id of a dashboard that stays cannot be used again."""
+        data_app = data_app_of(request, self._account)
+        query = delete_query(request)
+        if self._state.data_app_of(query["embedId"]) != data_app:
+            raise invalid("Embed not found")
+        self._state.delete_embed(query["embedId"], dashboard=query.get("isDeleteDashboard") == "true")
+        return {"id": query["embedId"], "error": None}
 
     async def export(self, request: Request) -> JSONResponse:
         """Export an embed's dashboard as a document."""
@@ -84,3 +136,33 @@ class EmbedsApi:
         tables = {table["name"] for table in datamart.contents["tableList"]} if datamart else set()
         if any(table["name"] not in tables for table in settings.get("tableTenancySettings", [])):
             raise RefusalError(400, "DATAMART_TABLE_NOT_FOUND", "Datamart table not found")
+
+
+def _no_embed() -> RefusalError:
+    return RefusalError(400, "INVALID_EMBED_ID", "Invalid embed id")
+
+
+def _embed(row: EmbedRow) -> dict[str, Any]:
+    times = {"createdAt": row.created_at, "updatedAt": row.updated_at}
+    dashboard = {
+        "externalDashboardId": row.dashboard_id,
+        "name": row.dashboard_name,
+        "metadata": times | row.metadata,
+    }
+    of_metric = row.embed_type == "metric"
+    return {
+        "embedId": row.embed_id,
+        "embedType": row.embed_type,
+        "name": row.name,
+        "externalDashboard": None if of_metric else dashboard,
+        "externalMetric": {"metricId": row.metric_id, "name": row.metric_id} if of_metric else None,
+        "embedMetadata": {
+            "embedId": row.embed_id,
+            "name": row.name,
+            "embedType": row.embed_type,
+            "dataAppName": row.data_app,
+            "metricId": row.metric_id,
+            "dashboardId": None if of_metric else row.dashboard_id,
+            **times,
+        },
+    }

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from airflow_provider_databrain.emulator.databrain.account import AccountState
 from airflow_provider_databrain.emulator.databrain.catalog import CatalogState
-from airflow_provider_databrain.emulator.databrain.client_dashboards import DatabrainApi
+from airflow_provider_databrain.emulator.databrain.client_dashboards import ClientDashboardsApi
 from airflow_provider_databrain.emulator.databrain.dashboards import TransferApi
 from airflow_provider_databrain.emulator.databrain.data_apps import DataAppsApi
 from airflow_provider_databrain.emulator.databrain.datamarts import DatamartsApi
@@ -34,11 +34,11 @@ class Databrain:
         self.account = AccountState(path, {tokens["api_key"]: "api_key", tokens["service_token"]: "service_token"})
         self.catalog = CatalogState(path)
         apis = (
-            DatabrainApi(self.state, control, self.account),
-            WorkspacesApi(self.state, self.account, self.catalog),
+            ClientDashboardsApi(self.state, control, self.account),
+            WorkspacesApi(self.state, control, self.account, self.catalog),
             DataAppsApi(self.state, control, self.account),
             TokensApi(self.state, control, self.account),
-            EmbedsApi(self.state, self.account, self.catalog),
+            EmbedsApi(self.state, control, self.account, self.catalog),
             DataApi(self.state, control, self.account, self.catalog),
             DatasourcesApi(self.state, control, self.account, self.catalog),
             DatamartsApi(control, self.account, self.catalog),

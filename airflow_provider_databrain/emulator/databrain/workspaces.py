@@ -1,4 +1,4 @@
-"""The emulated Databrain's workspaces: create, update, delete. ``client_dashboards`` has the lists.
+"""The emulated Databrain's workspaces: list, create, update, delete, and the lists of what is in one.
 
 It is written from the vendor's reference and does not use the client's models. Our choices:
 
@@ -14,9 +14,10 @@ from fastapi import Request
 
 from airflow_provider_databrain.emulator.databrain.account import AccountState
 from airflow_provider_databrain.emulator.databrain.catalog import CatalogState
-from airflow_provider_databrain.emulator.databrain.checks import check, json_object
-from airflow_provider_databrain.emulator.databrain.request import service_token
+from airflow_provider_databrain.emulator.databrain.checks import check, json_object, list_body
+from airflow_provider_databrain.emulator.databrain.request import page, service_token
 from airflow_provider_databrain.emulator.databrain.state import State
+from airflow_provider_databrain.emulator.faults import Control
 from airflow_provider_databrain.emulator.refusal import RefusalError, invalid
 from airflow_provider_databrain.emulator.routes import Routes
 
@@ -25,16 +26,46 @@ _SOURCES = {"DATASOURCE": "datasourceName", "DATAMART": "datamartName"}
 
 
 class WorkspacesApi:
-    """The routes that create, update and delete workspaces."""
+    """The routes of workspaces, and of the metrics and dashboards in one."""
 
-    def __init__(self, state: State, account: AccountState, catalog: CatalogState) -> None:
+    def __init__(self, state: State, control: Control, account: AccountState, catalog: CatalogState) -> None:
         self._state = state
+        self._control = control
         self._account = account
         self._catalog = catalog
         self.router = Routes("/api/v2")
+        self.router.add("GET", "/workspace", self.list)
+        self.router.add("POST", "/workspace/metrics", self.metrics)
+        self.router.add("POST", "/workspace/dashboards", self.dashboards)
         self.router.add("POST", "/workspace", self.create, changes=True)
         self.router.add("PUT", "/workspace", self.update, changes=True)
         self.router.add("DELETE", "/workspace", self.delete, changes=True)
+
+    async def list(self, request: Request) -> dict[str, Any]:
+        """List the organization's workspaces."""
+        service_token(request, self._account)
+        rows = [{"name": name} for name in self._state.workspaces()]
+        return page(rows, request.query_params, self._control) | {"error": None}
+
+    async def metrics(self, request: Request) -> dict[str, Any]:
+        """List a workspace's metrics."""
+        body = await self._named_workspace(request)
+        rows = [{"metricId": key, "name": name} for key, name in self._state.metrics(body["workspaceName"])]
+        return page(rows, body, self._control) | {"error": None}
+
+    async def dashboards(self, request: Request) -> dict[str, Any]:
+        """List a workspace's dashboards."""
+        body = await self._named_workspace(request)
+        dashboards = self._state.dashboards(body["workspaceName"])
+        rows = [{"externalDashboardId": key, "name": name} for key, name in dashboards]
+        return page(rows, body, self._control) | {"error": None}
+
+    async def _named_workspace(self, request: Request) -> dict[str, Any]:
+        service_token(request, self._account)
+        body = await list_body(request)
+        if not self._state.has_workspace(body["workspaceName"]):
+            raise RefusalError(400, "WORKSPACE_ID_ERROR", "invalid workspace name, workspace name not found")
+        return body
 
     async def create(self, request: Request) -> dict[str, Any]:
         """Create a workspace."""
