@@ -25,14 +25,13 @@ import sqlalchemy as sa
 
 from airflow_provider_databrain.base import trigger
 from airflow_provider_databrain.client import retry
-from airflow_provider_databrain.emulator.faults import Behaviour
-from airflow_provider_databrain.emulator.posthog.checks import Key
-from airflow_provider_databrain.emulator.server import POSTHOG_SCOPES, Emulator
+from airflow_provider_databrain.emulator.server import Emulator
 from tests.both_ways import ask
 from tests.conduit.support import Conduit, set_conduit_connection
 from tests.databases import KINDS, Database
 from tests.exposure import Exposed, listening
-from tests.posthog.support import sent, set_posthog_connection
+from tests.posthog.support import set_posthog_connection
+from tests.shared_emulator import SharedEmulator
 from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection
 
 __all__ = ["ask"]
@@ -40,22 +39,30 @@ __all__ = ["ask"]
 
 @pytest.fixture(autouse=True)
 def own_mask() -> Iterator[None]:
-    """What a test had masked in logs is no longer so in the next: Airflow compiles its mask anew for each secret."""
+    """Drop the secrets that a test had masked in logs: Airflow compiles its mask again for each further secret."""
     yield
-    for name in [name for name in sys.modules if name.endswith(".secrets_masker")]:
+    # The operator is faster than a method, and there are thousands of modules.
+    for name in [name for name in sys.modules if "secrets_masker" in name]:
         masker = getattr(sys.modules[name], "_secrets_masker", None)
-        # A cached function; before its first call there is no mask.
+        # A cached function. Before its first call no mask exists.
         if masker is not None and masker.cache_info().currsize:
             masker().patterns = set()
             masker().replacer = None
 
 
+@pytest.fixture(scope="session")
+def shared_emulator() -> Iterator[SharedEmulator]:
+    """The emulator of all tests of Databrain."""
+    with SharedEmulator() as shared:
+        yield shared
+
+
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
+def emulator(shared_emulator: SharedEmulator) -> Emulator:
     """A fresh emulator with one workspace, five metrics and two templates."""
-    with Emulator() as running:
-        running.state.add_workspace(WORKSPACE, metrics=METRICS, dashboards=TEMPLATES)
-        yield running
+    emulator = shared_emulator.fresh()
+    emulator.state.add_workspace(WORKSPACE, metrics=METRICS, dashboards=TEMPLATES)
+    return emulator
 
 
 @pytest.fixture
@@ -66,27 +73,18 @@ def connection(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
 
 
 @pytest.fixture(scope="session")
-def running_posthog() -> Iterator[Emulator]:
-    """One emulator for all tests of PostHog: starting and stopping it is most of their time."""
-    with Emulator() as running:
-        yield running
+def shared_posthog() -> Iterator[SharedEmulator]:
+    """The emulator of all tests of PostHog."""
+    with SharedEmulator() as shared:
+        yield shared
 
 
 @pytest.fixture
-def posthog(running_posthog: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+def posthog(shared_posthog: SharedEmulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     """An emulated PostHog without dashboards behind the Airflow connection ``posthog_default``."""
-    control = running_posthog.control
-    # Over HTTP, so that whatever the last test began has come to its end.
-    sent(running_posthog)
-    running_posthog.posthog.clear()
-    running_posthog.posthog_keys.clear()
-    running_posthog.posthog_keys[running_posthog.posthog_key] = Key(POSTHOG_SCOPES)
-    control.set_faults([])
-    control.behaviour = Behaviour()
-    control.log.clear()
-    control.arrived.clear()
-    set_posthog_connection(monkeypatch, running_posthog)
-    return running_posthog
+    emulator = shared_posthog.fresh()
+    set_posthog_connection(monkeypatch, emulator)
+    return emulator
 
 
 @pytest.fixture(scope="session")
