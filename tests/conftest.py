@@ -23,6 +23,7 @@ os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parent.parent / "e
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -39,6 +40,23 @@ from tests.shared_emulator import SharedEmulator
 from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection
 
 __all__ = ["ask"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute the tests by ``process_group``, in the order of the folders, which has the longest tests first."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    config.option.loadscopereorder = False
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = process_group
+    return scheduler
+
+
+def process_group(nodeid: str) -> str:
+    """Name what runs in one process: a module's tests share fixtures, all runs of Dags share a set-up of Airflow."""
+    module = nodeid.partition("::")[0]
+    return "tests/dags" if module.startswith("tests/dags/") else module
 
 
 def pytest_collection_finish() -> None:
