@@ -199,8 +199,9 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Back off for milliseconds, so that a test of retries need not wait."""
+    """Let a retry wait a millisecond at most. Without the upper bound, ten tries in vain take half a second."""
     monkeypatch.setattr(retry, "BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "MAX_BACKOFF_SECONDS", 0.001)
 
 
 def pytest_configure(config: pytest.Config) -> None:
