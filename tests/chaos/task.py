@@ -6,24 +6,23 @@ A job is one line of JSON, see ``Job``. For each job, stdout has two lines: the 
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import sys
 import traceback
 from pathlib import Path
 from typing import Any, TypedDict
 
-# Imported before the first fork, because operators import it late.
+import airflow_provider_databrain
 from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator
 from airflow_provider_databrain.client import retry
-from airflow_provider_databrain.client.transport import aio  # noqa: F401
 from airflow_provider_databrain.conduit import operators as conduit
-from airflow_provider_databrain.conduit import target as _conduit  # noqa: F401
-from airflow_provider_databrain.databrain import target as _databrain  # noqa: F401
 from airflow_provider_databrain.databrain.operators import tenants as databrain
-from airflow_provider_databrain.posthog import target as _posthog  # noqa: F401
 from airflow_provider_databrain.posthog.operators import tenants as posthog
-from airflow_provider_databrain.tenants.engine import apply, check, journal, ledger, progress, removal, workers  # noqa: F401
+from airflow_provider_databrain.tenants.engine import journal
 
 OPERATORS = {"conduit": conduit, "posthog": posthog, "databrain": databrain}
 
@@ -95,11 +94,23 @@ def fork(job: Job) -> int:
         os._exit(code)
 
 
+def import_all() -> None:
+    """Import what operators import only when they run. Otherwise each task would do it again."""
+    package = airflow_provider_databrain
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if ".emulator" not in module.name:
+            importlib.import_module(module.name)
+
+
 def main() -> None:
     """Serve jobs until stdin ends."""
     # Airflow discovers its providers when the first hook is created; this hook opens nothing.
     os.environ["AIRFLOW_CONN_WARM_UP"] = '{"conn_type": "sqlite", "host": ":memory:"}'
     BaseHook.get_hook("warm_up")
+    import_all()
+    # Otherwise each task would collect garbage among all modules, and so copy their memory.
+    gc.collect()
+    gc.freeze()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""Fixtures: a tenant table for Conduit."""
+"""The fixture ``runs``: a tenant table and Conduit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ from tests.support import make_warehouse
 
 @pytest.fixture
 def runs(conduit: Conduit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
-    """Eight active tenants, not provisioned yet."""
+    """Eight active tenants that are not provisioned yet."""
     rows = [(name, "Overview", 1) for name in NAMES]
     return Runs(conduit, make_warehouse(tmp_path / "warehouse.db", monkeypatch, rows, "tenant_id, title, active"))

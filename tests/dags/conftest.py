@@ -1,4 +1,4 @@
-"""Airflow's own database for ``dag.test()``, and runs of the example Dags."""
+"""Run the example Dags with ``dag.test()`` on a metadata database of the tests."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.pool import Pool
+from airflow.models.xcom import XComModel
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+from airflow.utils.db import initdb
+from airflow.utils.session import create_session
 
 from airflow_provider_databrain.emulator.server import Emulator
 from demo import warehouse
 from tests.support import METRICS, WORKSPACE
 
 EXAMPLES = Path(__file__).parent.parent.parent / "example_dags"
+BUNDLE = "dags-folder"
 TENANTS = 120
 
 
@@ -30,27 +37,27 @@ class Ran:
     xcoms: dict[tuple[str, int, str], Any]
 
     def values(self, task_id: str, key: str = "return_value") -> list[Any]:
-        """A task's XComs of one key, in the order of the mapped tasks."""
+        """Return a task's XComs of one key, in the order of the mapped tasks."""
         return [value for (task, _, name), value in sorted(self.xcoms.items()) if (task, name) == (task_id, key)]
 
     def merged(self, key: str = "return_value") -> dict[str, str]:
-        """What the batches hand on by tenant, over all of them."""
+        """Merge the XComs of all batches, which map tenants to values."""
         return {tenant: value for batch in self.values("provision", key) for tenant, value in batch.items()}
 
     def count(self, action: str) -> int:
-        """Tenants for whom the batches did this."""
+        """Return for how many tenants the batches did ``action``."""
         return sum(counts[action] for counts in self.values("provision", "counts"))
 
 
 def in_ledger(path: Path, table: str = "tenant_dashboards") -> dict[str, str]:
-    """Tenant to dashboard id, of those that have one."""
+    """Map each tenant that has a dashboard to its id, from the ledger."""
     with sqlite3.connect(path) as database:
         live = f"SELECT tenant, dashboard_id FROM {table} WHERE spec_hash IS NOT NULL"
         return dict(database.execute(live).fetchall())
 
 
 def rename_one_and_deactivate_one(path: Path) -> None:
-    """Change tenants 7 and 60 of the warehouse."""
+    """Rename tenant 7 and deactivate tenant 60 in the warehouse."""
     with sqlite3.connect(path) as database:
         database.execute("UPDATE tenants SET name = 'New name' WHERE tenant_id = 'tenant-00007'")
         database.execute("UPDATE tenants SET is_active = 0 WHERE tenant_id = 'tenant-00060'")
@@ -58,7 +65,7 @@ def rename_one_and_deactivate_one(path: Path) -> None:
 
 @pytest.fixture
 def tenants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The demo's warehouse behind the Airflow connection ``warehouse``."""
+    """The demo's warehouse, behind the Airflow connection ``warehouse``."""
     path = tmp_path / "warehouse.sqlite"
     warehouse.build(path, TENANTS)
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": str(path)}))
@@ -67,30 +74,45 @@ def tenants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
-    """A migrated metadata database with the pool that the example Dag names."""
-    from airflow.models.pool import Pool
-    from airflow.utils.db import initdb
-
+    """A migrated metadata database with the pool that the example Dags name."""
     initdb()
     Pool.create_or_update_pool("databrain", slots=4, description="", include_deferred=False)
 
 
+@pytest.fixture(scope="session")
+def example_files(airflow_database: None) -> dict[str, Path]:
+    """The file of each example Dag, by Dag id."""
+    bag = DagBag(str(EXAMPLES), bundle_path=EXAMPLES, bundle_name=BUNDLE)
+    assert bag.import_errors == {}
+    return {dag_id: Path(dag.fileloc) for dag_id, dag in bag.dags.items()}
+
+
 @pytest.fixture
-def run_example(airflow_database: None) -> Callable[..., Ran]:
-    """Runs an example Dag to its end, in this process, and returns what became of it."""
+def run_example(example_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """Run an example Dag to its end in this process and return its states and XComs.
+
+    ``dag.test()`` parses the Dag's whole bundle again and stores all of its Dags. That is most of a run's time, so the
+    bundle is only the Dag's own file.
+    """
 
     def run(dag_id: str, *, params: dict[str, Any] | None = None, **changes: Any) -> Ran:
-        """``params`` are those of a run that is triggered by hand, ``changes`` arguments of the mapped operators."""
-        from airflow.dag_processing.dagbag import DagBag
-        from airflow.models.xcom import XComModel
-        from airflow.sdk.definitions.mappedoperator import MappedOperator
-        from airflow.utils.session import create_session
+        """Run the Dag.
 
-        bag = DagBag(str(EXAMPLES), bundle_path=EXAMPLES, bundle_name="dags-folder")
+        :param params: the parameters of a run that a person triggers.
+        :param changes: arguments of the mapped operators.
+        """
+        path = example_files[dag_id]
+        bundle = {
+            "name": BUNDLE,
+            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+            "kwargs": {"path": str(path)},
+        }
+        monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
+        bag = DagBag(str(path), bundle_path=EXAMPLES, bundle_name=BUNDLE)
         assert bag.import_errors == {}
         dag = bag.dags[dag_id]
         for task in dag.tasks:
-            # Retries as in the file, but at once.
+            # The retries of the file, without their delay.
             if isinstance(task, MappedOperator):
                 task.partial_kwargs |= {"retry_delay": timedelta(0), **changes}
             else:
@@ -99,7 +121,7 @@ def run_example(airflow_database: None) -> Callable[..., Ran]:
         with create_session() as session:
             rows = session.query(XComModel).filter_by(dag_id=dag_id, run_id=dag_run.run_id).all()
             xcoms = {(row.task_id, row.map_index, row.key): XComModel.deserialize_value(row) for row in rows}
-        states = {(one.task_id, one.map_index): one.state for one in dag_run.get_task_instances()}
+        states = {(task.task_id, task.map_index): task.state for task in dag_run.get_task_instances()}
         return Ran(str(dag_run.state), states, xcoms)
 
     return run
@@ -107,7 +129,7 @@ def run_example(airflow_database: None) -> Callable[..., Ran]:
 
 @pytest.fixture
 def late_metrics(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The workspace has no metrics until it has been asked for them once; waits are short."""
+    """The workspace has no metrics until after the first request."""
     connection.state.remove_metrics(WORKSPACE)
     stop = threading.Event()
 
