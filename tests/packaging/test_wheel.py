@@ -92,6 +92,17 @@ def test_constraints_pin_the_airflow_they_are_named_for_and_hold_no_url() -> Non
         assert "://" not in text
 
 
+def test_the_airflow_versions_of_the_makefile_are_pinned_and_in_the_readme() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    newest, oldest = (re.findall(rf"^{name} := (.+)$", makefile, re.MULTILINE) for name in ("NEWEST", "OLDEST"))
+    assert {path.name for path in (ROOT / "constraints").iterdir()} == {
+        f"airflow-{version}.txt" for version in (*newest, *oldest)
+    }
+    readme = (ROOT / "README.md").read_text()
+    assert f"installs Airflow {newest[0]} into" in readme
+    assert f"developed on {newest[0]}, and its unit tests also run on {oldest[0]}" in readme
+
+
 def test_the_declared_python_versions_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = {line.rpartition(" ")[2] for line in project["classifiers"] if "Python :: 3." in line}
