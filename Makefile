@@ -1,6 +1,6 @@
 # Two commands do all the set-up: `make demo` and `make test`. Needed: python3 (3.11 to 3.13), make, git.
 
-# The Airflow versions: the newest one that this is developed on, and the oldest one that is supported.
+# The Airflow versions: the newest one that this is developed on, and the oldest one that the unit tests run on.
 NEWEST := 3.3.2
 OLDEST := 3.0.6
 # AIRFLOW=3.0.6 picks another one; each has its own virtual environment.

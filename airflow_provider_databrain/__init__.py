@@ -129,7 +129,7 @@ _MODULE_OF = {name: module for module, names in MODULES.items() for name in name
 __all__ = ["__version__", *sorted(_MODULE_OF)]
 
 if TYPE_CHECKING:
-    # The same names for mypy and IDEs, which cannot read the table. A test holds the two against each other.
+    # The same names for mypy and IDEs, which cannot read the table. A test compares the two.
     from airflow_provider_databrain.base.sensor import WaitError as WaitError
     from airflow_provider_databrain.client.errors import AlreadyExistsError as AlreadyExistsError
     from airflow_provider_databrain.client.errors import ApiError as ApiError

@@ -11,7 +11,7 @@ from airflow_provider_databrain.posthog import provider_info as posthog
 
 VENDORS = {"databrain": databrain, "posthog": posthog, "conduit": conduit}
 """The vendors, by the names of their packages."""
-ROOMS = {
+INTEGRATIONS = {
     **{name: vendor.INTEGRATION for name, vendor in VENDORS.items()},
     "tenants": {
         "integration-name": "Tenant tables",
@@ -19,9 +19,9 @@ ROOMS = {
         "tags": ["service"],
     },
 }
-"""Each room that has operators, hooks, sensors or triggers, with the integration that Airflow shows for it."""
+"""Each package that has operators, hooks, sensors or triggers, with the integration that Airflow shows for it."""
 KINDS = {"operators": "operators", "sensors": "sensors", "hooks": "hook", "triggers": "triggers"}
-"""Airflow's name of a kind of class, and ours of the module or package that holds it."""
+"""Airflow's name for a kind of class, and the name of our module or package that contains that kind."""
 
 
 def get_provider_info() -> dict[str, object]:
@@ -30,7 +30,7 @@ def get_provider_info() -> dict[str, object]:
         "package-name": "airflow-provider-databrain",
         "name": "Databrain",
         "description": "A dashboard for every tenant, provisioned from a tenant table: Databrain, PostHog, Conduit.",
-        "integrations": list(ROOMS.values()),
+        "integrations": list(INTEGRATIONS.values()),
         **{kind: _listed(module) for kind, module in KINDS.items()},
         "extra-links": [
             f"{__package__}.{module}.{name}"
@@ -45,11 +45,11 @@ def get_provider_info() -> dict[str, object]:
 def _listed(kind: str) -> list[dict[str, object]]:
     """The public modules of one kind, by integration."""
     listed: list[dict[str, object]] = []
-    for room, integration in ROOMS.items():
+    for package, integration in INTEGRATIONS.items():
         modules = [
             f"{__package__}.{module}"
             for module in MODULES
-            if module == f"{room}.{kind}" or module.startswith(f"{room}.{kind}.")
+            if module == f"{package}.{kind}" or module.startswith(f"{package}.{kind}.")
         ]
         if modules:
             listed.append({"integration-name": integration["integration-name"], "python-modules": modules})

@@ -2,7 +2,7 @@
 
 What always holds:
 
-- To make a hook reads and opens nothing. The connection is read once, before the first call.
+- Creating a hook reads nothing and opens nothing. The connection is read once, before the first call.
 - Every secret of the connection is masked in Airflow's logs as soon as it has been read.
 - A sync method opens its transport itself. An async method must be called inside ``async with hook:``.
 - A method and its async form (``list_embeds``, ``alist_embeds``) take the same arguments, run the same call, and return
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-HookT = TypeVar("HookT", bound="ApiHook[Any]")
 ExtrasT = TypeVar("ExtrasT", bound="ConnectionExtras")
 DISTRIBUTION = "airflow-provider-databrain"
 
@@ -115,7 +114,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
         """Other fields of ``Server`` that depend on this vendor's extras."""
         return {}
 
-    def usual_url(self, extras: ExtrasT) -> str | None:
+    def url_without_host(self, extras: ExtrasT) -> str | None:
         """The URL that calls go to if the connection names no host; None if it must name one."""
         return self.default_url
 
@@ -158,7 +157,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
     def _read(self, connection: Connection, raw: Mapping[str, Any]) -> tuple[Server, ExtrasT]:
         extras = self._check_extras(raw)
         tokens = self.tokens(connection, extras)
-        url = base_url(connection, self.usual_url(extras))
+        url = base_url(connection, self.url_without_host(extras))
         self.check_url(url)
         parts = urlsplit(url)
         if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):

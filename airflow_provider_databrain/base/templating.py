@@ -8,7 +8,7 @@ from __future__ import annotations
 from airflow_provider_databrain.airflow_compat import Context
 
 
-def whole(value: int | str | None, name: str) -> int:
+def positive_int(value: int | str | None, name: str) -> int:
     """Read a whole number above 0, which may be a string after templating.
 
     :param name: the argument's name, for the message.
@@ -20,7 +20,7 @@ def whole(value: int | str | None, name: str) -> int:
     return int(digits)
 
 
-def own_key(context: Context) -> str:
+def task_key(context: Context) -> str:
     """A key that is the same in every try of a task, so that a later try finds the work of an earlier one."""
     instance = context.get("ti")
     parts = [getattr(instance, name, "") for name in ("dag_id", "task_id", "run_id", "map_index")]

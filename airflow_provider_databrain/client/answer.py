@@ -32,7 +32,7 @@ def interpret(server: Server, request: Request[T], reply: Reply) -> T:
         return request.read(None)
 
     def redact(text: str) -> str:
-        return server.redact(text, *request.hidden())
+        return server.redact(text, *request.all_secrets())
 
     error = classify(
         reply,
@@ -70,8 +70,8 @@ def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
     error.endpoint = request.endpoint.name
     error.tenant = request.tenant
     error.dashboard = request.dashboard
-    error.message = server.redact(error.message, *request.hidden())
-    error.code = server.redact(error.code, *request.hidden()) if error.code else None
+    error.message = server.redact(error.message, *request.all_secrets())
+    error.code = server.redact(error.code, *request.all_secrets()) if error.code else None
     if request.endpoint.needs and isinstance(error, AuthenticationError):
         error.hint = request.endpoint.needs
     if request.endpoint.precondition and isinstance(error, InvalidRequestError):

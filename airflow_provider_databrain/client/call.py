@@ -4,7 +4,7 @@ What always holds:
 
 - Nothing here uses the network. A transport sends the requests.
 - A call is one ``Request``, or a generator that yields requests one after the other and returns the result.
-- A request says itself whether it may be sent twice (``Resend``), whom it is for, and what must never be shown.
+- A request says itself whether it may be sent twice (``Resend``), which tenant it is for, and what must never be shown.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Request(Generic[T]):
     accept: str = "application/json"
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
-    def hidden(self) -> tuple[str, ...]:
+    def all_secrets(self) -> tuple[str, ...]:
         """The parts of this request that must never be shown."""
         return (self.bearer, *self.secrets) if self.bearer else self.secrets
 

@@ -124,7 +124,7 @@ def explain(invalid: ValidationError) -> list[str]:
     ]
 
 
-def filled(value: str, name: str) -> str:
+def not_blank(value: str, name: str) -> str:
     """Return a string that is not blank.
 
     :param name: the argument's name, for the message.

@@ -110,8 +110,8 @@ class CallRetry:
     def should_stop(self, state: RetryCallState) -> bool:
         """True after ``MAX_FAILURES`` failures, or if the next try would start too late.
 
-        No wait of this call ends later than ``server.max_retry_seconds`` after its first try. A hold of the pace, which
-        another call's 429 may cause, comes on top.
+        No wait of this call ends later than ``server.max_retry_seconds`` after its first try. A hold of the pace,
+        caused by another call's 429, can add to that time.
         """
         return self._failures >= MAX_FAILURES or self._is_late(state)
 

@@ -24,7 +24,7 @@ from airflow_provider_databrain.client.errors import (
     MalformedAnswerError,
     NotFoundError,
 )
-from airflow_provider_databrain.client.models import Received, check_id, filled, json_body, reader
+from airflow_provider_databrain.client.models import Received, check_id, json_body, not_blank, reader
 
 CLOUD_URL = "https://api.getconduit.app/v2"
 
@@ -174,9 +174,9 @@ def create_workspace(name: str, ext_id: str | None = None) -> Request[Workspace]
     :raises ValueError: ``name`` or ``ext_id`` is blank.
     :raises MalformedAnswerError: the new workspace has another ``ext_id`` than requested, so it cannot be found again.
     """
-    fields = {"name": filled(name, "name")}
+    fields = {"name": not_blank(name, "name")}
     if ext_id is not None:
-        fields["ext_id"] = filled(ext_id, "ext_id")
+        fields["ext_id"] = not_blank(ext_id, "ext_id")
     read = _read_workspace if ext_id is None else _reader_for(ext_id)
     return Request(CREATE_WORKSPACE, read, body=json_body(fields), tenant=ext_id)
 
@@ -192,7 +192,7 @@ def find_or_create_workspace(ext_id: str, name: str) -> Call[Workspace]:
     :raises ValueError: ``ext_id`` or ``name`` is blank.
     :raises MalformedAnswerError: see ``create_workspace``.
     """
-    filled(ext_id, "ext_id")  # Checked before the name, because a caller may use the ext_id as the name.
+    not_blank(ext_id, "ext_id")  # Checked before the name, because a caller may use the ext_id as the name.
     return _find_or_create(ext_id, replace(list_workspaces(), tenant=ext_id), create_workspace(name, ext_id))
 
 
@@ -282,7 +282,7 @@ def clone_dashboard(dashboard_id: int, workspace_id: int, name: str | None = Non
     tenant = str(check_id(workspace_id, "workspace_id"))
     fields: dict[str, Any] = {"workspace": workspace_id}
     if name is not None:
-        fields["name"] = filled(name, "name")
+        fields["name"] = not_blank(name, "name")
     return Request(
         CLONE_DASHBOARD, _read_cloned, body=json_body(fields), path=path, tenant=tenant, dashboard=path["dashboard_id"]
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.base.operator import ApiOperator
-from airflow_provider_databrain.base.templating import whole
+from airflow_provider_databrain.base.templating import positive_int
 from airflow_provider_databrain.tenants.operators.provision import ProvisionSharedOperator
 from airflow_provider_databrain.tenants.operators.remove import RemoveTenantsOperator
 
@@ -81,7 +81,7 @@ class _WorkspaceOperator(ConduitOperator):
 
         :raises ValueError: ``workspace_id`` is not a whole number above 0; nothing was sent.
         """
-        return whole(self.workspace_id, "workspace_id")
+        return positive_int(self.workspace_id, "workspace_id")
 
 
 class DisableConduitWorkspaceOperator(_WorkspaceOperator):
@@ -125,7 +125,7 @@ class ListConduitDashboardsOperator(ConduitOperator):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """List the dashboards."""
         is_organization = self.workspace_id in (None, "", "None")
-        workspace = None if is_organization else whole(self.workspace_id, "workspace_id")
+        workspace = None if is_organization else positive_int(self.workspace_id, "workspace_id")
         return [{"id": each.id, "name": each.name} for each in self.hook.list_dashboards(workspace)]
 
 
@@ -149,7 +149,7 @@ class CloneConduitDashboardOperator(_WorkspaceOperator):
 
     def execute(self, context: Context) -> int:
         """Find the clone or make it; returns its id."""
-        workspace, source = self.workspace(), whole(self.dashboard_id, "dashboard_id")
+        workspace, source = self.workspace(), positive_int(self.dashboard_id, "dashboard_id")
         named = [each.id for each in self.hook.list_dashboards(workspace) if each.name == self.name]
         if named:
             self.log.info("Workspace %d already has a dashboard with that name", workspace)
@@ -177,8 +177,8 @@ class ShareConduitDashboardOperator(ConduitOperator):
 
     def execute(self, context: Context) -> str | None:
         """Request the URL; returns it if ``return_url`` is set."""
-        workspace = whole(self.workspace_id, "workspace_id")
-        url = self.hook.share_url(whole(self.dashboard_id, "dashboard_id"), workspace)
+        workspace = positive_int(self.workspace_id, "workspace_id")
+        url = self.hook.share_url(positive_int(self.dashboard_id, "dashboard_id"), workspace)
         return url if self.return_url else None
 
 

@@ -1,6 +1,6 @@
 """What Airflow reads about Conduit at discovery. Imports nothing but the fields that all connection types share."""
 
-from airflow_provider_databrain.base.provider_info import COMMON_FIELDS
+from airflow_provider_databrain.base.provider_info import common_fields
 
 INTEGRATION = {
     "integration-name": "Conduit",
@@ -11,7 +11,7 @@ CONNECTION = {
     "connection-type": "conduit",
     "hook-class-name": "airflow_provider_databrain.conduit.hook.ConduitHook",
     "hook-name": "Conduit",
-    "conn-fields": COMMON_FIELDS,
+    "conn-fields": common_fields(),
     "ui-field-behaviour": {
         "hidden-fields": ["login"],
         "relabeling": {"password": "Organization token", "schema": "Scheme (http or https)"},

@@ -112,23 +112,23 @@ class DatabrainHook(TokenMethods[DatabrainExtras]):
         except ConfigurationError as error:
             return False, str(error)
         works = bool(tokens)
-        verdicts: list[str] = []
+        results: list[str] = []
         probes: tuple[tuple[Token, Call[Any]], ...] = (
             (endpoint.API_KEY, embeds.list_embeds(page=1)),
             (endpoint.SERVICE_TOKEN, workspaces.list_workspaces(page=1)),
         )
         for token, probe in probes:
             if token not in tokens:
-                verdicts.append(f"{token.name}: not set ({token.field})")
+                results.append(f"{token.name}: not set ({token.field})")
                 continue
             try:
                 hook.run(probe)
-                verdicts.append(f"{token.name}: works")
+                results.append(f"{token.name}: works")
             except (ApiError, ConfigurationError) as error:
                 works = False
-                verdicts.append(f"{token.name}: {error}")
+                results.append(f"{token.name}: {error}")
         hook.close()
-        return works, "; ".join(verdicts)
+        return works, "; ".join(results)
 
     def _chosen(self, name: str | None, extra: str, what: str, title: str) -> str:
         chosen: str | None = name or getattr(self.extras, extra)

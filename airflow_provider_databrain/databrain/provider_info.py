@@ -1,6 +1,6 @@
 """What Airflow reads about Databrain at discovery. Imports nothing but the fields that all connection types share."""
 
-from airflow_provider_databrain.base.provider_info import COMMON_FIELDS
+from airflow_provider_databrain.base.provider_info import common_fields
 
 INTEGRATION = {
     "integration-name": "Databrain",
@@ -27,7 +27,7 @@ CONNECTION = {
             "schema": {"type": ["string", "null"]},
             "description": "Name of the data app that the API key belongs to.",
         },
-        **COMMON_FIELDS,
+        **common_fields(),
         "legacy_paths": {
             "label": "Legacy paths",
             "schema": {"type": ["boolean", "null"], "default": False},

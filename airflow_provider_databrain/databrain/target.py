@@ -3,7 +3,7 @@
 What always holds:
 
 - The spec chooses the dashboard's id, and Databrain takes an id once. So a second create makes no second
-  dashboard, and after an unclear failure the list shows whether the first one succeeded.
+  dashboard, and after an ambiguous failure the list shows whether the first one succeeded.
 - An existing dashboard is adopted only with proof that it belongs to the tenant (see ``databrain.ownership``). A spec
   that would leave no proof, or would forge one, is refused before anything is sent.
 - A dashboard's id, client and workspace cannot be changed. An update changes the access settings and the name.

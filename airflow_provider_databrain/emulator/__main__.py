@@ -38,7 +38,7 @@ def prepare(arguments: argparse.Namespace) -> Emulator:
 def main(argv: Sequence[str] | None = None) -> None:
     """Serve until interrupted."""
     emulator = prepare(parser().parse_args(argv))
-    print(f"Databrain emulator at {emulator.url}", flush=True)
+    print(f"Emulator at {emulator.url}", flush=True)
     for token in TOKENS:
         if not os.environ.get(token.variable):
             print(f"{token.label + ':':<18}{emulator.tokens[token.argument]}", flush=True)

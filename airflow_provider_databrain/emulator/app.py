@@ -17,7 +17,7 @@ from airflow_provider_databrain.emulator.systems import RunningSystem, dialect_o
 
 def create_app(systems: Sequence[RunningSystem], control: Control) -> FastAPI:
     """Create the application that serves running systems."""
-    app = FastAPI(title="Databrain emulator", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Dashboard API emulator", docs_url=None, redoc_url=None)
     for system in systems:
         app.router.routes.extend(system.routes)
     app.add_middleware(FaultMiddleware, control=control, dialect_of=dialect_of)

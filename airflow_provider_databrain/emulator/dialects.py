@@ -41,7 +41,7 @@ class Dialect:
         """403: the server refuses all changes."""
         return JSONResponse(self.error(403, "READ_ONLY", "Changes are refused"), 403)
 
-    def spoiled(self, kind: str) -> Response:
+    def broken_answer(self, kind: str) -> Response:
         """The response that replaces the real one.
 
         :param kind: the fault's kind.

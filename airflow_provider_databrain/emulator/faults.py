@@ -1,6 +1,6 @@
 """Faults on demand, limits, and the log of requests.
 
-``FaultMiddleware`` sees each request before the API's route does. Only requests to an API are delayed, limited, spoiled
+``FaultMiddleware`` sees each request before the API's route does. Only requests to an API are delayed, limited, broken
 and logged: the page, the control endpoints and public pages are not. A fault may come before the request acts, or after
 it has acted but before the client has the whole answer. The log has no header, no body and no token.
 """
@@ -227,7 +227,7 @@ class FaultMiddleware:
         if fault.kind in ("reset_before", "reset_after"):
             self._reset(scope)
         else:
-            await dialect.spoiled(fault.kind)(scope, receive, send)
+            await dialect.broken_answer(fault.kind)(scope, receive, send)
 
     async def _act(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> None:
         if self._control.behaviour.read_only:

@@ -1,7 +1,7 @@
-"""The systems that the emulator plays.
+"""The systems that the emulator emulates.
 
-This is the only list of them. The server, the faults, the page and the command read it. A new system is one entry here
-and one folder.
+This is the list of them that the server, the faults, the page and the command read. A new system is one entry here, one
+module or package, and its attributes in ``server.Emulator``.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class RunningSystem(Protocol):
 
 @dataclass(frozen=True)
 class System:
-    """A system that the emulator can play.
+    """A system that the emulator can emulate.
 
     :param prefix: the beginning of the paths that are logged and that faults apply to.
     :param start: makes the running system from the path of the state file, the control, and the accepted tokens by

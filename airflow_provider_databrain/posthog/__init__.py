@@ -1,1 +1,1 @@
-"""PostHog: its API, hook, operators, sensor and trigger."""
+"""PostHog: its API, hook, target, operators, sensor, trigger and links."""

@@ -83,7 +83,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
         """The personal API key."""
         return {endpoint.API_KEY: connection.password}
 
-    def usual_url(self, extras: PostHogExtras) -> str:
+    def url_without_host(self, extras: PostHogExtras) -> str:
         """PostHog Cloud's URL in the region."""
         return endpoint.EU_URL if extras.region == "eu" else self.default_url
 

@@ -1,6 +1,6 @@
 """What Airflow reads about PostHog at discovery. Imports nothing but the fields that all connection types share."""
 
-from airflow_provider_databrain.base.provider_info import COMMON_FIELDS
+from airflow_provider_databrain.base.provider_info import common_fields
 
 INTEGRATION = {
     "integration-name": "PostHog",
@@ -22,7 +22,7 @@ CONNECTION = {
             "schema": {"type": ["string", "null"], "default": "@current"},
             "description": "Number of the project, or @current.",
         },
-        **COMMON_FIELDS,
+        **common_fields(),
     },
     "ui-field-behaviour": {
         "hidden-fields": ["login"],

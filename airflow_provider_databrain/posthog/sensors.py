@@ -45,7 +45,7 @@ class PostHogDashboardRefreshedSensor(PollSensor):
 
         :raises ValueError: ``since`` or ``dashboard_id`` cannot be read; nothing was sent.
         """
-        from airflow_provider_databrain.base.templating import whole
+        from airflow_provider_databrain.base.templating import positive_int
         from airflow_provider_databrain.posthog.triggers import DashboardRefreshedTrigger, parse_time
 
         since = self.since if isinstance(self.since, str) else self.since.isoformat()
@@ -56,7 +56,7 @@ class PostHogDashboardRefreshedSensor(PollSensor):
         return DashboardRefreshedTrigger(
             posthog_conn_id=self.posthog_conn_id,
             project_id=None if self.project_id in (None, "") else str(self.project_id),
-            dashboard_id=whole(self.dashboard_id, "dashboard_id"),
+            dashboard_id=positive_int(self.dashboard_id, "dashboard_id"),
             since=since,
             **polling,
         )

@@ -6,8 +6,8 @@ What always holds:
   first create, and again after a batch in which any dashboard was created.
 - If two runs create a dashboard for one tenant at the same time, the older one stays.
 - A dashboard is deleted only if the list shows that it still carries the tenant's mark.
-- A spec hash has three parts (see ``_Parts``), so an update sends only what differs. A part that is not known equals
-  nothing.
+- A spec hash has three parts (see ``_Parts``), so an update sends only what differs. A part that is not known
+  never counts as equal.
 """
 
 from __future__ import annotations

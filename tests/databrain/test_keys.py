@@ -41,7 +41,7 @@ ROTATIONS = {"rotate_api_key_into": "data app API key", "rotate_service_token_in
 INTO = pytest.mark.parametrize("method", ROTATIONS)
 
 
-def spoiled(sound: str, answer: str) -> bytes:
+def broken_answer(sound: str, answer: str) -> bytes:
     """An answer that holds the secret in an unexpected way, or a refusal that repeats the connection's tokens."""
     bodies = {
         "sound": sound,
@@ -82,7 +82,7 @@ def test_a_secret_is_in_no_repr_error_or_log(
 ) -> None:
     args, kind = CALLS[method]
     exposed.secrets += [*pieces(SECRET), KEY, SERVICE]
-    with raw_server(spoiled(SOUND[kind], answer)) as (url, _):
+    with raw_server(broken_answer(SOUND[kind], answer)) as (url, _):
         hook = hook_for(monkeypatch, host=url, extra={"service_token": SERVICE, "max_retry_seconds": 0})
         exposed.show(hook, vars(hook.server) | {"tokens": None})
         error = exposed.tries(lambda: do(hook, prefix, method, *args))

@@ -35,7 +35,7 @@ def command(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple
     assert process.stdout is not None
     try:
         first = process.stdout.readline()
-        match = re.fullmatch(r"Databrain emulator at (http://\S+)\n", first)
+        match = re.fullmatch(r"Emulator at (http://\S+)\n", first)
         assert match, first
         yield match[1], process
     finally:

@@ -150,7 +150,7 @@ async def test_a_collaborator_is_removed(scene: Scene, asynchronous: bool) -> No
 
 def test_every_method_has_both_forms_and_a_test() -> None:
     own = {name for name, value in vars(PostHogHook).items() if inspect.isfunction(value) and not name.startswith("_")}
-    settings = {"tokens", "usual_url", "options", "check_url", "test_connection"}
+    settings = {"tokens", "url_without_host", "options", "check_url", "test_connection"}
     methods = {name for name in own - settings if not (name.startswith("a") and name[1:] in own)}
     assert {f"a{name}" for name in methods} == own - settings - methods
     assert methods == {name for name, *_ in METHODS} | {"remove_collaborator"}

@@ -67,7 +67,7 @@ SHORTEST_QUIET = 5.0
 LONGEST_QUIET = 600.0
 """Maximum seconds without growth after a hold."""
 QUIET_PER_HELD = 60.0
-"""Seconds without growth for each second of a hold: the more a 429 costs, the later the next one is risked."""
+"""Seconds without growth for each second of a hold: after a longer hold, the rate stays unchanged for longer."""
 COARSE = 5.0
 """A cycle is short if it is shorter than this many times its hold."""
 MISSES = (0.96, 0.9)

@@ -15,7 +15,16 @@ from pydantic import Field, JsonValue, model_validator
 from airflow_provider_databrain.client.call import Request, Resend
 from airflow_provider_databrain.client.dialect import MESSAGE_LIMIT
 from airflow_provider_databrain.client.errors import AlreadyExistsError, MalformedAnswerError, NotFoundError
-from airflow_provider_databrain.client.models import Extensible, Name, Received, Sent, filled, json_body, reader, wire
+from airflow_provider_databrain.client.models import (
+    Extensible,
+    Name,
+    Received,
+    Sent,
+    json_body,
+    not_blank,
+    reader,
+    wire,
+)
 from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint
 
 # Page export-dashboard. It takes the service token, although its path is below data-app.
@@ -55,7 +64,7 @@ class ImportDashboard(Extensible):
     """A new dashboard, made from an export.
 
     :param import_dashboard_data: the ``data`` of an export.
-    :param dashboard_id: the new dashboard's id. With it, the import can be sent again after an unclear failure.
+    :param dashboard_id: the new dashboard's id. With it, the import can be sent again after an ambiguous failure.
     :param dashboard_name: the new dashboard's title.
     :param schema_pairs: the database schemas to replace.
     """
@@ -104,8 +113,8 @@ def export_dashboard(dashboard_id: str, workspace_name: str) -> Request[Dashboar
     :raises ValueError: an argument is blank.
     """
     body = {
-        "dashboardId": filled(dashboard_id, "dashboard_id"),
-        "workspaceName": filled(workspace_name, "workspace_name"),
+        "dashboardId": not_blank(dashboard_id, "dashboard_id"),
+        "workspaceName": not_blank(workspace_name, "workspace_name"),
     }
     return Request(EXPORT_DASHBOARD, read_export, body=json_body(body), dashboard=dashboard_id)
 
@@ -117,7 +126,7 @@ def import_dashboard(dashboard: ImportDashboard) -> Request[ImportedDashboard]:
     with the request. Older servers answer too little for that: then the result's ``dashboard_id`` is None, and only the
     workspace's list shows whether the dashboard exists.
 
-    With ``dashboard_id``, unclear failures are tried again. So an ``AlreadyExistsError`` with ``after_ambiguous`` may
+    With ``dashboard_id``, ambiguous failures are tried again. So an ``AlreadyExistsError`` with ``after_ambiguous`` may
     mean that an earlier try imported the dashboard.
 
     :raises AlreadyExistsError: the request has a ``dashboard_id``, but the answer names no dashboard. The message is

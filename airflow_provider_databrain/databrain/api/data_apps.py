@@ -9,14 +9,14 @@ from typing import Any
 
 from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import AlreadyExistsError, NotFoundError
-from airflow_provider_databrain.client.models import Name, Received, filled, json_body, reader
+from airflow_provider_databrain.client.models import Name, Received, json_body, not_blank, reader
 from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint
 from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
 
 _CODES = {"DATA_APP_ALREADY_EXISTS": AlreadyExistsError, "DATA_APP_NOT_FOUND": NotFoundError}
 _LEGACY = "/api/v2/dataApp"
 
-# Page create-data-app. The caller chooses the name. So after an unclear failure a second try finds the first one's
+# Page create-data-app. The caller chooses the name. So after an ambiguous failure a second try finds the first one's
 # work: the server answers that the name exists already.
 CREATE_DATA_APP = endpoint(
     "create data app",
@@ -29,7 +29,7 @@ CREATE_DATA_APP = endpoint(
 )
 # Page list-data-apps.
 LIST_DATA_APPS = endpoint("list data apps", "GET", "/data-app", SERVICE_TOKEN, legacy_path=_LEGACY)
-# Page update-data-app. After an unclear failure, a second try finds the first one's work: the old name no longer
+# Page update-data-app. After an ambiguous failure, a second try finds the first one's work: the old name no longer
 # exists.
 UPDATE_DATA_APP = endpoint(
     "update data app",
@@ -89,7 +89,7 @@ def create_data_app(name: str) -> Request[str]:
     :raises ValueError: ``name`` is blank.
     :raises AlreadyExistsError: a data app of that name exists already.
     """
-    return Request(CREATE_DATA_APP, _read_name, body=json_body({"name": filled(name, "name")}))
+    return Request(CREATE_DATA_APP, _read_name, body=json_body({"name": not_blank(name, "name")}))
 
 
 def list_data_apps(*, page: Page = None) -> Call[list[DataApp]]:
@@ -106,7 +106,7 @@ def update_data_app(name: str, new_name: str) -> Request[str]:
     :raises ValueError: ``name`` or ``new_name`` is blank.
     :raises NotFoundError: no data app of that name exists.
     """
-    body: dict[str, Any] = {"name": filled(name, "name"), "updateName": filled(new_name, "new_name")}
+    body: dict[str, Any] = {"name": not_blank(name, "name"), "updateName": not_blank(new_name, "new_name")}
     return Request(UPDATE_DATA_APP, _read_name, body=json_body(body))
 
 
@@ -119,7 +119,7 @@ def delete_data_app(name: str) -> Request[str]:
     :raises ValueError: ``name`` is blank.
     :raises NotFoundError: no data app of that name exists.
     """
-    return Request(DELETE_DATA_APP, _read_name, query={"name": filled(name, "name")})
+    return Request(DELETE_DATA_APP, _read_name, query={"name": not_blank(name, "name")})
 
 
 def _read_name(payload: object) -> str:

@@ -13,7 +13,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import NotFoundError
-from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, wire
+from airflow_provider_databrain.client.models import Extensible, Name, Received, json_body, not_blank, wire
 from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint, read_id
 from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
 
@@ -167,7 +167,7 @@ _read_datamarts = rows_reader(Datamart)
 def create_datamart(datamart: CreateDatamart) -> Request[str]:
     """Create a datamart. The result is its name.
 
-    An unclear failure is not tried again. ``list_datamarts`` shows whether the datamart was created.
+    An ambiguous failure is not tried again. ``list_datamarts`` shows whether the datamart was created.
 
     :raises NotFoundError: the datasource does not exist.
     :raises InvalidRequestError: the tenancy (``INVALID_TENANCY``) or another part of the request is invalid.
@@ -204,4 +204,4 @@ def by_name(datamart_name: str) -> dict[str, str]:
 
     :raises ValueError: ``datamart_name`` is blank.
     """
-    return {"datamartName": filled(datamart_name, "datamart_name")}
+    return {"datamartName": not_blank(datamart_name, "datamart_name")}

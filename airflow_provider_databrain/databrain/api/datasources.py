@@ -18,13 +18,13 @@ from pydantic import Field, JsonValue, model_validator
 
 from airflow_provider_databrain.client.call import Call, Endpoint, Request, Resend
 from airflow_provider_databrain.client.errors import AlreadyExistsError, NotFoundError
-from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
+from airflow_provider_databrain.client.models import Extensible, Name, Received, json_body, not_blank, reader, wire
 from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint
 from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
 
-# Page create-datasource. The caller chooses the name, and it is unique. So after an unclear failure a second try finds
-# the first one's work: the server answers that the name exists already. If the server cannot read the database's schema
-# (SCHEMA_CACHE_FAILED), the datasource may exist nevertheless.
+# Page create-datasource. The caller chooses the name, and it is unique. So after an ambiguous failure a second try
+# finds the first one's work: the server answers that the name exists already. If the server cannot read the database's
+# schema (SCHEMA_CACHE_FAILED), the datasource may exist nevertheless.
 CREATE_DATASOURCE = endpoint(
     "create datasource",
     "POST",
@@ -98,8 +98,8 @@ class Datasource(Extensible):
 
     def secrets(self) -> tuple[str, ...]:
         """Each value except the name, in every form in which a server may repeat it."""
-        hidden = {key: value for key, value in self.credentials.items() if key != "name"}
-        return tuple({form for value in _leaves([hidden, self.extra]) for form in _forms(value)})
+        secrets = {key: value for key, value in self.credentials.items() if key != "name"}
+        return tuple({form for value in _leaves([secrets, self.extra]) for form in _forms(value)})
 
 
 class ListedDatasource(Received):
@@ -189,7 +189,7 @@ def delete_datasource(name: str) -> Request[str]:
     :raises NotFoundError: no datasource of that name exists.
     :raises InvalidRequestError: something still reads from it (``DATASOURCE_IN_USE``).
     """
-    query = {"datasourceName": filled(name, "name")}
+    query = {"datasourceName": not_blank(name, "name")}
     return Request(DELETE_DATASOURCE, lambda payload: _read_deleted(payload).id, query=query)
 
 
@@ -227,7 +227,7 @@ def _with_credentials(endpoint: Endpoint, datasource: Datasource) -> Request[str
 
 
 def _by_id(datasource_id: str) -> bytes:
-    return json_body({"input": {"datasourceId": filled(datasource_id, "datasource_id")}})
+    return json_body({"input": {"datasourceId": not_blank(datasource_id, "datasource_id")}})
 
 
 def _leaves(value: Any) -> Iterator[str]:

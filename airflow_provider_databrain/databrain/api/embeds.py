@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from airflow_provider_databrain.client.call import Call, Request, Resend, in_steps
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, MalformedAnswerError, NotFoundError
-from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
+from airflow_provider_databrain.client.models import Extensible, Name, Received, json_body, not_blank, reader, wire
 from airflow_provider_databrain.databrain.api.access import AccessSettings, AccessSettingsChange, SomeAccessSettings
 from airflow_provider_databrain.databrain.api.dashboards import DashboardExport, SchemaPair, read_export
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY, WithId, endpoint, read_id
@@ -25,8 +25,8 @@ from airflow_provider_databrain.databrain.api.paging import Page, page_query, pa
 
 _LEGACY = "/api/v2/dataApp/embeds"
 
-# Page create-dashboard-embed. The caller chooses the id, so after an unclear failure a second try finds the first one's
-# work: the server answers that the id exists already.
+# Page create-dashboard-embed. The caller chooses the id, so after an ambiguous failure a second try finds the first
+# one's work: the server answers that the id exists already.
 CREATE_DASHBOARD_EMBED = endpoint(
     "create dashboard embed",
     "POST",
@@ -228,7 +228,7 @@ def create_dashboard_embed(
 def create_embed(embed: NewEmbed) -> Request[str]:
     """Embed a dashboard or metric that exists already. The result is the embed's id, which the server chooses.
 
-    An unclear failure is not tried again. ``find_or_create_embed`` looks at the list instead.
+    An ambiguous failure is not tried again. ``find_or_create_embed`` looks at the list instead.
 
     :raises NotFoundError: the workspace, dashboard, metric or table does not exist.
     :raises InvalidRequestError: the datamart does not exist, or has another tenancy (``INVALID_DATAMART``).
@@ -240,7 +240,7 @@ def find_or_create_embed(embed: NewEmbed) -> Generator[Request[Any], Any, tuple[
     """Find an embed of the same dashboard or metric; if there is none, create one.
 
     If ``embed`` has a name, the embed must have the same name. An embed that is found keeps its access settings. After
-    an unclear failure, the list shows whether the embed was created. Two tasks that do this at the same moment may
+    an ambiguous failure, the list shows whether the embed was created. Two tasks that do this at the same moment may
     create one each. A later task takes the older one if the server lists that first.
 
     :return: the embed's id, and whether it was created.
@@ -289,7 +289,7 @@ def update_embed(embed_id: str, access_settings: Mapping[str, Any] | AccessSetti
         if isinstance(access_settings, AccessSettings)
         else AccessSettingsChange.model_validate(access_settings)
     )
-    body = {"embedId": filled(embed_id, "embed_id"), "accessSettings": wire(settings)}
+    body = {"embedId": not_blank(embed_id, "embed_id"), "accessSettings": wire(settings)}
     return Request(UPDATE_EMBED, read_id, body=json_body(body), dashboard=embed_id)
 
 
@@ -301,7 +301,7 @@ def rename_embed(embed_id: str, name: str, *, is_rename_dashboard: bool | None =
     :param is_rename_dashboard: also show ``name`` as the dashboard's title. None and False keep the title.
     :raises ValueError: ``embed_id`` or ``name`` is blank.
     """
-    body: dict[str, Any] = {"embedId": filled(embed_id, "embed_id"), "name": filled(name, "name")}
+    body: dict[str, Any] = {"embedId": not_blank(embed_id, "embed_id"), "name": not_blank(name, "name")}
     if is_rename_dashboard is not None:
         body["isRenameDashboard"] = is_rename_dashboard
     return Request(RENAME_EMBED, _read_renamed, body=json_body(body), dashboard=embed_id)
@@ -316,7 +316,10 @@ def delete_embed(embed_id: str, *, is_delete_dashboard: bool = False) -> Request
     :param is_delete_dashboard: also delete the dashboard that it shows.
     :raises ValueError: ``embed_id`` is blank.
     """
-    query = {"embedId": filled(embed_id, "embed_id"), "isDeleteDashboard": "true" if is_delete_dashboard else "false"}
+    query = {
+        "embedId": not_blank(embed_id, "embed_id"),
+        "isDeleteDashboard": "true" if is_delete_dashboard else "false",
+    }
     return Request(DELETE_EMBED, read_id, query=query, dashboard=embed_id)
 
 
@@ -325,7 +328,7 @@ def export_embed(embed_id: str) -> Request[DashboardExport]:
 
     :raises ValueError: ``embed_id`` is blank.
     """
-    return Request(EXPORT_EMBED, read_export, query={"embedId": filled(embed_id, "embed_id")}, dashboard=embed_id)
+    return Request(EXPORT_EMBED, read_export, query={"embedId": not_blank(embed_id, "embed_id")}, dashboard=embed_id)
 
 
 def _find(embed: NewEmbed) -> Generator[Request[Any], Any, str | None]:

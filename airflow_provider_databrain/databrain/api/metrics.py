@@ -13,7 +13,7 @@ from pydantic import AliasChoices, Field, JsonValue
 
 from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import NotFoundError
-from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
+from airflow_provider_databrain.client.models import Extensible, Name, Received, json_body, not_blank, reader, wire
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY, endpoint, read_id
 from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader, workspace_page
 from airflow_provider_databrain.databrain.api.workspaces import Metric, WorkspaceDashboard, read_metrics
@@ -180,7 +180,7 @@ def fetch_embed_metrics(
     :param is_metric: True asks for metrics only.
     :raises ValueError: an id is blank.
     """
-    query = {"embedId": filled(embed_id, "embed_id"), "clientId": filled(client_id, "client_id")}
+    query = {"embedId": not_blank(embed_id, "embed_id"), "clientId": not_blank(client_id, "client_id")}
     if is_metric is not None:
         query["isMetric"] = "true" if is_metric else "false"
     return pages(
@@ -200,7 +200,7 @@ def fetch_dashboard_metrics(workspace_name: str, dashboard_id: str, *, page: Pag
 
     :raises ValueError: an argument is blank.
     """
-    filled(dashboard_id, "dashboard_id")
+    not_blank(dashboard_id, "dashboard_id")
     return pages(
         lambda number: Request(
             FETCH_DASHBOARD_METRICS,
@@ -220,8 +220,8 @@ def publish_metric(embed_id: str, metric_id: str, *, is_published: bool = True) 
     :raises ValueError: an id is blank.
     """
     body = {
-        "embedId": filled(embed_id, "embed_id"),
-        "metricId": filled(metric_id, "metric_id"),
+        "embedId": not_blank(embed_id, "embed_id"),
+        "metricId": not_blank(metric_id, "metric_id"),
         "isPublished": is_published,
     }
     return Request(PUBLISH_METRIC, read_id, body=json_body(body), dashboard=embed_id)
@@ -247,7 +247,7 @@ def list_scheduled_reports(
     :param extra: more fields of the query. One filters by user; its name is not known.
     :raises ValueError: ``embed_id`` is blank, or ``extra`` repeats a known field.
     """
-    query = {"embedId": filled(embed_id, "embed_id")} | ({} if client_id is None else {"clientId": client_id})
+    query = {"embedId": not_blank(embed_id, "embed_id")} | ({} if client_id is None else {"clientId": client_id})
     return pages(
         lambda number: Request(
             LIST_SCHEDULED_REPORTS,

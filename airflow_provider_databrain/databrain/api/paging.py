@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 from airflow_provider_databrain.client.call import Call, Request, walk_pages
-from airflow_provider_databrain.client.models import ModelT, Received, filled, json_body, reader
+from airflow_provider_databrain.client.models import ModelT, Received, json_body, not_blank, reader
 
 Row = TypeVar("Row")
 Page = int | Literal["all"] | None
@@ -47,7 +47,7 @@ def workspace_page(workspace_name: str, number: int | None, **more: str) -> byte
     :raises ValueError: ``workspace_name`` is blank.
     """
     paging = {} if number is None else {"isPagination": True, "pageNumber": number}
-    return json_body({"workspaceName": filled(workspace_name, "workspace_name"), **more} | paging)
+    return json_body({"workspaceName": not_blank(workspace_name, "workspace_name"), **more} | paging)
 
 
 def rows_reader(model: type[ModelT]) -> Callable[[object], list[ModelT]]:

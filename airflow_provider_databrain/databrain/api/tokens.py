@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from airflow_provider_databrain.client.call import Call, Request, Resend, in_steps
 from airflow_provider_databrain.client.errors import ApiError, NotFoundError
-from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
+from airflow_provider_databrain.client.models import Extensible, Name, Received, json_body, not_blank, reader, wire
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN, endpoint
 from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
 
@@ -232,7 +232,7 @@ def create_guest_token(token: CreateGuestToken) -> Request[GuestToken]:
 def create_api_token(data_app_name: str, name: str, *, extra: Mapping[str, JsonValue] | None = None) -> Request[NewKey]:
     """Create an API token for a data app. No API call deletes one.
 
-    An unclear failure is not tried again. ``list_api_tokens`` shows whether the token was created, and its key.
+    An ambiguous failure is not tried again. ``list_api_tokens`` shows whether the token was created, and its key.
 
     :param name: the token's name. Whether it must be unique is not documented.
     :param extra: more fields, sent as they are. The list has a ``description``; whether this call accepts one is not
@@ -241,7 +241,7 @@ def create_api_token(data_app_name: str, name: str, *, extra: Mapping[str, JsonV
     :raises NotFoundError: the data app does not exist.
     """
     fields = _ApiTokenRequest(
-        data_app_name=filled(data_app_name, "data_app_name"), name=filled(name, "name"), extra=dict(extra or {})
+        data_app_name=not_blank(data_app_name, "data_app_name"), name=not_blank(name, "name"), extra=dict(extra or {})
     )
     return Request(CREATE_API_TOKEN, _read_key, body=json_body(wire(fields)))
 
@@ -252,7 +252,7 @@ def list_api_tokens(data_app_name: str, *, page: Page = None) -> Call[list[ApiTo
     :raises ValueError: ``data_app_name`` is blank.
     :raises NotFoundError: the data app does not exist.
     """
-    app = {"dataAppName": filled(data_app_name, "data_app_name")}
+    app = {"dataAppName": not_blank(data_app_name, "data_app_name")}
     return pages(lambda number: Request(LIST_API_TOKENS, _read_api_tokens, query=app | page_query(number)), page)
 
 
@@ -260,7 +260,7 @@ def find_or_create_api_token(data_app_name: str, name: str) -> Generator[Request
     """Find a data app's API token by name; if there is none, create one.
 
     If several have the name, the result is the newest: after a rotation, the old one may be listed until it expires.
-    After an unclear failure, the list shows whether the token was created. Two tasks that do this at the same moment
+    After an ambiguous failure, the list shows whether the token was created. Two tasks that do this at the same moment
     may create one each.
 
     :return: the token, and whether it was created.
@@ -285,7 +285,7 @@ def find_or_create_api_token(data_app_name: str, name: str) -> Generator[Request
 def rotate_api_key(expire_after: timedelta, *, extra: Mapping[str, JsonValue] | None = None) -> Call[NewKey]:
     """Create a new API key that replaces the connection's key. The old key works until it expires.
 
-    The connection still has the old key afterwards. An unclear failure is not tried again.
+    The connection still has the old key afterwards. An ambiguous failure is not tried again.
 
     :param expire_after: how long the old key still works; rounded up to whole seconds. With 0 it expires at once: if
         the answer is lost then, nobody has a working key.
@@ -314,7 +314,7 @@ def _rotate(request: Request[NewKey]) -> Generator[Request[NewKey], NewKey, NewK
 def _find_api_token(data_app_name: str, name: str) -> Generator[Request[Any], Any, ApiToken | None]:
     tokens = yield from in_steps(list_api_tokens(data_app_name, page="all"))
     named = [token for token in reversed(tokens) if token.name == name]
-    # Of several with one time, ``max`` takes the first of these, which is the last in the list.
+    # If several tokens have the same time, ``max`` takes the first one here, which is the last one in the API's list.
     return max(named, key=lambda token: token.created_at or "", default=None)
 
 

@@ -13,7 +13,7 @@ from pydantic import model_validator
 
 from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import AlreadyExistsError, NotFoundError
-from airflow_provider_databrain.client.models import Extensible, Name, Received, filled, json_body, reader, wire
+from airflow_provider_databrain.client.models import Extensible, Name, Received, json_body, not_blank, reader, wire
 from airflow_provider_databrain.databrain.api.endpoint import SERVICE_TOKEN, endpoint
 from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader, workspace_page
 
@@ -29,7 +29,7 @@ FETCH_WORKSPACE_METRICS = endpoint(
 FETCH_WORKSPACE_DASHBOARDS = endpoint(
     "fetch workspace dashboards", "POST", "/workspace/dashboards", SERVICE_TOKEN, resend=Resend.ALWAYS
 )
-# Page create-workspace. The caller chooses the name, and it is unique. So after an unclear failure a second try finds
+# Page create-workspace. The caller chooses the name, and it is unique. So after an ambiguous failure a second try finds
 # the first one's work: the server answers that the name exists already.
 CREATE_WORKSPACE = endpoint(
     "create workspace",
@@ -89,7 +89,7 @@ class WorkspaceConnection(Extensible):
             ("DATAMART", "datamart_name", self.datamart_name),
         ):
             if (self.connection_type == kind) is not (name is not None):
-                raise ValueError(f"{field} is for the connection type {kind}, and needed there")
+                raise ValueError(f"{field} is required with connection_type {kind}, and not allowed with any other")
         return self
 
 
@@ -179,7 +179,7 @@ def delete_workspace(name: str) -> Request[str]:
     :raises ValueError: ``name`` is blank.
     """
     return Request(
-        DELETE_WORKSPACE, lambda payload: _read_deleted(payload).data.id, query={"name": filled(name, "name")}
+        DELETE_WORKSPACE, lambda payload: _read_deleted(payload).data.id, query={"name": not_blank(name, "name")}
     )
 
 

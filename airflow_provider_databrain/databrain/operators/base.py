@@ -134,7 +134,7 @@ class DeleteNamedOperator(NamedOperator):
 def to_xcom_or_file(
     rows: Sequence[Mapping[str, Any]], output_path: str | None, max_xcom_bytes: int
 ) -> list[dict[str, Any]] | dict[str, Any]:
-    """Return the rows; or, with ``output_path``, write them there as JSON and return the path and how many they are.
+    """Return the rows; or, with ``output_path``, write them there as JSON and return the path and the number of rows.
 
     :raises ValueError: there is no ``output_path``, and the rows are more than ``max_xcom_bytes`` bytes of JSON.
     """

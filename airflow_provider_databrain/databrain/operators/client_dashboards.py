@@ -47,7 +47,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
     :param extra: more fields of the API, by the API's own names (templated).
     :param if_exists: if the dashboard exists already: ``adopt`` returns its embed if it is proved to belong to
         ``client_id``, and fails otherwise; ``fail`` always fails. A dashboard that this task created in an earlier,
-        unclear try is no conflict (templated).
+        ambiguous try is no conflict (templated).
     :param stamp: write the client id into the dashboard's metadata; ``adopt`` accepts it as proof.
     """
 

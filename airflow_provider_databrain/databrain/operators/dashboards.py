@@ -100,7 +100,7 @@ class PromoteDashboardOperator(DatabrainOperator):
         try:
             self.target_hook.import_dashboard(wanted)
         except AlreadyExistsError as taken:
-            # After an unclear try, this task may have imported the dashboard itself. Otherwise it is another one.
+            # After an ambiguous try, this task may have imported the dashboard itself. Otherwise it is another one.
             if not taken.after_ambiguous:
                 raise
         self._check_arrived(exported, identifier, target)

@@ -128,9 +128,9 @@ class DeleteDatamartOperator(NamedOperator):
         :raises ValueError: ``name`` is blank; nothing was sent.
         """
         from airflow_provider_databrain.client.errors import ApiError
-        from airflow_provider_databrain.client.models import filled
+        from airflow_provider_databrain.client.models import not_blank
 
-        filled(self.name, "name")
+        not_blank(self.name, "name")
         if not datamart_exists(self.hook, self.name):
             self.log.info("Datamart %r is already gone", self.name)
             return

@@ -78,9 +78,9 @@ class WorkspaceGrowthTrigger(BaseEventTrigger):
                     workspace = hook.workspace(self.workspace_name)
                     ids = await self._ids(hook, workspace)
                 known = await self._load()
-                gained = [] if known is None else [each for each in ids if _digest(each) not in known]
-                if gained:
-                    yield TriggerEvent({"workspace": workspace, "kind": self.kind, "ids": gained})
+                new_ids = [] if known is None else [each for each in ids if _digest(each) not in known]
+                if new_ids:
+                    yield TriggerEvent({"workspace": workspace, "kind": self.kind, "ids": new_ids})
                 await self._store({_digest(each) for each in ids})
             except ApiError as error:
                 self.log.warning("Poll failed: %s", error)

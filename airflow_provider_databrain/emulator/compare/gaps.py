@@ -1,4 +1,4 @@
-"""Makes up for requests that were sent but not recorded.
+"""Adds the effect of requests that were sent but not recorded.
 
 If a recorded answer shows that something existed, it must exist in the emulator before the request is sent again.
 """

@@ -37,7 +37,7 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 class EmbedsApi:
-    """The routes of embeds, of existing dashboards and metrics and of clients' dashboards."""
+    """The routes that list, create, update, rename, delete and export embeds."""
 
     def __init__(self, state: State, control: Control, account: AccountState, catalog: CatalogState) -> None:
         self._state = state

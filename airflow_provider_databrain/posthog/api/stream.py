@@ -78,7 +78,7 @@ def stream_tiles(dashboard_id: int, *, layout_size: str = "sm") -> Request[None]
     """
     if layout_size not in ("sm", "xs"):
         raise ValueError(f"layout_size is {layout_size!r}; it must be 'sm' or 'xs'")
-    # JSON must come first: if only the stream's type is accepted, PostHog garbles its error answers.
+    # JSON must come first: if only the stream's type is accepted, PostHog's error answers have a broken format.
     accept = "application/json, text/event-stream"
     return Request(
         STREAM_TILES, read_nothing, query={"layoutSize": layout_size}, accept=accept, **for_dashboard(dashboard_id)

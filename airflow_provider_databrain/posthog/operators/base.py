@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import BaseOperatorLink
 from airflow_provider_databrain.base.operator import ApiOperator
-from airflow_provider_databrain.base.templating import whole
+from airflow_provider_databrain.base.templating import positive_int
 from airflow_provider_databrain.posthog.links import PostHogDashboardLink
 
 if TYPE_CHECKING:
@@ -70,4 +70,4 @@ class OneDashboardOperator(PostHogOperator):
 
         :raises ValueError: ``dashboard_id`` is not a whole number above 0; nothing was sent.
         """
-        return self.note(whole(self.dashboard_id, "dashboard_id"))
+        return self.note(positive_int(self.dashboard_id, "dashboard_id"))

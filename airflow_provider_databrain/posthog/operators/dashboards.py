@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_databrain.airflow_compat import BaseOperatorLink, Context
-from airflow_provider_databrain.base.templating import own_key, whole
+from airflow_provider_databrain.base.templating import positive_int, task_key
 from airflow_provider_databrain.posthog.links import PostHogDashboardLink
 from airflow_provider_databrain.posthog.operators.base import OneDashboardOperator, PostHogOperator
 
@@ -60,7 +60,7 @@ class _FieldsOperator(PostHogOperator):
             "description": self.description,
             "tags": None if tags is None else list(tags),
             "pinned": self.pinned,
-            "restriction_level": None if level is None else whole(level, "restriction_level"),
+            "restriction_level": None if level is None else positive_int(level, "restriction_level"),
             "filters": self.filters,
             "variables": self.variables,
         }
@@ -112,7 +112,7 @@ class CreatePostHogDashboardOperator(_FieldsOperator):
         """Find or create the dashboard; returns its id."""
         from airflow_provider_databrain.posthog.api.models import NewDashboard
 
-        origin = None if self.use_dashboard in (None, "") else whole(self.use_dashboard, "use_dashboard")
+        origin = None if self.use_dashboard in (None, "") else positive_int(self.use_dashboard, "use_dashboard")
         new = NewDashboard(
             **self.fields(),
             use_template=self.use_template or None,
@@ -120,7 +120,7 @@ class CreatePostHogDashboardOperator(_FieldsOperator):
             duplicate_tiles=self.duplicate_tiles,
             create_in_folder=self.create_in_folder,
         )
-        dashboard, created = self.hook.find_or_create_dashboard(new, self.key or own_key(context))
+        dashboard, created = self.hook.find_or_create_dashboard(new, self.key or task_key(context))
         self.log.info("Dashboard %d: %s", dashboard.id, "created" if created else "already exists")
         return self.note(dashboard.id)
 

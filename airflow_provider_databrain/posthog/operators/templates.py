@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_databrain.airflow_compat import Context
-from airflow_provider_databrain.base.templating import own_key
+from airflow_provider_databrain.base.templating import task_key
 from airflow_provider_databrain.posthog.links import PostHogDashboardLink
 from airflow_provider_databrain.posthog.operators.base import PostHogOperator
 
@@ -52,7 +52,7 @@ class CreatePostHogDashboardFromTemplateOperator(PostHogOperator):
         if self.method not in ("auto", "template", "build"):
             raise ValueError(f"method is {self.method!r}; it must be 'auto', 'template' or 'build'. Nothing was sent.")
         check_template(self.template)
-        mark = mark_of(self.key or own_key(context))
+        mark = mark_of(self.key or task_key(context))
         if found := find_marked(self.hook.list_dashboards(), mark):
             self.log.info("Dashboard %d: already exists", found[0].id)
             return self.note(found[0].id)

@@ -278,7 +278,7 @@ async def provision(
 ) -> Report:
     """Apply a checked batch; one tenant's failure stops no other tenant.
 
-    :param stop: after a stop no further tenant is begun; calls under way have the rules' grace.
+    :param stop: after a stop no other tenant is started; calls under way have ``rules.grace_seconds`` to end.
     :return: the report. If ``why`` is set, the batch was not finished: it was stopped, or the ledger kept failing.
     """
     report = checked.report

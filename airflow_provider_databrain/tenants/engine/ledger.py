@@ -200,7 +200,7 @@ class Ledger:
         try:
             retrying(self._replace, list(rows.values()))
         except (SQLAlchemyError, ValueError) as error:
-            raise ledger_error(self.name, f"could not take the outcome of {len(rows)} tenants", error) from None
+            raise ledger_error(self.name, f"could not store the outcomes of {len(rows)} tenants", error) from None
 
     def _replace(self, entries: Sequence[Entry]) -> None:
         scope = {"system": self._system, "scope": self._scope}

@@ -1,4 +1,4 @@
-"""What happened to each tenant of a batch, and what the task hands on: XCom values and an error."""
+"""What happened to each tenant of a batch, and what the task returns: XCom values and an error."""
 
 from __future__ import annotations
 

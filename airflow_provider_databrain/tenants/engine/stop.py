@@ -6,7 +6,7 @@ Theory of operation
 What always holds:
 
 - The first request decides. Its reason stays, and later requests change nothing.
-- After a request no further tenant is begun. Calls under way have a grace period; then they are cancelled.
+- After a request no other tenant is started. Calls under way have a grace period; then they are cancelled.
 - The engine runs in a thread beside the main thread. Airflow's signals and its timeout raise an exception in the main
   thread only. Inside an event loop the exception could break any line; here it only breaks the wait for the thread.
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Stop:
-    """Says whether, and why, no further tenant must be begun."""
+    """Records that the batch must stop, and why."""
 
     def __init__(self) -> None:
         self.reason: str | None = None

@@ -162,7 +162,7 @@ def raise_for_bad_rows(source: TenantSource, problems: Problems) -> None:
     """Raise ``TenantTableError`` if there is a problem."""
     problems.raise_if_any(
         TenantTableError,
-        f"{source.name} cannot be provisioned. Nothing was sent. Fix these rows, or exclude them with a query:",
+        f"{source.name} cannot be used. Nothing was sent. Fix these rows, or exclude them with a query:",
     )
 
 

@@ -1,4 +1,4 @@
-"""The seam between the engine and a vendor: what a vendor must implement, and what both exchange.
+"""The interface between the engine and a vendor: what a vendor must implement, and what both exchange.
 
 What always holds: in one batch the engine never has two calls under way for one tenant. ``desire``, ``differs``,
 ``survey``, ``find`` and ``duplicates`` change nothing at the vendor.
@@ -37,7 +37,7 @@ class Existing:
     """A tenant's dashboard as it is, according to the ledger or to the vendor.
 
     :param embed_id: what the vendor calls the thing that is changed or deleted.
-    :param spec_hash: as in ``Desired``, as far as it is known; a part that is not known equals nothing.
+    :param spec_hash: as in ``Desired``, as far as it is known; a part that is not known never counts as equal.
     :param unfinished: an earlier try of ours did not complete it; it must be completed even without a ledger.
     """
 
@@ -62,8 +62,8 @@ class Target(Protocol[WantedT]):
     look_first: bool
     """Whether to survey before the first ``create``; always True if the vendor would make a second dashboard."""
     creates_once: bool
-    """Whether ``create`` sends each create once, even if it fails. After an unclear failure that left no dashboard, the
-    engine calls it again."""
+    """Whether ``create`` sends each create once, even if it fails. After an ambiguous failure that left no dashboard,
+    the engine calls it again."""
     can_duplicate: bool
     """Whether one tenant may get two dashboards, from two runs at the same time or from the last call of a killed run.
     After a batch that created any, the engine then surveys once more, keeps what ``find`` returns and deletes the

@@ -5,7 +5,7 @@ What always holds:
 - Workers take tenants from one iterator. A slow call holds up no other tenant, and no tenant is handled twice.
 - One tenant's failure stops no other tenant. Two things stop a batch early: more failures than ``max_failures``, and a
   refusal of the credentials, which every further call would meet too.
-- After a stop no further tenant is begun. Calls under way have ``grace_seconds``; then they are cancelled. A tenant
+- After a stop no other tenant is started. Calls under way have ``grace_seconds``; then they are cancelled. A tenant
   whose call was cancelled has no outcome. It counts as not finished, and the next try of the task handles it.
 - Each outcome is counted in the report first and then recorded in the ledger. Only ``amend`` changes an outcome again.
 """
@@ -35,7 +35,7 @@ class Rules:
     """The limits of a batch.
 
     :param concurrency: tenants under way at a time.
-    :param max_failures: failed tenants after which no further tenant is begun; None means no limit.
+    :param max_failures: failed tenants after which no other tenant is started; None means no limit.
     :param grace_seconds: after a stop, how long calls under way may still take.
     """
 

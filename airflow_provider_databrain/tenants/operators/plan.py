@@ -67,7 +67,7 @@ class PlanTenantBatchesOperator(BaseOperator):
         self.log.info("%d tenants in %d batches", tenants, len(batches))
         if batches and batches[0]["rows"] > self.batch_size:
             self.log.warning(
-                "Batches have %d tenants instead of %d, because Airflow maps no more batches ([core] max_map_length)",
+                "Batches have %d tenants instead of %d, because Airflow maps at most [core] max_map_length batches",
                 batches[0]["rows"],
                 self.batch_size,
             )

@@ -45,7 +45,7 @@ class ProvisionTenantsOperator(TenantTask):
         same tenants, needs its own ledger table (templated).
     :param concurrency: tenants under way at a time.
     :param requests_per_second: maximum calls per second of this task; None means only the server's own limit.
-    :param max_failures: failed tenants after which no further tenant is begun; None means no limit.
+    :param max_failures: failed tenants after which no other tenant is started; None means no limit.
     :param fail_fast: the same as ``max_failures=0``.
     :param grace_seconds: how long calls under way may still take after the task is killed or times out. Airflow kills
         the process five seconds after it asks the task to end.

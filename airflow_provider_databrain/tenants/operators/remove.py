@@ -80,7 +80,7 @@ class RemoveTenantsOperator(TenantTask):
 
         if self.mode == "incremental" and not self.active_column:
             raise ValueError(
-                "mode 'incremental' removes the tenants that active_column says are not active; name that column. "
+                "mode 'incremental' needs active_column: it removes the tenants that this column marks as inactive. "
                 "Nothing was removed."
             )
         rules = self.rules()

@@ -102,7 +102,7 @@ class TenantTask(ApiOperator):
         from airflow_provider_databrain.tenants.engine.stop import Stop, in_background
 
         self._stop = stop = Stop()
-        # Airflow gives the connection to the main thread only.
+        # Airflow's connections can be read only in the main thread.
         server = self.hook.server
         self.log.info("%s is at %s", self.hook.hook_name, server.base_url)
         databases = Databases(self)
@@ -121,7 +121,7 @@ class TenantTask(ApiOperator):
         return value
 
     def on_kill(self) -> None:
-        """Begin no further tenant; calls under way have ``grace_seconds``."""
+        """Start no other tenant; calls under way have ``grace_seconds``."""
         if self._stop is not None:
             self._stop.request("stopped, because the task was killed")
 
@@ -131,7 +131,7 @@ class TenantTask(ApiOperator):
 
     @property
     def is_dry_run(self) -> bool:
-        """Whether nothing must be changed."""
+        """Whether this is a dry run, which must not change anything."""
         from airflow_provider_databrain.tenants.engine.table import parse_bool
 
         dry_run = parse_bool(self.dry_run_flag)

@@ -185,8 +185,11 @@ def test_an_update_with_an_unknown_name_changes_nothing(
     [
         ({"connection_type": "DATABASE"}, "connection_type"),
         ({"connection_type": ""}, "connection_type"),
-        ({"connection_type": "DATASOURCE"}, "datasource_name is for the connection type DATASOURCE, and needed there"),
-        ({"datamart_name": "mart"}, "datamart_name is for the connection type DATAMART"),
+        (
+            {"connection_type": "DATASOURCE"},
+            "datasource_name is required with connection_type DATASOURCE, and not allowed with any other",
+        ),
+        ({"datamart_name": "mart"}, "datamart_name is required with connection_type DATAMART"),
         ({"name": ""}, "name"),
         ({"name": " "}, "name"),
         ({"extra": {"connectionType": "DATAMART"}}, "extra repeats known fields: connectionType"),

@@ -73,7 +73,7 @@ def test_many_entries_are_written_in_one_transaction(
     ledger.write([entry(tenant) for tenant in tenants])
     later = [entry(tenant, status="updated") for tenant in tenants]
     bad: Any = None
-    with pytest.raises(LedgerError, match="could not take the outcome of 1200 tenants"):
+    with pytest.raises(LedgerError, match="could not store the outcomes of 1200 tenants"):
         ledger.write([*later[:-1], replace(later[-1], status=bad)])
     assert {found.status for found in ledger.live()} == {"created"}
     ledger.write(later)
@@ -265,7 +265,7 @@ def test_a_database_that_stays_away_is_reported_without_the_values(
         assert "secret" not in text
         assert "INSERT" not in text.upper()
         assert "\n" not in text
-    assert str(caught.value).startswith(f"the ledger, table '{TABLE}', could not take the outcome of 1 tenants: ")
+    assert str(caught.value).startswith(f"the ledger, table '{TABLE}', could not store the outcomes of 1 tenants: ")
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 
@@ -291,7 +291,7 @@ def test_a_string_that_the_database_cannot_store_is_reported(
     for read in (opened.entries, opened.tenants_by_dashboard):
         with pytest.raises(LedgerError, match=f"the ledger, table '{TABLE}', cannot be read: .*(NUL|codec)"):
             read([text])
-    with pytest.raises(LedgerError, match=r"could not take the outcome of 2 tenants: .*(NUL|codec)"):
+    with pytest.raises(LedgerError, match=r"could not store the outcomes of 2 tenants: .*(NUL|codec)"):
         opened.write([entry("acme"), entry(text)])
     assert list(opened.live()) == []
 

@@ -323,7 +323,7 @@ def test_bad_rows_are_reported_after_the_good_rows(warehouse: Warehouse) -> None
         assert "tenant 'c ' begins or ends with a blank" in shown
         assert "a row with an empty tenant_id" in shown
         assert "a row with a null tenant_id" in shown
-        assert shown.startswith("table 'tenants' cannot be provisioned. Nothing was sent.")
+        assert shown.startswith("table 'tenants' cannot be used. Nothing was sent.")
         assert "Nothing was sent" in shown
 
 

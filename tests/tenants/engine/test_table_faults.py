@@ -67,7 +67,7 @@ def read_all_keys(engine: Engine, source: TenantSource = TENANTS) -> list[str]:
 def test_bad_keys_are_named(fill: Fill, keys: list[object], problem: str, use: Callable[[Engine], object]) -> None:
     with pytest.raises(TenantTableError, match=problem) as caught:
         use(fill(keys))
-    assert str(caught.value).startswith("table 'tenants' cannot be provisioned. ")
+    assert str(caught.value).startswith("table 'tenants' cannot be used. ")
     assert "Nothing was sent." in str(caught.value)
 
 

@@ -167,7 +167,7 @@ def test_a_ledger_that_vanishes_fails_the_task_but_loses_nothing(
 
     monkeypatch.setattr(DatabrainTarget, "create", dropping)
     instance = TaskInstance()
-    with pytest.raises(ProvisioningError, match="the ledger, table 'tenant_dashboards', could not take the outcome"):
+    with pytest.raises(ProvisioningError, match="the ledger, table 'tenant_dashboards', could not store the outcomes"):
         provision(instance, concurrency=1)
     made = {row.client_id: row.dashboard_id for row in connection.state.embeds()}
     assert made

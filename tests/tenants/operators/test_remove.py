@@ -191,7 +191,7 @@ def test_a_dry_run_lists_and_removes_nothing(connection: Emulator, warehouse: Pa
         ({"active_column": "tenant_id"}, TenantTableError, "neither true nor false"),
         ({"mode": "some"}, ValueError, "mode is 'some'"),
         ({"delete": "all"}, ValueError, "delete is 'all'"),
-        ({"mode": "incremental", "active_column": None}, ValueError, "are not active; name that column"),
+        ({"mode": "incremental", "active_column": None}, ValueError, "mode 'incremental' needs active_column"),
         ({"max_deletions": -1}, ValueError, "max_deletions is -1"),
         ({"max_deletion_fraction": 1.5}, ValueError, "max_deletion_fraction is 1.5"),
         ({"concurrency": 0}, ValueError, "concurrency is 0"),
