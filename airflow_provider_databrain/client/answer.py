@@ -72,8 +72,10 @@ def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
     error.dashboard = request.dashboard
     error.message = server.redact(error.message, *request.all_secrets())
     error.code = server.redact(error.code, *request.all_secrets()) if error.code else None
-    if request.endpoint.needs and isinstance(error, AuthenticationError):
-        error.hint = request.endpoint.needs
+    if isinstance(error, AuthenticationError):
+        token = request.endpoint.token
+        needs_token = f"It needs the {token.name}: check {token.field} in the Airflow connection."
+        error.hint = request.endpoint.needs or needs_token
     if request.endpoint.precondition and isinstance(error, InvalidRequestError):
         error.hint = request.endpoint.precondition
     error.args = (error.message,)

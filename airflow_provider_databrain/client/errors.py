@@ -78,7 +78,7 @@ class ApiError(Exception):
 class AuthenticationError(ApiError):
     """The token is missing, wrong, expired, of the wrong kind, or lacks the needed rights."""
 
-    hint = "Check the token in the Airflow connection and which of the two kinds this call needs."
+    hint = "Check the token in the Airflow connection."
 
 
 class NotAllowedError(ApiError):

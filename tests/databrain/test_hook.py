@@ -168,7 +168,8 @@ def test_both_swapped_tokens_are_detected(emulator: Emulator, monkeypatch: pytes
     set_connection(monkeypatch, emulator, password=emulator.service_token, extra={"service_token": emulator.api_key})
     verdict, text = DatabrainHook().test_connection()
     assert not verdict
-    assert text.count("Check the token in the Airflow connection and which of the two kinds this call needs") == 2
+    assert "It needs the data app API key: check Password in the Airflow connection." in text
+    assert "It needs the service token: check Service token (extra 'service_token') in the Airflow connection." in text
 
 
 @pytest.mark.parametrize("used_before", [False, True])

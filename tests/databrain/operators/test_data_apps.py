@@ -212,7 +212,7 @@ def test_the_data_app_key_is_refused(
     connection: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any, arguments: dict[str, Any]
 ) -> None:
     set_connection(monkeypatch, connection, extra={"service_token": connection.api_key})
-    with pytest.raises(AuthenticationError, match="which of the two kinds this call needs"):
+    with pytest.raises(AuthenticationError, match="It needs the service token: check Service token"):
         task(task_id="t", **arguments).execute({})
     assert names(connection) == [DATA_APP]
 

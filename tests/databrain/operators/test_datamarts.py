@@ -230,7 +230,7 @@ def test_a_wrong_or_missing_service_token_is_named_in_the_error(
     acts = (lambda: create(mart), lambda: delete(mart), lambda: update(mart, table_list=TABLES), listed)
     set_connection(monkeypatch, connection, extra={"service_token": connection.api_key})
     for act in acts:
-        with pytest.raises(AuthenticationError, match="which of the two kinds this call needs"):
+        with pytest.raises(AuthenticationError, match="It needs the service token: check Service token"):
             act()
     connection.control.arrived.clear()
     set_connection(monkeypatch, connection, extra={"service_token": None})

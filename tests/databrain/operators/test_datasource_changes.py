@@ -279,7 +279,7 @@ def test_a_wrong_or_missing_service_token_is_named_in_the_error(
     acts = (create, update, lambda: delete("old"), lambda: ListDatasourcesOperator(task_id="t").execute({}))
     set_connection(monkeypatch, server, extra={"service_token": server.api_key})
     for act in acts:
-        with pytest.raises(AuthenticationError, match="which of the two kinds this call needs"):
+        with pytest.raises(AuthenticationError, match="It needs the service token: check Service token"):
             act()
     assert names(server) == ["old"]
     server.control.arrived.clear()

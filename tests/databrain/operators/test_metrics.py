@@ -252,7 +252,9 @@ def test_a_wrong_or_missing_key_is_named_in_the_error(
     acme: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any, arguments: dict[str, Any]
 ) -> None:
     set_connection(monkeypatch, acme, password=acme.service_token)
-    with pytest.raises(AuthenticationError, match="which of the two kinds this call needs"):
+    with pytest.raises(
+        AuthenticationError, match="It needs the data app API key: check Password in the Airflow connection"
+    ):
         rows_of(task, **arguments)
     acme.control.arrived.clear()
     set_connection(monkeypatch, acme, password="")

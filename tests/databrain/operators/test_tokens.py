@@ -268,7 +268,7 @@ def test_a_wrong_or_missing_service_token_is_named_in_the_error(
 ) -> None:
     extra = {"data_app_name": DATA_APP, "service_token": account.api_key}
     set_connection(monkeypatch, account, extra=extra)
-    with pytest.raises(AuthenticationError, match=r"the token that is to be rotated|which of the two kinds"):
+    with pytest.raises(AuthenticationError, match=r"the token that is to be rotated|It needs the service token"):
         task().execute({})
     account.control.arrived.clear()
     set_connection(monkeypatch, account, extra={**extra, "service_token": ""})

@@ -133,7 +133,7 @@ def test_a_missing_service_token_is_named_in_the_error(
 
 def test_the_data_app_key_is_refused(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection(monkeypatch, connection, extra={"service_token": connection.api_key})
-    with pytest.raises(AuthenticationError, match="which of the two kinds"):
+    with pytest.raises(AuthenticationError, match="It needs the service token: check Service token"):
         run(FetchWorkspaceMetricsOperator)
 
 

@@ -241,7 +241,7 @@ def test_a_wrong_or_missing_service_token_is_named_in_the_error(
     connection: Emulator, monkeypatch: pytest.MonkeyPatch, task: Any, arguments: dict[str, Any]
 ) -> None:
     set_connection(monkeypatch, connection, extra={"service_token": connection.api_key})
-    with pytest.raises(AuthenticationError, match="which of the two kinds this call needs"):
+    with pytest.raises(AuthenticationError, match="It needs the service token: check Service token"):
         task(task_id="t", **arguments).execute({})
     connection.control.arrived.clear()
     set_connection(monkeypatch, connection, extra={"service_token": None})
