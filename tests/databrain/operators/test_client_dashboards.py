@@ -243,7 +243,9 @@ def test_the_servers_refusal_is_raised_with_the_tenant(
 
 def test_a_wrong_key_fails_at_once_and_is_not_shown(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     set_connection(monkeypatch, connection, password="wrong-s3cret")
-    with pytest.raises(AuthenticationError, match="It needs the data app API key: check Password in the Airflow connection") as caught:
+    with pytest.raises(
+        AuthenticationError, match="It needs the data app API key: check Password in the Airflow connection"
+    ) as caught:
         run()
     assert "wrong-s3cret" not in str(caught.value)
     assert len(connection.control.log) == 1
