@@ -182,8 +182,8 @@ def test_a_bucket_with_short_waits_refuses_more_calls_of_many_workers_but_costs_
 
     took, refused = simulate(run())
     assert calls / took / 50 >= 0.9
-    # 5 % in a typical run, 13 % or less in nine runs of ten, 32 % in the worst of 130.
-    assert refused / (calls + refused) <= 1 / 3
+    # With these seeds 2.5 to 4.6 %, each time the same. Of 130 seeds a typical one has 5 %, the worst has 32 %.
+    assert refused / (calls + refused) <= 0.05
     # No wait is longer than the bucket needs for one token.
     assert max(waits) <= 1 / 50
 
