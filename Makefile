@@ -1,4 +1,4 @@
-# Two commands do all the set-up: `make demo` and `make test`. Needed: python3 (3.11 to 3.13), make, git.
+# Two commands do all the set-up: `make demo` and `make test`. Needed: python3 (3.11 to 3.14), make, git.
 
 # The Airflow versions: the newest one that this is developed on, and the oldest one that the unit tests run on.
 NEWEST := 3.3.2
@@ -68,7 +68,7 @@ benchmark: $(DEV_STAMP) ## print the tables of benchmarks/README.md, about half 
 	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 $(BIN)/uv:
-	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed; set PYTHON=...")'
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 15) else "Python 3.11 to 3.14 is needed; set PYTHON=...")'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
@@ -78,21 +78,33 @@ $(STAMP): $(BIN)/uv pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 $(DEV_STAMP): $(STAMP)
-	@$(INSTALL) -e '.[emulator]' --group dev
+	@$(INSTALL) -e '.[emulator]' --group $(if $(filter $(NEWEST),$(AIRFLOW)),dev,test)
 	@touch $@
 
 $(SCALE_STAMP): $(STAMP)
 	@$(INSTALL) -e '.[emulator]' --group scale
 	@touch $@
 
-# The files hold no index URL.
-COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --extra emulator --group dev --group extras --group scale \
-	--universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url
-constraints: $(BIN)/uv ## pin the dependencies again, after one of them has changed
-	echo apache-airflow==$(NEWEST) | $(COMPILE) -c - --exclude-newer 2026-11-01 -o constraints/airflow-$(NEWEST).txt
-	echo apache-airflow==$(OLDEST) | $(COMPILE) -c - --exclude-newer 2025-09-10 \
-		--exclude-newer-package apache-airflow-providers-common-compat=2026-11-01 \
-		--exclude-newer-package asgiref=2026-11-01 -o constraints/airflow-$(OLDEST).txt
+# The first part of each file is Airflow's own pins and stays as it is. The second part is what those do not pin, as of a date
+# shortly after the release. The files hold no index URL.
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra emulator \
+	--no-annotate --no-header --no-emit-index-url
+constraints: $(BIN)/uv ## pin again what Airflow's constraints do not pin, after a dependency has changed
+	@while read -r version date groups; do \
+		file=constraints/airflow-$$version.txt; \
+		sed -n '1,/^# Not in/p' $$file > $$file.new; echo "apache-airflow==$$version" >> $$file.new; \
+		$(COMPILE) -c $$file.new --exclude-newer $$date $$groups -o $$file.all > /dev/null && \
+		awk -F == 'NR == FNR {pinned[$$1]; next} !($$1 in pinned)' $$file.new $$file.all >> $$file.new && \
+		mv $$file.new $$file && rm $$file.all || exit 1; \
+	done <<< "$$RELEASES"
+
+define RELEASES
+3.0.6 2025-09-10 --group test
+3.1.8 2026-04-01 --group test
+3.2.2 2026-06-01 --group test
+3.3.2 2026-11-01 --group dev --group extras --group scale
+endef
+export RELEASES
 
 clean: ## delete environments, caches and build results
 	rm -rf build dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .coverage

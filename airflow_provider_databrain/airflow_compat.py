@@ -1,10 +1,12 @@
-"""Every name of Airflow that this package uses.
+"""Every name of Airflow that this package uses, and where each version of Airflow has it.
 
 What always holds:
 
 - No other module imports ``airflow``. Differences between Airflow's versions are handled here.
-- Importing this module is cheap, because operators import it while a Dag file is parsed. The names in ``_LAZY`` are
-  imported on first use.
+- Airflow itself is asked for a name, in its newest place first, because the older places warn. The package does not depend
+  on ``apache-airflow-providers-common-compat``: Airflow's constraints files pin versions of it that lack these names.
+- Importing this module is cheap, because operators import it while a Dag file is parsed. Each name is imported on first
+  use.
 """
 
 from __future__ import annotations
@@ -13,23 +15,21 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseHook,
-    BaseOperator,
-    BaseOperatorLink,
-    BaseSensorOperator,
-    Connection,
-    Context,
-    Stats,
-    conf,
-    mask_secret,
-)
-
 if TYPE_CHECKING:
     from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
-    from airflow.sdk import ObjectStoragePath
+    from airflow.sdk import (
+        BaseHook,
+        BaseOperator,
+        BaseOperatorLink,
+        BaseSensorOperator,
+        Connection,
+        Context,
+        ObjectStoragePath,
+    )
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+    from airflow.sdk.log import mask_secret
+    from airflow.sdk.observability.stats import Stats
     from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 __all__ = [
@@ -55,27 +55,64 @@ __all__ = [
     "task_state_store",
 ]
 
-_LAZY = {
-    "BaseEventTrigger": "airflow.triggers.base",
-    "BaseTrigger": "airflow.triggers.base",
-    "ObjectStoragePath": "airflow.sdk",
-    "TimeDeltaTrigger": "airflow.providers.standard.triggers.temporal",
-    "TriggerEvent": "airflow.triggers.base",
+_PLACES: Mapping[str, tuple[str, ...]] = {
+    "AirflowSensorTimeout": ("airflow.sdk.exceptions", "airflow.exceptions"),  # The second before Airflow 3.2.
+    "AirflowSkipException": ("airflow.sdk.exceptions", "airflow.exceptions"),  # The second before Airflow 3.2.
+    "BaseEventTrigger": ("airflow.triggers.base",),
+    "BaseHook": ("airflow.sdk", "airflow.hooks.base"),  # The second before Airflow 3.1.
+    "BaseOperator": ("airflow.sdk",),
+    "BaseOperatorLink": ("airflow.sdk",),
+    "BaseSensorOperator": ("airflow.sdk",),
+    "BaseTrigger": ("airflow.triggers.base",),
+    "Connection": ("airflow.sdk",),
+    "Context": ("airflow.sdk",),
+    "ObjectStoragePath": ("airflow.sdk",),
+    "Stats": ("airflow.sdk.observability.stats", "airflow.stats"),  # The second before Airflow 3.2.
+    "TimeDeltaTrigger": ("airflow.providers.standard.triggers.temporal",),
+    "TriggerEvent": ("airflow.triggers.base",),
+    "conf": ("airflow.sdk.configuration", "airflow.configuration"),  # The second before Airflow 3.2.
+    "mask_secret": ("airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker"),  # The second before Airflow 3.0.4.
 }
 
 
+def import_first(name: str, *modules: str) -> Any:
+    """Import a name from the first of these modules that has it.
+
+    :raises ImportError: no module has it.
+    """
+    for module in modules:
+        try:
+            return getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            last = error
+    raise ImportError(f"this version of Airflow has no {name!r} in {' or '.join(modules)}") from last
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+    value = globals()[name] = import_first(name, *_PLACES[name])
+    return value
 
 
 async def aget_connection(hook: BaseHook, conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
     """An Airflow connection and its extras, read without blocking the event loop."""
-    from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+    from airflow.sdk import Connection
 
-    connection = await get_async_connection(conn_id, hook=hook)
-    return connection, await get_async_extra_dejson(connection)
+    # Airflow 3.3.2 brought ``aextra_dejson``. Before it, ``aget_connection`` masks the secrets with a sync call, which may
+    # deadlock with another call of the same event loop.
+    if hasattr(Connection, "aextra_dejson"):
+        connection = await hook.aget_connection(conn_id)
+        return connection, await connection.aextra_dejson()
+    # Not ``asyncio.to_thread``: Airflow's channel to its supervisor must be used by one thread at a time.
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(_read_connection)(hook, conn_id)
+
+
+def _read_connection(hook: BaseHook, conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
+    connection = hook.get_connection(conn_id)
+    return connection, connection.extra_dejson
 
 
 async def amask_secret(secret: str) -> None:
@@ -85,7 +122,7 @@ async def amask_secret(secret: str) -> None:
     except ImportError:  # Before Airflow 3.3.2.
         from asgiref.sync import sync_to_async
 
-        await sync_to_async(mask_secret)(secret)
+        await sync_to_async(import_first("mask_secret", *_PLACES["mask_secret"]))(secret)
     else:
         await masker(secret)
 

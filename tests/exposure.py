@@ -50,7 +50,7 @@ class Exposed:
     def tries(self, act: Callable[[], Any]) -> BaseException | None:
         """Call ``act`` and note its result, its error or its trigger. Return the error."""
         # Imported here, because some tests that import this module need no Airflow.
-        from airflow.providers.common.compat.sdk import TaskDeferred
+        from tests.airflow_names import TaskDeferred
 
         try:
             result = act()
@@ -81,8 +81,9 @@ class Exposed:
 
     def kept(self, operator: Any) -> None:
         """Note the rendered fields and the links."""
-        from airflow.providers.common.compat.sdk import redact
         from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
+
+        from tests.airflow_names import redact
 
         links = [link.get_link(operator, ti_key=None) for link in operator.operator_extra_links]
         fields = _serialize_rendered_fields(operator)

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_databrain.client.call import Request
 from airflow_provider_databrain.client.server import ConfigurationError
@@ -15,6 +14,7 @@ from airflow_provider_databrain.databrain.api.embeds import list_embeds
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN
 from airflow_provider_databrain.databrain.api.workspaces import fetch_workspace_metrics
 from airflow_provider_databrain.databrain.hook import DatabrainExtras, DatabrainHook
+from tests.airflow_names import redact
 from tests.databrain.connections import KEY, SERVICE, hook_for
 
 

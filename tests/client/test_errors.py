@@ -7,7 +7,6 @@ import pickle
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_databrain.client.answer import interpret
 from airflow_provider_databrain.client.call import Endpoint
@@ -35,6 +34,7 @@ from airflow_provider_databrain.databrain.api.embeds import (
     create_dashboard_embed,
 )
 from airflow_provider_databrain.databrain.api.endpoint import DATABRAIN
+from tests.airflow_names import AirflowException
 from tests.support import embed
 
 HTML = b"<html><body><h1>Bad gateway</h1></body></html>"

@@ -6,7 +6,6 @@ import logging
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_databrain.client.errors import (
     ApiError,
@@ -24,6 +23,7 @@ from airflow_provider_databrain.conduit.api import Dashboard
 from airflow_provider_databrain.conduit.hook import ConduitHook
 from airflow_provider_databrain.emulator.conduit import ConduitBehaviour
 from airflow_provider_databrain.emulator.faults import Fault
+from tests.airflow_names import redact
 from tests.both_ways import Ask, ask_async, ask_sync
 from tests.conduit.support import BEHAVIOURS, TOKEN, Conduit, set_conduit_connection
 from tests.support import ODD_IDS, http_answer, raw_server

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_databrain.client.errors import (
     AuthenticationError,
@@ -22,6 +21,7 @@ from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.databrain.keys import KeyNotStoredError
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
+from tests.airflow_names import redact
 from tests.both_ways import BOTH_WAYS
 from tests.databrain.test_keys import do, storing
 from tests.support import http_answer, raw_server, set_connection

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_databrain.client.errors import ApiError, InvalidRequestError, MalformedAnswerError
 from airflow_provider_databrain.databrain.api.tokens import CreateGuestToken
@@ -18,6 +17,7 @@ from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.databrain.keys import KeyNotStoredError
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
+from tests.airflow_names import redact
 from tests.both_ways import BOTH_WAYS, ask_async, ask_sync
 from tests.databrain.connections import KEY, SERVICE, hook_for
 from tests.exposure import Exposed, pieces

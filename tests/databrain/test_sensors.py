@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_databrain.client.models import wire
 from airflow_provider_databrain.databrain.sensors import DatabrainSensor, EmbedSensor, WorkspaceDashboardsSensor
 from airflow_provider_databrain.emulator.server import Emulator
+from tests.airflow_names import TaskDeferred
 from tests.support import TEMPLATES, WORKSPACE, embed
 
 CONTEXT: Any = {}

@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from airflow_provider_databrain.base.sensor import WaitError
 from airflow_provider_databrain.client.errors import AuthenticationError, NotFoundError, ServerError
@@ -17,6 +16,7 @@ from airflow_provider_databrain.databrain.sensors import WorkspaceMetricsSensor
 from airflow_provider_databrain.databrain.triggers.waits import WorkspaceMetricsTrigger
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
+from tests.airflow_names import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from tests.support import WORKSPACE, set_connection
 
 

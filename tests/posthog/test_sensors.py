@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from airflow_provider_databrain.base.sensor import WaitError
 from airflow_provider_databrain.client.errors import AuthenticationError, NotFoundError, ServerError
@@ -17,6 +16,7 @@ from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.sensors import PostHogDashboardRefreshedSensor
 from airflow_provider_databrain.posthog.triggers import DashboardRefreshedTrigger
+from tests.airflow_names import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from tests.posthog.support import sent, set_posthog_connection
 
 REFRESHED = "2026-03-01T12:00:00.402833Z"

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_databrain.base.sensor import WaitError
 from airflow_provider_databrain.client.errors import ApiError, NotFoundError, ServerError
@@ -18,6 +17,7 @@ from airflow_provider_databrain.databrain.sensors import DatasourceSyncSensor
 from airflow_provider_databrain.databrain.triggers.syncs import SyncFailedError
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
+from tests.airflow_names import TaskDeferred
 
 SYNC, PROGRESS = "/api/v2/datasource/sync", "/api/v2/datasource/getDatasourceProgress"
 CONTEXT: Any = {}

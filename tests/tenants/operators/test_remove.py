@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_databrain.databrain.operators.tenants import (
     ProvisionTenantDashboardsOperator,
@@ -20,6 +19,7 @@ from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.removal import RemovalGuardError
 from airflow_provider_databrain.tenants.engine.report import ProvisioningError
 from airflow_provider_databrain.tenants.engine.table import TenantTableError
+from tests.airflow_names import TaskDeferred
 from tests.support import SPEC, WORKSPACE, make_warehouse
 from tests.tenants.operators.test_provision import NAMES, TABLE, TaskInstance, change, counts
 

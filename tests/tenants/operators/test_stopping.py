@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 
 from airflow_provider_databrain.databrain.operators.tenants import ProvisionTenantDashboardsOperator
@@ -19,6 +18,7 @@ from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.report import ProvisioningError
+from tests.airflow_names import TaskDeferred
 from tests.support import SPEC, make_warehouse
 from tests.tenants.operators.test_provision import NAMES, TABLE, TaskInstance, counts
 
