@@ -1,24 +1,27 @@
 # Two commands do all the set-up: `make demo` and `make test`. Needed: python3 (3.11 to 3.14), make, git.
 
-# The Airflow versions: the newest one that this is developed on, and the oldest one that the unit tests run on.
+# The Airflow versions: the newest one, on which this is developed; the oldest one, on which CI runs the unit tests; and all
+# of `make matrix`.
 NEWEST := 3.3.2
 OLDEST := 3.0.6
+MATRIX := 3.0.6 3.1.8 3.2.2 3.3.2
 # AIRFLOW=3.0.6 picks another one; each has its own virtual environment.
 AIRFLOW ?= $(NEWEST)
 PYTHON ?= python3
 VENV := $(if $(filter $(NEWEST),$(AIRFLOW)),.venv,.venv-$(AIRFLOW))
 BIN := $(VENV)/bin
+UV := .venv/bin/uv
 CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
 # If an installation is interrupted, its stamp is missing and the next call repeats it.
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 SCALE_STAMP := $(VENV)/.installed-scale
 # Bytecode is compiled once, at installation. Otherwise each of Airflow's processes compiles it again.
-INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c $(CONSTRAINTS)
+INSTALL = $(UV) pip install --quiet --python $(BIN)/python --compile-bytecode -c $(CONSTRAINTS)
 TARGET ?= databrain
 TENANTS ?= $(if $(filter demo-celery,$(MAKECMDGOALS)),10000,500)
 
-.PHONY: help demo demo-up demo-celery check test format lint ui-check benchmark constraints clean
+.PHONY: help demo demo-up demo-celery check test matrix matrix-one format lint ui-check benchmark constraints clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{printf "%-20s%s\n", $$1, $$2}'
@@ -48,6 +51,30 @@ test: $(DEV_STAMP)
 	$(PYTEST) --ignore=tests/dags --ignore=tests/demo --ignore=tests/packaging
 endif
 
+# Each version gets a new environment with its constraints, and the wheel. The tests come from the sdist, without the package.
+matrix: $(UV) ## the wheel and the tests on each Airflow of docs/versions.md, 20 minutes; AIRFLOW=3.1.8 runs one
+	@rm -rf build/matrix
+	@$(UV) build --quiet --out-dir build/matrix/dist
+	@for version in $(if $(filter file,$(origin AIRFLOW)),$(MATRIX),$(AIRFLOW)); do \
+		$(MAKE) --no-print-directory matrix-one AIRFLOW=$$version || exit 1; \
+	done
+
+MATRIX_FOLDER = $(CURDIR)/build/matrix/$(AIRFLOW)
+# In older versions, dag.test() takes ten seconds for each task: there, one example Dag runs. test_wheel.py needs the package's
+# source.
+MATRIX_TESTS = --ignore=tests/packaging/test_wheel.py $(if $(filter $(NEWEST),$(AIRFLOW)),,\
+	$(filter-out tests/dags,$(wildcard tests/[a-z]*)) tests/dags/test_every_operator.py tests/dags/test_fetch_workspace_metrics.py)
+matrix-one:
+	@echo "=== Airflow $(AIRFLOW), $$($(PYTHON) --version) ==="
+	@mkdir $(MATRIX_FOLDER)
+	@tar -xzf build/matrix/dist/*.tar.gz -C $(MATRIX_FOLDER) --strip-components=1
+	@rm -r $(MATRIX_FOLDER)/airflow_provider_databrain
+	@$(UV) venv --quiet --python $$(command -v $(PYTHON)) $(MATRIX_FOLDER)/venv
+	@$(UV) pip install --quiet --python $(MATRIX_FOLDER)/venv --compile-bytecode -c $(CONSTRAINTS) --group test \
+		"airflow-provider-databrain[emulator] @ file://$$(echo $(CURDIR)/build/matrix/dist/*.whl)"
+	@$(UV) pip check --python $(MATRIX_FOLDER)/venv
+	@cd $(MATRIX_FOLDER) && $(subst $(BIN),venv/bin,$(PYTEST)) --quiet $(MATRIX_TESTS)
+
 format: $(DEV_STAMP) ## format the code and sort the imports
 	$(BIN)/ruff check --quiet --select I --fix .
 	$(BIN)/ruff format --quiet .
@@ -67,12 +94,15 @@ benchmark: $(DEV_STAMP) ## print the tables of benchmarks/README.md, about half 
 	@$(INSTALL) apache-airflow-providers-http
 	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
-$(BIN)/uv:
+$(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 15) else "Python 3.11 to 3.14 is needed; set PYTHON=...")'
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
-$(STAMP): $(BIN)/uv pyproject.toml $(CONSTRAINTS)
+$(BIN)/python: | $(UV)
+	@$(UV) venv --quiet --allow-existing --python $$(command -v $(PYTHON)) $(VENV)
+
+$(STAMP): $(BIN)/python pyproject.toml $(CONSTRAINTS)
 	@echo "Installing Airflow $(AIRFLOW) and this provider into $(VENV) ..."
 	@$(INSTALL) -e '.[emulator]' --group demo
 	@touch $@
@@ -87,24 +117,17 @@ $(SCALE_STAMP): $(STAMP)
 
 # The first part of each file is Airflow's own pins and stays as it is. The second part is what those do not pin, as of a date
 # shortly after the release. The files hold no index URL.
-COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra emulator \
+COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra emulator \
 	--no-annotate --no-header --no-emit-index-url
-constraints: $(BIN)/uv ## pin again what Airflow's constraints do not pin, after a dependency has changed
-	@while read -r version date groups; do \
+constraints: $(UV) ## pin again what Airflow's constraints do not pin, after a dependency has changed
+	@printf '%s\n' '3.0.6 2025-09-10 --group test' '3.1.8 2026-04-01 --group test' '3.2.2 2026-06-01 --group test' \
+		'3.3.2 2026-11-01 --group dev --group extras --group scale' | while read -r version date groups; do \
 		file=constraints/airflow-$$version.txt; \
 		sed -n '1,/^# Not in/p' $$file > $$file.new; echo "apache-airflow==$$version" >> $$file.new; \
 		$(COMPILE) -c $$file.new --exclude-newer $$date $$groups -o $$file.all > /dev/null && \
 		awk -F == 'NR == FNR {pinned[$$1]; next} !($$1 in pinned)' $$file.new $$file.all >> $$file.new && \
 		mv $$file.new $$file && rm $$file.all || exit 1; \
-	done <<< "$$RELEASES"
-
-define RELEASES
-3.0.6 2025-09-10 --group test
-3.1.8 2026-04-01 --group test
-3.2.2 2026-06-01 --group test
-3.3.2 2026-11-01 --group dev --group extras --group scale
-endef
-export RELEASES
+	done
 
 clean: ## delete environments, caches and build results
 	rm -rf build dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -3,8 +3,9 @@
 What always holds:
 
 - No other module imports ``airflow``. Differences between Airflow's versions are handled here.
-- Airflow itself is asked for a name, in its newest place first, because the older places warn. The package does not depend
-  on ``apache-airflow-providers-common-compat``: Airflow's constraints files pin versions of it that lack these names.
+- Airflow itself is asked for a name, in its newest place first, because the older places warn. The package does not
+  depend on ``apache-airflow-providers-common-compat``: Airflow's constraints files pin versions of it that lack these
+  names.
 - Importing this module is cheap, because operators import it while a Dag file is parsed. Each name is imported on first
   use.
 """
@@ -99,8 +100,8 @@ async def aget_connection(hook: BaseHook, conn_id: str) -> tuple[Connection, Map
     """An Airflow connection and its extras, read without blocking the event loop."""
     from airflow.sdk import Connection
 
-    # Airflow 3.3.2 brought ``aextra_dejson``. Before it, ``aget_connection`` masks the secrets with a sync call, which may
-    # deadlock with another call of the same event loop.
+    # Airflow 3.3.2 brought ``aextra_dejson``. Before it, ``aget_connection`` masks the secrets with a sync call, which
+    # may deadlock with another call of the same event loop.
     if hasattr(Connection, "aextra_dejson"):
         connection = await hook.aget_connection(conn_id)
         return connection, await connection.aextra_dejson()

@@ -68,8 +68,13 @@ def emulator(folder: Path, credentials: Credentials) -> Iterator[str]:
 
 
 @contextmanager
-def stack(folder: Path, tenants: int, targets: Iterable[DemoTarget]) -> Iterator[tuple[LocalAirflow, str]]:
-    """Run warehouse, emulator and Airflow. Yields Airflow and the emulator's URL."""
+def stack(
+    folder: Path, tenants: int, targets: Iterable[DemoTarget], dags: Path = ROOT / "example_dags"
+) -> Iterator[tuple[LocalAirflow, str]]:
+    """Run warehouse, emulator and Airflow. Yields Airflow and the emulator's URL.
+
+    :param dags: the folder of the Dag files.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     credentials = Credentials.load(folder / "credentials.json")
     warehouse.build(folder / "warehouse.sqlite", tenants)
@@ -79,7 +84,7 @@ def stack(folder: Path, tenants: int, targets: Iterable[DemoTarget]) -> Iterator
         }
         for target in targets:
             environment |= target.environment(url, credentials)
-        airflow = LocalAirflow(folder / "airflow", ROOT / "example_dags", environment)
+        airflow = LocalAirflow(folder / "airflow", dags, environment)
         with airflow:
             if all(pool["name"] != "databrain" for pool in airflow.get("/pools")["pools"]):
                 airflow.call("POST", "/pools", json={"name": "databrain", "slots": 4})

@@ -58,6 +58,8 @@ class LocalAirflow:
             "AIRFLOW__API__PORT": str(self._port),
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__BASE_URL": self.url,
+            # Before Airflow 3.1, the REST API otherwise refuses to return an XCom as a value.
+            "AIRFLOW__API__ENABLE_XCOM_DESERIALIZE_SUPPORT": "True",
             "AIRFLOW__API__SECRET_KEY": secret,
             "AIRFLOW__API_AUTH__JWT_SECRET": secret,
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -150,12 +152,13 @@ class LocalAirflow:
         """Send a GET below ``/api/v2``. Return the decoded answer."""
         return self.call("GET", path, params=query)
 
-    def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Send any request below ``/api/v2``. Return the decoded answer.
+    def call(self, method: str, path: str, *, below: str = "/api/v2", **arguments: Any) -> Any:
+        """Send any request. Return the decoded answer.
 
+        :param below: the API: ``/api/v2`` is the public one, ``/ui`` that of Airflow's UI.
         :raises RuntimeError: Airflow answers an error.
         """
-        response = self._session.request(method, f"{self.url}/api/v2{path}", timeout=60, **arguments)
+        response = self._session.request(method, f"{self.url}{below}{path}", timeout=60, **arguments)
         if not response.ok:
             raise RuntimeError(f"Airflow answered {response.status_code} to {method} {path}: {response.text[:500]}")
         return response.json() if response.content else None

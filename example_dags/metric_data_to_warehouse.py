@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import BaseHook, dag, task
+from airflow.sdk import Connection, dag, task
 
 from airflow_provider_databrain import FetchMetricDataOperator, MetricDataToSqlOperator
 
@@ -35,7 +35,7 @@ COMMON: dict[str, Any] = {"metric_id": "{{ params.metric_id }}", "max_active_tis
 @task
 def clients() -> list[str]:
     """Return the ids of the active tenants, which are the clients that have a dashboard."""
-    hook: Any = BaseHook.get_hook("warehouse")
+    hook: Any = Connection.get("warehouse").get_hook()
     return [tenant for (tenant,) in hook.get_records("SELECT tenant_id FROM tenants WHERE is_active ORDER BY 1")]
 
 

@@ -6,11 +6,21 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from airflow import __version__ as airflow_version
+from packaging.version import Version
+
 from airflow_provider_databrain.airflow_compat import import_first
+
+VERSION = Version(airflow_version).release
+"""Of the installed Airflow, for example ``(3, 3, 2)``."""
+DAG_BAG = ("airflow.dag_processing.dagbag", "airflow.models.dagbag")
+"""The modules of ``DagBag`` and ``sync_bag_to_db``. The second before Airflow 3.2."""
 
 if TYPE_CHECKING:
     from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
+    DagBag: Any
+    TriggerRule: Any
     redact: Callable[..., Any]
 else:
     # The second place before Airflow 3.2.
@@ -19,7 +29,9 @@ else:
     AirflowSensorTimeout = import_first("AirflowSensorTimeout", *EXCEPTIONS)
     AirflowSkipException = import_first("AirflowSkipException", *EXCEPTIONS)
     TaskDeferred = import_first("TaskDeferred", *EXCEPTIONS)
-    # The second place before Airflow 3.1.
+    DagBag = import_first("DagBag", *DAG_BAG)
+    # The second places before Airflow 3.1.
+    TriggerRule = import_first("TriggerRule", "airflow.sdk", "airflow.utils.trigger_rule")
     redact = import_first("redact", "airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker")
 
 AIRFLOW_WARNINGS = [
@@ -36,9 +48,13 @@ AIRFLOW_WARNINGS = [
 
 __all__ = [
     "AIRFLOW_WARNINGS",
+    "DAG_BAG",
+    "VERSION",
     "AirflowException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "DagBag",
     "TaskDeferred",
+    "TriggerRule",
     "redact",
 ]

@@ -31,10 +31,10 @@ import sqlalchemy as sa
 from airflow_provider_databrain.base import trigger
 from airflow_provider_databrain.client import retry
 from airflow_provider_databrain.emulator.server import Emulator
+from tests.airflow_names import AIRFLOW_WARNINGS
 from tests.both_ways import ask
 from tests.conduit.support import Conduit, set_conduit_connection
 from tests.databases import KINDS, Database
-from tests.airflow_names import AIRFLOW_WARNINGS
 from tests.exposure import Exposed, listening
 from tests.posthog.support import set_posthog_connection
 from tests.shared_emulator import SharedEmulator

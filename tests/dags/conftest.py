@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sqlite3
 import threading
@@ -12,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
 from airflow.models.pool import Pool
 from airflow.models.xcom import XComModel
+from airflow.sdk import DAG
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.utils.db import initdb
 from airflow.utils.session import create_session
 
 from airflow_provider_databrain.emulator.server import Emulator
 from demo import warehouse
+from tests.airflow_names import DagBag
 from tests.support import METRICS, WORKSPACE
 
 EXAMPLES = Path(__file__).parent.parent.parent / "example_dags"
@@ -63,6 +65,20 @@ def rename_one_and_deactivate_one(path: Path) -> None:
         database.execute("UPDATE tenants SET is_active = 0 WHERE tenant_id = 'tenant-00060'")
 
 
+def new_bag(path: Path, bundle: Path, name: str) -> Any:
+    """Return a DagBag of a file or folder in a bundle."""
+    # Before Airflow 3.2, a DagBag has no ``bundle_name``.
+    names = {"bundle_name": name} if "bundle_name" in inspect.signature(DagBag).parameters else {}
+    return DagBag(str(path), bundle_path=bundle, **names)
+
+
+def load_dags(path: Path) -> dict[str, DAG]:
+    """Load the example Dags of a file or folder, by Dag id. Each file must be imported without an error."""
+    bag = new_bag(path, EXAMPLES, BUNDLE)
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
 @pytest.fixture
 def tenants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The demo's warehouse, behind the Airflow connection ``warehouse``."""
@@ -82,9 +98,7 @@ def airflow_database() -> None:
 @pytest.fixture(scope="session")
 def example_files(airflow_database: None) -> dict[str, Path]:
     """The file of each example Dag, by Dag id."""
-    bag = DagBag(str(EXAMPLES), bundle_path=EXAMPLES, bundle_name=BUNDLE)
-    assert bag.import_errors == {}
-    return {dag_id: Path(dag.fileloc) for dag_id, dag in bag.dags.items()}
+    return {dag_id: Path(dag.fileloc) for dag_id, dag in load_dags(EXAMPLES).items()}
 
 
 @pytest.fixture
@@ -108,9 +122,7 @@ def run_example(example_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch)
             "kwargs": {"path": str(path)},
         }
         monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
-        bag = DagBag(str(path), bundle_path=EXAMPLES, bundle_name=BUNDLE)
-        assert bag.import_errors == {}
-        dag = bag.dags[dag_id]
+        dag = load_dags(path)[dag_id]
         for task in dag.tasks:
             # The retries of the file, without their delay.
             if isinstance(task, MappedOperator):

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, TriggerRule, task
+from airflow.sdk import DAG, task
 
+from airflow_provider_databrain.airflow_compat import import_first
 from airflow_provider_databrain.databrain.api.tokens import CreateGuestToken
 from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.emulator.databrain.state import DATA_APP
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
+from tests.airflow_names import DAG_BAG, TriggerRule
+from tests.dags.conftest import new_bag
 from tests.databrain.secret_cases import OPERATORS, SOURCE_SECRETS, STORING, drop, keep, prepare, stored
 from tests.exposure import Exposed, given_by, pieces
 from tests.support import set_connection
@@ -63,23 +66,35 @@ def database() -> Path:
 def run(dag: DAG) -> tuple[str, dict[str, str]]:
     """Run the Dag in this process; returns the run's id and the tasks' states."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 
     manager = DagBundlesManager()
     manager.sync_bundles_to_db()
     [bundle] = manager.get_all_dag_bundles()
-    bag = DagBag(str(bundle.path), bundle_path=bundle.path, bundle_name=bundle.name)
+    bag = new_bag(bundle.path, bundle.path, bundle.name)
     bag.bag_dag(dag)
-    sync_bag_to_db(bag, bundle.name, None)
+    if hasattr(bag, "sync_to_db"):  # Before Airflow 3.1.
+        bag.sync_to_db(bundle.name, None)
+    else:
+        import_first("sync_bag_to_db", *DAG_BAG)(bag, bundle.name, None)
     dag_run = dag.test()
     return dag_run.run_id, {instance.task_id: str(instance.state) for instance in dag_run.get_task_instances()}
 
 
-def column_by_task(column: str, table: str, run_id: str) -> dict[str, Any]:
-    """A column of one of Airflow's tables, by task, for one run."""
-    with closing(sqlite3.connect(database())) as connection:
-        rows = connection.execute(f"SELECT task_id, {column} FROM {table} WHERE run_id = ?", (run_id,)).fetchall()
-    return {task_id: json.loads(value) if isinstance(value, str) else value for task_id, value in rows}
+def stored_by_airflow(run_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The XComs and the rendered fields of a run, by task, through Airflow's models, because its tables differ."""
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        rows = session.query(XComModel).filter_by(dag_id=DAG_ID, run_id=run_id).all()
+        xcoms = {row.task_id: json.loads(row.value) if isinstance(row.value, str) else row.value for row in rows}
+        instances = session.query(TaskInstance).filter_by(dag_id=DAG_ID, run_id=run_id).all()
+        fields = {
+            one.task_id: RenderedTaskInstanceFields.get_templated_fields(one, session=session) for one in instances
+        }
+    return xcoms, fields
 
 
 def assert_no_leak(exposed: Exposed, emulator: Emulator, capfd: pytest.CaptureFixture[str]) -> None:
@@ -92,8 +107,18 @@ def assert_no_leak(exposed: Exposed, emulator: Emulator, capfd: pytest.CaptureFi
     assert exposed.leaks() == []
 
 
+def forget_bundles() -> None:
+    """From Airflow 3.4 on, a process reads the bundles' configuration only once."""
+    from airflow.dag_processing.bundles import manager
+
+    if hasattr(manager, "_load_bundle_config_snapshot"):
+        manager._load_bundle_config_snapshot.cache_clear()
+
+
 @pytest.fixture
-def databrain(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, airflow_database: None) -> Emulator:
+def databrain(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, airflow_database: None
+) -> Iterator[Emulator]:
     """The emulator behind the connection; Airflow reads Dags from an empty folder."""
     set_connection(monkeypatch, emulator)
     prepare(monkeypatch, emulator, "create_datasource")
@@ -103,7 +128,10 @@ def databrain(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         "kwargs": {"path": str(tmp_path)},
     }
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([folder]))
-    return emulator
+    forget_bundles()
+    yield emulator
+    monkeypatch.undo()
+    forget_bundles()
 
 
 def test_a_successful_run_stores_and_logs_no_credential(
@@ -112,13 +140,12 @@ def test_a_successful_run_stores_and_logs_no_credential(
     run_id, states = run(dag_with_all(keep))
     assert states == dict.fromkeys([*OPERATORS, *GUEST], "success")
     assert len(stored) == len(STORING)
-    xcoms = column_by_task("value", "xcom", run_id)
+    xcoms, fields = stored_by_airflow(run_id)
     assert set(xcoms) == {*OPERATORS, *GUEST}
     assert {row["name"] for row in xcoms["list_api_tokens"]} >= {"default"}
     assert (xcoms["create_api_token"], xcoms["update_datasource"]) == ("ci", "warehouse")
     # The task returned the token; Airflow stores the object without it.
     assert xcoms["return_guest_token"]["__data__"] == {}
-    fields = column_by_task("rendered_fields", "rendered_task_instance_fields", run_id)
     assert fields["create_datasource"] == {
         "databrain_conn_id": "databrain_default",
         "name": "warehouse",

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from airflow_provider_databrain.airflow_compat import BaseOperator
 from airflow_provider_databrain.get_provider_info import get_provider_info
 from airflow_provider_databrain.tenants.operators.plan import PlanTenantBatchesOperator
-from tests.dags.conftest import EXAMPLES
+from tests.dags.conftest import EXAMPLES, load_dags
 
 INFO: dict[str, Any] = get_provider_info()
 
@@ -33,16 +33,14 @@ def public_operators() -> Iterator[type]:
 
 
 @pytest.fixture(scope="module")
-def bag(airflow_database: None) -> DagBag:
-    examples = DagBag(str(EXAMPLES), bundle_path=EXAMPLES, bundle_name="dags-folder")
-    assert examples.import_errors == {}
-    return examples
+def dags(airflow_database: None) -> dict[str, DAG]:
+    return load_dags(EXAMPLES)
 
 
-def test_an_example_uses_every_operator_and_sensor(bag: DagBag) -> None:
+def test_an_example_uses_every_operator_and_sensor(dags: dict[str, DAG]) -> None:
     used = {
         task.operator_class if isinstance(task, MappedOperator) else type(task)
-        for dag in bag.dags.values()
+        for dag in dags.values()
         for task in dag.tasks
     }
     public = set(public_operators())
@@ -51,8 +49,8 @@ def test_an_example_uses_every_operator_and_sensor(bag: DagBag) -> None:
     assert {operator.__name__ for operator in public - used} == set()
 
 
-def test_the_test_file_of_each_example_names_its_dag(bag: DagBag) -> None:
+def test_the_test_file_of_each_example_names_its_dag(dags: dict[str, DAG]) -> None:
     folder = EXAMPLES.parent / "tests" / "dags"
-    for dag in bag.dags.values():
+    for dag in dags.values():
         test = folder / f"test_{Path(dag.fileloc).name}"
         assert f'"{dag.dag_id}"' in test.read_text(), dag.dag_id

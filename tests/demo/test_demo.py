@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
-from demo.__main__ import Result, run, stack
-from demo.local_airflow import LocalAirflow
-from demo.targets import TARGETS
+from airflow_provider_databrain import __version__
+from airflow_provider_databrain.databrain.hook import DatabrainHook
+from airflow_provider_databrain.get_provider_info import get_provider_info
+from demo.__main__ import ROOT, Result, calls, run, stack
+from demo.local_airflow import FINISHED, LocalAirflow
+from demo.targets import TARGETS, Credentials
+from tests.airflow_names import VERSION
+from tests.demo.dags.wait_and_remove import EMBEDS
+from tests.support import embed
 
 TENANTS = 60
 CHANGES = {"databrain": "dashboard-embeds", "posthog": "/api/projects/", "conduit": "/v2/"}
 """A part of the path of each system's creating requests."""
+REMOVED = ("tenant-00007", "tenant-00030")
+"""The tenants whose dashboards the Dag ``wait_and_remove`` removes."""
 SECRETS = {
     "a PostHog dashboard's access token": "SELECT access_token FROM posthog_shares",
     "a Conduit workspace's token": "SELECT token FROM conduit_workspaces",
@@ -35,13 +48,21 @@ class Demo:
     results: dict[str, list[Result]] = field(default_factory=dict)
     ids: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     pids: list[int] = field(default_factory=list)
+    states: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """The number of task instances of the Dag ``wait_and_remove``, by task and state."""
+    providers: list[dict[str, Any]] = field(default_factory=list)
+    forms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What Airflow's UI knows of each connection type."""
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """Run all three systems on one Airflow, with faults in the first run of each."""
     done = Demo(tmp_path_factory.mktemp("demo"))
-    with stack(done.folder, TENANTS, TARGETS.values()) as (airflow, url):
+    dags = tmp_path_factory.mktemp("dags")
+    for file in [*(ROOT / "example_dags").glob("*.py"), *(Path(__file__).parent / "dags").glob("*.py")]:
+        shutil.copy(file, dags)
+    with stack(done.folder, TENANTS, TARGETS.values(), dags) as (airflow, url):
         rendered: list[object] = []
         for name, target in TARGETS.items():
             faults = [
@@ -54,9 +75,47 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
             done.results[name] = [result for result, _ in both]
             done.ids[name] = [ids for _, ids in both]
             rendered += rendered_fields(airflow, target.dag_id)
+        done.states = wait_and_remove(airflow, url, done.folder)
+        rendered += rendered_fields(airflow, "wait_and_remove")
+        done.providers = airflow.get("/providers", limit=1000)["providers"]
+        forms = airflow.call("GET", "/connections/hook_meta", below="/ui")
+        done.forms = {form["connection_type"]: form for form in forms}
         done.pids = airflow.pids()
     (done.folder / "rendered.json").write_text(json.dumps(rendered))
     return done
+
+
+def wait_and_remove(airflow: LocalAirflow, url: str, folder: Path) -> Counter[tuple[str, str]]:
+    """Run the Dag of this name. Its embeds appear after each deferred sensor has polled several times."""
+    dag_id = "wait_and_remove"
+    with closing(sqlite3.connect(folder / "warehouse.sqlite")) as database:
+        database.execute("UPDATE tenants SET is_active = 0 WHERE tenant_id IN (?, ?)", REMOVED)
+        database.commit()
+    requests.put(f"{url}/_emulator/faults", json=[], timeout=10).raise_for_status()
+    airflow.wait_for_dag(dag_id)
+    run_id = airflow.trigger(dag_id)
+
+    def states() -> Counter[tuple[str, str]]:
+        return Counter((each["task_id"], str(each["state"])) for each in airflow.task_instances(dag_id, run_id))
+
+    until(lambda: states()["wait", "deferred"] == len(EMBEDS))
+    before = calls(url)
+    until(lambda: calls(url) >= before + 3 * len(EMBEDS))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in TARGETS["databrain"].environment(url, Credentials.load(folder / "credentials.json")).items():
+            patch.setenv(name, value)
+        for embed_id in EMBEDS:
+            DatabrainHook().create_dashboard_embed(embed(embed_id.removeprefix("client-")))
+    until(lambda: airflow.run_state(dag_id, run_id) in FINISHED)
+    return states()
+
+
+def until(true: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait until a condition is true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
 
 
 def rendered_fields(airflow: LocalAirflow, dag_id: str) -> list[object]:
@@ -103,7 +162,36 @@ def test_each_tenant_gets_its_own_dashboard(demo: Demo, system: str, statement: 
     if system == "posthog":
         # There, the spec names a dashboard after the tenant's name.
         ids = {f"Tenant {int(tenant.removeprefix('tenant-'))}": dashboard for tenant, dashboard in ids.items()}
+    if system == "databrain":
+        # The run of ``wait_and_remove`` added these embeds and removed two tenants' dashboards.
+        ids = {tenant: dashboard for tenant, dashboard in ids.items() if tenant not in REMOVED}
+        ids |= {embed_id.removeprefix("client-"): embed_id for embed_id in EMBEDS}
     assert theirs == ids
+
+
+def test_sensors_that_wait_at_the_same_time_on_the_triggerer_end_and_inactive_tenants_are_removed(demo: Demo) -> None:
+    assert demo.states == {("wait", "success"): len(EMBEDS), ("remove", "success"): 1}
+    left = {client for (client,) in in_emulator(demo.folder, "SELECT client_id FROM embeds")}
+    tenants = {f"tenant-{number:05}" for number in range(1, TENANTS + 1)}
+    assert tenants - left == set(REMOVED)
+
+
+def test_airflow_lists_the_provider(demo: Demo) -> None:
+    [provider] = [each for each in demo.providers if each["package_name"] == "airflow-provider-databrain"]
+    assert provider["version"] == __version__
+
+
+@pytest.mark.parametrize("system", TARGETS)
+def test_airflows_ui_has_the_connection_form(demo: Demo, system: str) -> None:
+    form = demo.forms[system]
+    [known] = [each for each in get_provider_info()["connection-types"] if each["connection-type"] == system]
+    assert (form["hook_name"], form["hook_class_name"]) == (known["hook-name"], known["hook-class-name"])
+    if VERSION < (3, 2):
+        # The UI shows Airflow's standard fields, and the extra as JSON.
+        assert form["extra_fields"] is None
+    else:
+        assert form["extra_fields"].keys() == known["conn-fields"].keys()
+        assert form["standard_fields"]["login"]["hidden"]
 
 
 def test_no_secret_is_in_any_file_that_the_demo_leaves(demo: Demo) -> None:
@@ -130,7 +218,9 @@ def test_no_secret_is_in_any_file_that_the_demo_leaves(demo: Demo) -> None:
             if secret not in own and secret.encode() in content
         ]
     assert leaks == []
-    assert "client-{tenant_id}" in (demo.folder / "rendered.json").read_text()
+    assert b"client-{tenant_id}" in (demo.folder / "airflow" / "airflow.db").read_bytes()
+    # Before Airflow 3.3, a list of task instances has no rendered fields.
+    assert VERSION < (3, 3) or "client-{tenant_id}" in (demo.folder / "rendered.json").read_text()
 
 
 def test_every_started_process_has_ended(demo: Demo) -> None:

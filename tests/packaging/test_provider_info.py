@@ -18,7 +18,6 @@ import airflow_provider_databrain
 from airflow_provider_databrain import get_provider_info as module
 from airflow_provider_databrain.airflow_compat import BaseHook, BaseOperator, BaseTrigger
 
-ROOT = Path(__file__).parents[2]
 INFO: dict[str, Any] = module.get_provider_info()
 CONNECTIONS: dict[str, dict[str, Any]] = {each["connection-type"]: each for each in INFO["connection-types"]}
 Hook: TypeAlias = Any
@@ -96,7 +95,9 @@ def test_discovery_imports_neither_airflow_nor_a_library() -> None:
         "from airflow_provider_databrain.get_provider_info import get_provider_info; get_provider_info();"
         "print('\\n'.join(set(sys.modules) - before))"
     )
-    done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    environment = {"PYTHONPATH": str(Path(inspect.getfile(airflow_provider_databrain)).parents[1])}
+    command = [sys.executable, "-S", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     loaded = {name for name in done.stdout.split() if name.partition(".")[0] not in sys.stdlib_module_names}
     assert {name.partition(".")[0] for name in loaded} == {"airflow_provider_databrain"}
     assert loaded == {

@@ -1,0 +1,34 @@
+"""Wait for embeds on the triggerer, all at the same time; then remove the dashboards of inactive tenants.
+
+``tests/demo/test_demo.py`` runs it on a real triggerer. There, each poll of each sensor reads the connection.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import dag
+
+from airflow_provider_databrain import EmbedSensor, RemoveTenantDashboardsOperator
+
+EMBEDS = [f"client-late-{number}" for number in range(8)]
+
+
+@dag(schedule=None, catchup=False)
+def wait_and_remove() -> None:
+    """Eight deferred sensors, then one removal."""
+    wait = EmbedSensor.partial(task_id="wait", poke_interval=1, timeout=300, deferrable=True).expand(embed_id=EMBEDS)
+    remove = RemoveTenantDashboardsOperator(
+        task_id="remove",
+        sql_conn_id="warehouse",
+        table="tenants",
+        key_column="tenant_id",
+        active_column="is_active",
+        ledger_conn_id="warehouse",
+        mode="incremental",
+        delete="dashboard",
+        max_deletions=5,
+        max_deletion_fraction=1.0,
+    )
+    wait >> remove
+
+
+wait_and_remove()
