@@ -52,7 +52,7 @@ test: $(DEV_STAMP)
 endif
 
 # Each version gets a new environment with its constraints, and the wheel. The tests come from the sdist, without the package.
-matrix: $(UV) ## the wheel and the tests on each Airflow of docs/versions.md, 20 minutes; AIRFLOW=3.1.8 runs one
+matrix: $(UV) ## the wheel and the tests on each Airflow of docs/versions.md, 20 minutes; AIRFLOW=3.1.8 runs one, AIRFLOW=lowest the floors
 	@rm -rf build/matrix
 	@$(UV) build --quiet --out-dir build/matrix/dist
 	@for version in $(if $(filter file,$(origin AIRFLOW)),$(MATRIX),$(AIRFLOW)); do \
@@ -60,6 +60,9 @@ matrix: $(UV) ## the wheel and the tests on each Airflow of docs/versions.md, 20
 	done
 
 MATRIX_FOLDER = $(CURDIR)/build/matrix/$(AIRFLOW)
+# `lowest`: the lowest version of each dependency that pyproject.toml allows, and nothing that is newer than Airflow 3.0.0.
+MATRIX_INSTALL = $(UV) pip install --quiet --python $(MATRIX_FOLDER)/venv --compile-bytecode
+MATRIX_RESOLUTION = $(if $(filter lowest,$(AIRFLOW)),--resolution lowest-direct --exclude-newer 2025-05-15,-c $(CONSTRAINTS))
 # In older versions, dag.test() takes ten seconds for each task: there, one example Dag runs. test_wheel.py needs the package's
 # source.
 MATRIX_TESTS = --ignore=tests/packaging/test_wheel.py $(if $(filter $(NEWEST),$(AIRFLOW)),,\
@@ -70,8 +73,8 @@ matrix-one:
 	@tar -xzf build/matrix/dist/*.tar.gz -C $(MATRIX_FOLDER) --strip-components=1
 	@rm -r $(MATRIX_FOLDER)/airflow_provider_databrain
 	@$(UV) venv --quiet --python $$(command -v $(PYTHON)) $(MATRIX_FOLDER)/venv
-	@$(UV) pip install --quiet --python $(MATRIX_FOLDER)/venv --compile-bytecode -c $(CONSTRAINTS) --group test \
-		"airflow-provider-databrain[emulator] @ file://$$(echo $(CURDIR)/build/matrix/dist/*.whl)"
+	@$(MATRIX_INSTALL) $(MATRIX_RESOLUTION) -r pyproject.toml --extra emulator --group test
+	@$(MATRIX_INSTALL) $(MATRIX_RESOLUTION) build/matrix/dist/*.whl
 	@$(UV) pip check --python $(MATRIX_FOLDER)/venv
 	@cd $(MATRIX_FOLDER) && $(subst $(BIN),venv/bin,$(PYTEST)) --quiet $(MATRIX_TESTS)
 

@@ -123,6 +123,8 @@ def run_example(example_files: dict[str, Path], monkeypatch: pytest.MonkeyPatch)
         }
         monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
         dag = load_dags(path)[dag_id]
+        if not hasattr(dag, "test"):
+            pytest.skip("the first Airflow 3.0 has no dag.test()")
         for task in dag.tasks:
             # The retries of the file, without their delay.
             if isinstance(task, MappedOperator):

@@ -184,7 +184,8 @@ def test_airflow_lists_the_provider(demo: Demo) -> None:
 @pytest.mark.parametrize("system", TARGETS)
 def test_airflows_ui_has_the_connection_form(demo: Demo, system: str) -> None:
     form = demo.forms[system]
-    [known] = [each for each in get_provider_info()["connection-types"] if each["connection-type"] == system]
+    info: dict[str, Any] = get_provider_info()
+    [known] = [each for each in info["connection-types"] if each["connection-type"] == system]
     assert (form["hook_name"], form["hook_class_name"]) == (known["hook-name"], known["hook-class-name"])
     if VERSION < (3, 2):
         # The UI shows Airflow's standard fields, and the extra as JSON.
