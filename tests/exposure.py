@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import structlog
 
 from airflow_provider_databrain.emulator.faults import Kind
 from airflow_provider_databrain.emulator.server import Emulator
@@ -99,8 +102,16 @@ class Exposed:
 
 @contextmanager
 def listening() -> Iterator[Exposed]:
-    """Note every record that reaches the root logger, of any level."""
+    """Note every record, of any level, that reaches the root logger or structlog.
+
+    The ``log`` of operators, hooks and triggers belongs to one or the other, depending on the version of Airflow.
+    """
     exposed = Exposed()
+
+    def keep(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        error = sys.exc_info() if event.get("exc_info") else None
+        exposed.records.append(logging.makeLogRecord({"msg": repr(event), "exc_info": error}))
+        return event
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -110,9 +121,13 @@ def listening() -> Iterator[Exposed]:
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
+    # Changed in place, because loggers that exist already have this list.
+    processors = structlog.get_config()["processors"]
+    processors.insert(0, keep)
     try:
         yield exposed
     finally:
+        processors.remove(keep)
         root.removeHandler(handler)
         root.setLevel(level)
 

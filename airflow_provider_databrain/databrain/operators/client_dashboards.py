@@ -174,6 +174,10 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
         """Note what this task is about to create. Returns True if an earlier try has noted the same."""
         store = task_state_store(context)
         if store is None:
+            self.log.info(
+                "Airflow has no task state store (it has from 3.3 on): if the worker is killed, the next try recognizes"
+                " its dashboard only by the stamp or the title"
+            )
             return False
         intent: dict[str, Any] = {"dashboard_id": wanted.dashboard_id, "client_id": wanted.client_id}
         if store.get(INTENT_KEY) == intent:

@@ -72,6 +72,11 @@ class WorkspaceGrowthTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll forever. Yield an event each time the workspace has new ids."""
+        if asset_state_store(self) is None:
+            self.log.warning(
+                "Airflow keeps no state for this asset (it does from 3.3 on): what is added to the workspace while no"
+                " triggerer runs is not reported"
+            )
         while True:
             try:
                 async with DatabrainHook(self.databrain_conn_id) as hook:

@@ -24,6 +24,7 @@ from airflow_provider_databrain.databrain.ownership import STAMP
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.emulator.client import ACCESS as SENT_ACCESS
+from tests.exposure import Exposed
 from tests.support import ACCESS, ODD_IDS, WORKSPACE, embed, set_connection
 
 ACME: dict[str, Any] = {"dashboard_id": "client-acme", "client_id": "acme", "access_settings": ACCESS}
@@ -204,6 +205,15 @@ def test_without_a_note_a_retry_after_a_killed_worker_is_a_conflict_unless_it_ad
     with pytest.raises(AlreadyExistsError, match="if_exists is 'fail'"):
         run(if_exists="fail", max_retry_seconds=0)
     assert run(if_exists="adopt") == "client-acme"
+
+
+@pytest.mark.parametrize("context", [{}, {"task_state_store": Store()}], ids=["Airflow before 3.3", "Airflow 3.3"])
+def test_the_log_says_whether_airflow_has_a_place_for_the_note(
+    connection: Emulator, exposed: Exposed, context: dict[str, Any]
+) -> None:
+    run(context)
+    said = [record for record in exposed.records if "has no task state store" in record.getMessage()]
+    assert len(said) == (not context)
 
 
 def test_a_note_for_another_client_is_no_proof(connection: Emulator) -> None:

@@ -14,6 +14,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_provider_databrain.databrain.triggers.growth import WorkspaceGrowthTrigger
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
+from tests.exposure import Exposed
 from tests.support import METRICS, WORKSPACE, set_connection
 
 
@@ -64,6 +65,17 @@ def test_it_is_an_event_trigger_and_can_be_rebuilt_from_its_serialized_form() ->
     again = getattr(importlib.import_module(module), name)(**arguments)
     assert isinstance(again, BaseEventTrigger)
     assert again.serialize() == (path, arguments)
+
+
+@pytest.mark.parametrize("state", [None, AssetState()], ids=["Airflow before 3.3", "Airflow 3.3"])
+async def test_the_log_says_whether_airflow_keeps_a_state_for_the_asset(
+    connection: Emulator, exposed: Exposed, state: AssetState | None
+) -> None:
+    grow_after_a_poll(connection, metrics=["gross-margin"])
+    async with aclosing(trigger(state).run()) as events:
+        await first(events)
+    said = [record for record in exposed.records if "keeps no state for this asset" in record.getMessage()]
+    assert len(said) == (state is None)
 
 
 @pytest.mark.parametrize(
