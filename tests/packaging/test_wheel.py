@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterable
 from email import message_from_string
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_databrain.airflow_compat import _PLACES
+
 ROOT = Path(__file__).parent.parent.parent
+PACKAGE = ROOT / "airflow_provider_databrain"
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +67,37 @@ def test_the_metadata_names_airflow_as_framework(wheel: zipfile.ZipFile) -> None
     assert (fields["Name"], fields["Version"]) == ("airflow-provider-databrain", "0.1.0")
     assert fields["License-Expression"] == "Apache-2.0"
     assert "Framework :: Apache Airflow :: Provider" in fields.get_all("Classifier", [])
+
+
+def imported(files: Iterable[Path]) -> set[str]:
+    """The distributions that these modules import."""
+    names = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module)
+    names |= {place for places in _PLACES.values() for place in places}
+    names = {name for name in names if name.partition(".")[0] not in {*sys.stdlib_module_names, PACKAGE.name}}
+    providers = {name.split(".")[2] for name in names if name.startswith("airflow.providers.")}
+    tops = {name.partition(".")[0] for name in names}
+    others = {"apache-airflow" if top == "airflow" else packages_distributions()[top][0].lower() for top in tops}
+    return others | {f"apache-airflow-providers-{provider}" for provider in providers}
+
+
+def test_each_imported_library_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    always, emulator = (
+        {re.split(r"[>=]", each)[0] for each in each_list}
+        for each_list in (project["dependencies"], project["optional-dependencies"]["emulator"])
+    )
+    files = {file: "emulator" in file.parts for file in PACKAGE.rglob("*.py")}
+    assert imported(files) <= always | emulator
+    # common-sql is what makes a connection an SQL connection; no module imports it.
+    assert always - imported(file for file, apart in files.items() if not apart) == {
+        "apache-airflow-providers-common-sql"
+    }
 
 
 def makefile(name: str) -> list[str]:

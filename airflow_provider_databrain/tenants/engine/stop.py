@@ -14,8 +14,9 @@ What can happen in between: a request may come from any thread, from a signal ha
 (``bind`` then acts on it), or after the loop is closed (then only the reason is set). If the thread does not end within
 its grace period, it is left behind; it is a daemon thread and ends with the process.
 
-What is relied on: code that sends or waits looks at ``reason`` or is woken by ``on_stop``. Airflow kills the process
-five seconds after it asks the task to end, so the grace period must be shorter than that.
+What is relied on: code that sends or waits looks at ``reason`` or is woken by ``on_stop``. If a task is marked or
+cleared in the UI, Airflow before 3.4 kills its process five seconds after it asks the task to end, so the grace period
+must be shorter than that. What happens if the whole worker is stopped depends on Airflow's version and on the executor.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ class ProvisionTenantsOperator(TenantTask):
     :param requests_per_second: maximum calls per second of this task; None means only the server's own limit.
     :param max_failures: failed tenants after which no other tenant is started; None means no limit.
     :param fail_fast: the same as ``max_failures=0``.
-    :param grace_seconds: how long calls under way may still take after the task is killed or times out. Airflow kills
-        the process five seconds after it asks the task to end.
+    :param grace_seconds: how long calls under way may still take after the task is killed or times out. Less than 5: if
+        the task is marked or cleared in the UI, Airflow before 3.4 kills the process five seconds later.
     :param dry_run: send nothing that changes anything; return what would be done, a list of ``tenant``,
         ``dashboard_id`` and ``action`` (templated, as ``dry_run_flag``).
     :param deferrable: release the worker slot if the server asks to wait longer than ``defer_above``.

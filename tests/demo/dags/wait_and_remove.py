@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.sdk import dag
 
 from airflow_provider_databrain import EmbedSensor, RemoveTenantDashboardsOperator
@@ -12,7 +14,8 @@ from airflow_provider_databrain import EmbedSensor, RemoveTenantDashboardsOperat
 EMBEDS = [f"client-late-{number}" for number in range(8)]
 
 
-@dag(schedule=None, catchup=False)
+# The retries are for Airflow 3.0.0 and 3.0.1, which can lose a task if many of them start at the same time on SQLite.
+@dag(schedule=None, catchup=False, default_args={"retries": 3, "retry_delay": timedelta(seconds=1)})
 def wait_and_remove() -> None:
     """Eight deferred sensors, then one removal."""
     wait = EmbedSensor.partial(task_id="wait", poke_interval=1, timeout=300, deferrable=True).expand(embed_id=EMBEDS)
