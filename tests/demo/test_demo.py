@@ -50,6 +50,8 @@ class Demo:
     pids: list[int] = field(default_factory=list)
     states: Counter[tuple[str, str]] = field(default_factory=Counter)
     """The number of task instances of the Dag ``wait_and_remove``, by task and state."""
+    log: str = ""
+    """The log of its task ``create``."""
     providers: list[dict[str, Any]] = field(default_factory=list)
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What Airflow's UI knows of each connection type."""
@@ -75,7 +77,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
             done.results[name] = [result for result, _ in both]
             done.ids[name] = [ids for _, ids in both]
             rendered += rendered_fields(airflow, target.dag_id)
-        done.states = wait_and_remove(airflow, url, done.folder)
+        done.states, done.log = wait_and_remove(airflow, url, done.folder)
         rendered += rendered_fields(airflow, "wait_and_remove")
         done.providers = airflow.get("/providers", limit=1000)["providers"]
         forms = airflow.call("GET", "/connections/hook_meta", below="/ui")
@@ -85,8 +87,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return done
 
 
-def wait_and_remove(airflow: LocalAirflow, url: str, folder: Path) -> Counter[tuple[str, str]]:
-    """Run the Dag of this name. Its embeds appear after each deferred sensor has polled several times."""
+def wait_and_remove(airflow: LocalAirflow, url: str, folder: Path) -> tuple[Counter[tuple[str, str]], str]:
+    """Run the Dag of this name. Its embeds appear after each deferred sensor has polled several times.
+
+    Return the states of its tasks, and the log of ``create``.
+    """
     dag_id = "wait_and_remove"
     with closing(sqlite3.connect(folder / "warehouse.sqlite")) as database:
         database.execute("UPDATE tenants SET is_active = 0 WHERE tenant_id IN (?, ?)", REMOVED)
@@ -107,7 +112,7 @@ def wait_and_remove(airflow: LocalAirflow, url: str, folder: Path) -> Counter[tu
         for embed_id in EMBEDS:
             DatabrainHook().create_dashboard_embed(embed(embed_id.removeprefix("client-")))
     until(lambda: airflow.run_state(dag_id, run_id) in FINISHED)
-    return states()
+    return states(), json.dumps(airflow.get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/create/logs/1"))
 
 
 def until(true: Callable[[], bool], seconds: float = 120) -> None:
@@ -163,17 +168,22 @@ def test_each_tenant_gets_its_own_dashboard(demo: Demo, system: str, statement: 
         # There, the spec names a dashboard after the tenant's name.
         ids = {f"Tenant {int(tenant.removeprefix('tenant-'))}": dashboard for tenant, dashboard in ids.items()}
     if system == "databrain":
-        # The run of ``wait_and_remove`` added these embeds and removed two tenants' dashboards.
+        # The run of ``wait_and_remove`` removed two tenants' dashboards and added these.
         ids = {tenant: dashboard for tenant, dashboard in ids.items() if tenant not in REMOVED}
-        ids |= {embed_id.removeprefix("client-"): embed_id for embed_id in EMBEDS}
+        ids |= {embed_id.removeprefix("client-"): embed_id for embed_id in [*EMBEDS, "client-last"]}
     assert theirs == ids
 
 
 def test_sensors_that_wait_at_the_same_time_on_the_triggerer_end_and_inactive_tenants_are_removed(demo: Demo) -> None:
-    assert demo.states == {("wait", "success"): len(EMBEDS), ("remove", "success"): 1}
+    assert demo.states == {("wait", "success"): len(EMBEDS), ("remove", "success"): 1, ("create", "success"): 1}
     left = {client for (client,) in in_emulator(demo.folder, "SELECT client_id FROM embeds")}
     tenants = {f"tenant-{number:05}" for number in range(1, TENANTS + 1)}
     assert tenants - left == set(REMOVED)
+
+
+def test_the_log_says_that_airflow_before_3_3_has_no_task_state(demo: Demo) -> None:
+    assert "client_dashboards" in demo.log or "create" in demo.log
+    assert ("has no task state store" in demo.log) == (VERSION < (3, 3))
 
 
 def test_airflow_lists_the_provider(demo: Demo) -> None:

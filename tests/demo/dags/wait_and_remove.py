@@ -1,4 +1,4 @@
-"""Wait for embeds on the triggerer, all at the same time; then remove the dashboards of inactive tenants.
+"""Eight sensors wait on the triggerer at the same time; then inactive tenants are removed, and a dashboard is created.
 
 ``tests/demo/test_demo.py`` runs it on a real triggerer. There, each poll of each sensor reads the connection.
 """
@@ -9,15 +9,29 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from airflow_provider_databrain import EmbedSensor, RemoveTenantDashboardsOperator
+from airflow_provider_databrain import CreateDashboardEmbedOperator, EmbedSensor, RemoveTenantDashboardsOperator
 
 EMBEDS = [f"client-late-{number}" for number in range(8)]
+
+
+ACCESS = {
+    "datamart_name": "customer-analytics",
+    "is_allow_email_reports": False,
+    "is_allow_manage_metrics": True,
+    "is_allow_metric_creation": True,
+    "is_allow_metric_deletion": False,
+    "is_allow_metric_layout_change": True,
+    "is_allow_metric_update": True,
+    "is_allow_underlying_data": False,
+    "is_allow_create_dashboard_view": True,
+    "metric_creation_mode": "DRAG_DROP",
+}
 
 
 # The retries are for Airflow 3.0.0 and 3.0.1, which can lose a task if many of them start at the same time on SQLite.
 @dag(schedule=None, catchup=False, default_args={"retries": 3, "retry_delay": timedelta(seconds=1)})
 def wait_and_remove() -> None:
-    """Eight deferred sensors, then one removal."""
+    """Eight deferred sensors, then one removal and one creation."""
     wait = EmbedSensor.partial(task_id="wait", poke_interval=1, timeout=300, deferrable=True).expand(embed_id=EMBEDS)
     remove = RemoveTenantDashboardsOperator(
         task_id="remove",
@@ -31,7 +45,10 @@ def wait_and_remove() -> None:
         max_deletions=5,
         max_deletion_fraction=1.0,
     )
-    wait >> remove
+    create = CreateDashboardEmbedOperator(
+        task_id="create", dashboard_id="client-last", client_id="last", access_settings=ACCESS
+    )
+    wait >> remove >> create
 
 
 wait_and_remove()
