@@ -14,7 +14,7 @@ from airflow_provider_databrain.airflow_compat import import_first
 VERSION = Version(airflow_version).release
 """Of the installed Airflow, for example ``(3, 3, 2)``."""
 DAG_BAG = ("airflow.dag_processing.dagbag", "airflow.models.dagbag")
-"""The modules of ``DagBag`` and ``sync_bag_to_db``. The second before Airflow 3.2."""
+"""The modules of ``DagBag`` and, from Airflow 3.1 on, of ``sync_bag_to_db``. The second before Airflow 3.2."""
 
 if TYPE_CHECKING:
     from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException, TaskDeferred

@@ -72,10 +72,7 @@ def run(dag: DAG) -> tuple[str, dict[str, str]]:
     [bundle] = manager.get_all_dag_bundles()
     bag = new_bag(bundle.path, bundle.path, bundle.name)
     bag.bag_dag(dag)
-    if hasattr(bag, "sync_to_db"):  # Before Airflow 3.1.
-        bag.sync_to_db(bundle.name, None)
-    else:
-        import_first("sync_bag_to_db", *DAG_BAG)(bag, bundle.name, None)
+    import_first("sync_bag_to_db", *DAG_BAG)(bag, bundle.name, None)
     dag_run = dag.test()
     return dag_run.run_id, {instance.task_id: str(instance.state) for instance in dag_run.get_task_instances()}
 
@@ -89,7 +86,7 @@ def stored_by_airflow(run_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
     with create_session() as session:
         rows = session.query(XComModel).filter_by(dag_id=DAG_ID, run_id=run_id).all()
-        xcoms = {row.task_id: json.loads(row.value) if isinstance(row.value, str) else row.value for row in rows}
+        xcoms = {row.task_id: row.value for row in rows}
         instances = session.query(TaskInstance).filter_by(dag_id=DAG_ID, run_id=run_id).all()
         fields = {
             one.task_id: RenderedTaskInstanceFields.get_templated_fields(one, session=session) for one in instances
