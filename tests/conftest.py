@@ -36,11 +36,12 @@ from tests.both_ways import ask
 from tests.conduit.support import Conduit, set_conduit_connection
 from tests.databases import KINDS, Database
 from tests.exposure import Exposed, listening
+from tests.odd_names import driver
 from tests.posthog.support import set_posthog_connection
 from tests.shared_emulator import SharedEmulator
 from tests.support import METRICS, TEMPLATES, WORKSPACE, set_connection
 
-__all__ = ["ask"]
+__all__ = ["ask", "driver"]
 
 
 @pytest.hookimpl(optionalhook=True)

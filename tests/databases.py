@@ -21,17 +21,19 @@ class Database:
     """An empty database.
 
     :param kind: ``sqlite`` or ``postgresql``.
+    :param options: for each engine.
     """
 
-    def __init__(self, kind: str, url: str) -> None:
+    def __init__(self, kind: str, url: str, **options: Any) -> None:
         self.kind = kind
         self.url = url
+        self._options = options
         self._engines: list[Engine] = []
         self.own = self.engine()
 
     def engine(self, url: str = "", **options: Any) -> Engine:
         """Return another engine on this database. ``close`` disposes of it."""
-        made = sa.create_engine(url or self.url, **options)
+        made = sa.create_engine(url or self.url, **{**self._options, **options})
         if self.kind == "sqlite":
             sa.event.listen(made, "connect", _unsafe)
         self._engines.append(made)

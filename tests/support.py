@@ -92,7 +92,7 @@ def raw_server(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
                 if stop.is_set():
                     return
                 connection.settimeout(5)
-                received.append(_read_request(connection))
+                received.append(read_request(connection))
                 connection.sendall(answers[min(number, len(answers) - 1)])
                 number += 1
 
@@ -115,7 +115,8 @@ def http_answer(status: int, body: bytes, content_type: str = "application/json"
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode() + body
 
 
-def _read_request(connection: socket.socket) -> bytes:
+def read_request(connection: socket.socket) -> bytes:
+    """Return a raw request with its body; empty if the client closed the connection."""
     data = b""
     while b"\r\n\r\n" not in data:
         chunk = connection.recv(65536)

@@ -6,9 +6,11 @@ through ``annotate``: it names the call and the tenant, and contains no token of
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from airflow_provider_databrain.client.call import Request
+from airflow_provider_databrain.client.compression import not_accepted, unknown_encoding
 from airflow_provider_databrain.client.dialect import classify
 from airflow_provider_databrain.client.errors import (
     ApiError,
@@ -28,6 +30,11 @@ def interpret(server: Server, request: Request[T], reply: Reply) -> T:
     :raises ApiError: the error that the reply stands for.
     """
     endpoint = request.endpoint
+    unread = unknown_encoding(reply.headers.get("content-encoding")) if reply.body else None
+    if unread:
+        reply = replace(reply, body=b"")
+        if 200 <= reply.status < 300:
+            raise not_accepted(unread, reply.status)
     if endpoint.empty and not reply.body and 200 <= reply.status < 300:
         return request.read(None)
 
@@ -51,9 +58,10 @@ def interpret(server: Server, request: Request[T], reply: Reply) -> T:
         raise
 
 
-def is_event_stream(status: int, content_type: str | None) -> bool:
-    """Whether an answer is a stream of server-sent events and not an error."""
-    return status == 200 and (content_type or "").partition(";")[0].strip().lower() == "text/event-stream"
+def is_event_stream(status: int, content_type: str | None, encoding: str | None) -> bool:
+    """Whether an answer is a stream of server-sent events that can be read, and not an error."""
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    return status == 200 and kind == "text/event-stream" and unknown_encoding(encoding) is None
 
 
 def missing_stream(server: Server, request: Request[Any], reply: Reply) -> ApiError:

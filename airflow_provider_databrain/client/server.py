@@ -6,12 +6,14 @@ A ``Server`` does not change. It builds URLs and headers, and it knows every sec
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from airflow_provider_databrain.client.call import Request, Token
+from airflow_provider_databrain.client.compression import ACCEPTED
 
 
 class ConfigurationError(ValueError):
@@ -88,10 +90,16 @@ class Server:
 
     def headers(self, request: Request[Any]) -> dict[str, str]:
         """All headers except Authorization."""
-        headers = {"Accept": request.accept, "User-Agent": self.user_agent}
+        headers = {"Accept": request.accept, "Accept-Encoding": ACCEPTED, "User-Agent": self.user_agent}
         if request.body is not None:
             headers["Content-Type"] = request.content_type
         return headers
+
+    def proxy_headers(self) -> dict[str, str]:
+        """The header with the user and password for the proxy; empty if it needs none."""
+        if not self.proxy_auth:
+            return {}
+        return {"Proxy-Authorization": f"Basic {b64encode(':'.join(self.proxy_auth).encode()).decode()}"}
 
     def redact(self, text: str, *more: str) -> str:
         """``text`` with ``***`` in place of every token, the proxy's password and ``more``."""

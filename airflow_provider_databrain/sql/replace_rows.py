@@ -6,7 +6,7 @@ What always holds:
 - A run's rows are recognized by their constants (for example the client's id). Only rows with exactly these constants
   are deleted.
 - After the run, the table has exactly the rows of this run for these constants, so that the next run can replace them.
-- No value becomes part of an SQL statement: SQLAlchemy binds values and quotes names.
+- No value becomes part of an SQL statement: SQLAlchemy binds values and quotes names (see ``verbatim``).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import NoSuchTableError
+
+from airflow_provider_databrain.sql import verbatim
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -52,19 +54,17 @@ def replace_rows(
     string if the column is a text column. A time without a time zone is in UTC. If the column has no time zone, times
     are stored in UTC.
 
-    :param table: the table's name, optionally with its schema.
+    :param table: the table's name, optionally with its schema; see ``verbatim.split``.
     :param constants: columns and their values; at least one.
     :param columns: column of the rows to column of the table; None leaves the column out. A column that is not named
         here has the same name in the table.
     :param subject: what the rows are, for messages.
     :raises ValueError: rows, constants and table do not fit together; nothing was written.
     """
-    *schema, name = table.split(".")
-    with engine.begin() as connection:
+    schema, name = verbatim.split(table)
+    with verbatim.begin(engine) as connection:
         try:
-            known = sa.Table(
-                name, sa.MetaData(), schema=".".join(schema) or None, autoload_with=connection, resolve_fks=False
-            )
+            known = sa.Table(name, sa.MetaData(), schema=schema, autoload_with=connection, resolve_fks=False)
         except NoSuchTableError:
             raise ValueError(f"{subject}: table {table!r} does not exist. Nothing was written.") from None
         for column in known.c:
@@ -78,18 +78,41 @@ def replace_rows(
             | fixed
             for row in rows
         ]
-        ours = [known.c[column] == value for column, value in fixed.items()]
-        _check_other_rows(connection, known, fixed, ours, subject)
-        connection.execute(sa.delete(known).where(*ours))
+        written = _Written(known)
+        ours = [written.columns[column] == value for column, value in fixed.items()]
+        _check_other_rows(connection, written, fixed, ours, subject)
+        connection.execute(sa.delete(written.table).where(*ours))
         for start in range(0, len(converted), PARTITION):
-            connection.execute(sa.insert(known), converted[start : start + PARTITION])
-        count = connection.execute(sa.select(sa.func.count()).select_from(known).where(*ours)).scalar_one()
+            part = [written.keyed(row) for row in converted[start : start + PARTITION]]
+            connection.execute(sa.insert(written.table), part)
+        count = connection.execute(sa.select(sa.func.count()).select_from(written.table).where(*ours)).scalar_one()
         if count != len(converted):
             raise ValueError(
                 f"{subject}: rows inserted: {len(converted)}; rows found by the constants {', '.join(sorted(fixed))}: "
                 f"{count}. A later run could not replace them. Either a column rounds or cuts its constant, or another "
                 "run writes the same rows. Nothing was written."
             )
+
+
+class _Written:
+    """A table in statements: its names as they are, and no parameter named after one of them.
+
+    :param known: the table as the database describes it.
+    """
+
+    def __init__(self, known: sa.Table) -> None:
+        self._keys = {column.name: f"c{number}" for number, column in enumerate(known.c)}
+        self.table = sa.Table(
+            verbatim.name(known.name),
+            sa.MetaData(),
+            *(sa.Column(verbatim.name(name), known.c[name].type, key=key) for name, key in self._keys.items()),
+            schema=verbatim.name(known.schema) if known.schema else None,
+        )
+        self.columns = {name: self.table.c[key] for name, key in self._keys.items()}
+
+    def keyed(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A row as the parameters of an insert."""
+        return {self._keys[name]: value for name, value in row.items()}
 
 
 def _check_columns(
@@ -108,7 +131,7 @@ def _check_columns(
 
 
 def _check_other_rows(
-    connection: Connection, known: sa.Table, fixed: Mapping[str, Any], ours: Sequence[Any], subject: str
+    connection: Connection, written: _Written, fixed: Mapping[str, Any], ours: Sequence[Any], subject: str
 ) -> None:
     """Refuse to delete rows of another client.
 
@@ -119,7 +142,7 @@ def _check_other_rows(
     if not strings:
         return
     # No DISTINCT, because it would treat the same strings as equal.
-    for row in connection.execute(sa.select(*(known.c[column] for column in strings)).where(*ours)):
+    for row in connection.execute(sa.select(*(written.columns[column] for column in strings)).where(*ours)):
         for column, other in zip(strings, row, strict=True):
             # CHAR columns are padded with blanks.
             if isinstance(other, str) and other.rstrip(" ") != fixed[column].rstrip(" "):

@@ -4,7 +4,8 @@
 - Only this module imports aiohttp. What an answer means and what is sent again is decided in ``client``, as for
   ``sync``.
 - Each try waits for its turn at the pace, if one is passed, and reports to it whether the server granted it.
-- aiohttp adds nothing of its own: it reads no environment variable, follows no redirect, and sends nothing twice.
+- aiohttp adds nothing of its own: it reads no environment variable, follows no redirect, sends nothing twice, and
+  decompresses nothing.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from yarl import URL
 
 from airflow_provider_databrain.client.answer import annotate, interpret, is_event_stream, missing_stream
 from airflow_provider_databrain.client.call import Call, Request, Steps
+from airflow_provider_databrain.client.compression import Body, Decompressor
 from airflow_provider_databrain.client.errors import (
     ApiError,
     RateLimitedError,
     TransportError,
-    too_large,
 )
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import CallRetry
@@ -64,8 +65,10 @@ class AsyncTransport:
         self._limit = limit
         self._pace = pace
         self._watch = watch
-        # Not in the proxy's URL, because aiohttp's errors repeat that.
-        self._proxy_auth = aiohttp.BasicAuth(*server.proxy_auth, "utf-8") if server.proxy_auth else None
+        # Not in the proxy's URL, because aiohttp's errors repeat that. The header is in the request that opens a
+        # tunnel; if there is no tunnel, in each request.
+        self._tunnelled = server.base_url.lower().startswith("https:")
+        self._proxy_headers = server.proxy_headers()
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[str, URL] = {}
 
@@ -73,7 +76,9 @@ class AsyncTransport:
         server = self._server
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=server.connect_timeout, sock_read=server.read_timeout)
         connector = aiohttp.TCPConnector(limit=self._limit, ssl=trust(server))
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, trust_env=False, auto_decompress=False
+        )
         # aiohttp would send a GET, PUT or DELETE again by itself, and not report that the first one may have acted.
         self._session._retry_connection = False  # noqa: SLF001
         return self
@@ -109,13 +114,19 @@ class AsyncTransport:
         :raises ApiError: the stream did not begin, or broke off.
         """
         response = await self._send(request, self._begin)
+        decompressor = Decompressor(response.headers.get("Content-Encoding"))
         try:
             async for chunk in response.content.iter_any():
-                yield chunk
+                for piece in decompressor.feed(chunk):
+                    yield piece
+            decompressor.close()
         except (TimeoutError, aiohttp.ClientError) as failed:
             error = _transport_error(failed)
             annotate(self._server, request, error)
             raise error from None
+        except ApiError as failed:
+            annotate(self._server, request, failed)
+            raise
         finally:
             response.close()
 
@@ -179,7 +190,8 @@ class AsyncTransport:
 
     async def _begin(self, request: Request[Any]) -> aiohttp.ClientResponse:
         response = await self._open(request)
-        if is_event_stream(response.status, response.headers.get("Content-Type")):
+        headers = response.headers
+        if is_event_stream(response.status, headers.get("Content-Type"), headers.get("Content-Encoding")):
             return response
         async with response:
             reply = await self._reply(response)
@@ -191,35 +203,28 @@ class AsyncTransport:
             raise RuntimeError("the transport is not open: use it as an async context manager")
         headers = server.headers(request)
         headers["Authorization"] = server.authorization(request)
+        if not self._tunnelled:
+            headers.update(self._proxy_headers)
         return self._session.request(
             request.endpoint.method,
             self._url(request),
             data=request.body,
             headers=headers,
             proxy=server.proxy,
-            proxy_auth=self._proxy_auth,
+            proxy_headers=self._proxy_headers,
             allow_redirects=False,
         )
 
     async def _reply(self, response: aiohttp.ClientResponse) -> Reply:
-        body = await _body(response, self._server.max_answer_bytes)
-        return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
-
-
-async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The whole body.
-
-    :raises MalformedAnswerError: the body is larger than ``limit`` bytes.
-    """
-    length = response.content_length
-    if length is not None and length <= limit and "Content-Encoding" not in response.headers:
-        return await response.read()
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(CHUNK):
-        body += chunk
-        if len(body) > limit:
-            raise too_large(limit)
-    return bytes(body)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        encoding, limit = headers.get("content-encoding"), self._server.max_answer_bytes
+        length = response.content_length
+        if length is not None and length <= limit and not encoding:
+            return Reply(response.status, headers, await response.read())
+        body = Body(encoding, limit)
+        async for chunk in response.content.iter_chunked(CHUNK):
+            body.feed(chunk)
+        return Reply(response.status, headers, body.finish())
 
 
 def _transport_error(error: Exception) -> TransportError:

@@ -19,12 +19,12 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from tenacity import Retrying
-from urllib3 import make_headers
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
 from airflow_provider_databrain.client.answer import annotate, interpret, is_event_stream, missing_stream
 from airflow_provider_databrain.client.call import Call, Request, Steps
-from airflow_provider_databrain.client.errors import ApiError, TransportError, too_large
+from airflow_provider_databrain.client.compression import Body, Decompressor
+from airflow_provider_databrain.client.errors import ApiError, TransportError
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
@@ -57,8 +57,8 @@ class _Session(requests.Session):
 class _Adapter(HTTPAdapter):
     """Sends the proxy's credentials in a header. In the proxy's URL, errors would repeat them."""
 
-    def __init__(self, proxy_auth: tuple[str, str] | None) -> None:
-        self._proxy_headers = make_headers(proxy_basic_auth=":".join(proxy_auth)) if proxy_auth else {}
+    def __init__(self, headers: dict[str, str]) -> None:
+        self._proxy_headers = headers
         super().__init__()
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
@@ -79,7 +79,7 @@ class SyncTransport:
         self._session.trust_env = False
         self._session.verify = server.verify_tls
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(server.proxy_auth))
+            self._session.mount(scheme, _Adapter(server.proxy_headers()))
         if server.proxy:
             self._session.proxies = {"http": server.proxy, "https": server.proxy}
 
@@ -106,12 +106,18 @@ class SyncTransport:
         :raises ApiError: the stream did not begin, or broke off.
         """
         response = self._send(request, self._begin)
+        decompressor = Decompressor(response.headers.get("Content-Encoding"))
         try:
-            yield from response.iter_content(None)
+            for chunk in response.raw.stream(None, decode_content=False):
+                yield from decompressor.feed(chunk)
+            decompressor.close()
         except (requests.RequestException, HTTPError) as failed:
             error = _transport_error(failed)
             annotate(self._server, request, error)
             raise error from None
+        except ApiError as error:
+            annotate(self._server, request, error)
+            raise
         finally:
             response.close()
 
@@ -148,7 +154,8 @@ class SyncTransport:
 
     def _begin(self, request: Request[Any]) -> requests.Response:
         response = self._open(request)
-        if is_event_stream(response.status_code, response.headers.get("Content-Type")):
+        headers = response.headers
+        if is_event_stream(response.status_code, headers.get("Content-Type"), headers.get("Content-Encoding")):
             return response
         with response:
             reply = self._reply(response)
@@ -156,7 +163,7 @@ class SyncTransport:
 
     def _open(self, request: Request[Any]) -> requests.Response:
         server = self._server
-        return self._session.request(
+        response = self._session.request(
             request.endpoint.method,
             server.url(request),
             data=request.body,
@@ -166,15 +173,16 @@ class SyncTransport:
             allow_redirects=False,
             stream=True,
         )
+        # urllib3 before 2.0 would accept an answer that is shorter than its Content-Length.
+        response.raw.enforce_content_length = True
+        return response
 
     def _reply(self, response: requests.Response) -> Reply:
-        body = bytearray()
-        for chunk in response.iter_content(CHUNK):
-            body += chunk
-            if len(body) > self._server.max_answer_bytes:
-                raise too_large(self._server.max_answer_bytes)
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, headers, bytes(body))
+        body = Body(headers.get("content-encoding"), self._server.max_answer_bytes)
+        for chunk in response.raw.stream(CHUNK, decode_content=False):
+            body.feed(chunk)
+        return Reply(response.status_code, headers, body.finish())
 
     def close(self) -> None:
         """Close all connections."""

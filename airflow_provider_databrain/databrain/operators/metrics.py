@@ -127,7 +127,8 @@ class MetricDataToSqlOperator(_MetricDataOperator):
     :param datasource_name: the datasource, if the embed has several (templated).
     :param extra: more fields of the API, by the API's own names (templated).
     :param sql_conn_id: the Airflow connection of the database (templated).
-    :param table: an existing table, as ``table`` or ``schema.table`` (templated).
+    :param table: an existing table, as ``table`` or ``schema.table`` (templated). Write a part that contains a dot in
+        double quotes: ``crm."sales.2026"``.
     :param constants: columns with the same value in each row. They identify the rows of this metric, client and day in
         the table, for example ``{"client_id": "acme", "day": "{{ ds }}"}`` (templated).
     :param columns: the metric's column to the table's column. None leaves a column out. A column that is not listed has

@@ -53,9 +53,13 @@ def plan_batches(engine: Engine, source: TenantSource, *, batch_size: int, max_b
         total = connection.execute(sa.select(sa.func.count()).select_from(source.rows())).scalar_one()
         _check_keys(connection, source)
         size = max(batch_size, -(-total // max_batches))
-        number = sa.func.row_number().over(order_by=source.key).label("n")
+        # PostgreSQL refuses two columns of the same name.
+        label = "number" if source.key_column.lower() == "n" else "n"
+        number = sa.func.row_number().over(order_by=source.key).label(label)
         numbered = sa.select(source.key, number).select_from(source.rows()).subquery("numbered")
-        last_keys = sa.select(numbered.c[source.key_column]).where(numbered.c.n % size == 0).order_by(numbered.c.n)
+        last_keys = (
+            sa.select(numbered.c[source.key.name]).where(numbered.c[label] % size == 0).order_by(numbered.c[label])
+        )
         ends = [key_value(source, value) for value in connection.execute(last_keys).scalars()]
     # The table may have changed between the count and the bounds. Only the bounds decide which keys are covered.
     ends = ends[: max(0, -(-total // size) - 1)]

@@ -37,6 +37,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from airflow_provider_databrain.sql import verbatim
 from airflow_provider_databrain.tenants.engine.ledger_table import (
     LedgerError,
     LedgerTable,
@@ -100,7 +101,7 @@ FIELDS = tuple(Entry.__dataclass_fields__)
 class Ledger:
     """Reads and writes the entries of one vendor, and of one data app or project of it.
 
-    :param table: the table's name, optionally with the schema.
+    :param table: the table's name, optionally with the schema; see ``verbatim.split``.
     :param system: the vendor.
     :param scope: the data app or project.
     :param dag_id: recorded with each change, as ``run_id`` is.
@@ -204,7 +205,7 @@ class Ledger:
 
     def _replace(self, entries: Sequence[Entry]) -> None:
         scope = {"system": self._system, "scope": self._scope}
-        with self._engine.begin() as connection:
+        with verbatim.begin(self._engine) as connection:
             for part in _chunks([entry.tenant for entry in entries]):
                 connection.execute(sa.delete(self._table).where(*self._own_rows(), self._table.c.tenant.in_(part)))
             connection.execute(
@@ -225,7 +226,7 @@ class Ledger:
 
     def _read(self, statement: Any) -> list[Entry]:
         try:
-            with self._engine.connect() as connection:
+            with verbatim.connect(self._engine) as connection:
                 return [Entry(*row) for row in connection.execute(statement)]
         except (SQLAlchemyError, ValueError) as error:
             # Drivers raise a ValueError for a string that the database cannot store.

@@ -21,6 +21,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from airflow_provider_databrain.sql import verbatim
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
@@ -52,32 +54,36 @@ def ledger_error(name: str, failure: str, error: Exception) -> LedgerError:
 def database_message(error: object) -> str:
     """The first line of the database's message, without the statement and its values."""
     original = getattr(error, "orig", None) or error
-    lines = str(original).strip().splitlines()
+    lines = verbatim.shown(str(original)).strip().splitlines()
     return lines[0] if lines else type(original).__name__
 
 
 class LedgerTable:
     """Opens the table; reading and writing is in ``ledger``.
 
-    :param name: the table's name, optionally with the schema.
+    :param name: the table's name, optionally with the schema; see ``verbatim.split``.
     """
 
     def __init__(self, engine: Engine, name: str) -> None:
         self.name = name
-        self.table = _define(name)
+        self._schema, self._table_name = verbatim.split(name)
+        self._versions_name = f"{self._table_name}_version"
+        self.table = _define(self._schema, self._table_name)
         self._engine = engine
-        self._versions = _define_versions(self.table)
+        self._versions = _define_versions(self._schema, self._versions_name)
 
     def open(self, *, create: bool = True) -> bool:
         """Create the table if it does not exist, migrate an older one, and check that it can be written.
 
         :param create: False changes nothing.
         :return: whether the table exists.
-        :raises LedgerError: the table is not ours, has a newer version, or cannot be read or written.
+        :raises LedgerError: the table is not ours, has a newer version, or cannot be read or written; or its name is
+            too long.
         """
         try:
             version = self._version()
             if version is None and create:
+                self._check_length()
                 self._create()
                 version = self._version()
             if version is not None:
@@ -88,32 +94,52 @@ class LedgerTable:
 
     def _version(self) -> int | None:
         """The version of the existing table; None if it does not exist."""
-        inspector = sa.inspect(self._engine)
-        exists = inspector.has_table(self.table.name, schema=self.table.schema)
-        if not inspector.has_table(self._versions.name, schema=self._versions.schema):
+        exists = self._exists(self._table_name)
+        if not self._exists(self._versions_name):
             if exists:
                 raise LedgerError(
-                    f"table {self.name!r} exists but is not a ledger of this provider (table {self._versions.name!r} "
+                    f"table {self.name!r} exists but is not a ledger of this provider (table {self._versions_name!r} "
                     "is missing): give another ledger_table."
                 )
             return None
-        with self._engine.connect() as connection:
+        with verbatim.connect(self._engine) as connection:
             version = connection.execute(sa.select(sa.func.max(self._versions.c.version))).scalar()
         return int(version) if exists and version is not None else None
+
+    def _check_length(self) -> None:
+        """Refuse a name that the database would cut: the tables' and the index's names could become the same."""
+        dialect = self._engine.dialect
+        longest = f"{self._table_name}_dashboard"
+        # PostgreSQL counts bytes.
+        length, unit = (
+            (len(longest.encode()), "bytes") if dialect.name == "postgresql" else (len(longest), "characters")
+        )
+        if length > dialect.max_identifier_length:
+            raise LedgerError(
+                f"table {self.name!r} cannot be created: the name of its index, {longest!r}, has {length} {unit}, and "
+                f"the database allows {dialect.max_identifier_length}: give a shorter ledger_table."
+            )
+
+    def _exists(self, table: str) -> bool:
+        return sa.inspect(self._engine).has_table(table, schema=self._schema)
 
     def _create(self) -> None:
         """Create both tables; other tasks may do the same at this moment."""
 
         def attempt() -> None:
-            self._versions.create(self._engine, checkfirst=True)
-            exists = sa.inspect(self._engine).has_table(self.table.name, schema=self.table.schema)
-            with self._engine.begin() as connection:
+            if not self._exists(self._versions_name):
+                with verbatim.begin(self._engine) as connection:
+                    self._versions.create(connection, checkfirst=False)
+            exists = self._exists(self._table_name)
+            with verbatim.begin(self._engine) as connection:
                 if not exists:
                     # The version of a dropped table does not count: the new table has our version.
                     connection.execute(sa.delete(self._versions).where(self._versions.c.version != VERSION))
                 if connection.execute(sa.select(sa.func.count()).select_from(self._versions)).scalar() == 0:
                     connection.execute(sa.insert(self._versions), [{"version": VERSION}])
-            self.table.create(self._engine, checkfirst=True)
+            if not self._exists(self._table_name):
+                with verbatim.begin(self._engine) as connection:
+                    self.table.create(connection, checkfirst=False)
 
         Retrying(
             retry=retry_if_exception_type(DBAPIError),
@@ -131,8 +157,7 @@ class LedgerTable:
         if version < VERSION and create:
             self._migrate(version)
         columns = {
-            column["name"]: column
-            for column in sa.inspect(self._engine).get_columns(self.table.name, self.table.schema)
+            column["name"]: column for column in sa.inspect(self._engine).get_columns(self._table_name, self._schema)
         }
         if missing := [column.name for column in self.table.columns if column.name not in columns]:
             raise LedgerError(f"table {self.name!r} lacks the columns {', '.join(missing)}: give another ledger_table.")
@@ -152,7 +177,7 @@ class LedgerTable:
     def _check_writable(self) -> None:
         """Insert and delete no row: a database that would refuse it later refuses it now."""
         nothing = sa.select(*self.table.columns).where(sa.false())
-        with self._engine.begin() as connection:
+        with verbatim.begin(self._engine) as connection:
             connection.execute(sa.delete(self.table).where(sa.false()))
             connection.execute(
                 sa.insert(self.table).from_select([column.name for column in self.table.columns], nothing)
@@ -160,7 +185,7 @@ class LedgerTable:
 
     def _migrate(self, oldest: int) -> None:
         for version in range(oldest, VERSION):
-            with self._engine.begin() as connection:
+            with verbatim.begin(self._engine) as connection:
                 step = sa.update(self._versions).where(self._versions.c.version == version).values(version=version + 1)
                 # The task that updates the version migrates. Other tasks wait for it, and then update no row.
                 if connection.execute(step).rowcount:
@@ -168,10 +193,9 @@ class LedgerTable:
                     log.info("Ledger %r was migrated from version %d to %d", self.name, version, version + 1)
 
 
-def _define(name: str) -> sa.Table:
-    *schema, table = name.split(".")
+def _define(schema: str | None, table: str) -> sa.Table:
     return sa.Table(
-        table,
+        verbatim.name(table),
         sa.MetaData(),
         sa.Column("system", sa.String(32), primary_key=True),
         sa.Column("scope", sa.String(ID_LIMIT), primary_key=True),
@@ -187,15 +211,15 @@ def _define(name: str) -> sa.Table:
         sa.Column("last_change", sa.DateTime(), nullable=False),
         sa.Column("dag_id", sa.String(250), nullable=False),
         sa.Column("run_id", sa.String(250), nullable=False),
-        sa.Index(f"{table}_dashboard", "system", "scope", "dashboard_id"),
-        schema=".".join(schema) or None,
+        sa.Index(verbatim.name(f"{table}_dashboard"), "system", "scope", "dashboard_id"),
+        schema=verbatim.name(schema) if schema else None,
     )
 
 
-def _define_versions(ledger: sa.Table) -> sa.Table:
+def _define_versions(schema: str | None, table: str) -> sa.Table:
     return sa.Table(
-        f"{ledger.name}_version",
+        verbatim.name(table),
         sa.MetaData(),
         sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
-        schema=ledger.schema,
+        schema=verbatim.name(schema) if schema else None,
     )

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import NullType
 
+from airflow_provider_databrain.sql import verbatim
 from airflow_provider_databrain.tenants.engine.problems import Problems
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     # Their names differ between SQLAlchemy 1.4 and 2.
     Selectable = Any
 
-_COLON = re.compile(r"(\\:\w*|(?<![:\w\\]):\w+)(?![:\w])")
 _BOOLEAN_WORDS = {
     **dict.fromkeys(("true", "t", "yes", "y", "1", "active"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0", "inactive"), False),
@@ -49,7 +49,8 @@ class TenantSource:
     """Where the tenants are: a table, or a query in place of a table.
 
     :param key_column: the column that identifies a tenant; unique and never null.
-    :param table: its name, optionally with the schema (``crm.tenants``).
+    :param table: its name, optionally with the schema (``crm.tenants``). If a part contains a dot, write it in double
+        quotes (``crm."tenants.2026"``).
     :param query: a SELECT statement, instead of a table.
     """
 
@@ -71,17 +72,16 @@ class TenantSource:
     @property
     def key(self) -> sa.ColumnElement[Any]:
         """The key column."""
-        return sa.column(self.key_column)
+        return sa.column(verbatim.name(self.key_column))
 
     def rows(self) -> Selectable:
         """The table or query, to be used as FROM clause."""
         if self.table:
-            *schema, table = self.table.split(".")
-            return sa.table(table, schema=".".join(schema) or None)
-        query = re.sub(r"[;\s]+$", "", self.query or "")
-        # SQLAlchemy reads a colon before a word as a parameter. A backslash before the colon prevents this; SQLAlchemy
-        # removes the backslash. The line break ends a comment.
-        return sa.text(_COLON.sub(r"\\\1", query) + "\n").columns().subquery("tenants")
+            schema, table = verbatim.split(self.table)
+            return sa.table(verbatim.name(table), schema=verbatim.name(schema) if schema else None)
+        # The line break ends a comment.
+        query = re.sub(r"[;\s]+$", "", self.query or "") + "\n"
+        return verbatim.query(query).columns().subquery("tenants")
 
 
 class TenantRow(NamedTuple):
@@ -134,7 +134,8 @@ def read_keys(engine: Engine, source: TenantSource, *, active_column: str | None
         check_columns(
             source, connection.execute(sa.select(sa.text("*")).select_from(source.rows()).limit(1)).keys(), *columns
         )
-        statement: Selectable = sa.select(*map(sa.column, columns)).select_from(source.rows()).order_by(source.key)
+        wanted: list[Any] = [sa.column(verbatim.name(column)) for column in columns]
+        statement: Selectable = sa.select(*wanted).select_from(source.rows()).order_by(source.key)
         result = connection.execution_options(stream_results=True).execute(statement)
         rows = (dict(zip(columns, row, strict=True)) for row in _streamed(result))
         yield from _good_rows(source, rows, active_column, problems)
@@ -170,10 +171,12 @@ def raise_for_bad_rows(source: TenantSource, problems: Problems) -> None:
 def reading(engine: Engine, source: TenantSource) -> Iterator[Connection]:
     """A connection; an error of the database becomes a ``TenantTableError``."""
     try:
-        with engine.connect() as connection:
-            yield connection
+        with verbatim.connect(engine) as connection:
+            # Otherwise SQLAlchemy cuts the name of an SQLite column at its last dot.
+            yield connection.execution_options(sqlite_raw_colnames=True)
     except SQLAlchemyError as error:
-        raise TenantTableError(f"{source.name} cannot be read: {getattr(error, 'orig', error)}") from None
+        message = verbatim.shown(str(getattr(error, "orig", error)))
+        raise TenantTableError(f"{source.name} cannot be read: {message}") from None
 
 
 def key_value(source: TenantSource, value: object) -> int | str:

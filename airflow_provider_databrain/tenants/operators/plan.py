@@ -20,7 +20,8 @@ class PlanTenantBatchesOperator(BaseOperator):
     keys that are added after the plan. An empty table gives no batch; tenants added then wait for the next run.
 
     :param sql_conn_id: the Airflow connection of the database (templated).
-    :param table: the tenant table, optionally with the schema: ``schema.table`` (templated).
+    :param table: the tenant table, optionally with the schema: ``schema.table`` (templated). Write a part that contains
+        a dot in double quotes: ``crm."tenants.2026"``.
     :param query: a SELECT statement instead of a table (templated).
     :param key_column: the column that identifies a tenant; unique, never null (templated).
     :param batch_size: tenants in a batch. Batches are larger if there would be more of them than Airflow maps

@@ -31,7 +31,8 @@ class ProvisionTenantsOperator(TenantTask):
     what this Dag run did) and ``failures`` (tenant, dashboard_id, error, message; at most 1,000).
 
     :param sql_conn_id: the Airflow connection of the tenant table's database (templated).
-    :param table: the tenant table, optionally with the schema: ``schema.table`` (templated).
+    :param table: the tenant table, optionally with the schema: ``schema.table`` (templated). Write a part that contains
+        a dot in double quotes: ``crm."tenants.2026"``.
     :param query: a SELECT statement instead of a table (templated).
     :param key_column: the column that identifies a tenant (templated).
     :param active_column: the column that says whether a tenant is active: a boolean, 0 or 1, or a word such as ``yes``

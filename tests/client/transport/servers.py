@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN
 from airflow_provider_databrain.emulator.server import Emulator
+from tests.support import read_request
 
 KEY = "data-app-key-0123456789"
 CREATED = b'{"id": "client-acme", "name": "client-acme", "error": null}'
@@ -104,3 +105,50 @@ def tls_server(certificate: Path, key: Path) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def keeping_server(answers: int = 9) -> Iterator[tuple[str, list[tuple[int, bytes]]]]:
+    """A server that keeps its connections open. It serves one connection at a time.
+
+    Yields its URL and a list of all requests, each with the number of its connection.
+
+    :param answers: answers on one connection. The next request is read, and the connection is closed without an answer.
+    """
+    received: list[tuple[int, bytes]] = []
+    open_connections: list[socket.socket] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    address: tuple[str, int] = listener.getsockname()
+    stop = threading.Event()
+    answer = f"HTTP/1.1 200 X\r\nContent-Type: application/json\r\nContent-Length: {len(CREATED)}\r\n\r\n".encode()
+
+    def serve() -> None:
+        number = 0
+        while True:
+            connection, _ = listener.accept()
+            if stop.is_set():
+                connection.close()
+                return
+            number += 1
+            with connection:
+                open_connections.append(connection)
+                for count in range(answers + 1):
+                    request = read_request(connection)
+                    if not request:  # The client has closed the connection.
+                        break
+                    received.append((number, request))
+                    if count < answers:
+                        connection.sendall(answer + CREATED)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{address[1]}", received
+    finally:
+        stop.set()
+        # requests closes a connection only when the garbage collector finds it.
+        with suppress(OSError):
+            open_connections[-1].shutdown(socket.SHUT_RDWR)
+        socket.create_connection(address).close()
+        thread.join()
+        listener.close()

@@ -15,7 +15,15 @@ from airflow_provider_databrain.client.server import ConfigurationError
 from airflow_provider_databrain.databrain.api.embeds import create_dashboard_embed
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY
 from tests.client.conftest import Run
-from tests.client.transport.servers import CREATED, KEY, free_port, make_certificate, server_at, tls_server
+from tests.client.transport.servers import (
+    CREATED,
+    KEY,
+    free_port,
+    keeping_server,
+    make_certificate,
+    server_at,
+    tls_server,
+)
 from tests.support import embed, http_answer, raw_server
 
 pytestmark = pytest.mark.usefixtures("fast_retries")
@@ -75,6 +83,17 @@ def test_a_proxy_is_used(run: Run) -> None:
     assert created.id == "client-acme"
     assert met[0].startswith(b"POST http://databrain.example/api/v2/data-app/dashboard-embeds HTTP/1.1\r\n")
     assert f"Bearer {KEY}".encode() in met[0]
+
+
+@pytest.mark.parametrize("password", ["s3cr3t/@:%", "pässwörd", "密码"])
+def test_a_proxy_without_a_tunnel_gets_its_password_with_each_request(run: Run, password: str) -> None:
+    shown = b64encode(f"someone:{password}".encode())
+    with keeping_server() as (proxy, met):
+        server = server_at("http://databrain.example", proxy=proxy, proxy_auth=("someone", password))
+        assert run(server, CREATE, CREATE).id == "client-acme"
+    assert [number for number, _ in met] == [1, 1]
+    for _, request in met:
+        assert request.lower().count(b"proxy-authorization: basic " + shown.lower() + b"\r\n") == 1
 
 
 def test_a_transport_ignores_the_proxy_of_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

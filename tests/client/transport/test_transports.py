@@ -6,16 +6,15 @@ import asyncio
 import gzip
 import tracemalloc
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
-from packaging.version import Version
 
 from airflow_provider_databrain.client.call import Request, Resend
 from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
+    ApiError,
     AuthenticationError,
     InvalidRequestError,
     MalformedAnswerError,
@@ -31,8 +30,9 @@ from airflow_provider_databrain.databrain.api.endpoint import API_KEY
 from airflow_provider_databrain.databrain.api.workspaces import fetch_workspace_metrics
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
+from tests.client.compressed import COMPRESS, CUT, Compress, compressions
 from tests.client.conftest import Run
-from tests.client.transport.servers import CREATED, KEY, free_port, server_at, server_of, statuses
+from tests.client.transport.servers import CREATED, KEY, free_port, keeping_server, server_at, server_of, statuses
 from tests.support import METRICS, ODD_IDS, WORKSPACE, embed, http_answer, raw_server
 
 pytestmark = pytest.mark.usefixtures("fast_retries")
@@ -196,33 +196,103 @@ def test_a_call_fails_at_once_if_its_answer_is_too_large(run: Run) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 302, 500])
-def test_the_size_limit_counts_decompressed_bytes_and_no_more_are_held(run: Run, status: int) -> None:
-    bomb = gzip.compress(b" " * 40_000_000)
+@pytest.mark.parametrize(("encoding", "compress"), [COMPRESS["gzip"], COMPRESS["deflate"]], ids=["gzip", "deflate"])
+def test_the_size_limit_counts_decompressed_bytes_and_no_more_are_held(
+    run: Run, status: int, encoding: str, compress: Compress
+) -> None:
+    bomb = compress(b" " * 40_000_000)
     assert len(bomb) < 100_000
-    answer = http_answer(status, bomb, Content_Encoding="gzip", Location="http://127.0.0.1:1/")
+    answer = http_answer(status, bomb, Content_Encoding=encoding, Location="http://127.0.0.1:1/")
     with raw_server(answer) as (url, met):
         tracemalloc.start()
         try:
-            with pytest.raises(MalformedAnswerError, match=r"larger than 1 MiB"):
+            with pytest.raises(MalformedAnswerError, match=r"larger than 1 MiB; raise 'max_answer_mib'") as caught:
                 run(server_at(url, max_answer_bytes=1024 * 1024), list_embeds())
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
+    assert not caught.value.transient
     assert len(met) == 1
-    # urllib3 before 2.6, and aiohttp of that time, decompress everything that they have received.
-    assert peak < (20_000_000 if Version(version("urllib3")) >= Version("2.6") else 100_000_000)
+    assert peak < 20_000_000
 
 
-def test_a_compressed_answer_is_read(run: Run) -> None:
-    with raw_server(http_answer(200, gzip.compress(CREATED), Content_Encoding="gzip")) as (url, _):
+@compressions
+def test_a_compressed_answer_is_read(run: Run, encoding: str, compress: Compress) -> None:
+    with raw_server(http_answer(200, compress(CREATED), Content_Encoding=encoding)) as (url, met):
         assert run(server_at(url), create()).id == "client-acme"
+    assert b"accept-encoding: gzip, deflate\r\n" in met[0].lower()
 
 
-def test_a_broken_compressed_answer_is_an_api_error(run: Run) -> None:
-    with raw_server(http_answer(200, b"not gzip at all", Content_Encoding="gzip")) as (url, _):
-        with pytest.raises(TransportError) as caught:
+@pytest.mark.parametrize("size", [10_000_000, 40_000_000])
+def test_a_large_compressed_answer_below_the_limit_is_read(run: Run, size: int) -> None:
+    body = CREATED + b" " * size
+    with raw_server(http_answer(200, gzip.compress(body), Content_Encoding="gzip")) as (url, _):
+        assert run(server_at(url, max_answer_bytes=len(body)), create()).id == "client-acme"
+        with pytest.raises(MalformedAnswerError, match="raise 'max_answer_mib'"):
+            run(server_at(url, max_answer_bytes=len(body) - 1), create())
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_broken_compressed_answer_is_an_api_error(run: Run, encoding: str) -> None:
+    with raw_server(http_answer(200, b"not gzip at all", Content_Encoding=encoding)) as (url, _):
+        with pytest.raises(TransportError, match=f"the {encoding} data of the answer is broken") as caught:
             run(server_at(url, max_retry_seconds=0), create())
-        assert caught.value.ambiguous
+        assert (caught.value.transient, caught.value.ambiguous) == (True, True)
+
+
+@CUT
+def test_a_cut_compressed_answer_leaves_the_outcome_open(run: Run, encoding: str, compress: Compress) -> None:
+    # The JSON may be complete: the end of the compressed data is a checksum.
+    cut = http_answer(200, compress(CREATED)[:-1], Content_Encoding=encoding)
+    with raw_server(cut, http_answer(200, CREATED)) as (url, met):
+        with pytest.raises(TransportError, match=f"the {encoding} data of the answer is cut") as caught:
+            run(server_at(url, max_retry_seconds=0), create())
+        assert (caught.value.transient, caught.value.ambiguous) == (True, True)
+        assert run(server_at(url), create()).id == "client-acme"
+    assert len(met) == 2
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "what-else"])
+def test_an_answer_in_an_encoding_that_was_not_asked_for_is_a_permanent_error(run: Run, encoding: str) -> None:
+    with raw_server(http_answer(200, b"anything", Content_Encoding=encoding)) as (url, met):
+        words = (
+            f"^create dashboard embed.*the encoding '{encoding}'.*only gzip and deflate.*check the server or the proxy"
+        )
+        with pytest.raises(MalformedAnswerError, match=words) as caught:
+            run(server_at(url), create())
+    assert (caught.value.transient, caught.value.ambiguous, caught.value.status) == (False, True, 200)
+    assert len(met) == 1
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, AuthenticationError), (429, RateLimitedError), (503, ServerError)])
+def test_the_status_of_an_error_counts_in_any_encoding(run: Run, status: int, error: type[ApiError]) -> None:
+    answer = http_answer(status, b"anything", Content_Encoding="br", Retry_After="7")
+    with raw_server(answer) as (url, _), pytest.raises(error) as caught:
+        run(server_at(url, max_retry_seconds=0), create())
+    assert (caught.value.status, caught.value.retry_after) == (status, 7)
+    assert "anything" not in str(caught.value)
+
+
+def test_an_empty_answer_needs_no_compressed_data(run: Run) -> None:
+    with raw_server(http_answer(204, b"", Content_Encoding="gzip")) as (url, _):
+        emptied = Request(replace(create().endpoint, empty=True), lambda answer: answer)
+        assert run(server_at(url), emptied) is None
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "POST"])
+def test_a_connection_that_the_server_closes_gets_each_try_once(run: Run, method: str) -> None:
+    request = create()
+    sent = replace(request, endpoint=replace(request.endpoint, method=method, resend=Resend.IF_UNPROCESSED))
+    with keeping_server(answers=1) as (url, met):
+        # The first call leaves a connection open. The server reads the second call on it, and then closes it.
+        with pytest.raises(TransportError) as caught:
+            run(server_at(url), sent, sent)
+        assert (caught.value.transient, caught.value.ambiguous) == (True, True)
+        assert [(number, head.split(b" ")[0].decode()) for number, head in met] == [(1, method), (1, method)]
+        met.clear()
+        again = replace(sent, endpoint=replace(sent.endpoint, resend=Resend.ALWAYS))
+        assert run(server_at(url), again, again).id == "client-acme"
+        assert [number for number, _ in met] == [2, 2, 3]
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -180,6 +181,24 @@ async def test_a_connection_that_breaks_during_the_stream_is_a_network_error(asy
     ):
         await chunks_of(url, asynchronous=asynchronous)
     assert caught.value.transient
+
+
+@BOTH
+async def test_a_compressed_stream_is_read_and_a_cut_one_is_an_error(asynchronous: bool) -> None:
+    body = gzip.compress(frames(METADATA, COMPLETE))
+    whole, cut = (http_answer(200, data, "text/event-stream", Content_Encoding="gzip") for data in (body, body[:-4]))
+    with raw_server(whole, cut) as (url, _):
+        assert await chunks_of(url, asynchronous=asynchronous) == frames(METADATA, COMPLETE)
+        with pytest.raises(TransportError, match=r"^stream tiles \(dashboard '4'\) failed: the gzip data .* is cut"):
+            await chunks_of(url, asynchronous=asynchronous)
+
+
+@BOTH
+async def test_a_stream_in_an_encoding_that_was_not_asked_for_is_a_permanent_error(asynchronous: bool) -> None:
+    answer = http_answer(200, b"anything", "text/event-stream", Content_Encoding="br")
+    with raw_server(answer) as (url, _), pytest.raises(MalformedAnswerError, match="the encoding 'br'") as caught:
+        await chunks_of(url, asynchronous=asynchronous)
+    assert not caught.value.transient
 
 
 @BOTH
