@@ -40,23 +40,6 @@ def load(name: str) -> Any:
     return yaml.safe_load((FOLDER / name).read_text())
 
 
-def headings(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
-    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
-
-
-@each_page
-def test_a_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
-        if "://" in link:
-            continue
-        path, _, anchor = link.partition("#")
-        target = (page.parent / path).resolve() if path else page
-        assert target.is_file(), link
-        assert not anchor or anchor in headings(target), link
-
-
 def test_the_index_names_every_file() -> None:
     text = (FOLDER / "README.md").read_text()
     others = [path.name for path in FOLDER.iterdir() if path.is_file() and path.name != "README.md"]
