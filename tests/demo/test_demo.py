@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -232,6 +233,13 @@ def test_no_secret_is_in_any_file_that_the_demo_leaves(demo: Demo) -> None:
     assert b"client-{tenant_id}" in (demo.folder / "airflow" / "airflow.db").read_bytes()
     # Before Airflow 3.3, a list of task instances has no rendered fields.
     assert VERSION < (3, 3) or "client-{tenant_id}" in (demo.folder / "rendered.json").read_text()
+
+
+def test_no_log_has_a_warning_about_this_package_or_its_examples(demo: Demo) -> None:
+    logs = [path for path in demo.folder.rglob("*.log") if path.is_file()]
+    assert len(logs) > 20
+    pattern = re.compile(rb"(?:airflow_provider_databrain|example_dags|/dags\d)\S*\.py:\d+\S* \w*Warning.*")
+    assert [found for path in logs for found in pattern.findall(path.read_bytes())] == []
 
 
 def test_every_started_process_has_ended(demo: Demo) -> None:
