@@ -1,10 +1,9 @@
 # Two commands do all the set-up: `make demo` and `make test`. Needed: python3 (3.11 to 3.14), make, git.
 
-# The Airflow versions: the newest one, on which this is developed; the oldest one, on which CI runs the unit tests; and all
-# of `make matrix`.
+# The Airflow versions: the newest one, on which this is developed, and all of `make matrix`. CI also runs the unit tests on
+# the oldest one.
 NEWEST := 3.3.2
-OLDEST := 3.0.6
-MATRIX := 3.0.6 3.1.8 3.2.2 3.3.2
+MATRIX := 3.0.6 3.1.8 3.2.2 $(NEWEST)
 # AIRFLOW=3.0.6 picks another one; each has its own virtual environment.
 AIRFLOW ?= $(NEWEST)
 PYTHON ?= python3
@@ -20,6 +19,13 @@ SCALE_STAMP := $(VENV)/.installed-scale
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python --compile-bytecode -c $(CONSTRAINTS)
 TARGET ?= databrain
 TENANTS ?= $(if $(filter demo-celery,$(MAKECMDGOALS)),10000,500)
+
+# Only the newest version's environment has the development tools.
+ifneq ($(AIRFLOW),$(NEWEST))
+ifneq ($(filter check format lint ui-check benchmark,$(MAKECMDGOALS)),)
+$(error make $(MAKECMDGOALS) is for Airflow $(NEWEST): leave out AIRFLOW=$(AIRFLOW))
+endif
+endif
 
 .PHONY: help demo demo-up demo-celery check test matrix matrix-one format lint ui-check benchmark constraints clean
 
@@ -122,17 +128,19 @@ $(SCALE_STAMP): $(STAMP)
 
 # The first part of each file is Airflow's own pins and stays as it is. The second part is what those do not pin, as of a date
 # shortly after the release. The files hold no index URL.
-COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra emulator \
-	--no-annotate --no-header --no-emit-index-url
-constraints: $(UV) ## pin again what Airflow's constraints do not pin, after a dependency has changed
-	@printf '%s\n' '3.0.6 2025-09-10 --group test' '3.1.8 2026-04-01 --group test' '3.2.2 2026-06-01 --group test' \
-		'3.3.2 2026-11-01 --group dev --group extras --group scale' | while read -r version date groups; do \
-		file=constraints/airflow-$$version.txt; \
-		sed -n '1,/^# Not in/p' $$file > $$file.new; echo "apache-airflow==$$version" >> $$file.new; \
-		$(COMPILE) -c $$file.new --exclude-newer $$date $$groups -o $$file.all > /dev/null && \
-		awk -F == 'NR == FNR {pinned[$$1]; next} !($$1 in pinned)' $$file.new $$file.all >> $$file.new && \
-		mv $$file.new $$file && rm $$file.all || exit 1; \
-	done
+DATE_3.0.6 := 2025-09-10
+DATE_3.1.8 := 2026-04-01
+DATE_3.2.2 := 2026-06-01
+DATE_3.3.2 := 2026-11-01
+constraints: $(addprefix constraints-,$(MATRIX)) ## pin again what Airflow's constraints do not pin, after a dependency has changed
+constraints-%: $(UV)
+	@mkdir -p build && rm -f build/all.txt
+	@sed '/^# Not in/q' constraints/airflow-$*.txt > build/first.txt && echo "apache-airflow==$*" >> build/first.txt
+	@$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra emulator \
+		--group $(if $(filter $(NEWEST),$*),dev --group extras --group scale,test) --exclude-newer $(DATE_$*) \
+		--no-annotate --no-header --no-emit-index-url -c build/first.txt -o build/all.txt > build/compile.log
+	@awk -F == 'NR == FNR {pinned[$$1]; next} !($$1 in pinned)' build/first.txt build/all.txt > build/rest.txt
+	@cat build/first.txt build/rest.txt > constraints/airflow-$*.txt
 
 clean: ## delete environments, caches and build results
 	rm -rf build dist .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -79,14 +79,19 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
 def import_first(name: str, *modules: str) -> Any:
     """Import a name from the first of these modules that has it.
 
-    :raises ImportError: no module has it.
+    :raises ImportError: no module has it, or a module exists and cannot be imported.
     """
     for module in modules:
         try:
-            return getattr(import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            last = error
-    raise ImportError(f"this version of Airflow has no {name!r} in {' or '.join(modules)}") from last
+            place = import_module(module)
+        except ModuleNotFoundError as missing:
+            # Only if this module is missing: a module that it needs may be missing too.
+            if not f"{module}.".startswith(f"{missing.name}."):
+                raise
+        else:
+            if hasattr(place, name):
+                return getattr(place, name)
+    raise ImportError(f"this version of Airflow has no {name!r} in {' or '.join(modules)}")
 
 
 def __getattr__(name: str) -> Any:
@@ -97,23 +102,31 @@ def __getattr__(name: str) -> Any:
 
 
 async def aget_connection(hook: BaseHook, conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
-    """An Airflow connection and its extras, read without blocking the event loop."""
-    from airflow.sdk import Connection
+    """An Airflow connection and its extras, read without blocking the event loop.
 
-    # Airflow 3.3.2 brought ``aextra_dejson``. Before it, ``aget_connection`` masks the secrets with a sync call, which
-    # may deadlock with another call of the same event loop.
-    if hasattr(Connection, "aextra_dejson"):
-        connection = await hook.aget_connection(conn_id)
-        return connection, await connection.aextra_dejson()
+    If a subclass of the hook has its own ``aget_connection`` or ``get_connection``, that method reads it.
+    """
     # Not ``asyncio.to_thread``: Airflow's channel to its supervisor must be used by one thread at a time.
+    from airflow.sdk import Connection
     from asgiref.sync import sync_to_async
 
-    return await sync_to_async(_read_connection)(hook, conn_id)
+    # Airflow 3.3.2 brought ``aextra_dejson``. Before it, Airflow's ``aget_connection`` masks the secrets with a sync
+    # call, which may deadlock with another call of the same event loop.
+    safe = hasattr(Connection, "aextra_dejson") and not _has_own(hook, "get_connection")
+    if safe or _has_own(hook, "aget_connection"):
+        connection = await hook.aget_connection(conn_id)
+    else:
+        connection = await sync_to_async(hook.get_connection)(conn_id)
+    if hasattr(connection, "aextra_dejson"):
+        return connection, await connection.aextra_dejson()
+    return connection, await sync_to_async(lambda: connection.extra_dejson)()
 
 
-def _read_connection(hook: BaseHook, conn_id: str) -> tuple[Connection, Mapping[str, Any]]:
-    connection = hook.get_connection(conn_id)
-    return connection, connection.extra_dejson
+def _has_own(hook: BaseHook, method: str) -> bool:
+    """Whether the hook's class does not take a method from Airflow's own hook."""
+    from airflow_provider_databrain.airflow_compat import BaseHook
+
+    return next((owner for owner in type(hook).__mro__ if method in vars(owner)), BaseHook) is not BaseHook
 
 
 async def amask_secret(secret: str) -> None:

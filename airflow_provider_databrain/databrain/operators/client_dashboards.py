@@ -175,8 +175,8 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
         store = task_state_store(context)
         if store is None:
             self.log.info(
-                "Airflow has no task state store (it has from 3.3 on): if the worker is killed, the next try recognizes"
-                " its dashboard only by the stamp or the title"
+                "This Airflow has no task state store (Airflow 3.3 has one): if the worker is killed, the next try"
+                " recognizes its dashboard only by the stamp or the title"
             )
             return False
         intent: dict[str, Any] = {"dashboard_id": wanted.dashboard_id, "client_id": wanted.client_id}

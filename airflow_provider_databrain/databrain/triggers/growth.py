@@ -74,7 +74,7 @@ class WorkspaceGrowthTrigger(BaseEventTrigger):
         """Poll forever. Yield an event each time the workspace has new ids."""
         if asset_state_store(self) is None:
             self.log.warning(
-                "Airflow keeps no state for this asset (it does from 3.3 on): what is added to the workspace while no"
+                "This Airflow keeps no state for the asset (Airflow 3.3 does): what is added to the workspace while no"
                 " triggerer runs is not reported"
             )
         while True:

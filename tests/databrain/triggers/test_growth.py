@@ -74,7 +74,7 @@ async def test_the_log_says_whether_airflow_keeps_a_state_for_the_asset(
     grow_after_a_poll(connection, metrics=["gross-margin"])
     async with aclosing(trigger(state).run()) as events:
         await first(events)
-    said = [record for record in exposed.records if "keeps no state for this asset" in record.getMessage()]
+    said = [record for record in exposed.records if "keeps no state for the asset" in record.getMessage()]
     assert len(said) == (state is None)
 
 
