@@ -111,9 +111,8 @@ class AccountState:
         """Return the keys that have not expired, in order of creation: one data app's or, without a data app, all."""
         rows = self.store.rows(
             "SELECT key, kind, data_app, name, description, created_at FROM databrain_keys"
-            " WHERE coalesce(expires_at > ?1, 1) AND (?2 IS NULL OR data_app = ?2) ORDER BY rowid",
-            self.clock(),
-            data_app,
+            " WHERE coalesce(expires_at > ?, 1) AND (? IS NULL OR data_app = ?) ORDER BY rowid",
+            *(self.clock(), data_app, data_app),
         )
         return [KeyRow(*row) for row in rows]
 

@@ -76,10 +76,9 @@ class Contents:
     def metrics(self, dashboard_id: str, client_id: str | None = None) -> list[MetricRow]:
         """Return the metrics of a dashboard that a client sees, or, without a client, all of them."""
         rows = self._store.rows(
-            "SELECT metric_id, name, client_id, published FROM databrain_metrics WHERE dashboard_id = ?1"
-            " AND (?2 IS NULL OR coalesce(client_id, ?2) = ?2) ORDER BY metric_id",
-            dashboard_id,
-            client_id,
+            "SELECT metric_id, name, client_id, published FROM databrain_metrics WHERE dashboard_id = ?"
+            " AND (? IS NULL OR coalesce(client_id, ?) = ?) ORDER BY metric_id",
+            *(dashboard_id, client_id, client_id, client_id),
         )
         return [MetricRow(metric, name, client, bool(published)) for metric, name, client, published in rows]
 
