@@ -108,6 +108,29 @@ def raw_server(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
         listener.close()
 
 
+@contextmanager
+def silent_server(beginning: bytes) -> Iterator[str]:
+    """A server that sends the beginning of an answer and then nothing. It serves one connection; yields its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            read_request(connection)
+            connection.sendall(beginning)
+            stop.wait(30)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        stop.set()
+        thread.join()
+        listener.close()
+
+
 def http_answer(status: int, body: bytes, content_type: str = "application/json", **headers: str) -> bytes:
     """Return an HTTP/1.1 answer. In the names of ``headers``, underscores stand for dashes."""
     lines = [f"HTTP/1.1 {status} X", f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]

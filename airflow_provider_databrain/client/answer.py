@@ -6,11 +6,10 @@ through ``annotate``: it names the call and the tenant, and contains no token of
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from airflow_provider_databrain.client.call import Request
-from airflow_provider_databrain.client.compression import not_accepted, unknown_encoding
+from airflow_provider_databrain.client.compression import not_accepted
 from airflow_provider_databrain.client.dialect import classify
 from airflow_provider_databrain.client.errors import (
     ApiError,
@@ -30,11 +29,6 @@ def interpret(server: Server, request: Request[T], reply: Reply) -> T:
     :raises ApiError: the error that the reply stands for.
     """
     endpoint = request.endpoint
-    unread = unknown_encoding(reply.headers.get("content-encoding")) if reply.body else None
-    if unread:
-        reply = replace(reply, body=b"")
-        if 200 <= reply.status < 300:
-            raise not_accepted(unread, reply.status)
     if endpoint.empty and not reply.body and 200 <= reply.status < 300:
         return request.read(None)
 
@@ -59,9 +53,16 @@ def interpret(server: Server, request: Request[T], reply: Reply) -> T:
 
 
 def is_event_stream(status: int, content_type: str | None, encoding: str | None) -> bool:
-    """Whether an answer is a stream of server-sent events that can be read, and not an error."""
+    """Whether an answer is a stream of server-sent events, and not an error. Its body need not have come.
+
+    :raises MalformedAnswerError: it is one, but in an encoding that the request does not accept.
+    """
     kind = (content_type or "").partition(";")[0].strip().lower()
-    return status == 200 and kind == "text/event-stream" and unknown_encoding(encoding) is None
+    if status != 200 or kind != "text/event-stream":
+        return False
+    if problem := not_accepted(encoding):
+        raise MalformedAnswerError(problem, status=status, transient=False)
+    return True
 
 
 def missing_stream(server: Server, request: Request[Any], reply: Reply) -> ApiError:

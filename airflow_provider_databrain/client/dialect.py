@@ -81,7 +81,7 @@ def classify(
         return RateLimitedError(message, status=status, code=code, retry_after=reply.retry_after)
     if success:
         if not readable:
-            return MalformedAnswerError(message, status=status)
+            return MalformedAnswerError(message, status=status, transient=not reply.unread)
         if error is None or not dialect.within_success:
             return None
     error_class = _by_code(raw_code, codes) or _by_code(raw_code, dialect.codes) or _by_status(status)
@@ -91,9 +91,14 @@ def classify(
 
 
 def _describe(reply: Reply, redact: Callable[[str], str] | None) -> str:
-    """Describe an answer that is not JSON. Quote the beginning of its text only if ``redact`` is passed."""
+    """Describe an answer that is not JSON. Quote the beginning of its text only if ``redact`` is passed.
+
+    A body that may not be what the server meant is not quoted: it could end in the middle of a secret.
+    """
     kind = reply.headers.get("content-type", "no content type").split(";")[0]
     description = f"the answer is not JSON ({kind}, {len(reply.body)} bytes)"
+    if reply.unread:
+        return f"{description}: {reply.unread}"
     if redact is None:
         return description
     text = redact(" ".join(reply.body.decode("utf-8", "replace").split()))[:SNIPPET_LIMIT]

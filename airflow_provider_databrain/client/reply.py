@@ -1,7 +1,7 @@
 """An HTTP answer as a value, with the wait that it asks for.
 
-A ``Reply`` is complete: its body has been read, and its header names are lower-case. What it means for a call is
-decided elsewhere (``client.answer``).
+A ``Reply`` needs no connection: its body has been read, and its header names are lower-case. What it means for a call
+is decided elsewhere (``client.answer``).
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ WAIT_HEADERS = ("retry-after", "ratelimit-reset", "x-ratelimit-reset")
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer. ``headers`` has lower-case names."""
+    """An HTTP answer.
+
+    :param headers: with lower-case names.
+    :param unread: why the body may not be what the server meant, for example because it is cut; empty if it is.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    unread: str = ""
 
     @cached_property
     def json(self) -> object:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import quoted_name
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -46,11 +47,15 @@ def split(table: str) -> tuple[str | None, str]:
 
 
 def name(text: str) -> str:
-    """A name of the user, as it goes into a statement.
+    """A name of the user or of the database, as it goes into a statement.
+
+    A name that the database described stays a ``quoted_name``: with some databases, the same name without quotes is
+    another one.
 
     :raises ValueError: no database can have this name.
     """
-    return _usable(text, "the name").translate(_HIDE_IN_NAME)
+    hidden = _usable(text, "the name").translate(_HIDE_IN_NAME)
+    return quoted_name(hidden, text.quote) if isinstance(text, quoted_name) else hidden
 
 
 def query(text: str) -> sa.TextClause:

@@ -17,6 +17,11 @@ def without_header(body: bytes) -> bytes:
     return squeeze.compress(body) + squeeze.flush()
 
 
+def twice(body: bytes) -> bytes:
+    """Compress what is compressed already."""
+    return gzip.compress(gzip.compress(body))
+
+
 COMPRESS: dict[str, tuple[str, Compress]] = {
     "gzip": ("gzip", gzip.compress),
     "old name": ("X-GZip", gzip.compress),
@@ -26,6 +31,17 @@ COMPRESS: dict[str, tuple[str, Compress]] = {
     "deflate without header": ("deflate", without_header),
     "deflate and padding": ("deflate", lambda body: zlib.compress(body) + bytes(10)),
     "none": ("identity", bytes),
+    "twice": ("gzip, gzip", twice),
+    "deflate in gzip": ("Deflate,GZip", lambda body: gzip.compress(zlib.compress(body))),
+    "gzip in deflate": ("gzip , deflate", lambda body: without_header(gzip.compress(body))),
+    "four times": ("gzip, gzip, deflate, gzip", lambda body: gzip.compress(zlib.compress(twice(body)))),
+    "gzip and identity": ("gzip, identity", gzip.compress),
+    "identity and gzip": ("identity, gzip", gzip.compress),
+    "gzip and nothing": ("gzip,", gzip.compress),
+    "nothing": (" , ,", bytes),
+    "the word none": ("None", bytes),
+    "the word binary": ("binary", bytes),
+    "a character set": ("UTF-8", bytes),
 }
 """Name to the header's value and a function that compresses."""
 compressions = pytest.mark.parametrize(("encoding", "compress"), COMPRESS.values(), ids=COMPRESS)

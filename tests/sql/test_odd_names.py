@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.sql.elements import quoted_name
 
 from airflow_provider_databrain.sql import verbatim
-from airflow_provider_databrain.sql.replace_rows import replace_rows
+from airflow_provider_databrain.sql.replace_rows import _Written, replace_rows
 from tests.databases import Database
 from tests.odd_names import odd_names, quoted
 
@@ -43,3 +46,29 @@ def test_a_table_and_its_columns_may_have_any_name(driver: Database, name: str) 
 )
 def test_a_part_in_double_quotes_may_contain_dots(argument: str, schema: str | None, table: str) -> None:
     assert verbatim.split(argument) == (schema, table)
+
+
+@pytest.mark.parametrize("quote", [True, None])
+def test_a_name_that_the_database_gives_in_quotes_stays_in_quotes(quote: bool | None) -> None:
+    # Oracle stores a name without quotes in upper case, so "mycol" and mycol are different columns.
+    column, table, schema = (quoted_name(text, quote) for text in ("mycol", "mytable", "myschema"))
+    known = sa.Table(table, sa.MetaData(), sa.Column(column, sa.Integer), sa.Column("other", sa.Integer), schema=schema)
+    written = _Written(known)
+    mark = '"' if quote else ""
+    col, full = f"{mark}mycol{mark}", f"{mark}myschema{mark}.{mark}mytable{mark}"
+    dialect = make_url("oracle://").get_dialect()()
+    statements = {
+        sa.insert(written.table): f"INSERT INTO {full} ({col}, other) VALUES",
+        sa.delete(written.table).where(written.columns["mycol"] == 1): f"DELETE FROM {full} WHERE {full}.{col} =",
+        sa.select(written.columns["mycol"]).select_from(written.table): f"SELECT {full}.{col} \nFROM {full}",
+    }
+    for statement, wanted in statements.items():
+        assert str(statement.compile(dialect=dialect)).startswith(wanted)
+
+
+@pytest.mark.parametrize("quote", [True, False, None])
+def test_a_name_with_a_hidden_character_keeps_its_quoting(quote: bool | None) -> None:
+    name = verbatim.name(quoted_name("a%[b", quote))
+    assert isinstance(name, quoted_name)
+    assert name.quote is quote
+    assert verbatim.shown(name) == "a%[b"

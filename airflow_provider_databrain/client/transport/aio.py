@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -114,7 +115,7 @@ class AsyncTransport:
         :raises ApiError: the stream did not begin, or broke off.
         """
         response = await self._send(request, self._begin)
-        decompressor = Decompressor(response.headers.get("Content-Encoding"))
+        decompressor = Decompressor(_encoding(response))
         try:
             async for chunk in response.content.iter_any():
                 for piece in decompressor.feed(chunk):
@@ -189,11 +190,11 @@ class AsyncTransport:
         return interpret(self._server, request, reply)
 
     async def _begin(self, request: Request[Any]) -> aiohttp.ClientResponse:
-        response = await self._open(request)
-        headers = response.headers
-        if is_event_stream(response.status, headers.get("Content-Type"), headers.get("Content-Encoding")):
-            return response
-        async with response:
+        async with AsyncExitStack() as stack:
+            response = await stack.enter_async_context(self._open(request))
+            if is_event_stream(response.status, response.headers.get("Content-Type"), _encoding(response)):
+                stack.pop_all()  # The caller closes the response.
+                return response
             reply = await self._reply(response)
         raise missing_stream(self._server, request, reply)
 
@@ -217,14 +218,23 @@ class AsyncTransport:
 
     async def _reply(self, response: aiohttp.ClientResponse) -> Reply:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        encoding, limit = headers.get("content-encoding"), self._server.max_answer_bytes
+        encoding, limit, status = _encoding(response), self._server.max_answer_bytes, response.status
         length = response.content_length
-        if length is not None and length <= limit and not encoding:
-            return Reply(response.status, headers, await response.read())
-        body = Body(encoding, limit)
-        async for chunk in response.content.iter_chunked(CHUNK):
-            body.feed(chunk)
-        return Reply(response.status, headers, body.finish())
+        if length is not None and length <= limit and not encoding and 200 <= status < 300:
+            return Reply(status, headers, await response.read())
+        body = Body(encoding, limit, status=status)
+        try:
+            async for chunk in response.content.iter_chunked(CHUNK):
+                if not body.feed(chunk):
+                    break
+        except (TimeoutError, aiohttp.ClientError) as failed:
+            body.stop(_transport_error(failed))
+        return Reply(status, headers, body.finish(), body.unread)
+
+
+def _encoding(response: aiohttp.ClientResponse) -> str:
+    """The value of the Content-Encoding header. If it comes several times, all of them are one list."""
+    return ", ".join(response.headers.getall("Content-Encoding", ()))
 
 
 def _transport_error(error: Exception) -> TransportError:

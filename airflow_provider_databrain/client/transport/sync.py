@@ -11,6 +11,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -153,17 +154,18 @@ class SyncTransport:
         return interpret(self._server, request, reply)
 
     def _begin(self, request: Request[Any]) -> requests.Response:
-        response = self._open(request)
-        headers = response.headers
-        if is_event_stream(response.status_code, headers.get("Content-Type"), headers.get("Content-Encoding")):
-            return response
-        with response:
+        with ExitStack() as stack:
+            response = stack.enter_context(self._open(request))
+            headers = response.headers
+            if is_event_stream(response.status_code, headers.get("Content-Type"), headers.get("Content-Encoding")):
+                stack.pop_all()  # The caller closes the response.
+                return response
             reply = self._reply(response)
         raise missing_stream(self._server, request, reply)
 
     def _open(self, request: Request[Any]) -> requests.Response:
         server = self._server
-        response = self._session.request(
+        return self._session.request(
             request.endpoint.method,
             server.url(request),
             data=request.body,
@@ -173,16 +175,18 @@ class SyncTransport:
             allow_redirects=False,
             stream=True,
         )
-        # urllib3 before 2.0 would accept an answer that is shorter than its Content-Length.
-        response.raw.enforce_content_length = True
-        return response
 
     def _reply(self, response: requests.Response) -> Reply:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        body = Body(headers.get("content-encoding"), self._server.max_answer_bytes)
-        for chunk in response.raw.stream(CHUNK, decode_content=False):
-            body.feed(chunk)
-        return Reply(response.status_code, headers, body.finish())
+        status = response.status_code
+        body = Body(headers.get("content-encoding"), self._server.max_answer_bytes, status=status)
+        try:
+            for chunk in response.raw.stream(CHUNK, decode_content=False):
+                if not body.feed(chunk):
+                    break
+        except (requests.RequestException, HTTPError) as failed:
+            body.stop(_transport_error(failed))
+        return Reply(status, headers, body.finish(), body.unread)
 
     def close(self) -> None:
         """Close all connections."""

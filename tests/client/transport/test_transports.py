@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import random
+import re
 import tracemalloc
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from airflow_provider_databrain.client.errors import (
     AuthenticationError,
     InvalidRequestError,
     MalformedAnswerError,
+    NotFoundError,
     RateLimitedError,
     ServerError,
     TransportError,
@@ -33,8 +37,10 @@ from airflow_provider_databrain.emulator.server import Emulator
 from tests.client.compressed import COMPRESS, CUT, Compress, compressions
 from tests.client.conftest import Run
 from tests.client.transport.servers import CREATED, KEY, free_port, keeping_server, server_at, server_of, statuses
-from tests.support import METRICS, ODD_IDS, WORKSPACE, embed, http_answer, raw_server
+from tests.support import METRICS, ODD_IDS, WORKSPACE, embed, http_answer, raw_server, silent_server
 
+EXISTS = b'{"error": {"code": "INVALID_DASHBOARD_ID", "message": "Dashboard already exists"}}'
+"""The body of an error."""
 pytestmark = pytest.mark.usefixtures("fast_retries")
 
 
@@ -195,10 +201,17 @@ def test_a_call_fails_at_once_if_its_answer_is_too_large(run: Run) -> None:
         assert len(met) == 1
 
 
-@pytest.mark.parametrize("status", [200, 302, 500])
+@pytest.mark.parametrize(
+    ("status", "error", "words", "transient"),
+    [
+        (200, MalformedAnswerError, r"larger than 1 MiB; raise 'max_answer_mib'", False),
+        (302, InvalidRequestError, r"HTTP 302.*redirected to http://127\.0\.0\.1;", False),
+        (500, ServerError, r"HTTP 500.*larger than 1 MiB; raise 'max_answer_mib'", True),
+    ],
+)
 @pytest.mark.parametrize(("encoding", "compress"), [COMPRESS["gzip"], COMPRESS["deflate"]], ids=["gzip", "deflate"])
 def test_the_size_limit_counts_decompressed_bytes_and_no_more_are_held(
-    run: Run, status: int, encoding: str, compress: Compress
+    run: Run, status: int, error: type[ApiError], words: str, transient: bool, encoding: str, compress: Compress
 ) -> None:
     bomb = compress(b" " * 40_000_000)
     assert len(bomb) < 100_000
@@ -206,12 +219,12 @@ def test_the_size_limit_counts_decompressed_bytes_and_no_more_are_held(
     with raw_server(answer) as (url, met):
         tracemalloc.start()
         try:
-            with pytest.raises(MalformedAnswerError, match=r"larger than 1 MiB; raise 'max_answer_mib'") as caught:
-                run(server_at(url, max_answer_bytes=1024 * 1024), list_embeds())
+            with pytest.raises(error, match=words) as caught:
+                run(server_at(url, max_answer_bytes=1024 * 1024, max_retry_seconds=0), list_embeds())
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert not caught.value.transient
+    assert caught.value.transient == transient
     assert len(met) == 1
     assert peak < 20_000_000
 
@@ -252,7 +265,7 @@ def test_a_cut_compressed_answer_leaves_the_outcome_open(run: Run, encoding: str
     assert len(met) == 2
 
 
-@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "what-else"])
+@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, br", "br, gzip", "what-else"])
 def test_an_answer_in_an_encoding_that_was_not_asked_for_is_a_permanent_error(run: Run, encoding: str) -> None:
     with raw_server(http_answer(200, b"anything", Content_Encoding=encoding)) as (url, met):
         words = (
@@ -264,13 +277,127 @@ def test_an_answer_in_an_encoding_that_was_not_asked_for_is_a_permanent_error(ru
     assert len(met) == 1
 
 
-@pytest.mark.parametrize(("status", "error"), [(401, AuthenticationError), (429, RateLimitedError), (503, ServerError)])
-def test_the_status_of_an_error_counts_in_any_encoding(run: Run, status: int, error: type[ApiError]) -> None:
-    answer = http_answer(status, b"anything", Content_Encoding="br", Retry_After="7")
-    with raw_server(answer) as (url, _), pytest.raises(error) as caught:
-        run(server_at(url, max_retry_seconds=0), create())
-    assert (caught.value.status, caught.value.retry_after) == (status, 7)
-    assert "anything" not in str(caught.value)
+@pytest.mark.parametrize("encoding", ["br", "what-else", "gzip, br"])
+def test_a_plain_answer_is_read_if_its_encoding_is_unknown(run: Run, encoding: str) -> None:
+    with raw_server(http_answer(200, CREATED, Content_Encoding=encoding)) as (url, _):
+        assert run(server_at(url), create()).id == "client-acme"
+    with raw_server(http_answer(400, EXISTS, Content_Encoding=encoding)) as (url, _):
+        with pytest.raises(AlreadyExistsError, match="Dashboard already exists") as caught:
+            run(server_at(url), create())
+        assert (caught.value.status, caught.value.code) == (400, "INVALID_DASHBOARD_ID")
+    with raw_server(http_answer(200, b"[4]", Content_Encoding=encoding)) as (url, _):
+        with pytest.raises(MalformedAnswerError) as malformed:
+            run(server_at(url, max_retry_seconds=0), create())
+        assert "encoding" not in str(malformed.value)
+
+
+def test_an_encoding_in_several_headers_is_one_list(run: Run) -> None:
+    answer = http_answer(200, gzip.compress(zlib.compress(CREATED)), Content_Encoding="deflate")
+    answer = answer.replace(b"Connection:", b"content-encoding: gzip\r\nConnection:")
+    with raw_server(answer) as (url, _):
+        assert run(server_at(url), create()).id == "client-acme"
+
+
+ERRORS = {
+    302: InvalidRequestError,
+    400: InvalidRequestError,
+    401: AuthenticationError,
+    404: NotFoundError,
+    409: AlreadyExistsError,
+    429: RateLimitedError,
+    503: ServerError,
+}
+LIMIT = 10_000
+
+
+def damaged(kind: str, status: int) -> bytes:
+    """An answer whose body cannot be read. It has the token in it, or a part of the token."""
+    text = f"<p>{KEY}".encode()
+    noise = random.Random(1).randbytes(2 * LIMIT).hex().encode()
+    body, encoding = {
+        "plain": (text, "gzip"),
+        "plain deflate": (text, "deflate"),
+        "cut": (gzip.compress(text[:12])[:-1], "gzip"),
+        "cut inside": (gzip.compress(gzip.compress(text[:12])[:-1]), "gzip, gzip"),
+        "broken": (gzip.compress(text)[:-8] + bytes(8), "gzip"),
+        "too large": (gzip.compress(noise), "gzip"),
+        "too large and plain": (noise, "identity"),
+        "too large and unknown": (noise, "br"),
+        "unknown": (b"anything", "br"),
+        "shorter than its length": (text[:12], "identity"),
+        "too large and shorter than its length": (noise, "identity"),
+    }[kind]
+    answer = http_answer(status, body, Content_Encoding=encoding, Retry_After="7", Location="/")
+    if "shorter" in kind:
+        answer = answer.replace(b"Content-Length: ", b"Content-Length: 9")
+    return answer
+
+
+WORDS = {
+    "plain": "the gzip data of the answer is broken",
+    "plain deflate": "the deflate data of the answer is broken",
+    "cut": "the gzip data of the answer is cut",
+    "cut inside": "the gzip data of the answer is cut",
+    "broken": "the gzip data of the answer is broken",
+    "too large": "larger than",
+    "too large and plain": "larger than",
+    "too large and unknown": "larger than",
+    "unknown": "the encoding 'br'.*only gzip and deflate.*check the server or the proxy",
+    "shorter than its length": "IncompleteRead|ClientPayloadError|ContentLengthError",
+    "too large and shorter than its length": "larger than",
+}
+
+
+@pytest.mark.parametrize("kind", WORDS)
+@pytest.mark.parametrize("status", ERRORS)
+def test_the_status_of_an_error_counts_with_any_body(run: Run, status: int, kind: str) -> None:
+    with raw_server(damaged(kind, status)) as (url, met), pytest.raises(ApiError) as caught:
+        run(server_at(url, max_retry_seconds=5, max_answer_bytes=LIMIT), create())
+    error, expected = caught.value, ERRORS[status]
+    assert type(error) is expected
+    assert (error.status, error.retry_after, error.transient) == (status, 7, expected.transient)
+    assert len(met) == 1
+    assert re.search("redirected to another path" if status == 302 else WORDS[kind], str(error))
+    assert KEY[:5] not in str(error)
+    assert "anything" not in str(error)
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_the_chunks_of_an_error_may_be_broken(run: Run, status: int) -> None:
+    head = f"HTTP/1.1 {status} X\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with raw_server(head + b"4\r\n{}  \r\n40\r\ndata") as (url, met), pytest.raises(ERRORS[status]) as caught:
+        run(server_at(url), create())
+    assert (caught.value.status, len(met)) == (status, 1)
+
+
+def test_an_error_whose_body_does_not_come_keeps_its_status(run: Run) -> None:
+    head = b"HTTP/1.1 401 X\r\nContent-Length: 9\r\n\r\n"
+    with silent_server(head) as url, pytest.raises(AuthenticationError, match=r"(?i)time") as caught:
+        run(server_at(url, read_timeout=0.1), create())
+    assert caught.value.status == 401
+
+
+@CUT
+def test_the_code_of_an_error_counts_if_only_the_end_of_its_data_is_missing(
+    run: Run, encoding: str, compress: Compress
+) -> None:
+    answer = http_answer(400, compress(EXISTS + b"\n")[:-1], Content_Encoding=encoding)
+    with raw_server(answer) as (url, _), pytest.raises(AlreadyExistsError, match="Dashboard already exists") as caught:
+        run(server_at(url), create())
+    assert (caught.value.status, caught.value.code) == (400, "INVALID_DASHBOARD_ID")
+
+
+def test_a_rate_limit_with_a_broken_body_is_sent_again(run: Run) -> None:
+    busy = http_answer(429, b"busy", Content_Encoding="gzip", Retry_After="0")
+    with raw_server(busy, http_answer(200, CREATED)) as (url, met):
+        assert run(server_at(url), create(resend=Resend.IF_UNPROCESSED)).id == "client-acme"
+    assert len(met) == 2
+
+
+def test_a_server_error_that_is_too_large_is_sent_again(run: Run) -> None:
+    with raw_server(http_answer(500, b"x" * 2 * LIMIT), http_answer(200, CREATED)) as (url, met):
+        assert run(server_at(url, max_answer_bytes=LIMIT), create()).id == "client-acme"
+    assert len(met) == 2
 
 
 def test_an_empty_answer_needs_no_compressed_data(run: Run) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import zlib
 from typing import Any
 
 import pytest
@@ -24,7 +26,7 @@ from airflow_provider_databrain.posthog.api.stream import (
     TileStream,
     stream_tiles,
 )
-from tests.support import http_answer, raw_server
+from tests.support import http_answer, raw_server, silent_server
 
 REQUEST = stream_tiles(4)
 METADATA = {"type": "metadata", "dashboard": {"id": 4, "name": "é", "tiles": [{"id": 1}, {"id": 2}]}}
@@ -199,6 +201,42 @@ async def test_a_stream_in_an_encoding_that_was_not_asked_for_is_a_permanent_err
     with raw_server(answer) as (url, _), pytest.raises(MalformedAnswerError, match="the encoding 'br'") as caught:
         await chunks_of(url, asynchronous=asynchronous)
     assert not caught.value.transient
+
+
+@BOTH
+async def test_a_stream_in_an_unknown_encoding_is_an_error_before_its_body_is_read(asynchronous: bool) -> None:
+    unknown = HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip, br\r\n\r\n")
+    with silent_server(unknown + b"4\r\ndata\r\n") as url, pytest.raises(MalformedAnswerError) as caught:
+        await chunks_of(url, asynchronous=asynchronous, read_timeout=20)
+    assert re.match(r"stream tiles \(dashboard '4'\) failed.*the encoding 'gzip, br'", str(caught.value))
+    assert (caught.value.status, caught.value.transient) == (200, False)
+
+
+@BOTH
+@pytest.mark.parametrize("encoding", ["none", "identity", "utf-8"])
+async def test_a_stream_that_is_not_compressed_is_read(encoding: str, asynchronous: bool) -> None:
+    answer = http_answer(200, frames(COMPLETE), "text/event-stream", Content_Encoding=encoding)
+    with raw_server(answer) as (url, _):
+        assert await chunks_of(url, asynchronous=asynchronous) == frames(COMPLETE)
+
+
+@BOTH
+async def test_a_stream_that_is_compressed_twice_is_read(asynchronous: bool) -> None:
+    body = gzip.compress(zlib.compress(frames(METADATA, COMPLETE)))
+    answer = http_answer(200, body, "text/event-stream", Content_Encoding="deflate")
+    answer = answer.replace(b"Connection:", b"Content-Encoding: gzip\r\nConnection:")
+    with raw_server(answer) as (url, _):
+        assert await chunks_of(url, asynchronous=asynchronous) == frames(METADATA, COMPLETE)
+
+
+@BOTH
+async def test_an_error_instead_of_a_stream_keeps_its_status_with_any_body(asynchronous: bool) -> None:
+    answer = http_answer(401, b"not gzip", "text/event-stream", Content_Encoding="gzip")
+    with (
+        raw_server(answer) as (url, _),
+        pytest.raises(AuthenticationError, match=r"HTTP 401.*the gzip data of the answer is bro"),
+    ):
+        await chunks_of(url, asynchronous=asynchronous)
 
 
 @BOTH
