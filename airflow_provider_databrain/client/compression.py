@@ -20,6 +20,8 @@ from airflow_provider_databrain.client.errors import ApiError, TransportError, t
 
 ACCEPTED = "gzip, deflate"
 """The value of the Accept-Encoding header."""
+CLEAR_STATUSES = (401, 403, 407, 429)
+"""Client errors that are clear without the code in the body. What a 400 or a 404 means, the code says."""
 PIECE = 64 * 1024
 """Maximum bytes that are decompressed at a time."""
 MOST_ENCODINGS = 4
@@ -144,6 +146,7 @@ class Body:
         self._not_accepted = not_accepted(encoding)
         self._limit = limit
         self._success = 200 <= status < 300
+        self._clear = status in CLEAR_STATUSES or not 400 <= status < 500
         self._stopped: ApiError | None = None
         self._body = bytearray()
 
@@ -168,6 +171,12 @@ class Body:
         if self._success:
             raise error from None
         self._stopped = error
+
+    def break_off(self, error: TransportError) -> None:
+        """Note that the network failed. If only the body says what the status means, raise the error for a new try."""
+        if not self._clear:
+            raise error from None
+        self.stop(error)
 
     def finish(self) -> bytes:
         """The body.

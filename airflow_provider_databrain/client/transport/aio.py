@@ -228,7 +228,7 @@ class AsyncTransport:
                 if not body.feed(chunk):
                     break
         except (TimeoutError, aiohttp.ClientError) as failed:
-            body.stop(_transport_error(failed))
+            body.break_off(_transport_error(failed))
         return Reply(status, headers, body.finish(), body.unread)
 
 

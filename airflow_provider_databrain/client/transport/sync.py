@@ -185,7 +185,7 @@ class SyncTransport:
                 if not body.feed(chunk):
                     break
         except (requests.RequestException, HTTPError) as failed:
-            body.stop(_transport_error(failed))
+            body.break_off(_transport_error(failed))
         return Reply(status, headers, body.finish(), body.unread)
 
     def close(self) -> None:
