@@ -19,7 +19,7 @@ from airflow_provider_databrain.emulator.databrain.state import DATA_APP
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.airflow_names import DAG_BAG, TriggerRule
-from tests.dags.conftest import new_bag
+from tests.dags.conftest import forget_bundles, new_bag
 from tests.databrain.secret_cases import OPERATORS, SOURCE_SECRETS, STORING, drop, keep, prepare, stored
 from tests.exposure import Exposed, given_by, pieces
 from tests.support import set_connection
@@ -102,14 +102,6 @@ def assert_no_leak(exposed: Exposed, emulator: Emulator, capfd: pytest.CaptureFi
     assert set(stored) <= set(issued)
     exposed.secrets += pieces(*issued, *SOURCE_SECRETS)
     assert exposed.leaks() == []
-
-
-def forget_bundles() -> None:
-    """From Airflow 3.4 on, a process reads the bundles' configuration only once."""
-    from airflow.dag_processing.bundles import manager
-
-    if hasattr(manager, "_load_bundle_config_snapshot"):
-        manager._load_bundle_config_snapshot.cache_clear()
 
 
 @pytest.fixture
