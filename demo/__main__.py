@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import requests
@@ -167,12 +168,16 @@ def main() -> int:
     arguments.add_argument(
         "--target", choices=sorted(TARGETS), default="databrain", help="system to provision (default: %(default)s)"
     )
-    arguments.add_argument("--folder", type=Path, help="folder of all files (default: build/demo-<target>)")
+    arguments.add_argument(
+        "--folder", type=Path, help="folder of all files (default: build/demo-<target>-<version of Airflow>)"
+    )
     arguments.add_argument("--up", action="store_true", help="leave Airflow and the emulator running until Ctrl-C")
     options = arguments.parse_args()
     print("Starting the emulator and Airflow ...", flush=True)
     target = TARGETS[options.target]
-    folder = (options.folder or ROOT / "build" / f"demo-{options.target}").resolve()
+    # An older Airflow cannot use the database of a newer one.
+    default = ROOT / "build" / f"demo-{options.target}-{version('apache-airflow')}"
+    folder = (options.folder or default).resolve()
     with stack(folder, options.tenants, [target]) as (airflow, url):
         print(f"Running {target.dag_id} for {options.tenants} tenants ...", flush=True)
         result, ids = run(airflow, url, options.tenants, folder, target)
