@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from airflow_provider_databrain.portable import Portable
 from airflow_provider_databrain.sql import verbatim
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ ID_LIMIT = 255
 """Characters of a tenant's key and of a dashboard's id."""
 
 
-class LedgerError(Exception):
+class LedgerError(Portable, Exception):
     """The ledger cannot be used; the message says why and what to do."""
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypedDict
 
+from airflow_provider_databrain.portable import Portable
+
 SHOWN = 5
 """Failures that an error message names at most."""
 KEPT = 1000
@@ -43,7 +45,7 @@ class Planned(TypedDict):
     action: str
 
 
-class ProvisioningError(Exception):
+class ProvisioningError(Portable, Exception):
     """Some tenants of a batch failed or were not finished. The others are done, and their ids are in XCom.
 
     :param failures: the failed tenants, at most ``KEPT``.
