@@ -15,6 +15,9 @@ SHOWN = 5
 KEPT = 1000
 """Failures that go to XCom at most; the log and the ledger have all of them."""
 
+ERROR_LIMIT = 1000
+"""Characters of an error message that the ledger and XCom keep."""
+
 
 class Action(StrEnum):
     """What was done for a tenant."""
@@ -122,8 +125,14 @@ class Report:
         """Count and note a tenant that failed."""
         self.counted[Action.FAILED] += 1
         if len(self.failures) < KEPT:
+            message = storable(str(error))[:ERROR_LIMIT]
             self.failures.append(
-                Failure(tenant=tenant, dashboard_id=dashboard_id or "", error=type(error).__name__, message=str(error))
+                Failure(
+                    tenant=tenant,
+                    dashboard_id=storable(dashboard_id or ""),
+                    error=type(error).__name__,
+                    message=message,
+                )
             )
         if wait := getattr(error, "retry_after", None):
             self.retry_after = max(wait, self.retry_after or 0.0)
@@ -153,3 +162,8 @@ class Report:
             raise ProvisioningError(
                 self.failures, self.total, failed=failed, left=self.left, why=self.why, retry_after=self.retry_after
             )
+
+
+def storable(text: str) -> str:
+    """The string without what some databases refuse, Airflow's too: a NUL, or half of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
