@@ -25,7 +25,7 @@ from airflow_provider_databrain.portable import Portable
 from airflow_provider_databrain.sql import verbatim
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection, Dialect, Engine
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,9 @@ CREATE_RETRY_SECONDS = 10.0
 """How long creating the table is tried again, because other tasks may create it at the same time."""
 ID_LIMIT = 255
 """Characters of a tenant's key and of a dashboard's id."""
+
+COUNT_BYTES = ("postgresql", "redshift", "oracle")
+"""Databases that count the bytes of a name. The others count characters."""
 
 
 class LedgerError(Portable, Exception):
@@ -57,6 +60,24 @@ def database_message(error: object) -> str:
     original = getattr(error, "orig", None) or error
     lines = verbatim.shown(str(original)).strip().splitlines()
     return lines[0] if lines else type(original).__name__
+
+
+def check_length(dialect: Dialect, table: str, name: str) -> None:
+    """Refuse a name that the database would cut or refuse: cut, the tables' and the index's names could be the same.
+
+    :param table: the ledger's table, without the schema.
+    :param name: the same as the user wrote it, for the message.
+    :raises LedgerError: the name is too long.
+    """
+    longest = f"{table}_dashboard"
+    length, unit = (len(longest.encode()), "bytes") if dialect.name in COUNT_BYTES else (len(longest), "characters")
+    # MySQL has a limit for names in a statement, and a lower one for tables and indexes.
+    limit = min(dialect.max_identifier_length, dialect.max_index_name_length or dialect.max_identifier_length)
+    if length > limit:
+        raise LedgerError(
+            f"table {name!r} cannot be created: the name of its index, {longest!r}, has {length} {unit}, and "
+            f"the database allows {limit}: give a shorter ledger_table."
+        )
 
 
 class LedgerTable:
@@ -83,8 +104,9 @@ class LedgerTable:
         """
         try:
             version = self._version()
+            if version is None:
+                check_length(self._engine.dialect, self._table_name, self.name)
             if version is None and create:
-                self._check_length()
                 self._create()
                 version = self._version()
             if version is not None:
@@ -106,20 +128,6 @@ class LedgerTable:
         with verbatim.connect(self._engine) as connection:
             version = connection.execute(sa.select(sa.func.max(self._versions.c.version))).scalar()
         return int(version) if exists and version is not None else None
-
-    def _check_length(self) -> None:
-        """Refuse a name that the database would cut: the tables' and the index's names could become the same."""
-        dialect = self._engine.dialect
-        longest = f"{self._table_name}_dashboard"
-        # PostgreSQL counts bytes.
-        length, unit = (
-            (len(longest.encode()), "bytes") if dialect.name == "postgresql" else (len(longest), "characters")
-        )
-        if length > dialect.max_identifier_length:
-            raise LedgerError(
-                f"table {self.name!r} cannot be created: the name of its index, {longest!r}, has {length} {unit}, and "
-                f"the database allows {dialect.max_identifier_length}: give a shorter ledger_table."
-            )
 
     def _exists(self, table: str) -> bool:
         return sa.inspect(self._engine).has_table(table, schema=self._schema)
