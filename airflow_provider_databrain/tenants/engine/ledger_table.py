@@ -41,6 +41,9 @@ ID_LIMIT = 255
 COUNT_BYTES = ("postgresql", "redshift", "oracle")
 """Databases that count the bytes of a name. The others count characters."""
 
+SHARED_NAMES = ("postgresql", "sqlite")
+"""Databases where an index cannot have the name of a table."""
+
 
 class LedgerError(Portable, Exception):
     """The ledger cannot be used; the message says why and what to do."""
@@ -100,12 +103,13 @@ class LedgerTable:
         :param create: False changes nothing.
         :return: whether the table exists.
         :raises LedgerError: the table is not ours, has a newer version, or cannot be read or written; or its name is
-            too long.
+            too long, or that of its index is taken.
         """
         try:
             version = self._version()
             if version is None:
                 check_length(self._engine.dialect, self._table_name, self.name)
+                self._check_index()
             if version is None and create:
                 self._create()
                 version = self._version()
@@ -128,6 +132,15 @@ class LedgerTable:
         with verbatim.connect(self._engine) as connection:
             version = connection.execute(sa.select(sa.func.max(self._versions.c.version))).scalar()
         return int(version) if exists and version is not None else None
+
+    def _check_index(self) -> None:
+        """Refuse the name if a table has that of the index, in a database where that is not possible."""
+        index = f"{self._table_name}_dashboard"
+        if self._engine.dialect.name in SHARED_NAMES and self._exists(index):
+            raise LedgerError(
+                f"table {self.name!r} cannot be created: table {index!r} has the name that its index needs: give "
+                "another ledger_table."
+            )
 
     def _exists(self, table: str) -> bool:
         return sa.inspect(self._engine).has_table(table, schema=self._schema)
