@@ -18,6 +18,7 @@ from airflow_provider_databrain.airflow_compat import (
     Context,
     conf,
 )
+from airflow_provider_databrain.portable import Portable
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.base.trigger import PollTrigger
@@ -135,5 +136,5 @@ class PollSensor(BaseSensorOperator):
             raise WaitError(f"The wait ended without a result: {message} (event {status!r})")
 
 
-class WaitError(Exception):
+class WaitError(Portable, Exception):
     """A deferred wait ended in an error on the triggerer. The message contains that error."""

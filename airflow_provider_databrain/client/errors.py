@@ -9,13 +9,15 @@ What always holds:
   ``client.retry`` decides by these two alone.
 - The text of an error names the call, the tenant, the dashboard, the status and, if known, the next step. It contains
   no token.
-- An error can be pickled, because Airflow may carry it from one process to another.
+- An error can be pickled and copied (``portable``), because Airflow may carry it from one process to another.
 """
 
 from __future__ import annotations
 
+from airflow_provider_databrain.portable import Portable
 
-class ApiError(Exception):
+
+class ApiError(Portable, Exception):
     """A call to a dashboard API that did not succeed.
 
     Catch it, or a subclass, or name one in an Airflow ``RetryRule``.

@@ -14,9 +14,10 @@ from urllib.parse import quote, urlencode
 
 from airflow_provider_databrain.client.call import Request, Token
 from airflow_provider_databrain.client.compression import ACCEPTED
+from airflow_provider_databrain.portable import Portable
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(Portable, ValueError):
     """The Airflow connection cannot be used as it is. The message names the field to correct."""
 
 

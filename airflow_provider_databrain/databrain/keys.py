@@ -24,6 +24,7 @@ from airflow_provider_databrain.base.hook import ApiHook, ExtrasT
 from airflow_provider_databrain.client.call import Call
 from airflow_provider_databrain.databrain.api import tokens as api
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN
+from airflow_provider_databrain.portable import Portable
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT", bound="api.Credential | Sequence[api.Credential] | tuple[api.Credential, bool]")
@@ -33,7 +34,7 @@ AsyncStore: TypeAlias = Callable[[str], Awaitable[object]]
 """As ``Store``, and awaited."""
 
 
-class KeyNotStoredError(Exception):
+class KeyNotStoredError(Portable, Exception):
     """A key exists, but ``store`` failed to store it.
 
     The error of ``store`` is neither shown nor chained, because it may hold the key.

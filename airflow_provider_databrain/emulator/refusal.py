@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastapi.responses import JSONResponse
 
+from airflow_provider_databrain.portable import Portable
 
-class RefusalError(Exception):
+
+class RefusalError(Portable, Exception):
     """An error response of an emulated API.
 
     :param status: the HTTP status.

@@ -54,6 +54,8 @@ import math
 import time
 from collections.abc import Callable
 
+from airflow_provider_databrain.portable import Portable
+
 UNNAMED_WAIT = 1.0
 """Seconds to hold after a 429 that names no wait."""
 SLACK = 0.05
@@ -76,7 +78,7 @@ MISSES = (0.96, 0.9)
 NOT_SENT = "stopped before this call was sent"
 
 
-class StoppedError(Exception):
+class StoppedError(Portable, Exception):
     """The task is being stopped. The call that waited for its turn was not sent."""
 
 

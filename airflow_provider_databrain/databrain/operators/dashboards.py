@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.databrain.operators.base import DatabrainOperator
+from airflow_provider_databrain.portable import Portable
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.databrain.api.dashboards import DashboardExport, ImportDashboard
     from airflow_provider_databrain.databrain.hook import DatabrainHook
 
 
-class PromotionError(Exception):
+class PromotionError(Portable, Exception):
     """The target has another dashboard with this id, or the copy is not complete."""
 
 

@@ -8,9 +8,10 @@ from airflow_provider_databrain.client.call import Request
 from airflow_provider_databrain.databrain.api import datasources as api
 from airflow_provider_databrain.databrain.api.datasources import SyncProgress
 from airflow_provider_databrain.databrain.triggers.waits import DatabrainTrigger
+from airflow_provider_databrain.portable import Portable
 
 
-class SyncFailedError(Exception):
+class SyncFailedError(Portable, Exception):
     """The sync of a datasource failed. The message repeats the server's."""
 
 

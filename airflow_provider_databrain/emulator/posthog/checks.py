@@ -16,6 +16,7 @@ from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_databrain.emulator.posthog.state import COLLABORATORS, EVERYONE, OWNER, Member
+from airflow_provider_databrain.portable import Portable
 
 Renderer = Literal["json", "sse"]
 MEDIA = {"json": "application/json", "sse": "text/event-stream"}
@@ -25,7 +26,7 @@ _TRUE, _FALSE = (True, "true", "True", "1", 1), (False, "false", "False", "0", 0
 _TYPES = {400: "validation_error", 401: "authentication_error", 403: "authentication_error", 500: "server_error"}
 
 
-class PostHogRefusalError(Exception):
+class PostHogRefusalError(Portable, Exception):
     """An error response.
 
     :param body: the response's JSON.

@@ -24,13 +24,17 @@ from airflow_provider_databrain.tenants.engine.table import (
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
+LABEL_KEY_LIMIT = 100
+"""Characters of a key in a label. Airflow stores 250 of what ``map_index_template`` gives, and refuses more: the task
+would run, and Airflow could not store its end. A template may add something to the label."""
+
 
 class Batch(TypedDict):
     """A key range, as it is stored in XCom: ``after`` < key <= ``upto``. A missing bound means no bound.
 
     :param number: from 1 to ``of``.
     :param rows: number of rows in the range at planning time.
-    :param label: the name of the mapped task in Airflow's grid view.
+    :param label: the name of the mapped task in Airflow's grid view. A long key is cut in it.
     """
 
     number: int
@@ -69,7 +73,8 @@ def plan_batches(engine: Engine, source: TenantSource, *, batch_size: int, max_b
         after = ends[index - 1] if index else None
         upto = ends[index] if index < count - 1 else None
         rows = min(size, total - index * size)
-        label = f"{index + 1} of {count}: {'first' if after is None else f'after {after}'}, {rows} tenants"
+        begin = "first" if after is None else f"after {shown_in_label(str(after))}"
+        label = f"{index + 1} of {count}: {begin}, {rows} tenants"
         batch = Batch(number=index + 1, of=count, rows=rows, label=label)
         if after is not None:
             batch["after"] = after
@@ -77,6 +82,12 @@ def plan_batches(engine: Engine, source: TenantSource, *, batch_size: int, max_b
             batch["upto"] = upto
         batches.append(batch)
     return batches
+
+
+def shown_in_label(key: str) -> str:
+    """A key as a label shows it: cut, and with a mark in place of each character that cannot be printed."""
+    cut = key if len(key) <= LABEL_KEY_LIMIT else f"{key[: LABEL_KEY_LIMIT - 1]}…"
+    return "".join(character if character.isprintable() else "\ufffd" for character in cut)
 
 
 def _check_keys(connection: Connection, source: TenantSource) -> None:

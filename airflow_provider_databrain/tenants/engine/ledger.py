@@ -39,6 +39,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from airflow_provider_databrain.sql import verbatim
 from airflow_provider_databrain.tenants.engine.ledger_table import (
+    ID_LIMIT,
     LedgerError,
     LedgerTable,
     database_message,
@@ -124,8 +125,14 @@ class Ledger:
         """Create or migrate the table, and check that it can be written.
 
         :param create: False changes nothing: a table that does not exist counts as empty.
-        :raises LedgerError: the table is not ours, has a newer version, or cannot be read or written.
+        :raises LedgerError: the table is not ours, has a newer version, or cannot be read or written; or its name or
+            the scope is too long.
         """
+        if len(self._scope) > ID_LIMIT:
+            raise LedgerError(
+                f"the ledger, table {self.name!r}, stores at most {ID_LIMIT} characters for the name of a data app, "
+                f"project or connection; here are {len(self._scope)}: {self._scope[:50]!r}..."
+            )
         self._exists = self._ledger_table.open(create=create)
 
     def entries(self, tenants: Sequence[str]) -> dict[str, Entry]:

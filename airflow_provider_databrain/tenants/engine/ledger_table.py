@@ -21,10 +21,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from airflow_provider_databrain.portable import Portable
 from airflow_provider_databrain.sql import verbatim
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection, Dialect, Engine
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,14 @@ CREATE_RETRY_SECONDS = 10.0
 ID_LIMIT = 255
 """Characters of a tenant's key and of a dashboard's id."""
 
+COUNT_BYTES = ("postgresql", "redshift", "oracle")
+"""Databases that count the bytes of a name. The others count characters."""
 
-class LedgerError(Exception):
+SHARED_NAMES = ("postgresql", "sqlite")
+"""Databases where an index cannot have the name of a table."""
+
+
+class LedgerError(Portable, Exception):
     """The ledger cannot be used; the message says why and what to do."""
 
 
@@ -56,6 +63,24 @@ def database_message(error: object) -> str:
     original = getattr(error, "orig", None) or error
     lines = verbatim.shown(str(original)).strip().splitlines()
     return lines[0] if lines else type(original).__name__
+
+
+def check_length(dialect: Dialect, table: str, name: str) -> None:
+    """Refuse a name that the database would cut or refuse: cut, the tables' and the index's names could be the same.
+
+    :param table: the ledger's table, without the schema.
+    :param name: the same as the user wrote it, for the message.
+    :raises LedgerError: the name is too long.
+    """
+    longest = f"{table}_dashboard"
+    length, unit = (len(longest.encode()), "bytes") if dialect.name in COUNT_BYTES else (len(longest), "characters")
+    # MySQL has a limit for names in a statement, and a lower one for tables and indexes.
+    limit = min(dialect.max_identifier_length, dialect.max_index_name_length or dialect.max_identifier_length)
+    if length > limit:
+        raise LedgerError(
+            f"table {name!r} cannot be created: the name of its index, {longest!r}, has {length} {unit}, and "
+            f"the database allows {limit}: give a shorter ledger_table."
+        )
 
 
 class LedgerTable:
@@ -78,12 +103,14 @@ class LedgerTable:
         :param create: False changes nothing.
         :return: whether the table exists.
         :raises LedgerError: the table is not ours, has a newer version, or cannot be read or written; or its name is
-            too long.
+            too long, or that of its index is taken.
         """
         try:
             version = self._version()
+            if version is None:
+                check_length(self._engine.dialect, self._table_name, self.name)
+                self._check_index()
             if version is None and create:
-                self._check_length()
                 self._create()
                 version = self._version()
             if version is not None:
@@ -106,18 +133,13 @@ class LedgerTable:
             version = connection.execute(sa.select(sa.func.max(self._versions.c.version))).scalar()
         return int(version) if exists and version is not None else None
 
-    def _check_length(self) -> None:
-        """Refuse a name that the database would cut: the tables' and the index's names could become the same."""
-        dialect = self._engine.dialect
-        longest = f"{self._table_name}_dashboard"
-        # PostgreSQL counts bytes.
-        length, unit = (
-            (len(longest.encode()), "bytes") if dialect.name == "postgresql" else (len(longest), "characters")
-        )
-        if length > dialect.max_identifier_length:
+    def _check_index(self) -> None:
+        """Refuse the name if a table has that of the index, in a database where that is not possible."""
+        index = f"{self._table_name}_dashboard"
+        if self._engine.dialect.name in SHARED_NAMES and self._exists(index):
             raise LedgerError(
-                f"table {self.name!r} cannot be created: the name of its index, {longest!r}, has {length} {unit}, and "
-                f"the database allows {dialect.max_identifier_length}: give a shorter ledger_table."
+                f"table {self.name!r} cannot be created: table {index!r} has the name that its index needs: give "
+                "another ledger_table."
             )
 
     def _exists(self, table: str) -> bool:

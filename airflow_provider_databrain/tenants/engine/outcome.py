@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_provider_databrain.tenants.engine.ledger import Entry
-from airflow_provider_databrain.tenants.engine.report import Action
+from airflow_provider_databrain.tenants.engine.report import ERROR_LIMIT, Action, storable
 from airflow_provider_databrain.tenants.engine.target import Existing
-
-ERROR_LIMIT = 1000
-"""Characters of an error message that the ledger keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class Outcome:
             spec_hash=existing.spec_hash if existing else None,
             input_hash=self.input_hash,
             status=self.action.value,
-            last_error=_storable(message)[:ERROR_LIMIT] or None,
+            last_error=storable(message)[:ERROR_LIMIT] or None,
             attempts=failed_before + 1,
             first_change=before.first_change if before else now,
             # A clock that was set back, or another worker's clock, must not make an entry older than it was.
@@ -68,8 +65,3 @@ class Outcome:
             dag_id=dag_id,
             run_id=run_id,
         )
-
-
-def _storable(text: str) -> str:
-    """The string without what some databases refuse: a NUL, or half of a surrogate pair."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

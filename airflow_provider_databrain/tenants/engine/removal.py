@@ -36,6 +36,7 @@ from typing import Any, Literal
 from airflow_provider_databrain.client.errors import AlreadyExistsError
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
+from airflow_provider_databrain.portable import Portable
 from airflow_provider_databrain.tenants.engine.journal import Journal
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
 from airflow_provider_databrain.tenants.engine.outcome import Outcome
@@ -52,7 +53,7 @@ NAMED = 10
 """Tenants that an error names at most."""
 
 
-class RemovalGuardError(Exception):
+class RemovalGuardError(Portable, Exception):
     """More dashboards would be removed than allowed. Nothing was removed.
 
     :param tenants: how many would have been removed.

@@ -8,10 +8,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypedDict
 
+from airflow_provider_databrain.portable import Portable
+
 SHOWN = 5
 """Failures that an error message names at most."""
 KEPT = 1000
 """Failures that go to XCom at most; the log and the ledger have all of them."""
+
+ERROR_LIMIT = 1000
+"""Characters of an error message that the ledger and XCom keep."""
 
 
 class Action(StrEnum):
@@ -43,7 +48,7 @@ class Planned(TypedDict):
     action: str
 
 
-class ProvisioningError(Exception):
+class ProvisioningError(Portable, Exception):
     """Some tenants of a batch failed or were not finished. The others are done, and their ids are in XCom.
 
     :param failures: the failed tenants, at most ``KEPT``.
@@ -120,8 +125,14 @@ class Report:
         """Count and note a tenant that failed."""
         self.counted[Action.FAILED] += 1
         if len(self.failures) < KEPT:
+            message = storable(str(error))[:ERROR_LIMIT]
             self.failures.append(
-                Failure(tenant=tenant, dashboard_id=dashboard_id or "", error=type(error).__name__, message=str(error))
+                Failure(
+                    tenant=tenant,
+                    dashboard_id=storable(dashboard_id or ""),
+                    error=type(error).__name__,
+                    message=message,
+                )
             )
         if wait := getattr(error, "retry_after", None):
             self.retry_after = max(wait, self.retry_after or 0.0)
@@ -151,3 +162,8 @@ class Report:
             raise ProvisioningError(
                 self.failures, self.total, failed=failed, left=self.left, why=self.why, retry_after=self.retry_after
             )
+
+
+def storable(text: str) -> str:
+    """The string without what some databases refuse, Airflow's too: a NUL, or half of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

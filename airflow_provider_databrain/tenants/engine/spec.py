@@ -16,6 +16,8 @@ from string import Formatter
 from typing import Any
 from uuid import UUID
 
+from airflow_provider_databrain.portable import Portable
+
 Row = Mapping[str, Any]
 Spec = Mapping[str, Any] | Callable[[Row], Mapping[str, Any]]
 """The fields of a request, where ``{column}`` in any string stands for the row's value; or a function that makes the
@@ -27,7 +29,7 @@ _FORMATTER = Formatter()
 _ONLY = "Only plain column names are possible; use a function as spec for more."
 
 
-class SpecError(ValueError):
+class SpecError(Portable, ValueError):
     """A spec does not fit the tenant table; the message names the tenant and the column."""
 
 

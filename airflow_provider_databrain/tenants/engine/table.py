@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import NullType
 
+from airflow_provider_databrain.portable import Portable
 from airflow_provider_databrain.sql import verbatim
 from airflow_provider_databrain.tenants.engine.problems import Problems
 
@@ -40,7 +41,7 @@ FETCH_ROWS = 500
 """Rows that are fetched at a time."""
 
 
-class TenantTableError(ValueError):
+class TenantTableError(Portable, ValueError):
     """The tenant table cannot be read, or some of its rows cannot be used."""
 
 

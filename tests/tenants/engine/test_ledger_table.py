@@ -57,6 +57,16 @@ def test_a_tables_name_is_quoted(database: Database, name: str) -> None:
     assert made.entries(["acme"]) == {"acme": entry("acme")}
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_a_table_that_has_the_name_of_the_index_is_named_and_nothing_is_created(
+    database: Database, create: bool
+) -> None:
+    database.run(f"CREATE TABLE {TABLE}_dashboard (n INTEGER)")
+    with pytest.raises(LedgerError, match=f"table '{TABLE}_dashboard' has the name that its index needs: give another"):
+        ledger_on(database).open(create=create)
+    assert database.tables() == [f"{TABLE}_dashboard"]
+
+
 def test_a_table_may_be_in_another_schema(database: Database, tmp_path: Path) -> None:
     if database.kind == "postgresql":
         database.run("CREATE SCHEMA crm")

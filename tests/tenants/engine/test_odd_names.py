@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import mssql, mysql, oracle
+from sqlalchemy.dialects import postgresql as postgres
 
 from airflow_provider_databrain.tenants.engine import ledger_table
 from airflow_provider_databrain.tenants.engine.batches import plan_batches
@@ -133,10 +136,40 @@ def test_a_ledgers_name_that_the_database_would_cut_is_an_error_before_anything_
         f"table '{name}' cannot be created: the name of its index, '{name}_dashboard', has {size} bytes, and the "
         "database allows 63: give a shorter ledger_table."
     )
-    with pytest.raises(LedgerError, match=f"^{re.escape(message)}$"):
-        ledger_on(postgresql, table=name).open()
+    for create in (True, False):
+        with pytest.raises(LedgerError, match=f"^{re.escape(message)}$"):
+            ledger_on(postgresql, table=name).open(create=create)
     assert postgresql.tables() == []
     longest = ledger_on(postgresql, table="é" * 26)
+    longest.open()
+    longest.write([entry("acme")])
+    assert list(longest.live()) == [entry("acme")]
+
+
+@pytest.mark.parametrize(
+    ("module", "longest", "unit", "limit"),
+    [
+        (mysql, 54, "characters", 64),
+        (mssql, 118, "characters", 128),
+        (oracle, 59, "bytes", 128),
+        (postgres, 26, "bytes", 63),
+    ],
+    ids=["mysql", "mssql", "oracle", "postgresql"],
+)
+def test_each_database_has_its_own_limit_and_unit(module: Any, longest: int, unit: str, limit: int) -> None:
+    ledger_table.check_length(module.dialect(), "é" * longest, "t")
+    with pytest.raises(LedgerError, match=rf" has \d+ {unit}, and the database allows {limit}: give a shorter"):
+        ledger_table.check_length(module.dialect(), "é" * (longest + 1), "t")
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_scope_that_the_ledger_cannot_store_is_an_error_before_anything_is_created(
+    database: Database, create: bool
+) -> None:
+    with pytest.raises(LedgerError, match=r"'tenant_dashboards', stores at most 255 characters .*; here are 256: 'é"):
+        ledger_on(database, scope="é" * 256).open(create=create)
+    assert database.tables() == []
+    longest = ledger_on(database, scope="é" * 255)
     longest.open()
     longest.write([entry("acme")])
     assert list(longest.live()) == [entry("acme")]

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
-from airflow_provider_databrain.tenants.engine.outcome import ERROR_LIMIT, Outcome
-from airflow_provider_databrain.tenants.engine.report import Action
+from airflow_provider_databrain.tenants.engine.outcome import Outcome
+from airflow_provider_databrain.tenants.engine.report import ERROR_LIMIT, Action
 from airflow_provider_databrain.tenants.engine.target import Existing
 from tests.databases import Database, ledger_on
 from tests.tenants.engine.entries import entry

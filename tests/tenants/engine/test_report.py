@@ -5,9 +5,19 @@ from __future__ import annotations
 import json
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as postgres
 
 from airflow_provider_databrain.client.errors import NotFoundError, RateLimitedError
-from airflow_provider_databrain.tenants.engine.report import KEPT, Action, Failure, ProvisioningError, Report
+from airflow_provider_databrain.tenants.engine.report import (
+    ERROR_LIMIT,
+    KEPT,
+    Action,
+    Failure,
+    ProvisioningError,
+    Report,
+)
+from tests.databases import Database
 
 
 def good() -> Report:
@@ -57,6 +67,21 @@ def test_a_failure_without_a_dashboard_id_has_an_empty_one() -> None:
     report = Report()
     report.fail("a", None, ValueError("bad"))
     assert report.failures[0]["dashboard_id"] == ""
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "a\x1b[31m\r\n", "😀" * 5000, "plain"])
+def test_a_failure_fits_into_the_column_of_airflows_xcoms(postgresql: Database, text: str) -> None:
+    report = Report(total=1)
+    report.fail("a", f"d-{text[:9]}", ValueError(text))
+    with postgresql.own.begin() as connection:
+        stored = connection.execute(sa.select(sa.cast(report.failures, postgres.JSONB))).scalar_one()
+    assert stored == report.failures
+    assert 0 < len(report.failures[0]["message"]) <= ERROR_LIMIT
+    if text == "plain":
+        assert report.failures == [Failure(tenant="a", dashboard_id="d-plain", error="ValueError", message="plain")]
+    with pytest.raises(ProvisioningError) as caught:
+        report.raise_for_failures()
+    assert len(str(caught.value)) < ERROR_LIMIT + 100
 
 
 def test_failures_are_kept_up_to_a_limit_and_all_are_counted() -> None:

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from airflow_provider_databrain.tenants.engine import table as tenants
-from airflow_provider_databrain.tenants.engine.batches import Batch, plan_batches
+from airflow_provider_databrain.tenants.engine.batches import Batch, plan_batches, shown_in_label
 from airflow_provider_databrain.tenants.engine.table import (
     TenantRow,
     TenantSource,
@@ -27,6 +27,8 @@ from airflow_provider_databrain.tenants.engine.table import (
 from tests.databases import Database, numbered
 from tests.support import ODD_IDS
 
+AIRFLOW_MAP_INDEX = 250
+"""Characters of the column in which Airflow stores what ``map_index_template`` gives."""
 TENANTS = TenantSource("tenant_id", table="tenants")
 COUNT = 23
 TEXTS = [*ODD_IDS, *"aBcDeFg", "Ä", "zz", "pad ded", "007"]
@@ -114,6 +116,32 @@ def test_a_batch_says_its_range(warehouse: Warehouse) -> None:
         {"number": 2, "of": 3, "rows": 2, "label": "2 of 3: after b, 2 tenants", "after": "b", "upto": "d"},
         {"number": 3, "of": 3, "rows": 1, "label": "3 of 3: after d, 1 tenants", "after": "d"},
     ]
+
+
+@pytest.mark.parametrize("size", [100, 101, 245, 5000])
+@pytest.mark.parametrize("letter", ["k", "é", "😀"])
+def test_a_label_shows_so_much_of_a_key_that_airflow_can_store_it(warehouse: Warehouse, letter: str, size: int) -> None:
+    key = letter * size
+    warehouse.fill([key, letter * (size + 1)], "VARCHAR(6000)")
+    first, last = warehouse.plan(1)
+    shown = key if size == 100 else letter * 99 + "…"
+    assert last["label"] == f"2 of 2: after {shown}, 1 tenants"
+    # The column of Airflow for it; a template may add something.
+    assert len(last["label"]) < AIRFLOW_MAP_INDEX - 100
+    assert first["upto"] == last["after"] == key
+    assert warehouse.read([last]) == [letter * (size + 1)]
+
+
+@pytest.mark.parametrize("character", ["\0", "\n", "\x1b", "\u202e", "\ud800"])
+def test_a_label_has_no_character_that_airflow_cannot_store_or_that_nobody_sees(character: str) -> None:
+    assert shown_in_label(f"a{character}b") == "a\ufffdb"
+    assert shown_in_label("Größe 客户 😀") == "Größe 客户 😀"
+
+
+def test_the_column_for_a_label_is_as_long_as_the_tests_say() -> None:
+    from airflow.models.taskinstance import TaskInstance
+
+    assert TaskInstance.__table__.c["rendered_map_index"].type.length == AIRFLOW_MAP_INDEX
 
 
 def test_integer_keys_have_integer_bounds(warehouse: Warehouse) -> None:
