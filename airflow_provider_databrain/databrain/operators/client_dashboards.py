@@ -138,6 +138,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
         try:
             embed_id = self.hook.create_dashboard_embed(wanted, import_dashboard_data_file=file).id
         except AlreadyExistsError as taken:
+            taken.raise_unless_from_api()
             ours = tried_before or taken.after_ambiguous
             if not ours:
                 self._forget_intent(context)
