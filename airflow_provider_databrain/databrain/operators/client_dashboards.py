@@ -138,10 +138,10 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
         try:
             embed_id = self.hook.create_dashboard_embed(wanted, import_dashboard_data_file=file).id
         except AlreadyExistsError as taken:
-            taken.raise_unless_from_api()
             ours = tried_before or taken.after_ambiguous
             if not ours:
                 self._forget_intent(context)
+            taken.raise_unless_from_api()
             # The embeds of all clients: the error must name the client that owns the dashboard.
             embed_id = target.decide(wanted, self.hook.list_embeds(), ours=ours)
             self.log.info("Dashboard %r exists and belongs to %r", wanted.dashboard_id, wanted.client_id)
