@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ from airflow_provider_databrain.databrain.operators.semantic_layers import (
     SetSemanticLayerOperator,
 )
 from airflow_provider_databrain.databrain.sensors import EmbedSensor
+from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.operators.collaborators import AddPostHogCollaboratorsOperator
 from airflow_provider_databrain.posthog.operators.dashboards import DeletePostHogDashboardOperator
+from airflow_provider_databrain.posthog.operators.templates import CreatePostHogDashboardFromTemplateOperator
 from tests.conduit.support import Conduit
 from tests.gateway import Bare, Gateway
 from tests.support import http_answer, raw_server
@@ -32,6 +35,13 @@ CALLS: list[tuple[int, type[ApiError], type[Any], dict[str, Any]]] = [
     (404, NotFoundError, DeletePostHogDashboardOperator, {"dashboard_id": 4}),
     (409, AlreadyExistsError, AddPostHogCollaboratorsOperator, {"dashboard_id": 4, "user_uuids": [USER]}),
 ]
+TEMPLATE: dict[str, Any] = {
+    "template_name": "x",
+    "dashboard_description": "",
+    "dashboard_filters": {},
+    "tags": [],
+    "tiles": [{"type": "TEXT", "body": "x", "layouts": {}}],
+}
 BODIES = [(b"default backend - 404", "text/plain"), (b'{"error": {"code": 404, "message": "no"}}', "application/json")]
 
 
@@ -88,3 +98,18 @@ def test_a_wait_polls_again_after_a_bare_status(
         assert sensor.poke(context) is False
         with pytest.raises(NotFoundError if status == 404 else AuthenticationError):
             sensor.poke(context)
+
+
+def test_a_bare_403_does_not_choose_how_a_template_is_built(
+    posthog: Emulator, monkeypatch: pytest.MonkeyPatch, bare: tuple[bytes, str]
+) -> None:
+    body, kind = bare
+    fields = json.loads(os.environ["AIRFLOW_CONN_POSTHOG_DEFAULT"])
+    with Gateway(posthog.url) as gateway:
+        monkeypatch.setenv("AIRFLOW_CONN_POSTHOG_DEFAULT", json.dumps({**fields, "host": gateway.url}))
+        gateway.refuse("^POST", Bare(403, kind, body))
+        context: Any = {}
+        task = CreatePostHogDashboardFromTemplateOperator(task_id="task", template=TEMPLATE, key="k")
+        with pytest.raises(AuthenticationError, match="no error code of the API"):
+            task.execute(context)
+    assert len(gateway.refused) == 1
