@@ -36,7 +36,8 @@ class PollSensor(BaseSensorOperator):
     ``silent_fail`` and ``never_fail`` mean the same in all modes. ``exponential_backoff`` has no effect if the sensor
     is deferred.
 
-    :param max_transient_failures: maximum polls in a row that may fail for a transient reason.
+    :param max_transient_failures: maximum polls in a row that may fail for a transient reason, or with a status that
+        may not be the API's own answer.
     :param deferrable: wait on the triggerer, without a worker.
     :param connect_timeout: in seconds; replaces the connection's value.
     :param read_timeout: in seconds; replaces the connection's value.
@@ -79,7 +80,7 @@ class PollSensor(BaseSensorOperator):
             answer = hook.run(trigger.call(hook))
         except ApiError as error:
             self._failures += 1
-            if not error.transient or self._failures > self.max_transient_failures:
+            if not error.may_pass or self._failures > self.max_transient_failures:
                 raise
             self.log.warning("Poll failed (%d in a row): %s", self._failures, error)
             return False

@@ -35,7 +35,8 @@ class PollTrigger(BaseTrigger):
 
     :param poke_interval: seconds between two polls.
     :param deadline: when to give up, in Unix seconds.
-    :param max_transient_failures: maximum polls in a row that may fail for a transient reason.
+    :param max_transient_failures: maximum polls in a row that may fail for a transient reason, or with a status that
+        may not be the API's own answer.
     :param silent_fail: count every failed poll as "not yet".
     :param timeouts: ``connect_timeout``, ``read_timeout`` and ``max_retry_seconds``, in seconds; they replace the
         connection's values.
@@ -121,7 +122,7 @@ class PollTrigger(BaseTrigger):
                 failures = 0
             except ApiError as error:
                 failures += 1
-                if not self.silent_fail and (not error.transient or failures > self.max_transient_failures):
+                if not self.silent_fail and (not error.may_pass or failures > self.max_transient_failures):
                     raise
                 missing = f"poll failed ({failures} in a row): {error}"
             if missing is None:

@@ -12,15 +12,22 @@ from airflow_provider_databrain.client.call import Request
 from airflow_provider_databrain.client.compression import not_accepted
 from airflow_provider_databrain.client.dialect import classify
 from airflow_provider_databrain.client.errors import (
+    AlreadyExistsError,
     ApiError,
     AuthenticationError,
     InvalidRequestError,
     MalformedAnswerError,
+    NotFoundError,
 )
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.server import Server
 
 T = TypeVar("T")
+NOT_THE_API = (
+    "The answer has no error code of the API: a gateway, a proxy or a firewall may have sent it. "
+    "Check Host in the Airflow connection, and what is in between."
+)
+"""The next step after a status without the API's own error."""
 
 
 def interpret(server: Server, request: Request[T], reply: Reply) -> T:
@@ -87,4 +94,6 @@ def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
         error.hint = request.endpoint.needs or needs_token
     if request.endpoint.precondition and isinstance(error, InvalidRequestError):
         error.hint = request.endpoint.precondition
+    if not error.from_api and isinstance(error, AuthenticationError | NotFoundError | AlreadyExistsError):
+        error.hint = f"{NOT_THE_API} {error.hint}".strip()
     error.args = (error.message,)

@@ -4,6 +4,8 @@ What always holds:
 
 - The API's own error code decides first, the HTTP status second. The same code comes with different statuses, and some
   failures come with status 200.
+- An error is ``from_api`` only if its body has the API's own error (``ErrorDialect.is_own``). A status with another
+  body, also a JSON body, may be from something in between.
 - Status 429 is always a ``RateLimitedError``, with any body.
 - What the server says is redacted before it is cut to size, so that no part of a secret remains at the cut.
 """
@@ -41,12 +43,14 @@ class ErrorDialect:
     :param product: the product's name.
     :param codes: error code (upper case, underscores for spaces) to exception class.
     :param find: reads (code, message) out of a decoded body; returns None if the body contains no error.
+    :param is_own: whether a decoded body has the product's own error, and not the error of something in between.
     :param within_success: whether an answer with a success status may contain an error.
     """
 
     product: str
     codes: Mapping[str, type[ApiError]]
     find: Callable[[object], tuple[str | None, str] | None] = field(repr=False)
+    is_own: Callable[[object], bool] = field(repr=False)
     within_success: bool = True
 
 
@@ -68,8 +72,10 @@ def classify(
     """
     status = reply.status
     success = 200 <= status < 300
+    from_api = False
     try:
         error = dialect.find(reply.json)
+        from_api = error is not None and dialect.is_own(reply.json)
         readable = True
     except (ValueError, RecursionError):
         error = None, _describe(reply, None if repeats_secrets or (secret and success) else redact)
@@ -78,7 +84,9 @@ def classify(
     code = redact(raw_code)[:CODE_LIMIT] if raw_code else None
     message = redact(message)[:MESSAGE_LIMIT]
     if status == 429:
-        return RateLimitedError(message, status=status, code=code, retry_after=reply.retry_after)
+        limited = RateLimitedError(message, status=status, code=code, retry_after=reply.retry_after)
+        limited.from_api = from_api
+        return limited
     if success:
         if not readable:
             return MalformedAnswerError(message, status=status, transient=not reply.unread)
@@ -87,7 +95,9 @@ def classify(
     error_class = _by_code(raw_code, codes) or _by_code(raw_code, dialect.codes) or _by_status(status)
     if 300 <= status < 400:
         message = f"redirected to {_host_of(reply.headers.get('location', ''))}; check Host in the connection"
-    return error_class(message, status=status, code=code, retry_after=reply.retry_after)
+    refusal = error_class(message, status=status, code=code, retry_after=reply.retry_after)
+    refusal.from_api = from_api
+    return refusal
 
 
 def _describe(reply: Reply, redact: Callable[[str], str] | None) -> str:

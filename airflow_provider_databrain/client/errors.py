@@ -5,6 +5,9 @@ What always holds:
 - A call that fails ends with an ``ApiError``. Its class says what went wrong: ``client.dialect.classify`` chooses the
   class for an answer, and the transports choose it if no answer came. (Not an ``ApiError``: a ``ConfigurationError``,
   which is raised before anything is sent.)
+- A status alone is no fact about a resource or about the credentials: a gateway, a proxy or a firewall in between may
+  have sent it. ``from_api`` says whether the answer has the API's own error. Nobody concludes from a class that a
+  dashboard is gone, that a name is taken or that the credentials are refused, unless ``from_api`` is True.
 - ``transient`` says whether the same call may succeed later. ``ambiguous`` says whether the server may have acted.
   ``client.retry`` decides by these two alone.
 - The text of an error names the call, the tenant, the dashboard, the status and, if known, the next step. It contains
@@ -59,6 +62,18 @@ class ApiError(Portable, Exception):
         self.retry_after = retry_after
         self.after_ambiguous = False
         """True if an earlier try of the same call was ambiguous; set by ``client.retry.CallRetry.record_failure``."""
+        self.from_api = True
+        """False if the answer has a status, but not the API's own error; set by ``client.dialect.classify``."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether a later poll may succeed: the error is transient, or the answer may not be the API's own."""
+        return self.transient or not self.from_api
+
+    def raise_unless_from_api(self) -> None:
+        """Raise this error again if only the status says what happened."""
+        if not self.from_api:
+            raise self
 
     def __str__(self) -> str:
         about = [self.endpoint or "API call"]

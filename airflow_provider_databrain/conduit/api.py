@@ -42,8 +42,19 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
     return (str(code) if code else None, str(message)) if message else None
 
 
+def _is_own(payload: object) -> bool:
+    """Whether it has ``code`` and ``message``, as Conduit documents for 400, or nothing but a ``detail``.
+
+    The latter is assumed for the other statuses, whose bodies are not documented.
+    """
+    if not isinstance(payload, Mapping):
+        return False
+    names = ("detail",) if set(payload) == {"detail"} else ("code", "message")
+    return all(isinstance(payload.get(name), str) and payload[name] for name in names)
+
+
 # The error codes are not documented, so the status decides.
-CONDUIT = ErrorDialect("Conduit", {}, _find_error, within_success=False)
+CONDUIT = ErrorDialect("Conduit", {}, _find_error, _is_own, within_success=False)
 
 _ORGANIZATION_NEEDED = (
     "It needs the organization's token (Password in the Airflow connection), not a workspace's token."
@@ -231,19 +242,27 @@ def disable_workspace(workspace_id: int) -> Call[None]:
     """Disable a workspace. What happens to its dashboards and its ``ext_id`` is not documented.
 
     It is sent again after an ambiguous failure. If the workspace no longer exists then, the earlier try disabled it.
+    How Conduit words a 404 is not documented. So after a 404 that may not be Conduit's own, the list of workspaces
+    shows whether the workspace exists.
 
     :raises ValueError: ``workspace_id`` is not a whole number above 0.
-    :raises NotFoundError: the workspace does not exist.
+    :raises NotFoundError: the workspace does not exist. If ``from_api`` is False, the list has it.
     """
     path = {"workspace_id": str(check_id(workspace_id, "workspace_id"))}
-    return _disable(Request(DISABLE_WORKSPACE, _read_nothing, path=path, tenant=path["workspace_id"]))
+    request = Request(DISABLE_WORKSPACE, _read_nothing, path=path, tenant=path["workspace_id"])
+    return _disable(request, workspace_id, list_workspaces())
 
 
-def _disable(request: Request[None]) -> Generator[Request[None], None, None]:
+def _disable(
+    request: Request[None], workspace_id: int, listing: Request[list[Workspace]]
+) -> Generator[Request[Any], Any, None]:
     try:
         yield request
     except NotFoundError as error:
-        if not error.after_ambiguous:
+        if not error.from_api:
+            listed: list[Workspace] = yield listing
+            error.from_api = all(workspace.id != workspace_id for workspace in listed)
+        if not (error.from_api and error.after_ambiguous):
             raise
 
 

@@ -97,7 +97,8 @@ class DisableConduitWorkspaceOperator(_WorkspaceOperator):
         number = self.workspace()
         try:
             self.hook.disable_workspace(number)
-        except NotFoundError:
+        except NotFoundError as error:
+            error.raise_unless_from_api()
             self.log.info("Workspace %d does not exist or is already disabled", number)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -140,6 +139,7 @@ class ConduitTarget:
         """Disable the tenant's workspace. If the list does not have it, do nothing.
 
         :raises AlreadyExistsError: the workspace now has another ``ext_id``, so it was not disabled.
+        :raises NotFoundError: how Conduit words a 404 is not documented, so only the list shows whether it is gone.
         """
         workspace = self._by_id.get(int(existing.embed_id))
         if workspace is None:
@@ -151,8 +151,7 @@ class ConduitTarget:
                 tenant=tenant,
                 dashboard=existing.dashboard_id,
             )
-        with suppress(NotFoundError):
-            await transport.run(api.disable_workspace(workspace.id))
+        await transport.run(api.disable_workspace(workspace.id))
 
     async def url(self, transport: AsyncTransport, existing: Existing) -> str | None:
         """The URL that shows the dashboard.

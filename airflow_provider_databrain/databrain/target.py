@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
@@ -165,11 +164,12 @@ class DatabrainTarget:
         try:
             created = await transport.run(api.create_dashboard_embed(desired.wanted))
         except AlreadyExistsError as error:
-            # The user reads this if the list of embeds does not show the dashboard.
-            error.hint = (
-                "No embed with this id is listed in this data app. "
-                "Delete the dashboard in Databrain, or choose another id."
-            )
+            if error.from_api:
+                # The user reads this if the list of embeds does not show the dashboard.
+                error.hint = (
+                    "No embed with this id is listed in this data app. "
+                    "Delete the dashboard in Databrain, or choose another id."
+                )
             raise
         return Existing(desired.wanted.dashboard_id, created.id, desired.spec_hash)
 
@@ -192,6 +192,7 @@ class DatabrainTarget:
         """Delete the embed, and if asked the dashboard. Nothing is done if the embed is not listed.
 
         :raises AlreadyExistsError: the dashboard is stamped for another tenant. It was not deleted.
+        :raises NotFoundError: a 404 that may not be the API's own; it does not prove that the embed is gone.
         """
         listed = [embed for embed in self._listed.get(existing.dashboard_id, []) if embed.embed_id == existing.embed_id]
         if not listed:
@@ -204,8 +205,10 @@ class DatabrainTarget:
                 tenant=tenant,
                 dashboard=existing.dashboard_id,
             )
-        with suppress(NotFoundError):
+        try:
             await transport.run(api.delete_embed(existing.embed_id, is_delete_dashboard=self._delete_dashboards))
+        except NotFoundError as error:
+            error.raise_unless_from_api()
 
     def decide(
         self, wanted: CreateDashboardEmbed, listed: Iterable[Embed], *, ours: bool, tenant: str | None = None

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -186,6 +185,7 @@ class PostHogTarget:
         try:
             return await self.update(transport, desired, existing)
         except NotFoundError as gone:
+            gone.raise_unless_from_api()
             raise AlreadyExistsError(
                 "the new dashboard no longer exists; another run may have created one too, and deleted this one as the "
                 "younger",
@@ -217,6 +217,7 @@ class PostHogTarget:
         """Delete the dashboard. PostHog can restore it. If the list does not have it, do nothing.
 
         :raises AlreadyExistsError: the dashboard does not carry the tenant's mark, so it was not deleted.
+        :raises NotFoundError: a 404 that may not be the API's own; it does not prove that the dashboard is gone.
         """
         listed = self._by_id.get(int(existing.dashboard_id))
         if listed is None:
@@ -228,10 +229,12 @@ class PostHogTarget:
                 tenant=tenant,
                 dashboard=existing.dashboard_id,
             )
-        with suppress(NotFoundError):
+        try:
             await transport.run(
                 dashboards.delete_dashboard(int(existing.dashboard_id), delete_insights=self._delete_insights)
             )
+        except NotFoundError as error:
+            error.raise_unless_from_api()
 
     async def url(self, transport: AsyncTransport, existing: Existing) -> str | None:
         """The public URL; None if the dashboard is not shared."""

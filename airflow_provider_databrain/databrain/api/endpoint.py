@@ -5,7 +5,9 @@ Facts: the error tables of the vendor's API reference, and the guards in the ven
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from airflow_provider_databrain.client.call import Endpoint, Resend, Token
@@ -74,7 +76,21 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
     return (text if len(text) <= 40 else None, text)
 
 
-DATABRAIN = ErrorDialect("Databrain", _CODES | _PLAIN, _find_error)
+_OWN_CODE = re.compile(r"[A-Z][A-Z0-9]*([_ ][A-Z0-9]+)+")
+_HTTP_WORDS = HTTPStatus.__members__.keys() - _CODES.keys()
+
+
+def _is_own(payload: object) -> bool:
+    """Whether ``error`` is an object whose code has the form of Databrain's codes: WORDS_IN_CAPITALS.
+
+    A number, a plain string, or a status in words (NOT_FOUND) is how gateways and hosting platforms word their errors.
+    """
+    error = payload.get("error") if isinstance(payload, Mapping) else None
+    code = error.get("code") if isinstance(error, Mapping) else None
+    return isinstance(code, str) and bool(_OWN_CODE.fullmatch(code)) and code.replace(" ", "_") not in _HTTP_WORDS
+
+
+DATABRAIN = ErrorDialect("Databrain", _CODES | _PLAIN, _find_error, _is_own)
 
 
 def endpoint(name: str, method: str, path: str, token: Token, *, resend: Resend | None = None, **more: Any) -> Endpoint:

@@ -15,7 +15,6 @@ from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.base.operator import ApiOperator, write_file
 
 if TYPE_CHECKING:
-    from airflow_provider_databrain.client.errors import NotFoundError
     from airflow_provider_databrain.client.models import Received
     from airflow_provider_databrain.databrain.hook import DatabrainHook
 
@@ -105,7 +104,8 @@ class NamedOperator(DatabrainOperator):
 
         try:
             return create()
-        except AlreadyExistsError:
+        except AlreadyExistsError as error:
+            error.raise_unless_from_api()
             self.log.info("%s %r exists already", self.kind, self.name)
             return self.name
 
@@ -127,7 +127,7 @@ class DeleteNamedOperator(NamedOperator):
         try:
             self.delete()
         except NotFoundError as error:
-            raise_if_no_api_code(error)
+            error.raise_unless_from_api()
             self.log.info("%s %r is already gone", self.kind, self.name)
 
 
@@ -150,12 +150,6 @@ def to_xcom_or_file(
             "set output_path, or raise max_xcom_bytes"
         )
     return [dict(row) for row in rows]
-
-
-def raise_if_no_api_code(error: NotFoundError) -> None:
-    """Re-raise a 404 that carries no API error code: it means a wrong URL, not a missing object."""
-    if error.code is None:
-        raise error
 
 
 def without_blanks(**fields: Any) -> dict[str, Any]:

@@ -141,6 +141,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
             ours = tried_before or taken.after_ambiguous
             if not ours:
                 self._forget_intent(context)
+            taken.raise_unless_from_api()
             # The embeds of all clients: the error must name the client that owns the dashboard.
             embed_id = target.decide(wanted, self.hook.list_embeds(), ours=ours)
             self.log.info("Dashboard %r exists and belongs to %r", wanted.dashboard_id, wanted.client_id)

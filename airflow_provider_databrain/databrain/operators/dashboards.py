@@ -101,6 +101,7 @@ class PromoteDashboardOperator(DatabrainOperator):
         try:
             self.target_hook.import_dashboard(wanted)
         except AlreadyExistsError as taken:
+            taken.raise_unless_from_api()
             # After an ambiguous try, this task may have imported the dashboard itself. Otherwise it is another one.
             if not taken.after_ambiguous:
                 raise
@@ -138,6 +139,7 @@ class PromoteDashboardOperator(DatabrainOperator):
         try:
             arrived = self.target_hook.export_dashboard(identifier, target)
         except (InvalidRequestError, NotFoundError) as error:
+            error.raise_unless_from_api()
             raise PromotionError(
                 f"dashboard {identifier!r} was sent to workspace {target!r}, but cannot be exported from there; "
                 f"another workspace may have that id: {error}"

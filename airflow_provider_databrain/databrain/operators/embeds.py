@@ -13,7 +13,6 @@ from airflow_provider_databrain.base.operator import write_file
 from airflow_provider_databrain.databrain.operators.base import (
     DatabrainOperator,
     ListOperator,
-    raise_if_no_api_code,
     without_blanks,
 )
 
@@ -169,7 +168,7 @@ class DeleteEmbedOperator(_OneEmbedOperator):
         try:
             self.hook.delete_embed(self.embed_id, is_delete_dashboard=self.is_delete_dashboard)
         except NotFoundError as error:
-            raise_if_no_api_code(error)
+            error.raise_unless_from_api()
             self.log.info("Embed %r is already gone", self.embed_id)
 
 

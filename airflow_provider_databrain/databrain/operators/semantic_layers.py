@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_databrain.airflow_compat import Context
-from airflow_provider_databrain.databrain.operators.base import NamedOperator, RowsOperator, raise_if_no_api_code
+from airflow_provider_databrain.databrain.operators.base import NamedOperator, RowsOperator
 from airflow_provider_databrain.databrain.operators.datamarts import datamart_exists
 
 
@@ -47,7 +47,8 @@ class SetSemanticLayerOperator(NamedOperator):
         feedback = self.feedback or None
         try:
             return self.hook.update_semantic_layer(self.name, tables=tables, feedback=feedback)
-        except NotFoundError:
+        except NotFoundError as error:
+            error.raise_unless_from_api()
             return self.hook.create_semantic_layer(self.name, tables=tables, feedback=feedback)
 
 
@@ -91,7 +92,7 @@ class DeleteSemanticLayerOperator(NamedOperator):
         try:
             self.hook.delete_semantic_layer(self.name)
         except NotFoundError as error:
-            raise_if_no_api_code(error)
+            error.raise_unless_from_api()
             self.log.info("Datamart %r has no semantic layer", self.name)
         except InvalidRequestError:
             # The vendor documents no error code for a datamart that does not exist.

@@ -44,6 +44,7 @@ _CODES: dict[str, type[ApiError]] = {
     "NOT_ACCEPTABLE": InvalidRequestError,
     "ERROR": ServerError,
 }
+_TYPES = ("authentication_error", "invalid_request", "server_error", "throttled_error", "validation_error")
 _KEY_WORDS = re.compile(r"required scope|personal api key access|access to the requested project", re.IGNORECASE)
 _PLAN_WORDS = re.compile(r"requires the .+ feature", re.IGNORECASE)
 
@@ -69,7 +70,20 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
     return code, f"{attr}: {detail}" if attr else detail
 
 
-POSTHOG = ErrorDialect("PostHog", _CODES, _find_error)
+def _is_own(payload: object) -> bool:
+    """Whether it is PostHog's envelope, or the refusal of a feature that the plan lacks.
+
+    Other objects with only ``error`` or ``detail`` may be PostHog's too, but many gateways word their errors so.
+    """
+    if not isinstance(payload, Mapping):
+        return False
+    if {"type", "code", "detail"} <= set(payload):
+        return payload["type"] in _TYPES and all(isinstance(payload[name], str) for name in ("code", "detail"))
+    found = _find_error(payload)
+    return found is not None and found[0] is not None
+
+
+POSTHOG = ErrorDialect("PostHog", _CODES, _find_error, _is_own)
 DASHBOARDS = "/api/projects/{project_id}/dashboards/"
 DASHBOARD = f"{DASHBOARDS}{{dashboard_id}}/"
 

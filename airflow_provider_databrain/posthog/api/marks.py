@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 from airflow_provider_databrain.client.errors import ApiError, InvalidRequestError, NotFoundError
@@ -123,6 +122,8 @@ def remove_marked(mark: str, *, delete_insights: bool = False) -> Steps[int]:
     """
     found = find_marked((yield from list_dashboards()), mark)
     for dashboard in found:
-        with suppress(NotFoundError):
+        try:
             yield delete_dashboard(dashboard.id, delete_insights=delete_insights)
+        except NotFoundError as error:
+            error.raise_unless_from_api()
     return len(found)

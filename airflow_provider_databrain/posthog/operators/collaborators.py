@@ -33,5 +33,6 @@ class AddPostHogCollaboratorsOperator(OneDashboardOperator):
                 self.hook.add_collaborator(number, uuid)
                 added += 1
             except AlreadyExistsError as already:
+                already.raise_unless_from_api()
                 added += already.after_ambiguous
         return added

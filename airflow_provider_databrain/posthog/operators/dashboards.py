@@ -167,5 +167,6 @@ class DeletePostHogDashboardOperator(OneDashboardOperator):
         number = self.number()
         try:
             self.hook.delete_dashboard(number, delete_insights=self.delete_insights)
-        except NotFoundError:
+        except NotFoundError as error:
+            error.raise_unless_from_api()
             self.log.info("Dashboard %d does not exist or is already deleted", number)

@@ -69,7 +69,7 @@ class CreatePostHogDashboardFromTemplateOperator(PostHogOperator):
             try:
                 return self.hook.create_from_template_json(marked)
             except AuthenticationError as refused:
-                if self.method == "template" or refused.status != 403:
+                if self.method == "template" or refused.status != 403 or not refused.from_api:
                     raise
                 self.log.info("The key has scopes, so the dashboard is built in several requests")
         return self.hook.build_dashboard(self.template, mark=mark)

@@ -35,7 +35,7 @@ async def fetch_addresses(
             url = await target.url(transport, Existing(dashboard_id, report.embed_ids[tenant], ""))
         except ApiError as error:
             failed.append((tenant, dashboard_id, error))
-            if isinstance(error, AuthenticationError):
+            if isinstance(error, AuthenticationError) and error.from_api:
                 refused.append(error)
         else:
             if url is not None:

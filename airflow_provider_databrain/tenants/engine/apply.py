@@ -35,7 +35,8 @@ What can happen in between:
   entry, gets "already exists" or looks first, and adopts.
 - A second run works on the same tenants: the create that comes second fails with "already exists" and the dashboard is
   adopted, or step 3 deletes the younger dashboard.
-- Somebody deletes a dashboard: its update fails with ``NotFoundError`` and the dashboard is created again.
+- Somebody deletes a dashboard: its update fails with the API's own "not found" and the dashboard is created again.
+- Something in between answers 401, 403, 404 or 409: the tenant fails and keeps its entry. The next run looks it up.
 
 What is relied on: a survey shows every dashboard whose create was answered before the survey began. For a vendor where
 the id is ours, a second create with the same id is refused. The ledger is not relied on; it only adds checks.
@@ -177,7 +178,9 @@ class _Applier(Generic[WantedT]):
             return False
         try:
             updated = await self._target.update(self._transport, item.desired, existing)
-        except NotFoundError:
+        except NotFoundError as error:
+            # The ledger keeps the dashboard, unless the API itself says that it is gone. The next run looks first.
+            error.raise_unless_from_api()
             log.warning(
                 "Tenant %r: dashboard %r no longer exists; it is created again",
                 item.desired.tenant,

@@ -15,6 +15,9 @@ What always holds:
 
 What can happen in between:
 
+- Something in between answers a deletion with 404: this proves nothing (``ApiError.from_api``). After the other
+  deletions there is one more survey. A dashboard that it does not show is recorded as deleted; for the others, the
+  deletion is sent once more, and the tenant fails if that has no better answer.
 - The worker is killed or an answer is lost: the entry stays live or ``failed``. The next try plans the tenant again,
   finds no dashboard, and records it as deleted.
 - A tenant becomes active again while the task runs: its dashboard is deleted, and the next provisioning run creates a
@@ -28,12 +31,13 @@ removed. The survey is complete: if it fails, nothing is removed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from airflow_provider_databrain.client.errors import AlreadyExistsError
+from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, NotFoundError
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
 from airflow_provider_databrain.portable import Portable
@@ -47,6 +51,7 @@ from airflow_provider_databrain.tenants.engine.table import TenantRow, TenantTab
 from airflow_provider_databrain.tenants.engine.target import Target
 from airflow_provider_databrain.tenants.engine.workers import Rules, Workers
 
+log = logging.getLogger(__name__)
 Mode = Literal["incremental", "full"]
 
 NAMED = 10
@@ -159,6 +164,74 @@ def plan_removal(rows: Iterable[TenantRow], ledger: Ledger, mode: Mode) -> Remov
     return RemovalPlan(entries, in_ledger, other_dags)
 
 
+class _Remover:
+    """Removes the dashboards of some tenants; see the module's docstring.
+
+    :param others: embed id to the tenants that have it in the ledger and stay.
+    """
+
+    def __init__(
+        self, target: Target[Any], transport: AsyncTransport, workers: Workers, others: Mapping[str, set[str]]
+    ) -> None:
+        self._target = target
+        self._transport = transport
+        self._workers = workers
+        self._others = others
+        self._unproved: dict[str, tuple[Entry, NotFoundError]] = {}
+
+    async def remove(self, entry: Entry) -> None:
+        """Remove one tenant's dashboard: it gets its outcome, or it is put aside because its end is not proved."""
+        existing = entry.existing
+        assert existing is not None  # noqa: S101 - plan_removal takes only entries with a dashboard
+        if staying := self._others.get(existing.embed_id):
+            shared = AlreadyExistsError(
+                f"according to the ledger {existing.embed_id!r} also belongs to tenant {min(staying)!r}; it was not "
+                "removed",
+                endpoint="removal",
+                tenant=entry.tenant,
+                dashboard=existing.dashboard_id,
+            )
+            await self._fail(entry, shared)
+            return
+        try:
+            await self._target.delete(self._transport, entry.tenant, existing)
+        except StoppedError:
+            return
+        except NotFoundError as error:
+            if entry.tenant in self._unproved:
+                await self._fail(entry, error)
+            else:
+                self._unproved[entry.tenant] = entry, error
+        except Exception as error:
+            await self._fail(entry, error)
+        else:
+            await self._workers.end(Outcome(entry.tenant, Action.DELETED, entry, wanted_id=entry.dashboard_id))
+
+    async def look_again(self) -> None:
+        """Decide by a new survey about the tenants that were put aside."""
+        if not self._unproved or self._workers.stop.reason:
+            return
+        try:
+            await _survey(self._target, self._transport, self._workers.stop, self._workers.rules)
+        except StoppedError:
+            return
+        except ApiError as failed:
+            log.warning("%d deletions are not proved, and the list failed: %s", len(self._unproved), failed)
+            for entry, error in self._unproved.values():
+                await self._fail(entry, error)
+        else:
+            if not self._workers.stop.reason:
+                await self._workers.share([entry for entry, _ in self._unproved.values()], self.remove)
+
+    async def _fail(self, entry: Entry, error: Exception) -> None:
+        await self._workers.end(Outcome.failure(entry.tenant, entry, entry.dashboard_id, error))
+
+
+async def _survey(target: Target[Any], transport: AsyncTransport, stop: Stop, rules: Rules) -> None:
+    # Watched, as the deletions are: a stop must not wait for a slow list.
+    await stop.watch([asyncio.create_task(target.survey(transport))], rules.grace_seconds)
+
+
 async def remove(
     target: Target[Any],
     transport: AsyncTransport,
@@ -180,37 +253,16 @@ async def remove(
     tenants_by_embed = await asyncio.to_thread(
         ledger.tenants_by_embed, [entry.embed_id for entry in entries if entry.embed_id]
     )
-
-    async def remove_one(entry: Entry) -> None:
-        existing = entry.existing
-        assert existing is not None  # noqa: S101 - plan_removal takes only entries with a dashboard
-        if staying := tenants_by_embed.get(existing.embed_id, set()) - leaving:
-            shared = AlreadyExistsError(
-                f"according to the ledger {existing.embed_id!r} also belongs to tenant {min(staying)!r}; it was not "
-                "removed",
-                endpoint="removal",
-                tenant=entry.tenant,
-                dashboard=existing.dashboard_id,
-            )
-            await workers.end(Outcome.failure(entry.tenant, entry, entry.dashboard_id, shared))
-            return
-        try:
-            await target.delete(transport, entry.tenant, existing)
-        except StoppedError:
-            return
-        except Exception as error:
-            await workers.end(Outcome.failure(entry.tenant, entry, entry.dashboard_id, error))
-        else:
-            await workers.end(Outcome(entry.tenant, Action.DELETED, entry, wanted_id=entry.dashboard_id))
-
+    others = {embed_id: tenants - leaving for embed_id, tenants in tenants_by_embed.items()}
     if entries:
         with suppress(StoppedError):
-            # Watched, as the deletions are: a stop must not wait for a slow list.
-            await stop.watch([asyncio.create_task(target.survey(transport))], rules.grace_seconds)
+            await _survey(target, transport, stop, rules)
     if entries and not stop.reason:
         async with Journal(ledger, on_error=lambda error: stop.request(str(error))) as journal:
             workers = Workers(rules, stop, progress, report, ledger, journal)
-            await workers.share(entries, remove_one)
+            remover = _Remover(target, transport, workers, others)
+            await workers.share(entries, remover.remove)
+            await remover.look_again()
     progress.flush()
     report.close(stop.reason, stop.wait, left=len(entries) - progress.finished)
     return report

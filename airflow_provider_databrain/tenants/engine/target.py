@@ -104,12 +104,16 @@ class Target(Protocol[WantedT]):
         """Create the dashboard."""
 
     async def update(self, transport: AsyncTransport, desired: Desired[WantedT], existing: Existing) -> Existing:
-        """Change an existing dashboard to what is desired; raises ``NotFoundError`` if it no longer exists."""
+        """Change an existing dashboard to what is desired.
+
+        :raises NotFoundError: it no longer exists, if ``from_api`` is True. Otherwise nothing is known.
+        """
 
     async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
         """Delete the tenant's dashboard if the last survey shows that it is the tenant's; do nothing if it is gone.
 
         :raises AlreadyExistsError: the survey shows that it is not, or no longer, the tenant's.
+        :raises NotFoundError: a 404 that does not prove the end. Only a new survey shows whether it is gone.
         """
 
 

@@ -4,7 +4,7 @@ What always holds:
 
 - Workers take tenants from one iterator. A slow call holds up no other tenant, and no tenant is handled twice.
 - One tenant's failure stops no other tenant. Two things stop a batch early: more failures than ``max_failures``, and a
-  refusal of the credentials, which every further call would meet too.
+  refusal of the credentials by the API itself, which every further call would meet too.
 - After a stop no other tenant is started. Calls under way have ``grace_seconds``; then they are cancelled. A tenant
   whose call was cancelled has no outcome. It counts as not finished, and the next try of the task handles it.
 - Each outcome is counted in the report first and then recorded in the ledger. Only ``amend`` changes an outcome again.
@@ -114,7 +114,7 @@ class Workers:
         else:
             # A bug that one tenant meets must not cost the other tenants their dashboards.
             log.error("Tenant %r: unexpected error", tenant, exc_info=error)
-        if isinstance(error, AuthenticationError):
+        if isinstance(error, AuthenticationError) and error.from_api:
             self.stop.request("stopped, because the API refuses the credentials")
 
     async def _record(self, outcome: Outcome) -> None:
