@@ -136,7 +136,11 @@ class LedgerTable:
     def _check_index(self) -> None:
         """Refuse the name if a table has that of the index, in a database where that is not possible."""
         index = f"{self._table_name}_dashboard"
-        if self._engine.dialect.name in SHARED_NAMES and self._exists(index):
+        if self._engine.dialect.name not in SHARED_NAMES:
+            return
+        # Not ``has_table``: with SQLAlchemy 1.4 it also finds the index, which another task may just have created.
+        database = sa.inspect(self._engine)
+        if index in (*database.get_table_names(self._schema), *database.get_view_names(self._schema)):
             raise LedgerError(
                 f"table {self.name!r} cannot be created: table {index!r} has the name that its index needs: give "
                 "another ledger_table."
