@@ -136,11 +136,13 @@ class LedgerTable:
     def _check_index(self) -> None:
         """Refuse the name if a table has that of the index, in a database where that is not possible."""
         index = f"{self._table_name}_dashboard"
-        if self._engine.dialect.name not in SHARED_NAMES:
+        dialect = self._engine.dialect.name
+        if dialect not in SHARED_NAMES or not self._exists(index):
             return
-        # Not ``has_table``: with SQLAlchemy 1.4 it also finds the index, which another task may just have created.
+        # On PostgreSQL, SQLAlchemy 1.4 also finds the index itself, which another task may just have created.
         database = sa.inspect(self._engine)
-        if index in (*database.get_table_names(self._schema), *database.get_view_names(self._schema)):
+        names = database.get_table_names(self._schema) if dialect == "postgresql" else [index]
+        if index in names:
             raise LedgerError(
                 f"table {self.name!r} cannot be created: table {index!r} has the name that its index needs: give "
                 "another ledger_table."
