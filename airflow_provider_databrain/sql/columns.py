@@ -7,6 +7,7 @@ the catalog, so a role that may read only some of the columns can find them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -56,7 +57,14 @@ def of_query(connection: Connection, query: str, rows: Any) -> list[str]:
     if connection.dialect.name == "duckdb":
         # As FROM clause, the second column ``id`` would have the name ``id_1``.
         return list(connection.execute(verbatim.query(f"DESCRIBE {query}")).scalars())
-    return _without_rows(connection, rows)
+    names = _without_rows(connection, rows)
+    if connection.dialect.name == "snowflake" and any(_number_taken_off(name) in names for name in names):
+        # An emulator of Snowflake does the same as DuckDB. If the query has a LIMIT of its own, this is not possible.
+        with suppress(SQLAlchemyError):
+            result = connection.execute(verbatim.query(f"{query}LIMIT 0"))
+            names = list(result.keys())
+            result.close()
+    return names
 
 
 def same(names: Iterable[str], wanted: str, dialect: str) -> list[str]:
@@ -80,8 +88,24 @@ def shown(names: Sequence[str]) -> str:
     return ", ".join(name if _is_plain(name) else repr(name) for name in names)
 
 
+def listed(names: Sequence[str], wanted: str) -> str:
+    """All names for a message about a missing one, with advice if one of them differs only in case or in blanks."""
+    near = [name for name in names if _letters(name) == _letters(wanted)]
+    advice = f" (write {near[0]!r}: each character must be the same, also in case)" if near else ""
+    return shown(names) + advice
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in name if character.isprintable()).strip().casefold()
+
+
 def _is_plain(name: str) -> bool:
     return name.isprintable() and name == name.strip() and not set(name) & set(",;'\"")
+
+
+def _number_taken_off(name: str) -> str | None:
+    base, _, number = name.rpartition("_")
+    return base if number.isdecimal() else None
 
 
 def _of_any_table(connection: Connection, schema: str | None, name: str) -> list[str] | None:

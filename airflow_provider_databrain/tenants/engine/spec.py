@@ -14,7 +14,7 @@ from string import Formatter
 from typing import Any
 
 from airflow_provider_databrain.portable import Portable
-from airflow_provider_databrain.sql.columns import shown
+from airflow_provider_databrain.sql.columns import listed
 from airflow_provider_databrain.tenants.engine import values
 
 Row = Mapping[str, Any]
@@ -134,7 +134,7 @@ def _fill_string(template: str, row: Row, tenant: str) -> str:
             if column not in row:
                 raise SpecError(
                     f"tenant {tenant!r}: the spec {template!r} asks for {column!r}, which is not a column of the row; "
-                    f"it has {shown(list(row))}. {ONLY}"
+                    f"it has {listed(list(row), column)}. {ONLY}"
                 )
             value = row[column]
             if value is None:

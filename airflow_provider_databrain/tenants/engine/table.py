@@ -203,7 +203,7 @@ def check_columns(
             if wanted not in names:
                 raise SpecError(
                     f"{asked_by} asks for {wanted!r}, which is not a column of {source.name}; it has "
-                    f"{catalog.shown(names)}. {ONLY} Nothing was sent."
+                    f"{catalog.listed(names, wanted)}. {ONLY} Nothing was sent."
                 )
         _check_names(connection, source, names, *needed, *(names if asked is None else asked))
     return names
@@ -212,7 +212,7 @@ def check_columns(
 def _check_names(connection: Connection, source: TenantSource, names: Sequence[str], *wanted: str) -> None:
     for column in dict.fromkeys(wanted):
         if column not in names:
-            raise TenantTableError(f"{source.name} has no column {column!r}; it has {catalog.shown(names)}")
+            raise TenantTableError(f"{source.name} has no column {column!r}; it has {catalog.listed(names, column)}")
     for column in dict.fromkeys(wanted):
         found = catalog.same(names, column, connection.dialect.name)
         if len(found) > 1:

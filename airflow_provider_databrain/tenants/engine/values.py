@@ -18,7 +18,8 @@ a UUID                    in lower case, with hyphens
 ========================  ==========================================================================
 
 Refused: NaN and infinity; a float without a fraction (one database shows ``1001``, another ``1001.0``) and one that is
-written with an exponent; bytes, arrays, JSON, intervals and every other type.
+written with an exponent; bytes, arrays, JSON, intervals and every other type. An infinite date or time is refused if
+the driver cannot read it; psycopg2 gives the last moment of the year 9999 in its place.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PLAIN = (str, int, float, Decimal, UUID, date, time)
 def text(value: object) -> str:
     """The text of a value.
 
-    :raises ValueError: it has none, or more than one. The message is the end of a sentence ("the column holds ...").
+    :raises ValueError: it has none, or more than one. The message is the end of a sentence: "the column holds ...".
     """
     if isinstance(value, Decimal):
         return _decimal(value)

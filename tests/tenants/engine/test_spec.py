@@ -137,7 +137,7 @@ def test_a_spec_names_its_columns(spec: Any, named: tuple[str, ...] | None) -> N
 
 def test_the_columns_of_a_row_are_shown_as_they_are() -> None:
     with pytest.raises(SpecError, match=r"it has '\\ufeffplan', a b, x\. Only"):
-        fill({"a": "{plan}"}, {"\ufeffplan": 1, "a b": 2, "x": 3}, "acme")
+        fill({"a": "{region}"}, {"\ufeffplan": 1, "a b": 2, "x": 3}, "acme")
 
 
 # The hash of everything that a request is made from
