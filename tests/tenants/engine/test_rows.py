@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from airflow_provider_databrain.sql import columns as catalog
 from airflow_provider_databrain.tenants.engine.batches import plan_batches
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.table import TenantSource, TenantTableError, read_batch, read_keys
@@ -208,6 +209,80 @@ def test_a_column_that_was_dropped_is_missing(database: Database) -> None:
     database.run("CREATE TABLE tenants (tenant_id VARCHAR(9), region VARCHAR(9))", "ALTER TABLE tenants DROP region")
     with pytest.raises(SpecError, match=r"asks for 'region', which .* it has tenant_id\."):
         read(database.own, TENANTS, columns=["region"])
+
+
+# Other databases, of which a test here can only take the part
+
+
+@pytest.fixture
+def no_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No database has a catalog that this package knows."""
+    monkeypatch.setattr(catalog, "_CATALOGS", {})
+
+
+@pytest.mark.usefixtures("no_catalog")
+def test_the_columns_of_another_database_are_found(database: Database) -> None:
+    database.run('CREATE TABLE tenants (tenant_id VARCHAR(9), "Region" VARCHAR(9))')
+    database.run("INSERT INTO tenants VALUES ('a', 'EU')")
+    assert plan(database.own, TENANTS) == ["1 of 1: first, 1 tenants"]
+    assert read(database.own, TENANTS, columns=["Region"]) == [{"tenant_id": "a", "Region": "EU"}]
+    with pytest.raises(TenantTableError, match="has no column 'tenant'; it has tenant_id, Region"):
+        keys(database.own, TenantSource("tenant", table="tenants"))
+    with pytest.raises(TenantTableError, match=r"table 'nowhere' cannot be read: .*nowhere"):
+        read(database.own, TenantSource("tenant_id", table="nowhere"), columns=None)
+
+
+@pytest.mark.usefixtures("no_catalog")
+def test_grants_on_columns_are_enough_in_another_database(granted: Engine) -> None:
+    test_grants_on_columns_are_enough(granted, "tenants")
+    test_grants_on_columns_are_enough(granted, "public.tenants")
+    test_what_may_not_be_read_is_an_error(granted)
+
+
+def test_a_database_that_tells_no_names_reports_what_is_missing(
+    postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "of_table", lambda *_: None)
+    postgresql.run("CREATE TABLE tenants (tenant_id VARCHAR(9), region VARCHAR(9))")
+    postgresql.run("INSERT INTO tenants VALUES ('a', 'EU')")
+    for columns in (["region"], None):
+        assert read(postgresql.own, TENANTS, columns=columns) == [{"tenant_id": "a", "region": "EU"}]
+    with pytest.raises(TenantTableError, match='column "regoin" does not exist'):
+        read(postgresql.own, TENANTS, columns=["regoin"])
+    with pytest.raises(TenantTableError, match="has no column 'active'; it has tenant_id, region"):
+        list(read_batch(postgresql.own, TENANTS, {}, active_column="active", columns=None))
+
+
+def test_the_emulator_of_snowflake_renames_the_second_column(sqlite: Database) -> None:
+    engine = sqlite.engine()
+    engine.dialect.name = "snowflake"
+    query = "SELECT 'a' AS tenant_id, 1 AS plan, 2 AS plan, 3 AS plan_1"
+    with pytest.raises(TenantTableError, match="2 columns with the name 'plan'"):
+        read(engine, TenantSource("tenant_id", query=f"{query};"), columns=["plan"])
+    # Not possible with a LIMIT of its own; it is read nevertheless.
+    assert read(engine, TenantSource("tenant_id", query=f"{query} LIMIT 1"), columns=["plan_1"]) == [
+        {"tenant_id": "a", "plan_1": 3}
+    ]
+    assert read(engine, TenantSource("tenant_id", query="SELECT 1 AS tenant_id, 2 AS plan_1"), columns=["plan_1"])
+
+
+def test_duckdb_is_asked_for_the_names_of_the_query_itself(sqlite: Database) -> None:
+    engine = sqlite.engine()
+    engine.dialect.name = "duckdb"
+    asked: list[str] = []
+
+    def describe(*event: Any) -> tuple[str, Any]:
+        if not event[2].startswith("DESCRIBE"):
+            return event[2], event[3]
+        asked.append(event[2])
+        return "SELECT 'tenant_id', 'VARCHAR' UNION ALL SELECT 'plan', 'INTEGER' UNION ALL SELECT 'plan', ''", ()
+
+    sa.event.listen(engine, "before_cursor_execute", describe, retval=True)
+    query = "SELECT 'a' AS tenant_id, 1 AS plan, 2 AS plan"
+    with pytest.raises(TenantTableError, match="2 columns with the name 'plan'"):
+        read(engine, TenantSource("tenant_id", query=f"{query} ; "), columns=["plan"])
+    assert asked == [f"DESCRIBE {query}\n"]
+    assert read(engine, TenantSource("tenant_id", query=query)) == [{"tenant_id": "a"}]
 
 
 # Names that are not what they look like
