@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import NoSuchTableError
 
 from airflow_provider_databrain.sql import verbatim
+from airflow_provider_databrain.sql.columns import shown
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -127,7 +128,7 @@ def _check_columns(
     }
     for problem, names in problems.items():
         if names:
-            raise ValueError(f"{subject}: {problem} {', '.join(sorted(names))}. Nothing was written.")
+            raise ValueError(f"{subject}: {problem} {shown(sorted(names))}. Nothing was written.")
 
 
 def _check_other_rows(

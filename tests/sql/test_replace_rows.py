@@ -222,6 +222,7 @@ def test_rows_of_a_client_that_the_database_treats_as_equal_stay(sqlite: Databas
     [
         (ROWS, {"table": "saels"}, "table 'saels' does not exist"),
         ([{"regoin": "north"}], {}, "table 'sales' has no column regoin"),
+        ([{"\ufeffregion": "north"}], {}, r"table 'sales' has no column '\\ufeffregion'\."),
         (ROWS, {"constants": {"klient": "acme"}}, "table 'sales' has no column klient"),
         ([{"client": "globex"}], {}, "constants and rows both fill client"),
         ([{"a": 1, "b": 2}], {"columns": {"a": "region", "b": "region"}}, "two columns go into region"),

@@ -46,7 +46,8 @@ _CODES: dict[str, type[ApiError]] = {
 }
 _TYPES = ("authentication_error", "invalid_request", "server_error", "throttled_error", "validation_error")
 _KEY_WORDS = re.compile(r"required scope|personal api key access|access to the requested project", re.IGNORECASE)
-_PLAN_WORDS = re.compile(r"requires the .+ feature", re.IGNORECASE)
+_PLAN_WORDS = ("requires the ", " feature")
+"""What the message says about a feature that the plan lacks: the feature's name is between the two."""
 
 
 def _find_error(payload: object) -> tuple[str | None, str] | None:
@@ -58,7 +59,7 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
         return None
     if set(payload) in ({"error"}, {"detail"}):
         text = str(next(iter(payload.values())))
-        return "PLAN_LACKS_FEATURE" if _PLAN_WORDS.search(text) else None, text
+        return "PLAN_LACKS_FEATURE" if _plan_lacks(text) else None, text
     if not {"type", "code", "detail"} <= set(payload):
         return None
     code, detail = str(payload["code"]), " ".join(str(payload["detail"]).split())
@@ -68,6 +69,16 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
         code = "ALREADY_COLLABORATOR"
     attr = payload.get("attr")
     return code, f"{attr}: {detail}" if attr else detail
+
+
+def _plan_lacks(text: str) -> bool:
+    # A regular expression would look at the rest of the text again for each of the first words.
+    first, last = _PLAN_WORDS
+    for line in text.lower().split("\n"):
+        start = line.find(first)
+        if start >= 0 and line.rfind(last) > start + len(first):
+            return True
+    return False
 
 
 def _is_own(payload: object) -> bool:

@@ -92,7 +92,7 @@ def shown_in_label(key: str) -> str:
 
 def _check_keys(connection: Connection, source: TenantSource) -> None:
     # The columns are checked first, because some databases read an unknown quoted name as a string.
-    check_columns(source, connection.execute(sa.select(sa.text("*")).select_from(source.rows()).limit(1)).keys())
+    check_columns(connection, source, source.key_column)
     key = source.key
     nulls = connection.execute(sa.select(sa.func.count()).select_from(source.rows()).where(key.is_(None))).scalar_one()
     repeated = (
@@ -104,6 +104,6 @@ def _check_keys(connection: Connection, source: TenantSource) -> None:
     if nulls:
         problems.add(f"{nulls} row(s) with a null {source.key_column}")
     for value in named:
-        problems.add(f"tenant {str(value)!r} has more than one row")
+        problems.add(f"tenant {str(key_value(source, value))!r} has more than one row")
     problems.add_unnamed(max(0, count - len(named)))
     raise_for_bad_rows(source, problems)

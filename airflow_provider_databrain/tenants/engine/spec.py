@@ -10,23 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from datetime import date, time
-from decimal import Decimal
 from string import Formatter
 from typing import Any
-from uuid import UUID
 
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.sql.columns import listed
+from airflow_provider_databrain.tenants.engine import values
 
 Row = Mapping[str, Any]
 Spec = Mapping[str, Any] | Callable[[Row], Mapping[str, Any]]
 """The fields of a request, where ``{column}`` in any string stands for the row's value; or a function that makes the
 fields from a row."""
 
-PLAIN = (str, int, float, Decimal, UUID, date, time)
-"""Types (and their subclasses, such as bool and datetime) that always give the same string for the same value."""
+ONLY = "Only plain column names are possible; use a function as spec for more."
 _FORMATTER = Formatter()
-_ONLY = "Only plain column names are possible; use a function as spec for more."
 
 
 class SpecError(Portable, ValueError):
@@ -36,8 +33,8 @@ class SpecError(Portable, ValueError):
 def fill(spec: Spec, row: Row, tenant: str) -> dict[str, Any]:
     """The request's fields for one tenant.
 
-    Placeholders are plain column names; the value's string replaces them. ``{{`` and ``}}`` stand for braces. In an
-    operator's argument they do not work, because Jinja renders them first: use a function there.
+    Placeholders are plain column names; the value's text (see ``values``) replaces them. ``{{`` and ``}}`` stand for
+    braces. In an operator's argument they do not work, because Jinja renders them first: use a function there.
 
     :raises SpecError: a column does not exist or is null, a placeholder is more than a column name, or the function
         failed.
@@ -63,7 +60,7 @@ class InputHash:
     """
 
     def __init__(self, spec: Spec, options: str) -> None:
-        self._columns = None if callable(spec) else tuple(sorted(_columns(spec)))
+        self._columns = columns(spec)
         template = "" if callable(spec) else _serialize(spec)
         self._start = hashlib.blake2b(f"{options}\n{template}\n".encode("utf-8", "surrogatepass"), digest_size=12)
 
@@ -84,6 +81,11 @@ class InputHash:
         digest = self._start.copy()
         digest.update(text.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
+
+
+def columns(spec: Spec) -> tuple[str, ...] | None:
+    """The columns that a spec names; None if it is a function, which may use any."""
+    return None if callable(spec) else tuple(sorted(_columns(spec)))
 
 
 def _serialize(value: object) -> str:
@@ -128,11 +130,11 @@ def _fill_string(template: str, row: Row, tenant: str) -> str:
             if column is None:
                 continue
             if format_spec or conversion:
-                raise SpecError(f"tenant {tenant!r}: the spec {template!r} has a format or a conversion. {_ONLY}")
+                raise SpecError(f"tenant {tenant!r}: the spec {template!r} has a format or a conversion. {ONLY}")
             if column not in row:
                 raise SpecError(
                     f"tenant {tenant!r}: the spec {template!r} asks for {column!r}, which is not a column of the row; "
-                    f"it has {', '.join(map(str, row))}. {_ONLY}"
+                    f"it has {listed(list(row), column)}. {ONLY}"
                 )
             value = row[column]
             if value is None:
@@ -140,12 +142,13 @@ def _fill_string(template: str, row: Row, tenant: str) -> str:
                     f"tenant {tenant!r}: column {column!r} is null, and the spec needs it in {template!r}. "
                     "Fill it, or use a function as spec."
                 )
-            if not isinstance(value, PLAIN):
+            try:
+                parts.append(values.text(value))
+            except ValueError as error:
                 raise SpecError(
-                    f"tenant {tenant!r}: column {column!r} holds a value of type {type(value).__name__}, which has no "
-                    f"plain string for the spec {template!r}. Cast it in a query, or use a function as spec."
-                )
-            parts.append(str(value))
+                    f"tenant {tenant!r}: column {column!r} holds {error} for the spec {template!r}. "
+                    "Cast it in a query, or use a function as spec."
+                ) from None
     except ValueError as error:
         if isinstance(error, SpecError):
             raise

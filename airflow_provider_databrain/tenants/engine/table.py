@@ -4,28 +4,29 @@ What always holds:
 
 - The database finds and compares the bounds of a range, with its own collation and types. So each row that exists while
   the batches run is in exactly one of them.
+- Only the columns that somebody asks for are read. If two columns have the name of one of them, nothing is read.
 - Rows are streamed in key order. Bad rows are left out, and an error at the end of the stream names them. A caller must
   therefore not use any row before it has read all of them.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import NullType
 
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.sql import columns as catalog
 from airflow_provider_databrain.sql import verbatim
+from airflow_provider_databrain.tenants.engine import values
 from airflow_provider_databrain.tenants.engine.problems import Problems
+from airflow_provider_databrain.tenants.engine.spec import ONLY, SpecError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -80,9 +81,17 @@ class TenantSource:
         if self.table:
             schema, table = verbatim.split(self.table)
             return sa.table(verbatim.name(table), schema=verbatim.name(schema) if schema else None)
+        return verbatim.query(self.select).columns().subquery("tenants")
+
+    @property
+    def select(self) -> str:
+        """The query without the semicolon at its end."""
+        query = self.query or ""
+        end = len(query)
+        while end and (query[end - 1] == ";" or query[end - 1].isspace()):
+            end -= 1
         # The line break ends a comment.
-        query = re.sub(r"[;\s]+$", "", self.query or "") + "\n"
-        return verbatim.query(query).columns().subquery("tenants")
+        return f"{query[:end]}\n"
 
 
 class TenantRow(NamedTuple):
@@ -98,30 +107,45 @@ class TenantRow(NamedTuple):
 
 
 def read_batch(
-    engine: Engine, source: TenantSource, batch: Mapping[str, Any], *, active_column: str | None = None
+    engine: Engine,
+    source: TenantSource,
+    batch: Mapping[str, Any],
+    *,
+    active_column: str | None = None,
+    columns: Sequence[str] | None = None,
+    asked_by: str = "the spec",
 ) -> Iterator[TenantRow]:
     """Stream the current rows of one batch, in key order.
 
     :param batch: a ``batches.Batch``; an empty mapping means the whole table.
     :param active_column: the column that says whether a tenant is active: a boolean, 0 or 1, or a word such as
         ``yes`` or ``inactive``.
-    :raises TenantTableError: at the end of the stream: a key is null, blank or repeated, or a value of
-        ``active_column`` is not clear. The message names the rows.
+    :param columns: the columns of a row beside the key and ``active_column``; None means all columns of the table.
+    :param asked_by: who asks for ``columns``, for the message.
+    :raises TenantTableError: a column that is read does not exist, or the table has two of its name. Or, at the end of
+        the stream: a key is null, blank or repeated, or a value of ``active_column`` is not clear; the message names
+        the rows.
+    :raises SpecError: one of ``columns`` does not exist.
     """
     key = source.key
     after = key > _literal(batch["after"]) if "after" in batch else None
     upto = key <= _literal(batch["upto"]) if "upto" in batch else None
-    statement = sa.select(sa.text("*")).select_from(source.rows()).order_by(key)
-    if after is not None:
-        statement = statement.where(after)
-    if upto is not None:
-        # A null key is in no range. The first batch reads it, so that it becomes an error.
-        statement = statement.where(upto if after is not None else sa.or_(upto, key.is_(None)))
     problems = Problems()
     with reading(engine, source) as connection:
+        own = [source.key_column, *([active_column] if active_column else [])]
+        known = check_columns(connection, source, *own, asked=columns, asked_by=asked_by)
+        names = None if columns is None else list(dict.fromkeys([*own, *columns]))
+        statement = _select(names).select_from(source.rows()).order_by(key)
+        if after is not None:
+            statement = statement.where(after)
+        if upto is not None:
+            # A null key is in no range. The first batch reads it, so that it becomes an error.
+            statement = statement.where(upto if after is not None else sa.or_(upto, key.is_(None)))
         result = connection.execution_options(stream_results=True).execute(statement)
-        names = list(result.keys())
-        check_columns(source, names, *([active_column] if active_column else []))
+        if names is None:
+            names = list(result.keys())
+            if known is None:
+                _check_names(connection, source, names, *own, *names)
         rows = (dict(zip(names, row, strict=True)) for row in _streamed(result))
         yield from _good_rows(source, rows, active_column, problems)
     raise_for_bad_rows(source, problems)
@@ -129,14 +153,11 @@ def read_batch(
 
 def read_keys(engine: Engine, source: TenantSource, *, active_column: str | None = None) -> Iterator[TenantRow]:
     """Stream the whole table as ``read_batch`` does, but only the key and ``active_column`` of each row."""
-    columns = [source.key_column, *([active_column] if active_column else [])]
+    columns = list(dict.fromkeys([source.key_column, *([active_column] if active_column else [])]))
     problems = Problems()
     with reading(engine, source) as connection:
-        check_columns(
-            source, connection.execute(sa.select(sa.text("*")).select_from(source.rows()).limit(1)).keys(), *columns
-        )
-        wanted: list[Any] = [sa.column(verbatim.name(column)) for column in columns]
-        statement: Selectable = sa.select(*wanted).select_from(source.rows()).order_by(source.key)
+        check_columns(connection, source, *columns)
+        statement = _select(columns).select_from(source.rows()).order_by(source.key)
         result = connection.execution_options(stream_results=True).execute(statement)
         rows = (dict(zip(columns, row, strict=True)) for row in _streamed(result))
         yield from _good_rows(source, rows, active_column, problems)
@@ -149,15 +170,63 @@ def parse_bool(value: object) -> bool | None:
         return _BOOLEAN_WORDS.get(value.strip().lower())
     if isinstance(value, bool | int | float | Decimal) and value in (0, 1):
         return bool(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        # MySQL gives a value of the type BIT as bytes.
+        number = int.from_bytes(value, "big")
+        return bool(number) if len(value) and number in (0, 1) else None
     return None
 
 
-def check_columns(source: TenantSource, columns: Iterable[str], *more: str) -> None:
-    """Raise ``TenantTableError`` if the key column or one of ``more`` does not exist."""
-    columns = list(columns)
-    for wanted in (source.key_column, *more):
-        if wanted not in columns:
-            raise TenantTableError(f"{source.name} has no column {wanted!r}; it has {', '.join(columns)}")
+def check_columns(
+    connection: Connection,
+    source: TenantSource,
+    *needed: str,
+    asked: Sequence[str] | None = (),
+    asked_by: str = "",
+) -> list[str] | None:
+    """Find the columns of the table, and check that each column that is read exists once. Reads no row.
+
+    :param needed: the columns that the operator's arguments name.
+    :param asked: the other columns that are read; None means all columns of the table.
+    :return: the names of all columns; None if the database does not tell them. Then the statement that reads them fails
+        if one does not exist.
+    :raises TenantTableError: one of ``needed`` does not exist, or there are two columns with the name of one that is
+        read.
+    :raises SpecError: one of ``asked`` does not exist.
+    """
+    if source.table:
+        names = catalog.of_table(connection, source.table)
+    else:
+        names = catalog.of_query(connection, source.select, source.rows())
+    if names is not None:
+        for wanted in asked or ():
+            if wanted not in names:
+                raise SpecError(
+                    f"{asked_by} asks for {wanted!r}, which is not a column of {source.name}; it has "
+                    f"{catalog.listed(names, wanted)}. {ONLY} Nothing was sent."
+                )
+        _check_names(connection, source, names, *needed, *(names if asked is None else asked))
+    return names
+
+
+def _check_names(connection: Connection, source: TenantSource, names: Sequence[str], *wanted: str) -> None:
+    for column in dict.fromkeys(wanted):
+        if column not in names:
+            raise TenantTableError(f"{source.name} has no column {column!r}; it has {catalog.listed(names, column)}")
+    for column in dict.fromkeys(wanted):
+        found = catalog.same(names, column, connection.dialect.name)
+        if len(found) > 1:
+            raise TenantTableError(
+                f"{source.name} has {len(found)} columns with the name {column!r} ({catalog.shown(found)}), and which "
+                "of them is meant is not clear. Name the columns in a query, and give each of these a name of its own "
+                f"(AS ...). Nothing was sent."
+            )
+
+
+def _select(columns: Sequence[str] | None) -> Selectable:
+    if columns is None:
+        return sa.select(sa.text("*"))
+    return sa.select(*(sa.column(verbatim.name(column)) for column in columns))
 
 
 def raise_for_bad_rows(source: TenantSource, problems: Problems) -> None:
@@ -178,6 +247,12 @@ def reading(engine: Engine, source: TenantSource) -> Iterator[Connection]:
     except SQLAlchemyError as error:
         message = verbatim.shown(str(getattr(error, "orig", error)))
         raise TenantTableError(f"{source.name} cannot be read: {message}") from None
+    except (TenantTableError, SpecError):
+        raise
+    except (ValueError, ArithmeticError) as error:
+        # A driver raises errors of Python for values that Python cannot hold, such as a year after 9999.
+        message = verbatim.shown(str(error))
+        raise TenantTableError(f"{source.name} cannot be read: {message}") from None
 
 
 def key_value(source: TenantSource, value: object) -> int | str:
@@ -187,15 +262,17 @@ def key_value(source: TenantSource, value: object) -> int | str:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, datetime) and value.tzinfo:
-        # Otherwise the string would depend on the time zone of the database session.
-        return str(value.astimezone(UTC))
-    if isinstance(value, str | UUID | Decimal | date):
-        return str(value)
-    raise TenantTableError(
-        f"{source.name}: {source.key_column} holds values of type {type(value).__name__}; "
-        "a key must be an integer, a string, a UUID, a decimal or a date (cast it in a query)"
-    )
+    if isinstance(value, bool | float) or not isinstance(value, values.PLAIN):
+        raise TenantTableError(
+            f"{source.name}: {source.key_column} holds values of type {type(value).__name__}; "
+            "a key must be an integer, a string, a UUID, a decimal or a date (cast it in a query)"
+        )
+    try:
+        return values.text(value)
+    except ValueError as error:
+        raise TenantTableError(
+            f"{source.name}: {source.key_column} holds {error} (exclude this row with a query)"
+        ) from None
 
 
 def _streamed(result: Any) -> Iterator[Any]:

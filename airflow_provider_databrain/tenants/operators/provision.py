@@ -39,7 +39,10 @@ class ProvisionTenantsOperator(TenantTask):
         or ``inactive``. Inactive tenants are left alone; ``RemoveTenantsOperator`` removes theirs (templated).
     :param spec: the fields of the dashboard, where ``{column}`` in any string stands for the row's value (templated).
     :param spec_callable: instead of ``spec``, a function that makes the fields from a row (a mapping from column name
-        to value).
+        to value; decimals, dates and so on are Python's objects).
+    :param columns: the names of the columns that ``spec_callable`` needs, beside the key and ``active_column``; None
+        means all columns. Name them if the connection may not read all columns of the table, or if a column that
+        nobody needs cannot be read. Not possible with ``spec``, which names its columns itself (templated).
     :param batch: one of the batches that ``PlanTenantBatchesOperator`` returned; None for the whole table (templated).
     :param ledger_conn_id: the SQL connection of the ledger's database; None means no ledger (templated).
     :param ledger_table: the ledger's table, created on first use. Each tenant table, and each second dashboard for the
@@ -63,6 +66,7 @@ class ProvisionTenantsOperator(TenantTask):
         "key_column",
         "active_column",
         "spec",
+        "columns",
         "batch",
         "ledger_conn_id",
         "ledger_table",
@@ -77,6 +81,7 @@ class ProvisionTenantsOperator(TenantTask):
         *,
         spec: Mapping[str, Any] | None = None,
         spec_callable: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+        columns: Sequence[str] | None = None,
         batch: Mapping[str, Any] | None = None,
         fail_fast: bool = False,
         **kwargs: Any,
@@ -85,6 +90,7 @@ class ProvisionTenantsOperator(TenantTask):
         self.spec = spec
         # Not a template field: Airflow would call the function while it renders templates.
         self.spec_callable = spec_callable
+        self.columns = columns
         self.batch = batch
         if fail_fast:
             self.max_failures = 0
@@ -111,7 +117,14 @@ class ProvisionTenantsOperator(TenantTask):
         rules = self.rules()
         target = self.vendor.target(repeated=getattr(context.get("ti"), "try_number", 1) > 1)
         ledger = self.ledger(databases, context, target)
-        rows = read_batch(databases.tenants, self.source(), self.batch or {}, active_column=self.active_column)
+        rows = read_batch(
+            databases.tenants,
+            self.source(),
+            self.batch or {},
+            active_column=self.active_column,
+            columns=self._columns(spec),
+            asked_by="the spec" if self.columns is None else "columns",
+        )
         with check_batch(rows, spec, target, ledger, keeps_embed_ids=self.keeps_embed_ids) as checked:
             progress = Progress(target.system, checked.report, len(checked.work))
 
@@ -126,6 +139,19 @@ class ProvisionTenantsOperator(TenantTask):
                     return report
 
             return asyncio.run(send())
+
+    def _columns(self, spec: Any) -> Sequence[str] | None:
+        """The columns of a row that are read beside the operator's own; None means all."""
+        from airflow_provider_databrain.tenants.engine import spec as specs
+
+        if self.columns is None:
+            return specs.columns(spec)
+        if self.spec is not None:
+            raise ValueError("columns is for spec_callable; a spec names its columns itself. Nothing was sent.")
+        a_list = isinstance(self.columns, Sequence) and not isinstance(self.columns, str)
+        if not a_list or not all(isinstance(name, str) for name in self.columns):
+            raise ValueError(f"columns is {self.columns!r}; it must be a list of names. Nothing was sent.")
+        return self.columns
 
     async def after_provisioning(self, target: Any, transport: AsyncTransport, report: Report, stop: Stop) -> None:
         """Further calls after all tenants are done."""

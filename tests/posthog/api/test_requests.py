@@ -255,6 +255,25 @@ def test_each_refusal_becomes_the_right_error(status: int, body: object, kind: t
 
 
 @pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("It REQUIRES THE x Feature.", "PLAN_LACKS_FEATURE"),
+        ("first line\nrequires the x feature\nlast line", "PLAN_LACKS_FEATURE"),
+        ("requires the  feature", None),
+        ("feature requires the", None),
+        ("requires the\nfeature", None),
+        ("requires the x\n y feature", None),
+        # The time of a search at each of these words would grow with the square of their number: hours for this text.
+        ("requires the " * 200_000, None),
+        ("requires the " * 200_000 + "x feature", "PLAN_LACKS_FEATURE"),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_the_words_of_a_feature_that_the_plan_lacks(text: str, code: str | None) -> None:
+    assert endpoint.POSTHOG.find({"error": text}) == (code, text)
+
+
+@pytest.mark.parametrize(
     ("request_", "instead"),
     [
         (stream.stream_tiles(4), "retrieve_dashboard"),

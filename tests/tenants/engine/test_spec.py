@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.tenants.engine.spec import InputHash, SpecError, fill
+from airflow_provider_databrain.tenants.engine.spec import InputHash, SpecError, columns, fill
 
 ROW: dict[str, Any] = {"tenant_id": "acme", "plan": "pro", "seats": 12, "region": None, "x.y": "dotted", "a b": "blank"}
 
@@ -120,6 +120,24 @@ def test_the_error_of_a_spec_function_names_the_tenant() -> None:
 def test_a_function_that_returns_no_mapping_is_refused(made: Any, kind: str) -> None:
     with pytest.raises(SpecError, match=f"tenant 'acme': the spec function returned {kind}, not a mapping"):
         fill(lambda _row: made, ROW, "acme")
+
+
+@pytest.mark.parametrize(
+    ("spec", "named"),
+    [
+        ({"a": "{b} {a}", "c": {"d": ["{x.y}", ("{b}", 1)]}, "{no}": "{{no}}"}, ("a", "b", "x.y")),
+        ({"a": "{one"}, ()),
+        ({}, ()),
+        (dict, None),
+    ],
+)
+def test_a_spec_names_its_columns(spec: Any, named: tuple[str, ...] | None) -> None:
+    assert columns(spec) == named
+
+
+def test_the_columns_of_a_row_are_shown_as_they_are() -> None:
+    with pytest.raises(SpecError, match=r"it has '\\ufeffplan', a b, x\. Only"):
+        fill({"a": "{region}"}, {"\ufeffplan": 1, "a b": 2, "x": 3}, "acme")
 
 
 # The hash of everything that a request is made from

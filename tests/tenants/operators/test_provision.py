@@ -239,6 +239,71 @@ def test_a_spec_may_be_a_function(connection: Emulator) -> None:
     assert connection.state.created_with("EU-t00")["name"] == "{region}"
 
 
+@pytest.mark.parametrize(
+    ("columns", "seen"),
+    [
+        (None, {"tenant_id", "region", "plan"}),
+        (["{{ wanted }}"], {"tenant_id", "region"}),
+        ((), {"tenant_id"}),
+        (["tenant_id"], {"tenant_id"}),
+    ],
+)
+def test_a_function_gets_the_columns_that_it_asks_for(
+    connection: Emulator, warehouse: Path, columns: Any, seen: set[str]
+) -> None:
+    change(warehouse, "ALTER TABLE tenants ADD plan TEXT")
+    met: set[str] = set()
+
+    def spec(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        met.update(row)
+        return {**SPEC, "dashboard_id": f"d-{row['tenant_id']}", "client_id": row["tenant_id"]}
+
+    task = ProvisionTenantDashboardsOperator(task_id="t", **TABLE, spec_callable=spec, columns=columns)
+    task.render_template_fields({"wanted": "region"})  # type: ignore[typeddict-unknown-key]
+    assert len(task.execute({})) == 25
+    assert met == seen
+    assert connection.state.count_embeds() == 25
+
+
+@pytest.mark.usefixtures("warehouse")
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ({"spec": SPEC, "columns": ["region"]}, "columns is for spec_callable"),
+        ({"spec": SPEC, "columns": []}, "columns is for spec_callable"),
+        ({"spec_callable": dict, "columns": "region"}, "columns is 'region'; it must be a list of names"),
+        ({"spec_callable": dict, "columns": [1]}, r"columns is \[1\]; it must be a list of names"),
+        ({"spec_callable": dict, "columns": {"region"}}, "it must be a list of names"),
+        (
+            {"spec_callable": dict, "columns": ["Region"]},
+            "columns asks for 'Region', which is not a column of table 'tenants'; it has tenant_id, region",
+        ),
+    ],
+)
+def test_columns_that_cannot_be_read_are_refused(connection: Emulator, arguments: dict[str, Any], shown: str) -> None:
+    task = ProvisionTenantDashboardsOperator(task_id="t", **TABLE, **arguments)
+    with pytest.raises(ValueError, match=shown) as caught:
+        task.execute({})
+    assert "Nothing was sent" in str(caught.value)
+    assert len(connection.control.log) == 0
+
+
+def test_a_row_level_key_of_another_client_is_not_taken(connection: Emulator, warehouse: Path) -> None:
+    change(warehouse, "CREATE TABLE resellers AS SELECT tenant_id, 'reseller' AS client_id FROM tenants")
+    change(warehouse, "ALTER TABLE tenants ADD client_id TEXT")
+    query = "SELECT t.*, r.client_id FROM tenants t JOIN resellers r ON r.tenant_id = t.tenant_id"
+    task = ProvisionTenantDashboardsOperator(
+        task_id="t",
+        sql_conn_id="warehouse",
+        query=query,
+        key_column="tenant_id",
+        spec={**SPEC, "client_id": "{client_id}"},
+    )
+    with pytest.raises(TenantTableError, match=r"2 columns with the name 'client_id'.*Nothing was sent"):
+        task.execute({})
+    assert len(connection.control.log) == 0
+
+
 @pytest.mark.usefixtures("warehouse")
 @pytest.mark.parametrize("specs", [{}, {"spec": SPEC, "spec_callable": dict}], ids=["neither", "both"])
 def test_one_kind_of_spec_is_needed(connection: Emulator, specs: dict[str, Any]) -> None:
