@@ -35,6 +35,7 @@ from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.pace import Pace
 from airflow_provider_databrain.client.transport.tls import trust
+from airflow_provider_databrain.client.waits import joined
 
 if TYPE_CHECKING:
     from aiohttp.client import _RequestContextManager as _Opening
@@ -217,7 +218,7 @@ class AsyncTransport:
         )
 
     async def _reply(self, response: aiohttp.ClientResponse) -> Reply:
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = joined(response.headers.items())
         encoding, limit, status = _encoding(response), self._server.max_answer_bytes, response.status
         length = response.content_length
         if length is not None and length <= limit and not encoding and 200 <= status < 300:

@@ -30,6 +30,7 @@ from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.tls import trust
+from airflow_provider_databrain.client.waits import joined
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -177,7 +178,7 @@ class SyncTransport:
         )
 
     def _reply(self, response: requests.Response) -> Reply:
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = joined(response.headers.items())
         status = response.status_code
         body = Body(headers.get("content-encoding"), self._server.max_answer_bytes, status=status)
         try:
