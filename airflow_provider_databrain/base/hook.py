@@ -55,7 +55,7 @@ class ConnectionExtras(BaseModel):
     :param max_retry_seconds: seconds from a call's first try after which no other try starts.
     :param max_answer_mib: size of the largest answer that is read, in MiB.
     :param verify_tls: whether the server's certificate is checked.
-    :param ca_path: file of CA certificates to trust instead of the built-in ones.
+    :param ca_path: file of CA certificates to trust, and no others.
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True, allow_inf_nan=False)
@@ -185,6 +185,8 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
         parts = urlsplit(url)
         if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
             self.log.warning("Connection %r sends its tokens unencrypted to %s", self.conn_id, parts.netloc)
+        if not extras.verify_tls:
+            self.log.warning("Connection %r accepts any certificate of %s", self.conn_id, parts.netloc)
         proxy, proxy_auth = proxy_for(url)
         server = Server(
             base_url=url,

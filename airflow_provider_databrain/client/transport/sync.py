@@ -3,7 +3,8 @@
 - One call runs at a time, on connections that are kept alive.
 - Only this module imports requests. What an answer means and what is sent again is decided in ``client``, as for
   ``aio``.
-- requests adds nothing of its own: it reads no netrc file and no environment variable, and follows no redirect.
+- requests adds nothing of its own: it reads no netrc file and no environment variable, and follows no redirect. Which
+  certificates are trusted is decided in ``tls``.
 """
 
 from __future__ import annotations
@@ -57,11 +58,26 @@ class _Session(requests.Session):
 
 
 class _Adapter(HTTPAdapter):
-    """Sends the proxy's credentials in a header. In the proxy's URL, errors would repeat them."""
+    """Trusts what ``tls`` says, and sends the proxy's credentials in a header: in its URL, errors would repeat them."""
 
-    def __init__(self, headers: dict[str, str]) -> None:
+    def __init__(self, headers: dict[str, str], context: ssl.SSLContext) -> None:
         self._proxy_headers = headers
+        self._context = context
         super().__init__()
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: object, cert: object = None
+    ) -> tuple[Any, Any]:
+        """Where a request goes, and the context. requests would choose CA certificates here."""
+        where, _ = super().build_connection_pool_key_attributes(request, bool(verify))
+        return where, {"ssl_context": self._context, "cert_reqs": self._context.verify_mode}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Choose nothing: the context says all."""
+
+    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
+        """The connections through a proxy. One that is reached over TLS must have a trusted certificate too."""
+        return super().proxy_manager_for(proxy, proxy_ssl_context=self._context, **options)
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         """The header with user and password."""
@@ -71,17 +87,17 @@ class _Adapter(HTTPAdapter):
 class SyncTransport:
     """Runs calls one after the other. Close it, or use it as a context manager.
 
-    :raises ConfigurationError: the connection's CA file cannot be read.
+    :raises ConfigurationError: the CA certificates cannot be read.
     """
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        trust(server)
+        context = trust(server)
         self._session = _Session()
         self._session.trust_env = False
-        self._session.verify = server.verify_tls
+        self._session.verify = context.verify_mode is not ssl.CERT_NONE
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(server.proxy_headers()))
+            self._session.mount(scheme, _Adapter(server.proxy_headers(), context))
         if server.proxy:
             self._session.proxies = {"http": server.proxy, "https": server.proxy}
 
