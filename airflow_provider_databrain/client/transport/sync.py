@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import ssl
 import time
 from collections.abc import Callable, Generator
@@ -21,6 +23,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from tenacity import Retrying
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
 from airflow_provider_databrain.client.answer import annotate, interpret, is_event_stream, missing_stream
@@ -30,6 +34,7 @@ from airflow_provider_databrain.client.errors import ApiError, TransportError
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
+from airflow_provider_databrain.client.transport.head import HeadError, read_head
 from airflow_provider_databrain.client.transport.tls import trust
 from airflow_provider_databrain.client.waits import joined
 
@@ -57,6 +62,44 @@ class _Session(requests.Session):
         """Report that an answer is not a redirect."""
 
 
+class _Response(http.client.HTTPResponse):
+    """Reads a head that ``head`` has made plain."""
+
+    def begin(self) -> None:
+        """Read the head, if it has not been read."""
+        if self.headers is not None:
+            return
+        source = self.fp
+        try:
+            self.fp = io.BufferedReader(io.BytesIO(read_head(source)))
+        except HeadError as error:
+            raise http.client.HTTPException(str(error)) from None
+        try:
+            super().begin()
+        finally:
+            self.fp = source
+
+
+class _HttpConnection(HTTPConnection):
+    response_class = _Response
+
+
+class _HttpsConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
+
+
+POOLS = {"http": _HttpPool, "https": _HttpsPool}
+"""Scheme to the class of its connections."""
+
+
 class _Adapter(HTTPAdapter):
     """Trusts what ``tls`` says, and sends the proxy's credentials in a header: in its URL, errors would repeat them."""
 
@@ -77,7 +120,14 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
         """The connections through a proxy. One that is reached over TLS must have a trusted certificate too."""
-        return super().proxy_manager_for(proxy, proxy_ssl_context=self._context, **options)
+        manager = super().proxy_manager_for(proxy, proxy_ssl_context=self._context, **options)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+    def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
+        """Make the connections without a proxy."""
+        super().init_poolmanager(*sizes, **options)
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         """The header with user and password."""
