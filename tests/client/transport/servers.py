@@ -152,3 +152,40 @@ def keeping_server(answers: int = 9) -> Iterator[tuple[str, list[tuple[int, byte
         socket.create_connection(address).close()
         thread.join()
         listener.close()
+
+
+@contextmanager
+def tunnel(headers: bytes = b"") -> Iterator[tuple[str, list[bytes]]]:
+    """A proxy that opens one tunnel; yields its URL and the requests to it.
+
+    :param headers: in its answer.
+    """
+    received: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client:
+            received.append(read_request(client))
+            host, _, port = received[0].split()[1].decode().rpartition(":")
+            with socket.create_connection((host, int(port))) as server:
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n" + headers + b"\r\n")
+                back = threading.Thread(target=pump, args=(server, client), daemon=True)
+                back.start()
+                pump(client, server)
+                back.join(5)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", received
+    finally:
+        thread.join(5)
+        listener.close()

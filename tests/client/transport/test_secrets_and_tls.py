@@ -28,6 +28,7 @@ from tests.client.transport.servers import (
     make_certificate,
     server_at,
     tls_server,
+    tunnel,
 )
 from tests.support import embed, http_answer, raw_server
 
@@ -269,3 +270,25 @@ def test_a_token_that_cannot_be_sent_is_an_error_that_does_not_show_it(run: Run,
         run(replace(server_at(url, max_retry_seconds=0), tokens={API_KEY: token}), CREATE)
     assert "half" not in str(caught.value)
     assert not any(b"\nX-Evil" in request for request in met)
+
+
+@pytest.mark.parametrize("certified", [True, False], ids=["trusted", "not trusted"])
+def test_the_servers_certificate_counts_through_a_tunnel(
+    run: Run, tls_url: str, certificate: tuple[Path, Path], certified: bool
+) -> None:
+    with tunnel() as (proxy, met):
+        server = server_at(tls_url, proxy=proxy, max_retry_seconds=0, verify_tls=str(certificate[0]))
+        if certified:
+            assert run(server, CREATE).id == "client-acme"
+        else:
+            with pytest.raises(TransportError, match="'ca_path' in the connection") as caught:
+                run(replace(server, verify_tls=True), CREATE)
+            assert (caught.value.transient, caught.value.ambiguous) == (False, False)
+    assert met[0].startswith(b"CONNECT 127.0.0.1:")
+    assert KEY.encode() not in b"".join(met)
+
+
+def test_a_proxy_may_answer_with_many_headers(run: Run, tls_url: str, certificate: tuple[Path, Path]) -> None:
+    with tunnel(b"".join(b"Set-Cookie: a%d=%s\r\n" % (count, b"c" * 900) for count in range(60))) as (proxy, _):
+        server = server_at(tls_url, proxy=proxy, max_retry_seconds=0, verify_tls=str(certificate[0]))
+        assert run(server, CREATE).id == "client-acme"
