@@ -13,6 +13,9 @@ from pathlib import Path
 # The garbage collector finds nothing until all tests are collected, and takes a fourth of that time.
 gc.disable()
 
+# Tests of certificates set these themselves.
+for _name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+    os.environ.pop(_name, None)
 # Airflow reads these when it is imported.
 _HOME = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
 for _name in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("AIRFLOW")]:

@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from airflow_provider_databrain.airflow_compat import BaseHook, Connection, aget_connection, amask_secret, mask_secret
-from airflow_provider_databrain.base.connection import base_url, proxy_for
+from airflow_provider_databrain.base.connection import base_url, without_api_path
+from airflow_provider_databrain.base.proxies import proxy_for
 from airflow_provider_databrain.client.call import Call, Token
 from airflow_provider_databrain.client.models import explain
 from airflow_provider_databrain.client.server import ConfigurationError, Server
@@ -54,7 +55,7 @@ class ConnectionExtras(BaseModel):
     :param max_retry_seconds: seconds from a call's first try after which no other try starts.
     :param max_answer_mib: size of the largest answer that is read, in MiB.
     :param verify_tls: whether the server's certificate is checked.
-    :param ca_path: file of CA certificates to trust instead of the built-in ones.
+    :param ca_path: file of CA certificates to trust, and no others.
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True, allow_inf_nan=False)
@@ -81,6 +82,11 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
     extras_model: type[ExtrasT]
     hook_name: str
     default_url: str | None = None
+    api_path = ""
+    """A regular expression for what the API's own paths begin with. In a connection's host it is taken off."""
+    page_path = ""
+    """A regular expression for what paths of the vendor's pages, or of another API, begin with. A host with one is
+    refused."""
 
     def __init__(
         self,
@@ -118,11 +124,29 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
         """The URL that calls go to if the connection names no host; None if it must name one."""
         return self.default_url
 
+    def server_url(self, connection: Connection, extras: ExtrasT) -> str:
+        """The URL that calls go to, without the API's own path.
+
+        :raises ConfigurationError: the connection's host is missing or cannot be right.
+        """
+        url = base_url(connection, self.url_without_host(extras))
+        if self.api_path:
+            url = without_api_path(url, self.api_path)
+        self.check_url(url)
+        return url
+
     def check_url(self, url: str) -> None:
-        """Check the server's URL. This base accepts every URL.
+        """Refuse the address of a page.
 
         :raises ConfigurationError: the URL cannot be right.
         """
+        parts = urlsplit(url)
+        if self.page_path and without_api_path(url, self.page_path) != url:
+            raise ConfigurationError(
+                f"Connection {self.conn_id!r} names a page or another API in Host: its path begins like "
+                f"{parts.path[:40]!r}. Fill Host with the server's address alone, such as "
+                f"'{parts.scheme}://{parts.netloc}'."
+            )
 
     @property
     def server(self) -> Server:
@@ -157,11 +181,12 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
     def _read(self, connection: Connection, raw: Mapping[str, Any]) -> tuple[Server, ExtrasT]:
         extras = self._check_extras(raw)
         tokens = self.tokens(connection, extras)
-        url = base_url(connection, self.url_without_host(extras))
-        self.check_url(url)
+        url = self.server_url(connection, extras)
         parts = urlsplit(url)
         if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
             self.log.warning("Connection %r sends its tokens unencrypted to %s", self.conn_id, parts.netloc)
+        if not extras.verify_tls:
+            self.log.warning("Connection %r accepts any certificate of %s", self.conn_id, parts.netloc)
         proxy, proxy_auth = proxy_for(url)
         server = Server(
             base_url=url,

@@ -83,6 +83,8 @@ def classify(
     raw_code, message = error or (None, "no error message in the answer")
     code = redact(raw_code)[:CODE_LIMIT] if raw_code else None
     message = redact(message)[:MESSAGE_LIMIT]
+    if reply.wait is not None and reply.wait.too_long:
+        message = f"{message}; {reply.wait.too_long}"
     if status == 429:
         limited = RateLimitedError(message, status=status, code=code, retry_after=reply.retry_after)
         limited.from_api = from_api

@@ -6,15 +6,12 @@ is decided elsewhere (``client.answer``).
 
 from __future__ import annotations
 
-import email.utils
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-WAIT_HEADERS = ("retry-after", "ratelimit-reset", "x-ratelimit-reset")
-"""Headers that ask for a wait. The first one that can be read counts."""
+from airflow_provider_databrain.client.waits import Wait, wait_of
 
 
 @dataclass(frozen=True)
@@ -38,41 +35,12 @@ class Reply:
         """
         return json.loads(self.body)
 
+    @cached_property
+    def wait(self) -> Wait | None:
+        """The wait that the server asks for; None if it asks for none."""
+        return wait_of(self.status, self.headers)
+
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the server asks to wait; None if no header says so."""
-        for name in WAIT_HEADERS:
-            if value := self.headers.get(name):
-                seconds = _seconds_from(value, self.headers.get("date"))
-                if seconds is not None:
-                    return seconds
-        return None
-
-
-def _seconds_from(value: str, date: str | None = None) -> float | None:
-    """Read a wait: seconds, an HTTP date, or a point in time in Unix seconds or milliseconds.
-
-    :param date: the answer's ``Date`` header. It is used as the present time, because the server's clock and ours may
-        differ.
-    """
-    now = _unix_seconds(date) if date else None
-    if now is None:
-        now = time.time()
-    try:
-        number = float(value)
-    except ValueError:
-        moment = _unix_seconds(value)
-        return None if moment is None else max(0.0, moment - now)
-    if not 0 <= number < float("inf"):
-        return None
-    if number > 1e12:
-        number /= 1000
-    return max(0.0, number - now) if number > 1e9 else number
-
-
-def _unix_seconds(date: str) -> float | None:
-    """An HTTP date as Unix seconds; None if it cannot be read."""
-    try:
-        return email.utils.parsedate_to_datetime(date).timestamp()
-    except (ValueError, OverflowError):
-        return None
+        """Seconds that the server asks to wait, at most ``MAX_WAIT_SECONDS``; None if it asks for no wait."""
+        return None if self.wait is None else self.wait.seconds

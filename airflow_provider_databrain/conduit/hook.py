@@ -66,6 +66,7 @@ class ConduitHook(ApiHook[ConnectionExtras]):
     hook_name = "Conduit"
     extras_model = ConnectionExtras
     default_url = api.CLOUD_URL
+    api_path = "(?<=/v2)/(?:workspaces|dashboards)"
 
     def __init__(self, conduit_conn_id: str = default_conn_name, **timeouts: float | None) -> None:
         super().__init__(conduit_conn_id, **timeouts)
@@ -76,6 +77,11 @@ class ConduitHook(ApiHook[ConnectionExtras]):
     def tokens(self, connection: Connection, extras: ConnectionExtras) -> Mapping[Token, str | None]:
         """The organization's token."""
         return {api.ORGANIZATION_TOKEN: connection.password}
+
+    def server_url(self, connection: Connection, extras: ConnectionExtras) -> str:
+        """As for every vendor; if the host is that of Conduit's cloud without a path, with the path of its API."""
+        url = super().server_url(connection, extras)
+        return api.CLOUD_URL if url == api.CLOUD_URL.removesuffix("/v2") else url
 
     list_workspaces, alist_workspaces = both_masking(api.list_workspaces)
     create_workspace, acreate_workspace = both_masking(api.create_workspace)

@@ -64,6 +64,8 @@ class DatabrainHook(TokenMethods[DatabrainExtras]):
     hook_name = "Databrain"
     extras_model = DatabrainExtras
     default_url = endpoint.CLOUD_URL
+    api_path = "/api/v2$|/api/v2/(?:data-?[aA]pp|workspaces?|datasources?|guest-token|service-token)"
+    page_path = r"/api/v\d+$"
 
     def __init__(self, databrain_conn_id: str = default_conn_name, **timeouts: float | None) -> None:
         super().__init__(databrain_conn_id, **timeouts)

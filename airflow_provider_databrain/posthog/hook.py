@@ -67,6 +67,8 @@ class PostHogHook(ApiHook[PostHogExtras]):
     hook_name = "PostHog"
     extras_model = PostHogExtras
     default_url = endpoint.US_URL
+    api_path = r"/api/(?:projects|environments|organizations|users)|/api$"
+    page_path = r"/(?:project|dashboard)/\d+|/login$"
 
     def __init__(
         self,
@@ -92,8 +94,9 @@ class PostHogHook(ApiHook[PostHogExtras]):
         return {"parameters": {"project_id": extras.project_id}}
 
     def check_url(self, url: str) -> None:
-        """Refuse the hosts in ``CAPTURE_HOSTS``."""
-        if urlsplit(url).hostname in CAPTURE_HOSTS:
+        """Refuse the hosts in ``CAPTURE_HOSTS``, and the address of a page."""
+        super().check_url(url)
+        if (urlsplit(url).hostname or "").rstrip(".") in CAPTURE_HOSTS:
             raise ConfigurationError(
                 f"Connection {self.conn_id!r} names a host that receives events and has no dashboards API: "
                 f"fill Host with {endpoint.US_URL} or {endpoint.EU_URL}."

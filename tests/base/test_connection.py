@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from airflow_provider_databrain.base.proxies import is_excluded
 from airflow_provider_databrain.client.call import Request
 from airflow_provider_databrain.client.server import ConfigurationError
+from airflow_provider_databrain.conduit.hook import ConduitHook
 from airflow_provider_databrain.databrain.api.embeds import list_embeds
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN
 from airflow_provider_databrain.databrain.api.workspaces import fetch_workspace_metrics
 from airflow_provider_databrain.databrain.hook import DatabrainExtras, DatabrainHook
+from airflow_provider_databrain.posthog.hook import PostHogHook
 from tests.airflow_names import redact
+from tests.both_ways import Ask
+from tests.client.transport.servers import free_port
 from tests.databrain.connections import KEY, SERVICE, hook_for
+from tests.support import http_answer, read_request
+
+
+@pytest.fixture
+def ipv6_emulator() -> Iterator[str]:
+    """A server at ``[::1]`` that answers one request with an empty list; its host and port."""
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                read_request(connection)
+                connection.sendall(http_answer(200, b'{"data": []}'))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"[::1]:{listener.getsockname()[1]}"
+        thread.join(5)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +66,20 @@ from tests.databrain.connections import KEY, SERVICE, hook_for
         ({"host": "[::1]"}, "https://[::1]"),
         ({"host": "http://[::1]:8095"}, "http://[::1]:8095"),
         ({"host": "[::1]", "schema": "http", "port": 8095}, "http://[::1]:8095"),
+        ({"host": "::1"}, "https://[::1]"),
+        ({"host": "::1", "schema": "HTTP", "port": 8095}, "http://[::1]:8095"),
+        ({"host": "2001:DB8::A"}, "https://[2001:db8::a]"),
+        ({"host": "b\u00fccher.example", "port": 1}, "https://xn--bcher-kva.example:1"),
+        ({"host": "https://stra\u00dfe.example"}, "https://xn--strae-oqa.example"),
+        ({"host": "data.example."}, "https://data.example."),
+        ({"host": "data.example/api/v2"}, "https://data.example"),
+        ({"host": "https://data.example/api/v2/"}, "https://data.example"),
+        ({"host": "https://data.example:1/databrain/api/v2"}, "https://data.example:1/databrain"),
+        ({"host": "https://data.example/api/v2/data-app/embeds"}, "https://data.example"),
+        ({"host": "https://data.example/api/v2/dataApp/query"}, "https://data.example"),
+        ({"host": "https://data.example/api"}, "https://data.example/api"),
+        ({"host": "https://data.example/api/v2x"}, "https://data.example/api/v2x"),
+        ({"host": "https://data.example/api/v2/databrain"}, "https://data.example/api/v2/databrain"),
     ],
 )
 def test_every_form_of_host_gives_the_address(monkeypatch: pytest.MonkeyPatch, fields: Any, url: str) -> None:
@@ -63,7 +104,10 @@ def test_every_form_of_host_gives_the_address(monkeypatch: pytest.MonkeyPatch, f
         "https://data.example:s3cr3t",
         "https://data.example:99999",
         "https://[::1",
-        "::1",
+        "http://::1:8095:8096:s3cr3t",
+        "fe80::1%eth0",
+        "[fe80::1%25eth0]",
+        "xn--\u00fc\u2488.example",
     ],
 )
 def test_a_host_that_is_not_an_address_is_an_error_that_does_not_repeat_it(
@@ -235,6 +279,147 @@ def test_the_proxy_of_the_environment_is_used_except_for_no_proxy(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert hook_for(monkeypatch, host=host).server.proxy == proxy
+
+
+@pytest.mark.parametrize(
+    ("variables", "proxy"),
+    [
+        ({"ALL_PROXY": "http://p.example:1"}, "http://p.example:1"),
+        ({"all_proxy": "p.example:1"}, "http://p.example:1"),
+        ({"ALL_PROXY": "http://a.example", "HTTPS_PROXY": "http://p.example"}, "http://p.example"),
+        ({"HTTPS_PROXY": "http://a.example", "https_proxy": "http://p.example"}, "http://p.example"),
+        ({"HTTPS_PROXY": "https://p.example:3129"}, "https://p.example:3129"),
+        ({"HTTPS_PROXY": "http://[::1]:3128"}, "http://[::1]:3128"),
+        ({"HTTPS_PROXY": " "}, None),
+        ({"HTTPS_PROXY": "socks5://s3cr3t@p", "NO_PROXY": "data.example"}, None),
+        ({"HTTP_PROXY": "socks5://s3cr3t@p"}, None),
+    ],
+)
+def test_the_proxy_is_the_one_that_requests_and_curl_would_use(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], proxy: str | None
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert hook_for(monkeypatch, host="https://data.example").server.proxy == proxy
+
+
+@pytest.mark.parametrize(
+    "hook", [DatabrainHook, ConduitHook, partial(PostHogHook, project_id=1)], ids=["databrain", "conduit", "posthog"]
+)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("kind", ["socks5", "socks5h", "socks4", "socks4a", "socks", "SOCKS5", "ftp"])
+def test_a_proxy_that_speaks_no_http_is_refused_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, hook: Any, variable: str, kind: str
+) -> None:
+    hook_for(monkeypatch, host="https://data.example", extra={})
+    monkeypatch.setenv(variable, f"{kind}://me:s3cr3t@proxy.example:1080")
+    with pytest.raises(ConfigurationError, match=rf"'{kind.lower()}' for https: only HTTP proxies") as caught:
+        _ = hook("my_conn").server
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "excluded"),
+    [
+        ("10.0.0.0/8", "https://10.1.2.3", True),
+        ("10.0.0.0/8", "https://11.1.2.3", False),
+        ("10.1.2.3/8", "https://10.200.0.1", True),
+        ("10.0.0.0/8", "https://ten.example", False),
+        ("10.1.2.3/32", "https://10.1.2.3:8443", True),
+        ("fd00::/8", "https://[fd12::1]", True),
+        ("fd00::/8", "https://[fe12::1]", False),
+        ("[fd00::]/8", "https://[fd12::1]", True),
+        ("10.0.0.0/99", "https://10.1.2.3", False),
+        ("nonsense/8", "https://10.1.2.3", False),
+        ("::1", "http://[::1]:8080", True),
+        ("[::1]", "http://[::1]:8080", True),
+        ("0:0:0:0:0:0:0:1", "http://[::1]:8080", True),
+        ("[::1]:8080", "http://[::1]:8080", True),
+        ("[::1]:8081", "http://[::1]:8080", False),
+        ("127.0.0.1", "http://127.0.0.1:8080", True),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080", True),
+        ("127.0.0.1:81", "http://127.0.0.1:8080", False),
+        ("0.0.1", "http://127.0.0.1", False),
+        ("data.example:8443", "https://data.example:8443", True),
+        ("data.example:443", "https://data.example", True),
+        ("data.example:80", "http://data.example", True),
+        ("data.example:80", "https://data.example", False),
+        (".example:8443", "https://data.example:8443", True),
+        ("example", "https://data.example", True),
+        (".data.example", "https://data.example", True),
+        ("xample", "https://data.example", False),
+        ("ata.example", "https://data.example", False),
+        ("other.data.example", "https://data.example", False),
+        ("DATA.Example.", "https://data.example", True),
+        ("data.example", "https://data.example.", True),
+        ("b\u00fccher.example", "https://xn--bcher-kva.example", True),
+        (" , x  data.example ,, y", "https://data.example", True),
+        ("x\tdata.example", "https://data.example", True),
+        ("*", "https://data.example", True),
+        ("x, *", "https://[::1]", True),
+        ("", "https://data.example", False),
+        (".", "https://data.example", False),
+        (",", "https://data.example", False),
+        ("localhost", "http://127.0.0.1", False),
+    ],
+)
+def test_no_proxy_is_read_as_requests_and_curl_read_it(no_proxy: str, url: str, excluded: bool) -> None:
+    assert is_excluded(url, no_proxy) is excluded
+
+
+def test_the_uri_of_a_connection_may_name_an_ipv6_address(
+    monkeypatch: pytest.MonkeyPatch, ipv6_emulator: str, ask: Ask
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("NO_PROXY", "::1")
+    monkeypatch.setenv("AIRFLOW_CONN_MY_CONN", f"databrain://:{KEY}@{ipv6_emulator}/http")
+    assert ask(DatabrainHook("my_conn"), "list_embeds") == []
+
+
+@pytest.mark.parametrize(
+    ("hook", "host", "url"),
+    [
+        (PostHogHook, "https://ph.example/api/projects/1", "https://ph.example"),
+        (PostHogHook, "https://ph.example/api/projects/1/dashboards/", "https://ph.example"),
+        (PostHogHook, "https://ph.example/posthog/api/environments/1", "https://ph.example/posthog"),
+        (PostHogHook, "https://ph.example/api/", "https://ph.example"),
+        (PostHogHook, "https://ph.example/insights", "https://ph.example/insights"),
+        (PostHogHook, "https://ph.example/api/posthog", "https://ph.example/api/posthog"),
+        (ConduitHook, "https://c.example/v2/", "https://c.example/v2"),
+        (ConduitHook, "https://c.example/v2/workspaces/", "https://c.example/v2"),
+        (ConduitHook, "https://c.example/v2/dashboards/7/clone/", "https://c.example/v2"),
+        (ConduitHook, "https://c.example/dashboards", "https://c.example/dashboards"),
+        (ConduitHook, "api.getconduit.app", "https://api.getconduit.app/v2"),
+    ],
+)
+def test_the_apis_own_path_is_taken_off_the_host(
+    monkeypatch: pytest.MonkeyPatch, hook: Any, host: str, url: str
+) -> None:
+    hook_for(monkeypatch, host=host, extra={})
+    assert (hook("my_conn", 1) if hook is PostHogHook else hook("my_conn")).server.base_url == url
+
+
+@pytest.mark.parametrize(
+    ("hook", "host", "path", "server"),
+    [
+        (DatabrainHook, "https://data.example/api/v1", "/api/v1", "https://data.example"),
+        (PostHogHook, "https://ph.example/project/2/dashboard/5", "/project/2/dashboard/5", "https://ph.example"),
+        (PostHogHook, "https://ph.example/dashboard/5", "/dashboard/5", "https://ph.example"),
+        (PostHogHook, "https://ph.example:1/login", "/login", "https://ph.example:1"),
+    ],
+)
+def test_the_address_of_a_page_is_refused_and_the_right_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, hook: Any, host: str, path: str, server: str
+) -> None:
+    hook_for(monkeypatch, host=host, extra={})
+    with pytest.raises(ConfigurationError, match=rf"begins like '{path}'\. .* alone, such as '{server}'"):
+        _ = hook("my_conn", **({"project_id": 1} if hook is PostHogHook else {})).server
+
+
+def test_a_host_that_receives_events_is_refused_with_a_dot_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    hook_for(monkeypatch, host="us.i.posthog.com.", extra={})
+    with pytest.raises(ConfigurationError, match="receives events"):
+        _ = PostHogHook("my_conn", 1).server
 
 
 def test_the_proxys_credentials_are_not_in_its_url(monkeypatch: pytest.MonkeyPatch) -> None:

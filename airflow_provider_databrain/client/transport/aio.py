@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from tenacity import AsyncRetrying
 from yarl import URL
 
@@ -33,8 +34,10 @@ from airflow_provider_databrain.client.errors import (
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
+from airflow_provider_databrain.client.transport.head import END, MAX_BYTES, HeadError, plain, too_long
 from airflow_provider_databrain.client.transport.pace import Pace
 from airflow_provider_databrain.client.transport.tls import trust
+from airflow_provider_databrain.client.waits import joined
 
 if TYPE_CHECKING:
     from aiohttp.client import _RequestContextManager as _Opening
@@ -49,6 +52,58 @@ NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aioh
 """Errors after which the server cannot have received the request."""
 PERMANENT = (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL, UnicodeError)
 """Errors that every other try would meet again; the server cannot have received the request either."""
+
+
+class _Protocol(ResponseHandler):
+    """Gives aiohttp heads that ``head`` has made plain."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._head: bytearray | None = None
+        """What has come of the head; None if no head is expected."""
+        self._interim = 0
+
+    def set_response_params(self, **params: Any) -> None:
+        """Note that an answer is expected from now on."""
+        self._head, self._interim = bytearray(), 0
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come. Keep those of a head until it is complete."""
+        if self._head is None:
+            super().data_received(data)
+            return
+        self._head += data
+        if b"\n" not in data and 5 < len(self._head) <= MAX_BYTES:
+            return  # Not the end. Nothing is searched, so a head that comes byte by byte costs little.
+        try:
+            ready = self._take()
+        except HeadError as error:
+            self._head = None
+            if self.transport is not None:
+                self.transport.close()
+            self.set_exception(aiohttp.ClientConnectionError(str(error)))
+            return
+        if ready is not None:
+            self._head = None
+            super().data_received(ready)
+
+    def _take(self) -> bytes | None:
+        """The head and what has come after it; None if the head is not complete."""
+        assert self._head is not None  # noqa: S101 - for mypy
+        while True:
+            found = bytes(self._head).lstrip(b"\r\n")
+            if not found.startswith(b"HTTP/"[: len(found)]):
+                return found
+            end = END.search(found)
+            if self._interim + (end.end() if end else len(found)) > MAX_BYTES:
+                raise too_long()
+            if end is None:
+                return None
+            final, rest = plain(found[: end.end()]), found[end.end() :]
+            if final is not None:
+                return final + rest
+            self._head, self._interim = bytearray(rest), self._interim + end.end()
 
 
 class AsyncTransport:
@@ -77,6 +132,7 @@ class AsyncTransport:
         server = self._server
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=server.connect_timeout, sock_read=server.read_timeout)
         connector = aiohttp.TCPConnector(limit=self._limit, ssl=trust(server))
+        connector._factory = partial(_Protocol, loop=asyncio.get_running_loop())  # type: ignore[assignment] # noqa: SLF001
         self._session = aiohttp.ClientSession(
             connector=connector, timeout=timeout, trust_env=False, auto_decompress=False
         )
@@ -217,7 +273,7 @@ class AsyncTransport:
         )
 
     async def _reply(self, response: aiohttp.ClientResponse) -> Reply:
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = joined(response.headers.items())
         encoding, limit, status = _encoding(response), self._server.max_answer_bytes, response.status
         length = response.content_length
         if length is not None and length <= limit and not encoding and 200 <= status < 300:

@@ -54,6 +54,7 @@ import math
 import time
 from collections.abc import Callable
 
+from airflow_provider_databrain.client.waits import MAX_WAIT_SECONDS
 from airflow_provider_databrain.portable import Portable
 
 UNNAMED_WAIT = 1.0
@@ -168,7 +169,7 @@ class Pace:
         :param retry_after: seconds that the server asks to wait; None if it names no wait.
         """
         now = self._clock()
-        wait = UNNAMED_WAIT if retry_after is None else retry_after
+        wait = UNNAMED_WAIT if retry_after is None else min(retry_after, MAX_WAIT_SECONDS)
         until = max(self._held_until, now + wait)
         if started >= self._began:
             # The first 429 of this cycle. The calls under way may be refused too; those 429s say nothing new.

@@ -3,11 +3,14 @@
 - One call runs at a time, on connections that are kept alive.
 - Only this module imports requests. What an answer means and what is sent again is decided in ``client``, as for
   ``aio``.
-- requests adds nothing of its own: it reads no netrc file and no environment variable, and follows no redirect.
+- requests adds nothing of its own: it reads no netrc file and no environment variable, and follows no redirect. Which
+  certificates are trusted is decided in ``tls``.
 """
 
 from __future__ import annotations
 
+import http.client
+import io
 import ssl
 import time
 from collections.abc import Callable, Generator
@@ -20,6 +23,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from tenacity import Retrying
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
 from airflow_provider_databrain.client.answer import annotate, interpret, is_event_stream, missing_stream
@@ -29,7 +34,9 @@ from airflow_provider_databrain.client.errors import ApiError, TransportError
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
+from airflow_provider_databrain.client.transport.head import HeadError, read_head
 from airflow_provider_databrain.client.transport.tls import trust
+from airflow_provider_databrain.client.waits import joined
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,12 +62,72 @@ class _Session(requests.Session):
         """Report that an answer is not a redirect."""
 
 
-class _Adapter(HTTPAdapter):
-    """Sends the proxy's credentials in a header. In the proxy's URL, errors would repeat them."""
+class _Response(http.client.HTTPResponse):
+    """Reads a head that ``head`` has made plain."""
 
-    def __init__(self, headers: dict[str, str]) -> None:
+    def begin(self) -> None:
+        """Read the head, if it has not been read."""
+        if self.headers is not None:
+            return
+        source = self.fp
+        try:
+            self.fp = io.BufferedReader(io.BytesIO(read_head(source)))
+        except HeadError as error:
+            raise http.client.HTTPException(str(error)) from None
+        try:
+            super().begin()
+        finally:
+            self.fp = source
+
+
+class _HttpConnection(HTTPConnection):
+    response_class = _Response
+
+
+class _HttpsConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
+
+
+POOLS = {"http": _HttpPool, "https": _HttpsPool}
+"""Scheme to the class of its connections."""
+
+
+class _Adapter(HTTPAdapter):
+    """Trusts what ``tls`` says, and sends the proxy's credentials in a header: in its URL, errors would repeat them."""
+
+    def __init__(self, headers: dict[str, str], context: ssl.SSLContext) -> None:
         self._proxy_headers = headers
+        self._context = context
         super().__init__()
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: object, cert: object = None
+    ) -> tuple[Any, Any]:
+        """Where a request goes, and the context. requests would choose CA certificates here."""
+        where, _ = super().build_connection_pool_key_attributes(request, bool(verify))
+        return where, {"ssl_context": self._context, "cert_reqs": self._context.verify_mode}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Choose nothing: the context says all."""
+
+    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
+        """The connections through a proxy. One that is reached over TLS must have a trusted certificate too."""
+        manager = super().proxy_manager_for(proxy, proxy_ssl_context=self._context, **options)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+    def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
+        """Make the connections without a proxy."""
+        super().init_poolmanager(*sizes, **options)
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         """The header with user and password."""
@@ -70,17 +137,17 @@ class _Adapter(HTTPAdapter):
 class SyncTransport:
     """Runs calls one after the other. Close it, or use it as a context manager.
 
-    :raises ConfigurationError: the connection's CA file cannot be read.
+    :raises ConfigurationError: the CA certificates cannot be read.
     """
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        trust(server)
+        context = trust(server)
         self._session = _Session()
         self._session.trust_env = False
-        self._session.verify = server.verify_tls
+        self._session.verify = context.verify_mode is not ssl.CERT_NONE
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(server.proxy_headers()))
+            self._session.mount(scheme, _Adapter(server.proxy_headers(), context))
         if server.proxy:
             self._session.proxies = {"http": server.proxy, "https": server.proxy}
 
@@ -177,7 +244,7 @@ class SyncTransport:
         )
 
     def _reply(self, response: requests.Response) -> Reply:
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = joined(response.headers.items())
         status = response.status_code
         body = Body(headers.get("content-encoding"), self._server.max_answer_bytes, status=status)
         try:

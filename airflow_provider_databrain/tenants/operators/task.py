@@ -172,10 +172,13 @@ class TenantTask(ApiOperator):
     def transport(self, stop: Stop, progress: Progress) -> AsyncTransport:
         """A transport with one pace for all workers; the caller must open it."""
         from airflow_provider_databrain.client.transport.pace import Pace
+        from airflow_provider_databrain.client.waits import MAX_WAIT_SECONDS
 
         def on_hold(seconds: float) -> None:
             if self.deferrable and seconds > self.defer_above:
                 stop.request(f"the server asks to wait {seconds:.0f} s", wait=seconds)
+            elif seconds >= MAX_WAIT_SECONDS:
+                stop.request(f"the server asks to wait {seconds:.0f} s or more; a task does not hold its slot for that")
 
         pace = Pace(self.requests_per_second, on_hold=on_hold)
         stop.on_stop = pace.stop

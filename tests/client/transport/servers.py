@@ -52,10 +52,10 @@ def free_port() -> int:
     return port
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
+def make_certificate(folder: Path, common_name: str = "127.0.0.1") -> tuple[Path, Path]:
     """Make a self-signed certificate for 127.0.0.1, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -151,4 +151,41 @@ def keeping_server(answers: int = 9) -> Iterator[tuple[str, list[tuple[int, byte
             open_connections[-1].shutdown(socket.SHUT_RDWR)
         socket.create_connection(address).close()
         thread.join()
+        listener.close()
+
+
+@contextmanager
+def tunnel(headers: bytes = b"") -> Iterator[tuple[str, list[bytes]]]:
+    """A proxy that opens one tunnel; yields its URL and the requests to it.
+
+    :param headers: in its answer.
+    """
+    received: list[bytes] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client:
+            received.append(read_request(client))
+            host, _, port = received[0].split()[1].decode().rpartition(":")
+            with socket.create_connection((host, int(port))) as server:
+                client.sendall(b"HTTP/1.1 200 Connection established\r\n" + headers + b"\r\n")
+                back = threading.Thread(target=pump, args=(server, client), daemon=True)
+                back.start()
+                pump(client, server)
+                back.join(5)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", received
+    finally:
+        thread.join(5)
         listener.close()

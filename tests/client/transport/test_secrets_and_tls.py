@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import ssl
+import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import certifi
 import pytest
 
 from airflow_provider_databrain.client.errors import ApiError, TransportError
 from airflow_provider_databrain.client.server import ConfigurationError
+from airflow_provider_databrain.client.transport import tls
+from airflow_provider_databrain.client.transport.tls import BUNDLES, OPENSSL
 from airflow_provider_databrain.databrain.api.embeds import create_dashboard_embed
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY
 from tests.client.conftest import Run
@@ -23,10 +28,12 @@ from tests.client.transport.servers import (
     make_certificate,
     server_at,
     tls_server,
+    tunnel,
 )
 from tests.support import embed, http_answer, raw_server
 
 pytestmark = pytest.mark.usefixtures("fast_retries")
+VARIABLES = (*BUNDLES, *OPENSSL)
 CREATE = create_dashboard_embed(embed())
 
 
@@ -57,12 +64,121 @@ def test_any_certificate_is_accepted_if_checking_is_off(run: Run, tls_url: str) 
     assert run(server_at(tls_url, verify_tls=False), CREATE).id == "client-acme"
 
 
-def test_a_ca_bundle_from_the_environment_is_ignored(
+@pytest.fixture
+def hashed(certificate: tuple[Path, Path], tmp_path: Path) -> Path:
+    """A directory with the certificate, as ``openssl rehash`` makes it."""
+    folder = tmp_path / "hashed"
+    folder.mkdir()
+    command = ["openssl", "x509", "-noout", "-subject_hash", "-in", str(certificate[0])]
+    name = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    (folder / f"{name}.0").write_bytes(certificate[0].read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize("form", ["file", "directory"])
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_company_authority_from_the_environment_is_trusted(
+    run: Run,
+    tls_url: str,
+    certificate: tuple[Path, Path],
+    hashed: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    form: str,
+) -> None:
+    monkeypatch.setenv(variable, str(hashed if form == "directory" else certificate[0]))
+    assert run(server_at(tls_url), CREATE).id == "client-acme"
+
+
+def test_a_company_authority_in_the_store_of_the_system_is_trusted(
     run: Run, tls_url: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
-    with pytest.raises(TransportError, match="'ca_path' in the connection"):
-        run(server_at(tls_url), CREATE)
+    def load_default_certs(context: ssl.SSLContext, *_: object) -> None:
+        context.load_verify_locations(certificate[0])
+
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", load_default_certs)
+    tls._verified.cache_clear()
+    try:
+        assert run(server_at(tls_url), CREATE).id == "client-acme"
+    finally:
+        tls._verified.cache_clear()
+
+
+def test_the_authorities_of_certifi_are_trusted_besides_those_of_the_system() -> None:
+    [one, *_] = ssl.create_default_context(cafile=certifi.where()).get_ca_certs()
+    assert one in tls.trust(server_at("https://x")).get_ca_certs()
+
+
+def test_the_first_that_names_authorities_counts_alone(
+    run: Run,
+    tls_url: str,
+    certificate: tuple[Path, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = str(make_certificate(tmp_path_factory.mktemp("other"))[0])
+    right = str(certificate[0])
+    for variable in ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(variable, right)
+        assert run(server_at(tls_url), CREATE).id == "client-acme"
+        with pytest.raises(TransportError, match="'ca_path' in the connection"):
+            run(server_at(tls_url, verify_tls=other), CREATE)
+        monkeypatch.setenv(variable, other)
+        with pytest.raises(TransportError, match="'ca_path' in the connection"):
+            run(server_at(tls_url), CREATE)
+        assert run(server_at(tls_url, verify_tls=right), CREATE).id == "client-acme"
+    assert run(server_at(tls_url, verify_tls=False), CREATE).id == "client-acme"
+
+
+def test_the_file_and_the_directory_of_openssl_count_together(
+    run: Run,
+    tls_url: str,
+    hashed: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(make_certificate(tmp_path_factory.mktemp("other"), "other")[0]))
+    monkeypatch.setenv("SSL_CERT_DIR", str(hashed))
+    assert run(server_at(tls_url), CREATE).id == "client-acme"
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate", "-----BEGIN CERTIFICATE-----\n", "directory"])
+@pytest.mark.parametrize("variable", [*VARIABLES, "'ca_path'"])
+def test_authorities_that_cannot_be_read_are_an_error_before_anything_is_sent(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, content: str | None
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content == "directory":
+        path.mkdir()
+        (path / "company.pem").write_text("")
+    elif content is not None:
+        path.write_text(content)
+    if variable in VARIABLES:
+        monkeypatch.setenv(variable, str(path))
+    server = server_at("https://127.0.0.1:1", verify_tls=True if variable in VARIABLES else str(path))
+    with pytest.raises(ConfigurationError, match=rf"{variable} \(.*ca\.pem\) is not a file of CA certificates: "):
+        run(server, CREATE)
+
+
+def test_a_context_is_made_once_until_the_file_changes(certificate: tuple[Path, Path], tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_bytes(certificate[0].read_bytes())
+    server = server_at("https://x", verify_tls=str(path))
+    first = tls.trust(server)
+    assert tls.trust(server) is first
+    path.write_bytes(certificate[0].read_bytes() * 2)
+    assert tls.trust(server) is not first
+    assert tls.trust(server_at("https://x")) is tls.trust(server_at("https://y"))
+
+
+def test_a_proxy_that_is_reached_over_tls_must_be_trusted(
+    run: Run, tls_url: str, certificate: tuple[Path, Path]
+) -> None:
+    server = server_at("http://databrain.example", proxy=tls_url, max_retry_seconds=0)
+    assert run(replace(server, verify_tls=str(certificate[0])), CREATE).id == "client-acme"
+    with pytest.raises(TransportError, match="'ca_path' in the connection") as caught:
+        run(server, CREATE)
+    assert (caught.value.transient, caught.value.ambiguous) == (False, False)
 
 
 @pytest.mark.parametrize("content", [None, "this is no certificate"], ids=["absent", "junk"])
@@ -154,3 +270,25 @@ def test_a_token_that_cannot_be_sent_is_an_error_that_does_not_show_it(run: Run,
         run(replace(server_at(url, max_retry_seconds=0), tokens={API_KEY: token}), CREATE)
     assert "half" not in str(caught.value)
     assert not any(b"\nX-Evil" in request for request in met)
+
+
+@pytest.mark.parametrize("certified", [True, False], ids=["trusted", "not trusted"])
+def test_the_servers_certificate_counts_through_a_tunnel(
+    run: Run, tls_url: str, certificate: tuple[Path, Path], certified: bool
+) -> None:
+    with tunnel() as (proxy, met):
+        server = server_at(tls_url, proxy=proxy, max_retry_seconds=0, verify_tls=str(certificate[0]))
+        if certified:
+            assert run(server, CREATE).id == "client-acme"
+        else:
+            with pytest.raises(TransportError, match="'ca_path' in the connection") as caught:
+                run(replace(server, verify_tls=True), CREATE)
+            assert (caught.value.transient, caught.value.ambiguous) == (False, False)
+    assert met[0].startswith(b"CONNECT 127.0.0.1:")
+    assert KEY.encode() not in b"".join(met)
+
+
+def test_a_proxy_may_answer_with_many_headers(run: Run, tls_url: str, certificate: tuple[Path, Path]) -> None:
+    with tunnel(b"".join(b"Set-Cookie: a%d=%s\r\n" % (count, b"c" * 900) for count in range(60))) as (proxy, _):
+        server = server_at(tls_url, proxy=proxy, max_retry_seconds=0, verify_tls=str(certificate[0]))
+        assert run(server, CREATE).id == "client-acme"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 
+from airflow_provider_databrain.client.waits import MAX_WAIT_SECONDS
 from airflow_provider_databrain.databrain.operators.tenants import ProvisionTenantDashboardsOperator
 from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.emulator.faults import Fault
@@ -148,6 +149,22 @@ def test_a_long_wait_defers_the_task(connection: Emulator, warehouse: Path) -> N
     assert operator(deferrable=True).resume(context(again), {"moment": "now"}) == IDS
     assert again.pushed == {"counts": counts(created=25), "failures": []}
     assert connection.state.count_embeds() == 25
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_an_absurd_wait_defers_the_task_for_a_day_at_most(connection: Emulator) -> None:
+    connection.control.set_faults([Fault(kind="too_many", path="dashboard-embeds", every=5, times=1, seconds=9e8)])
+    with pytest.raises(TaskDeferred) as caught:
+        operator(concurrency=2, deferrable=True).execute(context(TaskInstance()))
+    assert isinstance(caught.value.trigger, TimeDeltaTrigger)
+    assert caught.value.trigger.moment.timestamp() - time.time() <= MAX_WAIT_SECONDS
+
+
+@pytest.mark.usefixtures("warehouse")
+def test_an_absurd_wait_ends_a_task_that_cannot_be_deferred(connection: Emulator) -> None:
+    connection.control.set_faults([Fault(kind="too_many", path="dashboard-embeds", every=5, times=1, seconds=9e8)])
+    with pytest.raises(ProvisioningError, match="the server asks to wait 86400 s or more; a task does not hold its"):
+        operator(concurrency=2).execute(context(TaskInstance()))
 
 
 @pytest.mark.usefixtures("warehouse")
