@@ -38,6 +38,7 @@ BODIES = {
     "number": (JSON, b'{"error": {"code": 404, "message": "not found"}}'),
     "words": (JSON, b'{"error": {"code": "NOT_FOUND", "message": "The page could not be found"}}'),
     "spring": (JSON, b'{"status": 404, "error": "Unauthorized", "path": "/x"}'),
+    "detail": (JSON, b'{"detail": "Not Found"}'),
     "problem": (JSON, b'{"type": "about:blank", "code": "not_found", "detail": "no such host"}'),
 }
 STATUSES = [401, 403, 404, 409, 410, 502]
@@ -65,8 +66,8 @@ class System(NamedTuple):
 class World:
     """A tenant table, its ledger and one vendor behind a gateway."""
 
-    def __init__(self, system: System, gateway: Gateway, path: Path) -> None:
-        self.system, self.gateway, self.path = system, gateway, path
+    def __init__(self, name: str, system: System, gateway: Gateway, path: Path) -> None:
+        self.name, self.system, self.gateway, self.path = name, system, gateway, path
         self._runs = 0
 
     def provision(self, **options: Any) -> Any:
@@ -141,7 +142,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         extra = fields.get("extra") or {}
         extra = {**(json.loads(extra) if isinstance(extra, str) else extra), "max_retry_seconds": 1}
         monkeypatch.setenv(variable, json.dumps({**fields, "host": gateway.url, "extra": json.dumps(extra)}))
-        yield World(system, gateway, path)
+        yield World(request.param, system, gateway, path)
 
 
 @BARE
