@@ -57,6 +57,7 @@ class System(NamedTuple):
     spec: dict[str, Any]
     changed: dict[str, Any]
     existing: Callable[[], set[str]]
+    shown: Callable[[], list[tuple[str, str]]]
     create: str
     delete: str
     update: str
@@ -72,11 +73,11 @@ class World:
 
     def provision(self, **options: Any) -> Any:
         spec = options.pop("spec", self.system.spec)
-        return self._run(self.system.provision(task_id="provision", **TABLE, spec=spec, **options))
+        return self._run(self.system.provision(task_id="provision", **{**TABLE, "spec": spec, **options}))
 
-    def remove(self) -> Any:
-        limits = {"max_deletions": None, "max_deletion_fraction": 1}
-        return self._run(self.system.remove(task_id="remove", **TABLE, **limits, **self.system.options))
+    def remove(self, **options: Any) -> Any:
+        limits = {"max_deletions": None, "max_deletion_fraction": 1, **options}
+        return self._run(self.system.remove(task_id="remove", **{**TABLE, **limits, **self.system.options}))
 
     def _run(self, task: Any) -> Any:
         self._runs += 1
@@ -103,6 +104,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             SPEC,
             {**SPEC, "name": "New {tenant_id}"},
             lambda: {row.embed_id for row in databrain.state.embeds()},
+            lambda: [(row.embed_id, row.name) for row in databrain.state.embeds()],
             r"^POST .*client-t1\b",
             r"^DELETE .*{id}",
             r"^PUT .*{id}",
@@ -117,6 +119,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             {"name": "Sales of {tenant_id}"},
             {"name": "New {tenant_id}"},
             lambda: {str(row.id) for row in posthog.posthog.dashboards()},
+            lambda: [(str(row.id), row.fields["name"]) for row in posthog.posthog.dashboards()],
             r"^POST .*Sales of t1\b",
             r"^PATCH .*/dashboards/{id}/ ",
             r"^PATCH .*/dashboards/{id}/ ",
@@ -131,6 +134,11 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             {"source_dashboard": 1, "name": "Overview"},
             {},
             lambda: {str(row.id) for row in conduit.state.workspaces()},
+            lambda: [
+                (str(workspace.id), str(workspace.ext_id))
+                for workspace in conduit.state.workspaces()
+                for _ in conduit.state.dashboards(workspace.id)
+            ],
             r'^POST /v2/workspaces/ .*"t1"',
             r"^DELETE /v2/workspaces/{id}/",
             "",
