@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -27,19 +28,26 @@ class Gateway:
 
     def __init__(self, behind: str) -> None:
         self.refused: list[str] = []
-        self._rule: tuple[re.Pattern[str], Bare] | None = None
+        self.passed: list[str] = []
+        self._lock = threading.Lock()
+        self._rule: tuple[Callable[[str], object], Bare] | None = None
         gateway, netloc = self, urlsplit(behind).netloc
 
         class Handler(BaseHTTPRequestHandler):
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 request = f"{self.command} {self.path} {body.decode()}"
-                rule = gateway._rule
-                if rule and rule[0].search(request):
+                with gateway._lock:
+                    rule = gateway._rule
+                    refuses = rule is not None and rule[0](request)
+                if rule and refuses:
                     gateway.refused.append(request)
                     status, content_type, content = rule[1]
                     headers = [("Content-Type", content_type)]
+                    if 300 <= status < 400:
+                        headers.append(("Location", "http://127.0.0.1:9/login"))
                 else:
+                    gateway.passed.append(request)
                     onward = HTTPConnection(netloc, timeout=10)
                     onward.request(self.command, self.path, body or None, dict(self.headers))
                     answer = onward.getresponse()
@@ -67,7 +75,11 @@ class Gateway:
 
     def refuse(self, pattern: str, answer: Bare) -> None:
         """Answer each request whose method, path and body match the pattern."""
-        self._rule = re.compile(pattern), answer
+        self._rule = re.compile(pattern).search, answer
+
+    def refuse_some(self, is_due: Callable[[str], bool], answer: Bare) -> None:
+        """Answer each request for which ``is_due`` is true. It is asked about one request at a time."""
+        self._rule = is_due, answer
 
     def pass_all(self) -> None:
         """Pass all requests on."""

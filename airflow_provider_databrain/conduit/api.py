@@ -43,14 +43,13 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
 
 
 def _is_own(payload: object) -> bool:
-    """Whether it has ``code`` and ``message``, as Conduit documents for 400, or nothing but a ``detail``.
+    """Whether it has ``code`` and ``message``, as Conduit documents for 400.
 
-    The latter is assumed for the other statuses, whose bodies are not documented.
+    The bodies of other statuses are not documented. An object with nothing but a ``detail`` may be Conduit's, and many
+    gateways answer so too. It proves nothing.
     """
-    if not isinstance(payload, Mapping):
-        return False
-    names = ("detail",) if set(payload) == {"detail"} else ("code", "message")
-    return all(isinstance(payload.get(name), str) and payload[name] for name in names)
+    names = ("code", "message")
+    return isinstance(payload, Mapping) and all(isinstance(payload.get(name), str) and payload[name] for name in names)
 
 
 # The error codes are not documented, so the status decides.
@@ -242,7 +241,7 @@ def disable_workspace(workspace_id: int) -> Call[None]:
     """Disable a workspace. What happens to its dashboards and its ``ext_id`` is not documented.
 
     It is sent again after an ambiguous failure. If the workspace no longer exists then, the earlier try disabled it.
-    How Conduit words a 404 is not documented. So after a 404 that may not be Conduit's own, the list of workspaces
+    How Conduit words a 404 is not documented. So after a 404 without ``code`` and ``message`` the list of workspaces
     shows whether the workspace exists.
 
     :raises ValueError: ``workspace_id`` is not a whole number above 0.

@@ -14,16 +14,25 @@ import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, NotFoundError
+from airflow_provider_databrain.client.call import Request
+from airflow_provider_databrain.client.errors import (
+    AlreadyExistsError,
+    ApiError,
+    AuthenticationError,
+    NotAllowedError,
+    NotFoundError,
+)
 from airflow_provider_databrain.client.models import Name, Sent, explain
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.conduit import api
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.target import Desired, Existing
+
+T = TypeVar("T")
 
 
 class ConduitSpec(Sent):
@@ -110,12 +119,21 @@ class ConduitTarget:
             self._add(workspace)
         self._surveyed = True
 
+    @property
+    def lists_nothing(self) -> bool:
+        """Whether the last survey shows nothing at all."""
+        return not self._by_id
+
+    def lists(self, existing: Existing) -> bool:
+        """Whether the last survey shows the dashboard's workspace."""
+        return int(existing.embed_id) in self._by_id
+
     async def find(self, transport: AsyncTransport, desired: Desired[ConduitSpec], *, ours: bool) -> Existing | None:
         """The oldest dashboard with that name in the tenant's workspace. Takes one call if the workspace exists."""
         workspace = self._by_ext_id.get(str(desired.wanted.ext_id))
         if workspace is None:
             return None
-        listed = await transport.run(api.list_dashboards(workspace_token=workspace.token))
+        listed = await _as_workspace(transport, api.list_dashboards(workspace_token=workspace.token))
         named = sorted(dashboard.id for dashboard in listed if dashboard.name == desired.wanted.name)
         return Existing(str(named[0]), str(workspace.id), desired.spec_hash) if named else None
 
@@ -166,7 +184,8 @@ class ConduitTarget:
                 endpoint=api.SHARE_URL.name,
                 dashboard=existing.dashboard_id,
             )
-        return await transport.run(api.share_url(int(existing.dashboard_id), workspace_token=workspace.token))
+        share = api.share_url(int(existing.dashboard_id), workspace_token=workspace.token)
+        return await _as_workspace(transport, share)
 
     async def _survey_once(self, transport: AsyncTransport) -> None:
         """Survey if this has not been done yet. If the survey fails, it fails for every tenant without a new call."""
@@ -200,6 +219,24 @@ class ConduitTarget:
         self._by_id[workspace.id] = workspace
         if workspace.ext_id is not None:
             self._by_ext_id.setdefault(workspace.ext_id, workspace)
+
+
+async def _as_workspace(transport: AsyncTransport, request: Request[T]) -> T:
+    """Run a request that has a workspace's token. A refusal of that token says nothing about the organization's."""
+    try:
+        return await transport.run(request)
+    except AuthenticationError as error:
+        refused = NotAllowedError(
+            error.message,
+            status=error.status,
+            code=error.code,
+            endpoint=error.endpoint,
+            tenant=error.tenant,
+            dashboard=error.dashboard,
+        )
+        refused.from_api = error.from_api
+        refused.hint = "This is about the token of the tenant's workspace."
+        raise refused from error
 
 
 def _hash(text: str) -> str:

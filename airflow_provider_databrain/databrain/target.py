@@ -137,6 +137,16 @@ class DatabrainTarget:
         for embed in await transport.run(api.list_embeds()):
             self._listed.setdefault(embed.dashboard_id, []).append(embed)
 
+    @property
+    def lists_nothing(self) -> bool:
+        """Whether the last survey shows nothing at all."""
+        return not self._listed
+
+    def lists(self, existing: Existing) -> bool:
+        """Whether the last survey shows this embed."""
+        listed = self._listed.get(existing.dashboard_id, [])
+        return any(embed.embed_id == existing.embed_id for embed in listed)
+
     async def find(
         self, transport: AsyncTransport, desired: Desired[CreateDashboardEmbed], *, ours: bool
     ) -> Existing | None:

@@ -20,6 +20,14 @@ def parser() -> argparse.ArgumentParser:
         "If a variable is not set, it makes a token up and prints it.",
     )
     arguments.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    arguments.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer requests to this name too, such as the name of a container; may be repeated (default: only the "
+        "address to bind, localhost and loopback addresses)",
+    )
     arguments.add_argument("--port", type=int, default=8095, help="port; 0 takes a free one (default: %(default)s)")
     arguments.add_argument("--db", default="databrain-emulator.sqlite", help="state file (default: %(default)s)")
     arguments.add_argument("--workspace", default="analytics", help="workspace to create (default: %(default)s)")
@@ -29,7 +37,9 @@ def parser() -> argparse.ArgumentParser:
 def prepare(arguments: argparse.Namespace) -> Emulator:
     """Create the emulator that the arguments describe, with sample data."""
     tokens = {token.argument: os.environ.get(token.variable) for token in TOKENS}
-    emulator = Emulator(arguments.db, host=arguments.host, port=arguments.port, **tokens)
+    emulator = Emulator(
+        arguments.db, host=arguments.host, port=arguments.port, allowed_hosts=arguments.allow_host, **tokens
+    )
     for system in emulator.systems:
         system.add_samples(arguments.workspace)
     return emulator

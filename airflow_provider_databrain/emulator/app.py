@@ -10,17 +10,23 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from airflow_provider_databrain.emulator.faults import Behaviour, Control, Fault, FaultMiddleware
+from airflow_provider_databrain.emulator.guard import GuardMiddleware
 from airflow_provider_databrain.emulator.page import render
 from airflow_provider_databrain.emulator.refusal import RefusalError
 from airflow_provider_databrain.emulator.systems import RunningSystem, dialect_of
 
 
-def create_app(systems: Sequence[RunningSystem], control: Control) -> FastAPI:
-    """Create the application that serves running systems."""
+def create_app(systems: Sequence[RunningSystem], control: Control, hosts: Sequence[str] = ()) -> FastAPI:
+    """Create the application that serves running systems.
+
+    :param hosts: see ``GuardMiddleware``.
+    """
     app = FastAPI(title="Dashboard API emulator", docs_url=None, redoc_url=None)
     for system in systems:
         app.router.routes.extend(system.routes)
     app.add_middleware(FaultMiddleware, control=control, dialect_of=dialect_of)
+    # The last one that is added sees a request first.
+    app.add_middleware(GuardMiddleware, hosts=hosts)
 
     @app.exception_handler(RefusalError)
     async def refuse(_request: Request, refusal: RefusalError) -> JSONResponse:

@@ -5,7 +5,7 @@ reference is silent and a client might rely on the answer, ``ConduitBehaviour`` 
 our choice:
 
 - The checks come in the order slash, token, set-up, body, references.
-- A 400 has a code and a message. Other refusals have a ``detail``.
+- Each refusal has a code and a message. The reference shows this for 400 only.
 - A resource that does not exist, or that the token may not see, is 404.
 - A disabled workspace no longer exists, and its ``ext_id`` is free again.
 """
@@ -182,8 +182,7 @@ class ConduitRefusalError(RefusalError):
 
     def response(self) -> JSONResponse:
         """Return the error as a JSON response."""
-        body = {"code": self.code, "message": str(self)} if self.status == 400 else {"detail": str(self)}
-        return JSONResponse(body, self.status)
+        return JSONResponse({"code": self.code, "message": str(self)}, self.status)
 
 
 class ConduitApi:
@@ -266,17 +265,17 @@ class ConduitApi:
         """Return the owner of the request's token: a workspace's id, or None for the organization."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer" or not token:
-            raise ConduitRefusalError(401, "", "The token is missing")
+            raise ConduitRefusalError(401, "missing_token", "The token is missing")
         if token == self._token:
             return None
         workspace = self._state.workspace_with(token=token)
         if workspace is None:
-            raise ConduitRefusalError(401, "", "Invalid token")
+            raise ConduitRefusalError(401, "invalid_token", "Invalid token")
         return workspace
 
     def _authorize(self, request: Request) -> None:
         if self._owner(request) is not None:
-            raise ConduitRefusalError(401, "", "Invalid token")
+            raise ConduitRefusalError(401, "invalid_token", "Invalid token")
 
     def _authorize_for_workspaces(self, request: Request) -> None:
         self._authorize(request)
@@ -318,7 +317,7 @@ class Conduit:
 
 
 def _not_found() -> ConduitRefusalError:
-    return ConduitRefusalError(404, "", "Not found")
+    return ConduitRefusalError(404, "not_found", "Not found")
 
 
 def _number(text: str) -> int:

@@ -8,7 +8,6 @@ it has acted but before the client has the whole answer. The log has no header, 
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import struct
 import time
@@ -18,10 +17,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_databrain.emulator.dialects import Dialect
+from airflow_provider_databrain.emulator.pattern import PathPattern
 from airflow_provider_databrain.emulator.routes import READ_ONLY
 
 Kind = Literal[
@@ -61,7 +61,7 @@ class Fault(BaseModel):
     :param every: 1 means each matching request; 7 means the 7th, the 14th and so on.
     :param times: maximum number of faults; None means no limit.
     :param method: only requests with this HTTP method; None means all.
-    :param path: a regular expression; only requests whose path contains a match.
+    :param path: a pattern (see ``pattern.PathPattern``); only requests whose path contains a match.
     :param seconds: the delay of ``slow``, and the ``Retry-After`` of ``too_many``.
     """
 
@@ -71,6 +71,12 @@ class Fault(BaseModel):
     method: str | None = None
     path: str = ""
     seconds: float = 1.0
+
+    @field_validator("path")
+    @classmethod
+    def _check_path(cls, path: str) -> str:
+        PathPattern(path)
+        return path
 
 
 class Behaviour(BaseModel):
@@ -129,6 +135,7 @@ class Control:
     """Number of API requests by method and path (without the query). A request counts as soon as it arrives."""
     log: deque[Logged] = field(default_factory=lambda: deque(maxlen=100_000))
     transports: dict[tuple[str, int], asyncio.Transport] = field(default_factory=dict)
+    _patterns: list[PathPattern] = field(default_factory=list)
     _seen: dict[int, int] = field(default_factory=dict)
     _done: dict[int, int] = field(default_factory=dict)
     _window: tuple[float, int] = (0.0, 0)
@@ -136,14 +143,15 @@ class Control:
     def set_faults(self, faults: list[Fault]) -> None:
         """Replace all rules. Counting starts again."""
         self.faults = faults
+        self._patterns = [PathPattern(fault.path) for fault in faults]
         self._seen = {}
         self._done = {}
 
     def fault_for(self, method: str, path: str) -> Fault | None:
         """Return the fault of a request, or None. Each matching rule counts the request."""
         chosen: Fault | None = None
-        for index, fault in enumerate(self.faults):
-            if (fault.method and fault.method != method) or not re.search(fault.path, path):
+        for index, (fault, pattern) in enumerate(zip(self.faults, self._patterns, strict=True)):
+            if (fault.method and fault.method != method) or not pattern.is_in(path):
                 continue
             seen = self._seen[index] = self._seen.get(index, 0) + 1
             done = self._done.get(index, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
@@ -85,13 +86,22 @@ class Emulator:
 
     :param path: SQLite file of the state.
     :param port: 0 takes a free port.
+    :param allowed_hosts: names in a request's ``Host`` that it answers to, besides ``host`` and this machine's own.
     :param tokens: the tokens that it accepts, by the arguments in ``systems.TOKENS``: ``api_key`` (of the data app
         ``tenant-app``), ``service_token``, ``posthog_key`` (with ``POSTHOG_SCOPES``) and ``conduit_token`` (the
         organization's). It makes up each one that is missing or None.
     :raises TypeError: A token's name is unknown.
     """
 
-    def __init__(self, path: str = ":memory:", *, host: str = "127.0.0.1", port: int = 0, **tokens: str | None) -> None:
+    def __init__(
+        self,
+        path: str = ":memory:",
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        allowed_hosts: Sequence[str] = (),
+        **tokens: str | None,
+    ) -> None:
         if unknown := tokens.keys() - {token.argument for token in TOKENS}:
             raise TypeError(f"Emulator has no token called {', '.join(sorted(unknown))}")
         self.control = Control()
@@ -106,7 +116,7 @@ class Emulator:
         self._socket = socket.create_server((host, port), backlog=1024)
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
-            create_app(self.systems, self.control),
+            create_app(self.systems, self.control, [host, *allowed_hosts]),
             http=_protocol(self.control),
             lifespan="off",
             log_level="critical",

@@ -6,10 +6,12 @@ does not wait for the disk (``synchronous = OFF``), because the data is only tes
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 
@@ -18,12 +20,15 @@ class Store:
 
     ``rows``, ``insert`` and ``change`` run one statement in its own transaction. ``transaction`` runs several in one.
 
-    :param path: an SQLite file, which is created if it does not exist; ``:memory:`` keeps the data in memory.
+    :param path: an SQLite file, which is created if it does not exist, and which only its owner may read, because it
+        holds tokens; ``:memory:`` keeps the data in memory.
     :param schema: statements that create the tables that do not exist yet.
     """
 
     def __init__(self, path: str, schema: str) -> None:
         self._lock = threading.Lock()
+        if path not in (":memory:", ""):
+            _make_private(path)
         self._db = sqlite3.connect(path, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")
@@ -67,3 +72,15 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+def _make_private(path: str) -> None:
+    """Let only the owner read and write the file, from its creation on. SQLite gives its other files the same mode."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.fchmod(file, 0o600)
+    finally:
+        os.close(file)
+    for other in (f"{path}-wal", f"{path}-shm", f"{path}-journal"):
+        with suppress(FileNotFoundError):
+            Path(other).chmod(0o600)

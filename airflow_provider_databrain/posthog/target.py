@@ -148,6 +148,15 @@ class PostHogTarget:
             for mark in marks.possible_marks(dashboard):
                 self._listed.setdefault(mark, []).append(dashboard)
 
+    @property
+    def lists_nothing(self) -> bool:
+        """Whether the last survey shows nothing at all."""
+        return not self._by_id
+
+    def lists(self, existing: Existing) -> bool:
+        """Whether the last survey shows this dashboard."""
+        return int(existing.dashboard_id) in self._by_id
+
     async def find(self, transport: AsyncTransport, desired: Desired[Wanted], *, ours: bool) -> Existing | None:
         """The oldest dashboard with the tenant's mark."""
         listed = self._listed.get(desired.wanted.mark)

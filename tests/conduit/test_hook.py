@@ -197,7 +197,9 @@ def test_an_invalid_workspace_id_is_never_sent(ask: Ask, conduit: Conduit, numbe
 
 def test_a_dashboard_of_another_workspace_is_not_found(ask: Ask, conduit: Conduit) -> None:
     workspace = conduit.state.add_workspace("Acme")
-    with pytest.raises(NotFoundError, match=r"share dashboard \(dashboard '1'\) failed \[HTTP 404\]: Not found"):
+    with pytest.raises(
+        NotFoundError, match=r"share dashboard \(dashboard '1'\) failed \[HTTP 404, not_found\]: Not found"
+    ):
         ask(ConduitHook(), "share_url", 1, workspace)
 
 
@@ -334,7 +336,11 @@ def test_the_error_has_the_servers_retry_after(ask: Ask, conduit: Conduit) -> No
     ("fields", "works", "words"),
     [
         ({}, True, "organization token: works"),
-        ({"password": "wrong-token"}, False, "organization token: list dashboards failed [HTTP 401]: Invalid token"),
+        (
+            {"password": "wrong-token"},
+            False,
+            "organization token: list dashboards failed [HTTP 401, invalid_token]: Invalid token",
+        ),
         ({"password": ""}, False, "organization token: Connection 'conduit_default' has no organization token"),
         ({"extra": {"typo": 1}}, False, "typo: Extra inputs are not permitted"),
         ({"host": "ftp://x"}, False, "host that is not a server address"),

@@ -50,7 +50,7 @@ def test_the_token_is_checked_first(conduit: Conduit, method: str, path: str, he
     headers = {} if header is None else {"Authorization": header}
     answer = requests.request(method, conduit.url + path, headers=headers, data="not json", timeout=5)
     assert answer.status_code == 401
-    assert set(answer.json()) == {"detail"}
+    assert set(answer.json()) == {"code", "message"}
 
 
 @pytest.mark.parametrize(("method", "path"), ORGANIZATION_CALLS)
@@ -58,7 +58,8 @@ def test_a_workspace_token_is_refused_if_the_organizations_token_is_needed(
     conduit: Conduit, method: str, path: str
 ) -> None:
     token = create(conduit).json()["token"]
-    assert shown(call(conduit, method, path, token, json={"name": "x"})) == (401, {"detail": "Invalid token"})
+    refusal = {"code": "invalid_token", "message": "Invalid token"}
+    assert shown(call(conduit, method, path, token, json={"name": "x"})) == (401, refusal)
     assert [row.name for row in conduit.state.workspaces()] == ["Acme"]
 
 

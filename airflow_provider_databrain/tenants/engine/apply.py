@@ -37,6 +37,8 @@ What can happen in between:
   adopted, or step 3 deletes the younger dashboard.
 - Somebody deletes a dashboard: its update fails with the API's own "not found" and the dashboard is created again.
 - Something in between answers 401, 403, 404 or 409: the tenant fails and keeps its entry. The next run looks it up.
+- Something in between answers the list: if it shows none of the ledger's dashboards, it counts as failed (``belief``).
+  If it does not show a dashboard that was just created, that tenant fails, and the next run looks it up.
 
 What is relied on: a survey shows every dashboard whose create was answered before the survey began. For a vendor where
 the id is ours, a second create with the same id is refused. The ledger is not relied on; it only adds checks.
@@ -51,9 +53,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, NotFoundError
+from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, MalformedAnswerError, NotFoundError
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
+from airflow_provider_databrain.tenants.engine.belief import check_list
 from airflow_provider_databrain.tenants.engine.check import CheckedBatch, WorkItem
 from airflow_provider_databrain.tenants.engine.journal import Journal
 from airflow_provider_databrain.tenants.engine.ledger import Ledger, LedgerError
@@ -90,7 +93,8 @@ class _Applier(Generic[WantedT]):
         self._target = target
         self._transport = transport
         self._workers = workers
-        self._survey = SharedSurvey(target, transport)
+        self._gone: set[str] = set()
+        self._survey = SharedSurvey(target, transport, self._check_list)
         self._look_first = target.look_first
         self._started = time.monotonic()
         self._unclear: list[_UnclearCreate[WantedT]] = []
@@ -103,6 +107,7 @@ class _Applier(Generic[WantedT]):
                 if await self._update_known(item):
                     return
                 # The dashboard no longer exists. From here on the tenant has none.
+                self._gone.add(item.desired.tenant)
                 item = item._replace(entry=replace(item.entry, spec_hash=None))
             if not await self._adopt_if_found(item):
                 await self._create(item)
@@ -150,7 +155,9 @@ class _Applier(Generic[WantedT]):
             try:
                 await self._survey.no_older_than(round_started)
                 kept = await self._find_single(item, ours=True, known=existing)
-                if kept is not None and kept.dashboard_id != existing.dashboard_id:
+                if kept is None:
+                    await self._workers.amend(_not_listed(item, existing))
+                elif kept.dashboard_id != existing.dashboard_id:
                     kept = await self._target.update(self._transport, item.desired, kept)
                     await self._workers.amend(_outcome(item, Action.CREATED, kept))
             except StoppedError:
@@ -257,12 +264,27 @@ class _Applier(Generic[WantedT]):
                     dashboard=dashboard_id,
                 )
 
+    async def _check_list(self) -> None:
+        # Where the id is ours, the API refuses a second create, so a wrong list does no harm.
+        if self._target.creates_once:
+            await check_list(self._target, self._workers.ledger, self._gone)
+
     async def _end(self, item: WorkItem[WantedT], action: Action, existing: Existing) -> None:
         await self._workers.end(_outcome(item, action, existing))
 
     async def _fail(self, item: WorkItem[WantedT], error: Exception) -> None:
         desired = item.desired
         await self._workers.end(Outcome.failure(desired.tenant, item.entry, desired.dashboard_id, error))
+
+
+def _not_listed(item: WorkItem[WantedT], existing: Existing) -> Outcome:
+    error = MalformedAnswerError(
+        "the dashboard was just created, and the list does not show it; something in between may have answered, or "
+        "somebody has deleted it. The next run looks again",
+        ambiguous=False,
+    )
+    error.endpoint, error.dashboard = "survey", existing.dashboard_id
+    return Outcome(item.desired.tenant, Action.FAILED, item.entry, existing, error=error)
 
 
 def _outcome(item: WorkItem[WantedT], action: Action, existing: Existing) -> Outcome:

@@ -9,7 +9,9 @@ from typing import TypeVar
 from airflow_provider_databrain.client.errors import ApiError
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
+from airflow_provider_databrain.tenants.engine.belief import check_list
 from airflow_provider_databrain.tenants.engine.check import CheckedBatch
+from airflow_provider_databrain.tenants.engine.ledger import Ledger
 from airflow_provider_databrain.tenants.engine.report import Action, Planned, Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.target import Target
@@ -19,7 +21,13 @@ WantedT = TypeVar("WantedT")
 
 
 async def preview(
-    target: Target[WantedT], transport: AsyncTransport, checked: CheckedBatch[WantedT], *, rules: Rules, stop: Stop
+    target: Target[WantedT],
+    transport: AsyncTransport,
+    checked: CheckedBatch[WantedT],
+    *,
+    rules: Rules,
+    stop: Stop,
+    ledger: Ledger | None = None,
 ) -> Report:
     """Plan each tenant: create, adopt or update. Surveys once if the ledger does not know a tenant.
 
@@ -38,6 +46,8 @@ async def preview(
                 with suppress(StoppedError):
                     await stop.watch([asyncio.create_task(target.survey(transport))], rules.grace_seconds)
                 surveyed = True
+                if not stop.reason:
+                    await check_list(target, ledger)
             if stop.reason:
                 break
             try:

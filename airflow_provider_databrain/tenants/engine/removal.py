@@ -25,7 +25,8 @@ What can happen in between:
 - Somebody else takes the dashboard id: the survey shows the new owner and the deletion is refused.
 
 What is relied on: the ledger knows every dashboard that is to be removed. A dashboard without an entry is never
-removed. The survey is complete: if it fails, nothing is removed.
+removed. The survey is complete: if it fails, or shows none of the ledger's dashboards (see ``belief``), nothing is
+removed.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiErro
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.client.transport.pace import StoppedError
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.tenants.engine.belief import check_list
 from airflow_provider_databrain.tenants.engine.journal import Journal
 from airflow_provider_databrain.tenants.engine.ledger import Entry, Ledger
 from airflow_provider_databrain.tenants.engine.outcome import Outcome
@@ -177,6 +179,7 @@ class _Remover:
         self._transport = transport
         self._workers = workers
         self._others = others
+        self._done: set[str] = set()
         self._unproved: dict[str, tuple[Entry, NotFoundError]] = {}
 
     async def remove(self, entry: Entry) -> None:
@@ -205,6 +208,7 @@ class _Remover:
         except Exception as error:
             await self._fail(entry, error)
         else:
+            self._done.add(entry.tenant)
             await self._workers.end(Outcome(entry.tenant, Action.DELETED, entry, wanted_id=entry.dashboard_id))
 
     async def look_again(self) -> None:
@@ -212,7 +216,7 @@ class _Remover:
         if not self._unproved or self._workers.stop.reason:
             return
         try:
-            await _survey(self._target, self._transport, self._workers.stop, self._workers.rules)
+            await self._survey_again()
         except StoppedError:
             return
         except ApiError as failed:
@@ -222,6 +226,12 @@ class _Remover:
         else:
             if not self._workers.stop.reason:
                 await self._workers.share([entry for entry, _ in self._unproved.values()], self.remove)
+
+    async def _survey_again(self) -> None:
+        workers = self._workers
+        await _survey(self._target, self._transport, workers.stop, workers.rules)
+        if not workers.stop.reason:
+            await check_list(self._target, workers.ledger, self._done | self._unproved.keys())
 
     async def _fail(self, entry: Entry, error: Exception) -> None:
         await self._workers.end(Outcome.failure(entry.tenant, entry, entry.dashboard_id, error))
@@ -257,6 +267,8 @@ async def remove(
     if entries:
         with suppress(StoppedError):
             await _survey(target, transport, stop, rules)
+        if not stop.reason:
+            await check_list(target, ledger)
     if entries and not stop.reason:
         async with Journal(ledger, on_error=lambda error: stop.request(str(error))) as journal:
             workers = Workers(rules, stop, progress, report, ledger, journal)

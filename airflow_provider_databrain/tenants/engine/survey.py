@@ -1,13 +1,15 @@
 """One survey for many tenants.
 
-What always holds: two surveys never run at the same time, and a tenant never reads a survey that failed or is not
-complete. If several tenants need a survey that began after the same moment, they share one.
+What always holds: two surveys never run at the same time, and a tenant never reads a survey that failed, is not
+complete or is not believed (see ``belief``). If several tenants need a survey that began after the same moment, they
+share one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
@@ -17,11 +19,17 @@ WantedT = TypeVar("WantedT")
 
 
 class SharedSurvey(Generic[WantedT]):
-    """The last survey of a batch, done again if it is too old."""
+    """The last survey of a batch, done again if it is too old.
 
-    def __init__(self, target: Target[WantedT], transport: AsyncTransport) -> None:
+    :param check: raises an error if the last survey is not to be believed.
+    """
+
+    def __init__(
+        self, target: Target[WantedT], transport: AsyncTransport, check: Callable[[], Awaitable[None]]
+    ) -> None:
         self._target = target
         self._transport = transport
+        self._check = check
         self._lock = asyncio.Lock()
         self._began = float("-inf")
         self._done = False
@@ -39,6 +47,7 @@ class SharedSurvey(Generic[WantedT]):
                 self._began, self._done, self._error = time.monotonic(), False, None
                 try:
                     await self._target.survey(self._transport)
+                    await self._check()
                     self._done = True
                 except Exception as error:
                     # Every kind of error: the next tenant must not read a missing or partial list as "no dashboard".

@@ -1,7 +1,7 @@
 """The interface between the engine and a vendor: what a vendor must implement, and what both exchange.
 
 What always holds: in one batch the engine never has two calls under way for one tenant. ``desire``, ``differs``,
-``survey``, ``find`` and ``duplicates`` change nothing at the vendor.
+``survey``, ``lists``, ``find`` and ``duplicates`` change nothing at the vendor.
 """
 
 from __future__ import annotations
@@ -87,6 +87,13 @@ class Target(Protocol[WantedT]):
 
     async def survey(self, transport: AsyncTransport) -> None:
         """List, once for many tenants, which dashboards exist."""
+
+    @property
+    def lists_nothing(self) -> bool:
+        """Whether the last survey shows no dashboard at all."""
+
+    def lists(self, existing: Existing) -> bool:
+        """Whether the last survey shows this dashboard, whoever it belongs to."""
 
     async def find(self, transport: AsyncTransport, desired: Desired[WantedT], *, ours: bool) -> Existing | None:
         """The tenant's dashboard in the last survey, with a call of its own if needed; None if there is none.

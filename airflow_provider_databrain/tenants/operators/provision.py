@@ -131,7 +131,7 @@ class ProvisionTenantsOperator(TenantTask):
             async def send() -> Report:
                 async with self.transport(stop, progress) as transport:
                     if self.is_dry_run:
-                        return await preview(target, transport, checked, rules=rules, stop=stop)
+                        return await preview(target, transport, checked, rules=rules, stop=stop, ledger=ledger)
                     report = await provision(
                         target, transport, checked, progress=progress, rules=rules, stop=stop, ledger=ledger
                     )

@@ -83,6 +83,13 @@ class FakeTarget:
             raise error
         self.seen = set(self.taken)
 
+    @property
+    def lists_nothing(self) -> bool:
+        return not self.seen
+
+    def lists(self, existing: Existing) -> bool:
+        return existing.dashboard_id.removeprefix("d-") in self.seen
+
     async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
         return self._existing(desired) if desired.tenant in self.seen else None
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from airflow_provider_databrain.client.errors import MalformedAnswerError
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.tenants.engine.apply import provision
@@ -194,10 +195,14 @@ async def test_removing_deletes_and_a_tenant_that_comes_back_gets_a_new_board(ru
 
 
 async def test_a_board_that_no_longer_exists_counts_as_deleted(runs: Runs, vendor: TinyVendor) -> None:
-    await runs.provision(TENANTS[:1])
-    vendor.boards.clear()
+    first = await runs.provision(TENANTS[:2])
+    del vendor.boards[first.ids["t00"]]
     assert counts(await runs.remove(TENANTS[:1])) == {"deleted": 1}
-    assert list(runs.ledger().live()) == []
+    assert [entry.tenant for entry in runs.ledger().live()] == ["t01"]
+    vendor.boards.clear()
+    with pytest.raises(MalformedAnswerError, match="shows none of the 1 dashboards that the ledger has"):
+        await runs.remove(TENANTS[:2])
+    assert [entry.tenant for entry in runs.ledger().live()] == ["t01"]
 
 
 async def test_a_preview_changes_nothing(runs: Runs, vendor: TinyVendor) -> None:

@@ -94,6 +94,15 @@ class TinyTarget:
         for board, (owner, title) in (await self._vendor.list()).items():
             self._listed.setdefault(owner, []).append(Existing(board, board, title))
 
+    @property
+    def lists_nothing(self) -> bool:
+        """Whether the last survey shows nothing at all."""
+        return not self._listed
+
+    def lists(self, existing: Existing) -> bool:
+        """Whether the list has the board."""
+        return any(existing.embed_id == board.embed_id for boards in self._listed.values() for board in boards)
+
     async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
         """The owner's only board."""
         boards = self._listed.get(desired.tenant, [])

@@ -38,6 +38,7 @@ BODIES = {
     "number": (JSON, b'{"error": {"code": 404, "message": "not found"}}'),
     "words": (JSON, b'{"error": {"code": "NOT_FOUND", "message": "The page could not be found"}}'),
     "spring": (JSON, b'{"status": 404, "error": "Unauthorized", "path": "/x"}'),
+    "detail": (JSON, b'{"detail": "Not Found"}'),
     "problem": (JSON, b'{"type": "about:blank", "code": "not_found", "detail": "no such host"}'),
 }
 STATUSES = [401, 403, 404, 409, 410, 502]
@@ -56,6 +57,7 @@ class System(NamedTuple):
     spec: dict[str, Any]
     changed: dict[str, Any]
     existing: Callable[[], set[str]]
+    shown: Callable[[], list[tuple[str, str]]]
     create: str
     delete: str
     update: str
@@ -65,17 +67,17 @@ class System(NamedTuple):
 class World:
     """A tenant table, its ledger and one vendor behind a gateway."""
 
-    def __init__(self, system: System, gateway: Gateway, path: Path) -> None:
-        self.system, self.gateway, self.path = system, gateway, path
+    def __init__(self, name: str, system: System, gateway: Gateway, path: Path) -> None:
+        self.name, self.system, self.gateway, self.path = name, system, gateway, path
         self._runs = 0
 
     def provision(self, **options: Any) -> Any:
         spec = options.pop("spec", self.system.spec)
-        return self._run(self.system.provision(task_id="provision", **TABLE, spec=spec, **options))
+        return self._run(self.system.provision(task_id="provision", **{**TABLE, "spec": spec, **options}))
 
-    def remove(self) -> Any:
-        limits = {"max_deletions": None, "max_deletion_fraction": 1}
-        return self._run(self.system.remove(task_id="remove", **TABLE, **limits, **self.system.options))
+    def remove(self, **options: Any) -> Any:
+        limits = {"max_deletions": None, "max_deletion_fraction": 1, **options}
+        return self._run(self.system.remove(task_id="remove", **{**TABLE, **limits, **self.system.options}))
 
     def _run(self, task: Any) -> Any:
         self._runs += 1
@@ -102,6 +104,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             SPEC,
             {**SPEC, "name": "New {tenant_id}"},
             lambda: {row.embed_id for row in databrain.state.embeds()},
+            lambda: [(row.embed_id, row.name) for row in databrain.state.embeds()],
             r"^POST .*client-t1\b",
             r"^DELETE .*{id}",
             r"^PUT .*{id}",
@@ -116,6 +119,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             {"name": "Sales of {tenant_id}"},
             {"name": "New {tenant_id}"},
             lambda: {str(row.id) for row in posthog.posthog.dashboards()},
+            lambda: [(str(row.id), row.fields["name"]) for row in posthog.posthog.dashboards()],
             r"^POST .*Sales of t1\b",
             r"^PATCH .*/dashboards/{id}/ ",
             r"^PATCH .*/dashboards/{id}/ ",
@@ -130,6 +134,11 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             {"source_dashboard": 1, "name": "Overview"},
             {},
             lambda: {str(row.id) for row in conduit.state.workspaces()},
+            lambda: [
+                (str(workspace.id), str(workspace.ext_id))
+                for workspace in conduit.state.workspaces()
+                for _ in conduit.state.dashboards(workspace.id)
+            ],
             r'^POST /v2/workspaces/ .*"t1"',
             r"^DELETE /v2/workspaces/{id}/",
             "",
@@ -141,7 +150,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         extra = fields.get("extra") or {}
         extra = {**(json.loads(extra) if isinstance(extra, str) else extra), "max_retry_seconds": 1}
         monkeypatch.setenv(variable, json.dumps({**fields, "host": gateway.url, "extra": json.dumps(extra)}))
-        yield World(system, gateway, path)
+        yield World(request.param, system, gateway, path)
 
 
 @BARE
