@@ -20,6 +20,17 @@ def positive_int(value: int | str | None, name: str) -> int:
     return int(digits)
 
 
+def not_negative(value: int | str | None, name: str) -> int:
+    """Read a whole number from 0, which may be a string after templating.
+
+    :raises ValueError: ``value`` is not a whole number from 0.
+    """
+    digits = str(value).strip()
+    if not (digits.isascii() and digits.isdigit()):
+        raise ValueError(f"{name} is {value!r}; it must be a whole number from 0. Nothing was sent.")
+    return int(digits)
+
+
 def task_key(context: Context) -> str:
     """A key that is the same in every try of a task, so that a later try finds the work of an earlier one."""
     instance = context.get("ti")
