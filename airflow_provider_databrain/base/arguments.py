@@ -299,8 +299,13 @@ class ReadsArguments(_Base):
 
     def _without(self, parameter: Parameter, value: Any) -> Any:
         """A template gave nothing: None if that means that the argument is not given."""
-        if parameter.required or parameter.attribute in self.must_not_vanish:
-            advice = "" if parameter.required else ", or leave the argument out if you mean that"
+        needed = parameter.required or (parameter.kind is _TEXT and not parameter.optional)
+        # With the text "None", another workspace or project would be meant than without it.
+        unclear = parameter.kind is _TEXT and value == "None"
+        if needed or unclear or parameter.attribute in self.must_not_vanish:
+            advice = "" if parameter.required else "; if nothing is meant, leave the argument out"
+            if not needed and parameter.attribute not in self.must_not_vanish:
+                advice += ", or write {{ ... or '' }}"
             raise ValueError(
                 f"{parameter.name} is {value!r}: its template or XCom gave nothing. "
                 f"Look at what it refers to{advice}. Nothing was sent."

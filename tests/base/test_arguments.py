@@ -185,9 +185,26 @@ def test_the_value_of_a_password_is_not_in_the_message() -> None:
 
 
 def test_a_template_that_gives_nothing_for_an_optional_text_means_that_it_is_not_given(connection: Emulator) -> None:
-    task = rendered(ListEmbedsOperator(task_id="t", client_id="{{ x }}"), x=None)
+    task = rendered(ListEmbedsOperator(task_id="t", client_id="{{ x or '' }}"), x=None)
     task.read_arguments()
-    assert task.client_id is None
+    assert not task.client_id
+    assert task.execute({}) == []
+
+
+def test_the_text_none_that_a_template_gives_is_refused(connection: Emulator) -> None:
+    # As text it would be another client; without it, all clients.
+    task = rendered(ListEmbedsOperator(task_id="t", client_id="{{ x }}"), x=None)
+    with pytest.raises(ValueError, match=r"client_id is 'None': its template .* or write \{\{ \.\.\. or '' \}\}"):
+        task.execute({})
+    assert not connection.control.log
+
+
+@pytest.mark.parametrize("nothing", ["", "None"])
+def test_a_default_does_not_replace_what_a_template_did_not_give(nothing: str) -> None:
+    options: dict[str, Any] = {"task_id": "t", **TABLE, "spec": {}, "ledger_table": "{{ x }}"}
+    task = rendered(ProvisionTenantDashboardsOperator(**options), x=nothing)
+    with pytest.raises(ValueError, match=f"ledger_table is '{nothing}': its template"):
+        task.execute({})
 
 
 @pytest.mark.parametrize("metrics", [["a", "b"], "['a', 'b']", '["a", "b"]', ("a", "b")])

@@ -117,6 +117,7 @@ def test_none_in_a_mapped_task_is_not_the_whole_table(connection: Emulator) -> N
 @pytest.mark.usefixtures("warehouse")
 def test_a_batch_says_what_it_was_planned_from_without_the_query() -> None:
     [batch] = plan()
+    assert plan(table='"tenants"') == [batch]
     assert batch["source"] == {"sql_conn_id": "warehouse", "table": '"tenants"', "key_column": "tenant_id"}
     secret = "SELECT * FROM tenants WHERE 'hunter2' <> '' -- " + "x" * 10_000
     [batch] = plan(table=None, query=secret)
