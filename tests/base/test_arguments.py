@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
+from jinja2 import UndefinedError
 
 from airflow_provider_databrain.base.arguments import (
     KINDS,
@@ -197,6 +199,22 @@ def test_the_text_none_that_a_template_gives_is_refused(connection: Emulator) ->
     with pytest.raises(ValueError, match=r"client_id is 'None': its template .* or write \{\{ \.\.\. or '' \}\}"):
         task.execute({})
     assert not connection.control.log
+
+
+def test_with_native_rendering_an_expression_gives_its_object_and_all_else_its_text() -> None:
+    spec = {"a": "{{ l }}", "b": "{1}", "c": ["{{ n }}", "x{{ n }}"], "d": "{{ l }}{{ n }}", "e": "'q'", "f": "{{ t }}"}
+    with DAG("native", schedule=None, render_template_as_native_obj=True):
+        task = ProvisionTenantDashboardsOperator(task_id="t", **TABLE, spec=spec)
+        delete = DeleteEmbedOperator(task_id="d", embed_id="{{ n }}")
+    rendered(task, l=[1, 2], n=7, t="1_000")
+    assert task.spec == {"a": [1, 2], "b": "{1}", "c": [7, "x7"], "d": "[1, 2]7", "e": "'q'", "f": "1_000"}
+    rendered(delete, n=7).read_arguments()
+    assert delete.embed_id == "7"
+    with (
+        pytest.raises(UndefinedError, match="'missing' is undefined"),
+        DAG("other", render_template_as_native_obj=True),
+    ):
+        rendered(DeleteEmbedOperator(task_id="d", embed_id="{{ missing }}"))
 
 
 @pytest.mark.parametrize("nothing", ["", "None"])
