@@ -46,8 +46,10 @@ UNCHECKED = frozenset(
     }
 )
 """Annotations that are not checked here."""
-LATER = frozenset({"batch"})
-"""Parameters whose values the operator itself checks; here only that a template or an XCom gave something."""
+LATER = frozenset({("batch", "Mapping[str, Any] | None"), ("columns", "Sequence[str] | None")})
+"""Parameters, with their annotation, whose values the operator itself checks.
+
+Here only that a template or an XCom gave something."""
 _NOTHING = (None, "", "None")
 _SECRET = ("password",)
 _TIMEOUTS = ("connect_timeout", "read_timeout", "max_retry_seconds")
@@ -231,7 +233,7 @@ def checked_parameters(cls: type) -> Mapping[str, Parameter]:
             continue
         for parameter in parameters_of(vars(base)["__init__"]):
             annotation = str(parameter.annotation)
-            kind = _ANYTHING if parameter.name in LATER else kind_of(annotation)
+            kind = _ANYTHING if (parameter.name, annotation) in LATER else kind_of(annotation)
             if kind is not None:
                 attribute = ATTRIBUTES.get(parameter.name, parameter.name)
                 found[attribute] = Parameter(
