@@ -9,12 +9,13 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import BaseOperator
+from airflow_provider_databrain.base.arguments import ReadsArguments
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.base.hook import ApiHook
 
 
-class ApiOperator(BaseOperator):
+class ApiOperator(ReadsArguments, BaseOperator):
     """Base of the operators that call a dashboard API.
 
     :param connect_timeout: in seconds; replaces the connection's value.

@@ -18,6 +18,7 @@ from airflow_provider_databrain.airflow_compat import (
     Context,
     conf,
 )
+from airflow_provider_databrain.base.arguments import ReadsArguments
 from airflow_provider_databrain.portable import Portable
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ GRACE = timedelta(seconds=60)
 """Airflow gives up this much later than the trigger, so that the trigger's own message arrives."""
 
 
-class PollSensor(BaseSensorOperator):
+class PollSensor(ReadsArguments, BaseSensorOperator):
     """Base of the sensors that poll an API.
 
     A poll that fails for a transient reason (network, rate limit, 5xx) counts as "not yet", up to
@@ -111,6 +112,8 @@ class PollSensor(BaseSensorOperator):
             return False
 
     def _trigger(self) -> PollTrigger:
+        # Also for a caller of ``poke``.
+        self.read_arguments()
         return self.trigger(
             poke_interval=float(self.poke_interval),
             deadline=time.time() + float(self.timeout),

@@ -20,6 +20,33 @@ def positive_int(value: int | str | None, name: str) -> int:
     return int(digits)
 
 
+def not_negative(value: int | str | None, name: str) -> int:
+    """Read a whole number from 0, which may be a string after templating.
+
+    :raises ValueError: ``value`` is not a whole number from 0.
+    """
+    digits = str(value).strip()
+    if not (digits.isascii() and digits.isdigit()):
+        raise ValueError(f"{name} is {value!r}; it must be a whole number from 0. Nothing was sent.")
+    return int(digits)
+
+
+def number_from_0(value: float | str, name: str) -> float:
+    """Read a finite number from 0, which may be a string.
+
+    :raises ValueError: ``value`` is not such a number.
+    """
+    from airflow_provider_databrain.base.arguments import read_number
+
+    try:
+        number = read_number(value)
+    except (ValueError, TypeError):
+        number = -1
+    if number < 0:
+        raise ValueError(f"{name} is {value!r}; it must be a number from 0. Nothing was sent.")
+    return number
+
+
 def task_key(context: Context) -> str:
     """A key that is the same in every try of a task, so that a later try finds the work of an earlier one."""
     instance = context.get("ti")

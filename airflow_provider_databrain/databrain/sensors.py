@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.base.sensor import PollSensor
+from airflow_provider_databrain.base.templating import not_negative
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.databrain.triggers.syncs import DatasourceSyncTrigger
@@ -45,11 +46,11 @@ class _WorkspaceSensor(DatabrainSensor):
     def _condition(self, kind: str, wanted: Sequence[str] | str | None) -> dict[str, Any]:
         """The trigger's arguments. Templating may have turned a number or a list into a string."""
         names = [wanted] if isinstance(wanted, str) else [str(name) for name in wanted or ()]
-        is_set = self.at_least not in (None, "", "None")
+        at_least = None if self.at_least in (None, "", "None") else not_negative(self.at_least, "at_least")
         return {
             "databrain_conn_id": self.databrain_conn_id,
             "workspace_name": self.workspace_name,
-            "at_least": int(str(self.at_least)) if is_set else 0 if names else 1,
+            "at_least": at_least if at_least is not None else 0 if names else 1,
             kind: names,
         }
 

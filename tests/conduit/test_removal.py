@@ -86,10 +86,11 @@ def test_a_workspace_with_another_tenants_clone_stays_until_both_tenants_are_rem
     runs.change("UPDATE tenants SET title = 'group'")
     runs.change("DELETE FROM tenants WHERE tenant_id > 't1'")
     spec = {**SPEC, "ext_id": "{title}", "name": "For {tenant_id}"}
-    runs.provision(batch={"upto": "t0"}, spec=spec)
+    first = {"number": 1, "of": 2, "rows": 1, "label": "first", "upto": "t0"}
+    runs.provision(batch=first, spec=spec)
     # In another batch it is detected only after the clone was made.
     with pytest.raises(ProvisioningError, match="as is the dashboard of 't0'"):
-        runs.provision(batch={"after": "t0"}, spec=spec)
+        runs.provision(batch={"number": 2, "of": 2, "rows": 1, "label": "second", "after": "t0"}, spec=spec)
     [workspace] = runs.conduit.state.workspaces()
     runs.change("UPDATE tenants SET active = 0 WHERE tenant_id = 't0'")
     with pytest.raises(

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 from airflow_provider_databrain.airflow_compat import BaseEventTrigger, TriggerEvent, asset_state_store
+from airflow_provider_databrain.base.templating import number_from_0
 from airflow_provider_databrain.base.trigger import JITTER
 from airflow_provider_databrain.client.errors import ApiError
 from airflow_provider_databrain.databrain.hook import DatabrainHook
@@ -57,7 +58,7 @@ class WorkspaceGrowthTrigger(BaseEventTrigger):
         self.databrain_conn_id = databrain_conn_id
         self.workspace_name = workspace_name
         self.kind = kind
-        self.poll_interval = poll_interval
+        self.poll_interval = number_from_0(poll_interval, "poll_interval")
         self._known: set[str] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

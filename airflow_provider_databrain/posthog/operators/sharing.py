@@ -7,7 +7,7 @@ The public URL and the access token in it are secrets. The token is masked in lo
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_databrain.airflow_compat import BaseOperatorLink, Context, mask_secret
 from airflow_provider_databrain.posthog.links import PostHogDashboardLink, PostHogSharedPageLink
@@ -47,6 +47,8 @@ class SharePostHogDashboardOperator(_SharingOperator):
     """
 
     template_fields: Sequence[str] = (*OneDashboardOperator.template_fields, "settings", "password")
+    # Without its password, the page would be open.
+    must_not_vanish: ClassVar[Collection[str]] = ("password",)
     template_fields_renderers = {"settings": "json"}
 
     def __init__(

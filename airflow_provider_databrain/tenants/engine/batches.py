@@ -35,6 +35,7 @@ class Batch(TypedDict):
     :param number: from 1 to ``of``.
     :param rows: number of rows in the range at planning time.
     :param label: the name of the mapped task in Airflow's grid view. A long key is cut in it.
+    :param source: what it was planned from, see ``planned.planned_from``.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Batch(TypedDict):
     label: str
     after: NotRequired[int | str]
     upto: NotRequired[int | str]
+    source: NotRequired[dict[str, str]]
 
 
 def plan_batches(engine: Engine, source: TenantSource, *, batch_size: int, max_batches: int) -> list[Batch]:

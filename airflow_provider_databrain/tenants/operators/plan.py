@@ -6,18 +6,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_databrain.airflow_compat import BaseOperator, Context, conf
+from airflow_provider_databrain.base.arguments import ReadsArguments
 from airflow_provider_databrain.sql.engine import sql_engine
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.tenants.engine.batches import Batch
 
 
-class PlanTenantBatchesOperator(BaseOperator):
+class PlanTenantBatchesOperator(ReadsArguments, BaseOperator):
     """Cut a tenant table into key ranges, one for each mapped task; returns them.
 
     Give the result to an operator such as
     ``ProvisionTenantDashboardsOperator.partial(...).expand(batch=plan.output)``. The ranges cover every key, including
     keys that are added after the plan. An empty table gives no batch; tenants added then wait for the next run.
+
+    A batch names its source: connection, table (or a hash of the query) and key column. A task that reads another
+    source refuses it. Give both tasks the same arguments. If the provisioning task reads a query that joins more
+    columns, plan over that query too.
 
     :param sql_conn_id: the Airflow connection of the database (templated).
     :param table: the tenant table, optionally with the schema: ``schema.table`` (templated). Write a part that contains
@@ -52,18 +57,22 @@ class PlanTenantBatchesOperator(BaseOperator):
     def execute(self, context: Context) -> list[Batch]:
         """Plan; returns the batches."""
         from airflow_provider_databrain.tenants.engine.batches import plan_batches
+        from airflow_provider_databrain.tenants.engine.planned import planned_from
         from airflow_provider_databrain.tenants.engine.table import TenantSource
 
+        source = TenantSource(self.key_column, self.table, self.query)
         engine = sql_engine(self.sql_conn_id, "sql_conn_id")
         try:
             batches = plan_batches(
                 engine,
-                TenantSource(self.key_column, self.table, self.query),
+                source,
                 batch_size=self.batch_size,
                 max_batches=conf.getint("core", "max_map_length", fallback=1024),
             )
         finally:
             engine.dispose()
+        for batch in batches:
+            batch["source"] = planned_from(self.sql_conn_id, source)
         tenants = sum(batch["rows"] for batch in batches)
         self.log.info("%d tenants in %d batches", tenants, len(batches))
         if batches and batches[0]["rows"] > self.batch_size:

@@ -6,8 +6,8 @@ This module knows no vendor. The operators that a Dag uses are in ``databrain.op
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_databrain.airflow_compat import Context
 from airflow_provider_databrain.tenants.operators.task import TenantTask
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.tenants.engine.report import Report
     from airflow_provider_databrain.tenants.engine.stop import Stop
     from airflow_provider_databrain.tenants.operators.task import Databases
+
+_NOT_GIVEN: Any = object()
+"""The default of ``batch``. An XCom may give None, which must not mean the whole table for each mapped task."""
 
 
 class ProvisionTenantsOperator(TenantTask):
@@ -38,12 +41,15 @@ class ProvisionTenantsOperator(TenantTask):
     :param active_column: the column that says whether a tenant is active: a boolean, 0 or 1, or a word such as ``yes``
         or ``inactive``. Inactive tenants are left alone; ``RemoveTenantsOperator`` removes theirs (templated).
     :param spec: the fields of the dashboard, where ``{column}`` in any string stands for the row's value (templated).
+        A text that is a JSON object, or a mapping as Airflow renders it, is read as that.
     :param spec_callable: instead of ``spec``, a function that makes the fields from a row (a mapping from column name
         to value; decimals, dates and so on are Python's objects).
     :param columns: the names of the columns that ``spec_callable`` needs, beside the key and ``active_column``; None
         means all columns. Name them if the connection may not read all columns of the table, or if a column that
         nobody needs cannot be read. Not possible with ``spec``, which names its columns itself (templated).
-    :param batch: one of the batches that ``PlanTenantBatchesOperator`` returned; None for the whole table (templated).
+    :param batch: one of the batches that ``PlanTenantBatchesOperator`` returned for the same connection, table or
+        query, and key column. Without it, the whole table. Anything else is refused, also a template or an XCom that
+        gives nothing, and None for one of several mapped tasks (templated).
     :param ledger_conn_id: the SQL connection of the ledger's database; None means no ledger (templated).
     :param ledger_table: the ledger's table, created on first use. Each tenant table, and each second dashboard for the
         same tenants, needs its own ledger table (templated).
@@ -73,6 +79,7 @@ class ProvisionTenantsOperator(TenantTask):
         "dry_run_flag",
     )
     template_fields_renderers = {"query": "sql", "spec": "json", "batch": "json"}
+    must_not_vanish: ClassVar[Collection[str]] = (*TenantTask.must_not_vanish, "batch", "spec")
     keeps_embed_ids = False
     """See ``Report``."""
 
@@ -82,7 +89,7 @@ class ProvisionTenantsOperator(TenantTask):
         spec: Mapping[str, Any] | None = None,
         spec_callable: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
         columns: Sequence[str] | None = None,
-        batch: Mapping[str, Any] | None = None,
+        batch: Mapping[str, Any] | None = _NOT_GIVEN,
         fail_fast: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -91,8 +98,10 @@ class ProvisionTenantsOperator(TenantTask):
         # Not a template field: Airflow would call the function while it renders templates.
         self.spec_callable = spec_callable
         self.columns = columns
-        self.batch = batch
-        if fail_fast:
+        self._has_batch = batch is not _NOT_GIVEN
+        self.batch = batch if self._has_batch else None
+        self.fail_fast = fail_fast
+        if self.fail_fast:
             self.max_failures = 0
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
@@ -100,6 +109,25 @@ class ProvisionTenantsOperator(TenantTask):
         if content is self.batch and isinstance(content, Mapping):
             return content
         return super().render_template(content, *args, **kwargs)
+
+    def check_arguments(self, context: Context) -> None:
+        """Check the batch too: what it is, and what it was planned from."""
+        from airflow_provider_databrain.tenants.engine.planned import check_planned
+
+        super().check_arguments(context)
+        if self.spec is not None and not isinstance(self.spec, Mapping):
+            raise ValueError(f"spec is {self.spec!r}; it must be a mapping. Nothing was sent.")
+        if self.batch is not None:
+            if not check_planned(self.batch, self.sql_conn_id, self.source()):
+                self.log.warning(
+                    "The batch does not say what it was planned from: an earlier version planned it. It is used as it "
+                    "is; plan again if the plan and this task may read different tables"
+                )
+        elif self._has_batch and getattr(context.get("ti"), "map_index", -1) >= 0:
+            raise ValueError(
+                "batch is None in a mapped task, and each such task would provision the whole table. Map over batches: "
+                ".expand(batch=plan.output), or leave batch out. Nothing was sent."
+            )
 
     def run(self, databases: Databases, context: Context, stop: Stop) -> Report:
         """Read and check every row, then send."""

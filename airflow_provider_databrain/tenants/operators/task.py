@@ -10,7 +10,8 @@ tenants are never lost. Airflow's connections are read in the main thread; the e
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from airflow_provider_databrain.airflow_compat import Context, conf
 from airflow_provider_databrain.base.operator import ApiOperator
@@ -45,6 +46,7 @@ class Vendor(Protocol):
 class TenantTask(ApiOperator):
     """What provisioning and removing share: the tenant table, the ledger, the limits of the engine, and the result."""
 
+    must_not_vanish: ClassVar[Collection[str]] = ("active_column", "ledger_conn_id")
     _stop: Stop | None = None
 
     def __init__(
@@ -101,6 +103,7 @@ class TenantTask(ApiOperator):
         """Run, push the result, and raise ``ProvisioningError`` if a tenant failed or was not finished."""
         from airflow_provider_databrain.tenants.engine.stop import Stop, in_background
 
+        self.check_arguments(context)
         self._stop = stop = Stop()
         # Airflow's connections can be read only in the main thread.
         server = self.hook.server
@@ -138,6 +141,11 @@ class TenantTask(ApiOperator):
         if dry_run is None:
             raise ValueError(f"dry_run is {self.dry_run_flag!r}; it must be true or false. Nothing was sent.")
         return dry_run
+
+    def check_arguments(self, context: Context) -> None:
+        """Check the arguments that depend on each other, or on the task; nothing was read or sent yet."""
+        self.source()
+        _ = self.is_dry_run
 
     def source(self) -> TenantSource:
         """The tenant table."""

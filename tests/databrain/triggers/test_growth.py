@@ -133,3 +133,12 @@ async def test_polls_that_fail_do_not_end_the_watch(
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="it must be 'metrics' or 'dashboards'"):
         WorkspaceGrowthTrigger(kind="tables")  # type: ignore[arg-type]
+
+
+def test_the_interval_is_read_from_its_text_or_refused() -> None:
+    text: Any = "8"
+    assert WorkspaceGrowthTrigger(poll_interval=text).poll_interval == 8
+    wrong: Any
+    for wrong in ("None", "", True, -1, float("nan"), float("inf"), None, [8]):
+        with pytest.raises(ValueError, match=r"^poll_interval is .*; it must be a number from 0"):
+            WorkspaceGrowthTrigger(poll_interval=wrong)

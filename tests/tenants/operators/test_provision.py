@@ -90,10 +90,10 @@ def test_every_tenant_gets_its_dashboard(connection: Emulator) -> None:
     assert Counter(logged.method for logged in connection.control.log) == {"GET": 3, "POST": 25}
 
 
-@pytest.mark.parametrize("batch", [None, {}])
+@pytest.mark.parametrize("options", [{}, {"batch": None}])
 @pytest.mark.usefixtures("warehouse")
-def test_without_a_batch_the_whole_table_is_provisioned(connection: Emulator, batch: Any) -> None:
-    assert len(provision(batch=batch)) == 25
+def test_without_a_batch_the_whole_table_is_provisioned(connection: Emulator, options: Any) -> None:
+    assert len(provision(**options)) == 25
     assert connection.state.count_embeds() == 25
 
 
