@@ -19,6 +19,7 @@ from airflow_provider_databrain.airflow_compat import (
     conf,
 )
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.printable import printable
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.base.trigger import PollTrigger
@@ -88,7 +89,7 @@ class PollSensor(BaseSensorOperator):
             hook.close()
         self._failures = 0
         missing = trigger.unmet(answer)
-        self.log.info("%s: %s", trigger.subject(hook), missing or "the wait is over")
+        self.log.info("%s", printable(f"{trigger.subject(hook)}: {missing or 'the wait is over'}"))
         return missing is None
 
     def execute(self, context: Context) -> None:
@@ -105,9 +106,9 @@ class PollSensor(BaseSensorOperator):
         except Exception as error:
             if not self.silent_fail:
                 if self.never_fail:
-                    raise AirflowSkipException(f"The first poke failed: {error}") from error
+                    raise AirflowSkipException(f"The first poke failed: {printable(str(error))}") from error
                 raise
-            self.log.warning("The first poke failed: %s", error)
+            self.log.warning("The first poke failed: %s", printable(str(error)))
             return False
 
     def _trigger(self) -> PollTrigger:
@@ -126,7 +127,7 @@ class PollSensor(BaseSensorOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
         """End as the trigger's event says. An unknown event is a failure."""
         status = (event or {}).get("status")
-        message = (event or {}).get("message", "the trigger sent no message")
+        message = printable(str((event or {}).get("message", "the trigger sent no message")))
         if status == "success":
             self.log.info("%s", message)
         elif self.never_fail or (status == "timeout" and self.soft_fail):

@@ -18,11 +18,14 @@ from airflow_provider_databrain.client.errors import (
     InvalidRequestError,
     MalformedAnswerError,
     NotFoundError,
+    TransportError,
 )
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.server import Server
 
 T = TypeVar("T")
+MESSAGE_LIMIT = 1000
+"""Maximum characters of a transport's message."""
 NOT_THE_API = (
     "The answer has no error code of the API: a gateway, a proxy or a firewall may have sent it. "
     "Check Host in the Airflow connection, and what is in between."
@@ -87,6 +90,9 @@ def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
     error.tenant = request.tenant
     error.dashboard = request.dashboard
     error.message = server.redact(error.message, *request.all_secrets())
+    if isinstance(error, TransportError):
+        # An HTTP library may quote a line of 64 KiB.
+        error.message = error.message[:MESSAGE_LIMIT]
     error.code = server.redact(error.code, *request.all_secrets()) if error.code else None
     if isinstance(error, AuthenticationError):
         token = request.endpoint.token
@@ -97,3 +103,5 @@ def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
     if not error.from_api and isinstance(error, AuthenticationError | NotFoundError | AlreadyExistsError):
         error.hint = f"{NOT_THE_API} {error.hint}".strip()
     error.args = (error.message,)
+    # What a library or a decoder raised may hold the whole answer, which no text shows.
+    error.__cause__ = error.__context__ = None

@@ -11,13 +11,14 @@ What always holds:
 - ``transient`` says whether the same call may succeed later. ``ambiguous`` says whether the server may have acted.
   ``client.retry`` decides by these two alone.
 - The text of an error names the call, the tenant, the dashboard, the status and, if known, the next step. It contains
-  no token.
+  no token, and is one line: what a server said cannot forge another one (``printable``).
 - An error can be pickled and copied (``portable``), because Airflow may carry it from one process to another.
 """
 
 from __future__ import annotations
 
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.printable import printable
 
 
 class ApiError(Portable, Exception):
@@ -89,7 +90,7 @@ class ApiError(Portable, Exception):
         details = f" [{', '.join(facts)}]" if facts else ""
         stop = "" if not self.hint or self.message.endswith((".", "!", "?", ":")) else "."
         hint = f"{stop} {self.hint}" if self.hint else ""
-        return f"{' '.join(about)} failed{details}: {self.message}{hint}"
+        return printable(f"{' '.join(about)} failed{details}: {self.message}{hint}")
 
 
 class AuthenticationError(ApiError):

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 from airflow_provider_databrain.client.call import Request, Token
 from airflow_provider_databrain.client.compression import ACCEPTED
+from airflow_provider_databrain.client.redaction import redact
 from airflow_provider_databrain.portable import Portable
 
 
@@ -103,12 +104,13 @@ class Server:
         return {"Proxy-Authorization": f"Basic {b64encode(':'.join(self.proxy_auth).encode()).decode()}"}
 
     def redact(self, text: str, *more: str) -> str:
-        """``text`` with ``***`` in place of every token, the proxy's password and ``more``."""
-        # The longest first: a secret that is part of another one would leave the rest of it.
-        for secret in sorted({*self.secrets(), *more}, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
+        """``text`` without any token, the proxy's credentials and ``more``, in any form (``client.redaction``)."""
+        return redact(text, (*self.secrets(), *more))
 
     def secrets(self) -> list[str]:
         """Every value of this connection that must never be shown."""
-        return [value for value in (*self.tokens.values(), *(self.proxy_auth or ())[1:]) if value]
+        values = list(self.tokens.values())
+        if self.proxy_auth and self.proxy_auth[1]:
+            header = self.proxy_headers()["Proxy-Authorization"]
+            values += [self.proxy_auth[1], ":".join(self.proxy_auth), header.removeprefix("Basic ")]
+        return [value for value in values if value]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.exc import NoSuchTableError
 
+from airflow_provider_databrain.printable import printable
 from airflow_provider_databrain.sql import verbatim
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _check_columns(
     }
     for problem, names in problems.items():
         if names:
-            raise ValueError(f"{subject}: {problem} {', '.join(sorted(names))}. Nothing was written.")
+            raise ValueError(f"{subject}: {problem} {printable(', '.join(sorted(names)))}. Nothing was written.")
 
 
 def _check_other_rows(

@@ -122,14 +122,15 @@ class AsyncTransport:
                     yield piece
             decompressor.close()
         except (TimeoutError, aiohttp.ClientError) as failed:
-            error = _transport_error(failed)
-            annotate(self._server, request, error)
-            raise error from None
+            error: ApiError = _transport_error(failed)
         except ApiError as failed:
-            annotate(self._server, request, failed)
-            raise
+            error = failed
+        else:
+            return
         finally:
             response.close()
+        annotate(self._server, request, error)
+        raise error
 
     async def _send(self, request: Request[T], exchange: Callable[[Request[T]], Awaitable[R]]) -> R:
         once = partial(self._once, exchange)
@@ -156,16 +157,15 @@ class AsyncTransport:
             return await exchange(request)
         except (TimeoutError, aiohttp.ClientError, UnicodeError) as failed:
             error = _transport_error(failed)
-            annotate(self._server, request, error)
-            raise error from None
         except ApiError as failed:
             error = failed
-            annotate(self._server, request, failed)
-            raise
         finally:
             self._note(started, error)
             if self._watch is not None:
                 self._watch(request, time.monotonic() - started, error)
+        annotate(self._server, request, error)
+        # Raised here and not above: a library's exception as its context could hold what the server repeated.
+        raise error
 
     def _note(self, started: float, error: ApiError | None) -> None:
         if self._pace is None:

@@ -113,14 +113,15 @@ class SyncTransport:
                 yield from decompressor.feed(chunk)
             decompressor.close()
         except (requests.RequestException, HTTPError) as failed:
-            error = _transport_error(failed)
-            annotate(self._server, request, error)
-            raise error from None
-        except ApiError as error:
-            annotate(self._server, request, error)
-            raise
+            error: ApiError = _transport_error(failed)
+        except ApiError as failed:
+            error = failed
+        else:
+            return
         finally:
             response.close()
+        annotate(self._server, request, error)
+        raise error
 
     def _send(self, request: Request[T], exchange: Callable[[Request[T]], R]) -> R:
         once = partial(self._once, exchange)
@@ -138,15 +139,16 @@ class SyncTransport:
             return result
 
     def _once(self, exchange: Callable[[Request[T]], R], request: Request[T]) -> R:
+        error: ApiError
         try:
             return exchange(request)
         except (requests.RequestException, HTTPError, UnicodeError) as failed:
             error = _transport_error(failed)
-            annotate(self._server, request, error)
-            raise error from None
-        except ApiError as error:
-            annotate(self._server, request, error)
-            raise
+        except ApiError as failed:
+            error = failed
+        annotate(self._server, request, error)
+        # Raised here and not above: a library's exception as its context could hold what the server repeated.
+        raise error
 
     def _answer(self, request: Request[T]) -> T:
         with self._open(request) as response:

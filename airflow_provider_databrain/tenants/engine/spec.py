@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.printable import printable
 
 Row = Mapping[str, Any]
 Spec = Mapping[str, Any] | Callable[[Row], Mapping[str, Any]]
@@ -47,7 +48,9 @@ def fill(spec: Spec, row: Row, tenant: str) -> dict[str, Any]:
     try:
         fields = spec(row)
     except Exception as error:
-        raise SpecError(f"tenant {tenant!r}: the spec function failed: {type(error).__name__}: {error}") from error
+        raise SpecError(
+            f"tenant {tenant!r}: the spec function failed: {type(error).__name__}: {printable(str(error))}"
+        ) from error
     if not isinstance(fields, Mapping):
         raise SpecError(f"tenant {tenant!r}: the spec function returned {type(fields).__name__}, not a mapping")
     return dict(fields)
