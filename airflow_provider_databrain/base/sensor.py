@@ -44,6 +44,7 @@ class PollSensor(BaseSensorOperator):
     :param read_timeout: in seconds; replaces the connection's value.
     :param max_retry_seconds: seconds from the first try of one poll after which no other try starts; replaces the
         connection's value.
+    :param max_call_seconds: seconds that one try of a call may take as a whole; replaces the connection's value.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class PollSensor(BaseSensorOperator):
         connect_timeout: float | None = None,
         read_timeout: float | None = None,
         max_retry_seconds: float | None = None,
+        max_call_seconds: float | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
@@ -61,6 +63,7 @@ class PollSensor(BaseSensorOperator):
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
         self.max_retry_seconds = max_retry_seconds
+        self.max_call_seconds = max_call_seconds
         self.deferrable = deferrable
         self._failures = 0
 
@@ -121,6 +124,7 @@ class PollSensor(BaseSensorOperator):
                 "connect_timeout": self.connect_timeout,
                 "read_timeout": self.read_timeout,
                 "max_retry_seconds": self.max_retry_seconds,
+                "max_call_seconds": self.max_call_seconds,
             },
         )
 

@@ -39,8 +39,8 @@ class PollTrigger(BaseTrigger):
     :param max_transient_failures: maximum polls in a row that may fail for a transient reason, or with a status that
         may not be the API's own answer.
     :param silent_fail: count every failed poll as "not yet".
-    :param timeouts: ``connect_timeout``, ``read_timeout`` and ``max_retry_seconds``, in seconds; they replace the
-        connection's values.
+    :param timeouts: ``connect_timeout``, ``read_timeout``, ``max_retry_seconds`` and ``max_call_seconds``, in
+        seconds; they replace the connection's values.
     :param condition: the subclass's own arguments, JSON values.
     """
 

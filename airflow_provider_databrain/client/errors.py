@@ -163,3 +163,11 @@ def too_large(limit: int) -> MalformedAnswerError:
         "connection or, if the call takes a page, fetch it page by page (page='all')",
         transient=False,
     )
+
+
+def too_slow(seconds: float) -> TransportError:
+    """The error for a try that has not ended after ``seconds``. The server may have acted."""
+    return TransportError(
+        f"no complete answer within {seconds:g} s, although the server may still be sending; if it needs longer, raise "
+        "'max_call_seconds' in the connection"
+    )

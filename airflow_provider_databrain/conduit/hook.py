@@ -58,6 +58,7 @@ class ConduitHook(ApiHook[ConnectionExtras]):
     :param connect_timeout: seconds; replaces the connection's value.
     :param read_timeout: seconds; replaces the connection's value.
     :param max_retry_seconds: seconds; replaces the connection's value.
+    :param max_call_seconds: seconds; replaces the connection's value.
     """
 
     conn_name_attr = "conduit_conn_id"

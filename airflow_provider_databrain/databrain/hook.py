@@ -56,6 +56,7 @@ class DatabrainHook(TokenMethods[DatabrainExtras]):
     :param connect_timeout: seconds; replaces the connection's value.
     :param read_timeout: seconds; replaces the connection's value.
     :param max_retry_seconds: seconds; replaces the connection's value.
+    :param max_call_seconds: seconds; replaces the connection's value.
     """
 
     conn_name_attr = "databrain_conn_id"

@@ -59,6 +59,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
     :param connect_timeout: seconds; replaces the connection's value.
     :param read_timeout: seconds; replaces the connection's value.
     :param max_retry_seconds: seconds; replaces the connection's value.
+    :param max_call_seconds: seconds; replaces the connection's value.
     """
 
     conn_name_attr = "posthog_conn_id"

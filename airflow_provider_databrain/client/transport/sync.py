@@ -11,7 +11,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from tenacity import Retrying
+from urllib3 import ProxyManager
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
 from airflow_provider_databrain.client.answer import annotate, interpret, is_event_stream, missing_stream
@@ -29,6 +30,7 @@ from airflow_provider_databrain.client.errors import ApiError, TransportError
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
+from airflow_provider_databrain.client.transport.deadline import Deadline, with_deadlines
 from airflow_provider_databrain.client.transport.tls import trust
 
 T = TypeVar("T")
@@ -61,6 +63,17 @@ class _Adapter(HTTPAdapter):
     def __init__(self, headers: dict[str, str]) -> None:
         self._proxy_headers = headers
         super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools, whose connections know the deadline."""
+        super().init_poolmanager(*args, **kwargs)
+        with_deadlines(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:
+        """The pools for a proxy, whose connections know the deadline."""
+        manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
+        with_deadlines(manager)
+        return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         """The header with user and password."""
@@ -106,20 +119,22 @@ class SyncTransport:
 
         :raises ApiError: the stream did not begin, or broke off.
         """
-        response = self._send(request, self._begin)
+        response, deadline = self._send(request, self._begin)
         decompressor = Decompressor(response.headers.get("Content-Encoding"))
         try:
             for chunk in response.raw.stream(None, decode_content=False):
                 yield from decompressor.feed(chunk)
+            deadline.check()
             decompressor.close()
         except (requests.RequestException, HTTPError) as failed:
-            error: ApiError = _transport_error(failed)
+            error: ApiError = deadline.error() if deadline.passed else _transport_error(failed)
         except ApiError as failed:
             error = failed
         else:
             return
         finally:
             response.close()
+            deadline.close()
         annotate(self._server, request, error)
         raise error
 
@@ -151,34 +166,37 @@ class SyncTransport:
         raise error
 
     def _answer(self, request: Request[T]) -> T:
-        with self._open(request) as response:
-            reply = self._reply(response)
+        with closing(Deadline(self._server.max_call_seconds)) as deadline, self._open(request, deadline) as response:
+            reply = self._reply(response, deadline)
         return interpret(self._server, request, reply)
 
-    def _begin(self, request: Request[Any]) -> requests.Response:
+    def _begin(self, request: Request[Any]) -> tuple[requests.Response, Deadline]:
         with ExitStack() as stack:
-            response = stack.enter_context(self._open(request))
+            deadline = stack.enter_context(closing(Deadline(self._server.max_call_seconds)))
+            response = stack.enter_context(self._open(request, deadline))
             headers = response.headers
             if is_event_stream(response.status_code, headers.get("Content-Type"), headers.get("Content-Encoding")):
-                stack.pop_all()  # The caller closes the response.
-                return response
-            reply = self._reply(response)
+                stack.pop_all()  # The caller closes both.
+                deadline.extend(self._server.max_stream_seconds)
+                return response, deadline
+            reply = self._reply(response, deadline)
         raise missing_stream(self._server, request, reply)
 
-    def _open(self, request: Request[Any]) -> requests.Response:
+    def _open(self, request: Request[Any], deadline: Deadline) -> requests.Response:
         server = self._server
-        return self._session.request(
-            request.endpoint.method,
-            server.url(request),
-            data=request.body,
-            headers=server.headers(request),
-            auth=_Bearer(server.authorization(request)),
-            timeout=(server.connect_timeout, server.read_timeout),
-            allow_redirects=False,
-            stream=True,
-        )
+        with deadline.guard():
+            return self._session.request(
+                request.endpoint.method,
+                server.url(request),
+                data=request.body,
+                headers=server.headers(request),
+                auth=_Bearer(server.authorization(request)),
+                timeout=(server.connect_timeout, server.read_timeout),
+                allow_redirects=False,
+                stream=True,
+            )
 
-    def _reply(self, response: requests.Response) -> Reply:
+    def _reply(self, response: requests.Response, deadline: Deadline) -> Reply:
         headers = {name.lower(): value for name, value in response.headers.items()}
         status = response.status_code
         body = Body(headers.get("content-encoding"), self._server.max_answer_bytes, status=status)
@@ -186,8 +204,11 @@ class SyncTransport:
             for chunk in response.raw.stream(CHUNK, decode_content=False):
                 if not body.feed(chunk):
                     break
+            deadline.check()
         except (requests.RequestException, HTTPError) as failed:
-            body.break_off(_transport_error(failed))
+            body.break_off(deadline.error() if deadline.passed else _transport_error(failed))
+        except TransportError as failed:
+            body.break_off(failed)
         return Reply(status, headers, body.finish(), body.unread)
 
     def close(self) -> None:
