@@ -65,6 +65,8 @@ class ApiError(Portable, Exception):
         """True if an earlier try of the same call was ambiguous; set by ``client.retry.CallRetry.record_failure``."""
         self.from_api = True
         """False if the answer has a status, but not the API's own error; set by ``client.dialect.classify``."""
+        self.content_type: str | None = None
+        """The answer's content type, without secrets; None if none came."""
 
     @property
     def may_pass(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider_databrain.airflow_compat import Connection
 from airflow_provider_databrain.base.hook import ConnectionExtras, both
+from airflow_provider_databrain.client.answer import without_quotes
 from airflow_provider_databrain.client.call import Call, Token
 from airflow_provider_databrain.client.errors import ApiError
 from airflow_provider_databrain.client.server import ConfigurationError
@@ -127,7 +128,7 @@ class DatabrainHook(TokenMethods[DatabrainExtras]):
                 results.append(f"{token.name}: works")
             except (ApiError, ConfigurationError) as error:
                 works = False
-                results.append(f"{token.name}: {error}")
+                results.append(f"{token.name}: {without_quotes(error) if isinstance(error, ApiError) else error}")
         hook.close()
         return works, "; ".join(results)
 

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from airflow_provider_databrain.airflow_compat import Connection
 from airflow_provider_databrain.base.hook import ApiHook, ConnectionExtras, both
+from airflow_provider_databrain.client.answer import without_quotes
 from airflow_provider_databrain.client.call import Token
 from airflow_provider_databrain.client.errors import ApiError
 from airflow_provider_databrain.client.server import ConfigurationError
@@ -173,7 +174,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
         try:
             page = hook.run(dashboards.list_page(limit=1))
         except (ApiError, ConfigurationError) as error:
-            return False, str(error)
+            return False, without_quotes(error) if isinstance(error, ApiError) else str(error)
         finally:
             hook.close()
         return True, f"project {hook.project_id}: {page.count if page.count is not None else 'some'} dashboards"
