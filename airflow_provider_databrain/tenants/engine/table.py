@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import NullType
 
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.printable import printable
 from airflow_provider_databrain.sql import verbatim
 from airflow_provider_databrain.tenants.engine.problems import Problems
 
@@ -176,7 +177,7 @@ def reading(engine: Engine, source: TenantSource) -> Iterator[Connection]:
             # Otherwise SQLAlchemy cuts the name of an SQLite column at its last dot.
             yield connection.execution_options(sqlite_raw_colnames=True)
     except SQLAlchemyError as error:
-        message = verbatim.shown(str(getattr(error, "orig", error)))
+        message = printable(verbatim.shown(str(getattr(error, "orig", error))))
         raise TenantTableError(f"{source.name} cannot be read: {message}") from None
 
 

@@ -173,6 +173,29 @@ def test_a_proxy_that_repeats_its_credentials_shows_them_nowhere(
     assert exposed.leaks() == []
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"no HTTP\r\n\r\n",
+        http_answer(200, json.dumps({"id": {"token": KEY}}).encode()),
+        http_answer(200, CREATED)[:-5],
+        http_answer(200, f"<html>{KEY}".encode(), "text/html"),
+        http_answer(500, b"no", **{"Content-Encoding": "gzip"}),
+    ],
+    ids=["closed", "no HTTP", "wrong", "cut", "page", "encoding"],
+)
+@pytest.mark.parametrize("max_retry_seconds", [0, 0.05])
+def test_no_exception_of_a_library_hangs_on_an_error(run: Run, answer: bytes, max_retry_seconds: float) -> None:
+    with raw_server(answer) as (url, _), pytest.raises(ApiError) as caught:
+        run(server_at(url, max_retry_seconds=max_retry_seconds), CREATE)
+    chain: list[BaseException | None] = [caught.value]
+    for error in chain:
+        if error is not None:
+            assert isinstance(error, ApiError), error
+            chain += [each for each in (error.__cause__, error.__context__) if each not in chain]
+
+
 @pytest.mark.parametrize("token", ["first-half\nsecond-half", "first-half\r\nX-Evil: second-half", "first-half…"])
 def test_a_token_that_cannot_be_sent_is_an_error_that_does_not_show_it(run: Run, token: str) -> None:
     answer = http_answer(401, b'{"error": {"code": "AUTH_ERROR", "message": "no"}}')
