@@ -133,7 +133,10 @@ class AsyncTransport:
         finally:
             response.close()
         annotate(self._server, request, error)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # Else the error and this frame would keep each other, and their sockets.
 
     async def _send(self, request: Request[T], exchange: Callable[[Request[T]], Awaitable[R]]) -> R:
         once = partial(self._once, exchange)
@@ -168,7 +171,10 @@ class AsyncTransport:
                 self._watch(request, time.monotonic() - started, error)
         annotate(self._server, request, error)
         # Raised here and not above: a library's exception as its context could hold what the server repeated.
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # Else the error and this frame would keep each other, and their sockets.
 
     def _note(self, started: float, error: ApiError | None) -> None:
         if self._pace is None:

@@ -136,7 +136,10 @@ class SyncTransport:
             response.close()
             deadline.close()
         annotate(self._server, request, error)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # Else the error and this frame would keep each other, and their sockets.
 
     def _send(self, request: Request[T], exchange: Callable[[Request[T]], R]) -> R:
         once = partial(self._once, exchange)
@@ -163,7 +166,10 @@ class SyncTransport:
             error = failed
         annotate(self._server, request, error)
         # Raised here and not above: a library's exception as its context could hold what the server repeated.
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # Else the error and this frame would keep each other, and their sockets.
 
     def _answer(self, request: Request[T]) -> T:
         with closing(Deadline(self._server.max_call_seconds)) as deadline, self._open(request, deadline) as response:
