@@ -16,9 +16,15 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
+from airflow_provider_databrain.printable import printable
+
 
 class Portable(BaseException):
     """Base of an exception that can be pickled and copied. Name it first: ``class MyError(Portable, ValueError)``."""
+
+    def __str__(self) -> str:
+        """The text, with an escape for each character that could forge a line of a log."""
+        return printable(super().__str__(), keep_lines=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The class, ``args`` and everything else, as ``pickle`` and ``copy`` take it."""

@@ -39,6 +39,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 ExtrasT = TypeVar("ExtrasT", bound="ConnectionExtras")
 DISTRIBUTION = "airflow-provider-databrain"
+CALL_SECONDS = 600.0
+"""Seconds that one try may take as a whole, if nobody says so."""
 
 
 @cache
@@ -53,6 +55,8 @@ class ConnectionExtras(BaseModel):
     :param connect_timeout: seconds to establish a connection.
     :param read_timeout: maximum seconds without a byte from the server.
     :param max_retry_seconds: seconds from a call's first try after which no other try starts.
+    :param max_call_seconds: seconds that one try may take as a whole, however often the server sends a byte;
+        None for ``CALL_SECONDS``, or for more if ``read_timeout`` needs more.
     :param max_answer_mib: size of the largest answer that is read, in MiB.
     :param verify_tls: whether the server's certificate is checked.
     :param ca_path: file of CA certificates to trust, and no others.
@@ -63,9 +67,15 @@ class ConnectionExtras(BaseModel):
     connect_timeout: float = Field(default=10, gt=0)
     read_timeout: float = Field(default=60, gt=0)
     max_retry_seconds: float = Field(default=300, ge=0)
+    max_call_seconds: float | None = Field(default=None, gt=0)
     max_answer_mib: float = Field(default=64, gt=0)
     verify_tls: bool = True
     ca_path: str | None = None
+
+    @property
+    def call_seconds(self) -> float:
+        """``max_call_seconds``, or its default. A ``read_timeout`` that is longer than the default stays possible."""
+        return self.max_call_seconds or max(CALL_SECONDS, self.connect_timeout + self.read_timeout)
 
 
 class ApiHook(BaseHook, Generic[ExtrasT]):
@@ -77,6 +87,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
     :param connect_timeout: in seconds; replaces the connection's value.
     :param read_timeout: in seconds; replaces the connection's value.
     :param max_retry_seconds: in seconds; replaces the connection's value.
+    :param max_call_seconds: seconds that one try of a call may take as a whole; replaces the connection's value.
     """
 
     extras_model: type[ExtrasT]
@@ -95,6 +106,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
         connect_timeout: float | None = None,
         read_timeout: float | None = None,
         max_retry_seconds: float | None = None,
+        max_call_seconds: float | None = None,
     ) -> None:
         super().__init__()
         self.conn_id = conn_id
@@ -102,6 +114,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
             "connect_timeout": connect_timeout,
             "read_timeout": read_timeout,
             "max_retry_seconds": max_retry_seconds,
+            "max_call_seconds": max_call_seconds,
         }
         self._overrides: dict[str, Any] = {name: float(value) for name, value in overrides.items() if value is not None}
         self._settings: tuple[Server, ExtrasT] | None = None
@@ -196,6 +209,7 @@ class ApiHook(BaseHook, Generic[ExtrasT]):
             connect_timeout=extras.connect_timeout,
             read_timeout=extras.read_timeout,
             max_retry_seconds=extras.max_retry_seconds,
+            max_call_seconds=extras.call_seconds,
             max_answer_bytes=int(extras.max_answer_mib * 1024 * 1024),
             verify_tls=(extras.ca_path or True) if extras.verify_tls else False,
             proxy=proxy,

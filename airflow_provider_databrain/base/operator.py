@@ -22,6 +22,7 @@ class ApiOperator(ReadsArguments, BaseOperator):
     :param read_timeout: in seconds; replaces the connection's value.
     :param max_retry_seconds: seconds from a call's first try after which no other try starts; replaces the
         connection's value.
+    :param max_call_seconds: seconds that one try of a call may take as a whole; replaces the connection's value.
     """
 
     def __init__(
@@ -30,20 +31,23 @@ class ApiOperator(ReadsArguments, BaseOperator):
         connect_timeout: float | None = None,
         read_timeout: float | None = None,
         max_retry_seconds: float | None = None,
+        max_call_seconds: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
         self.max_retry_seconds = max_retry_seconds
+        self.max_call_seconds = max_call_seconds
 
     @property
     def timeouts(self) -> dict[str, float | None]:
-        """The three timeouts, as keyword arguments of a hook."""
+        """The four timeouts, as keyword arguments of a hook."""
         return {
             "connect_timeout": self.connect_timeout,
             "read_timeout": self.read_timeout,
             "max_retry_seconds": self.max_retry_seconds,
+            "max_call_seconds": self.max_call_seconds,
         }
 
     @property

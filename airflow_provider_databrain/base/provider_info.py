@@ -14,6 +14,11 @@ def common_fields() -> dict[str, dict[str, object]]:
             "schema": {"type": ["number", "null"], "exclusiveMinimum": 0, "default": 60},
             "description": "Seconds without a byte from the server.",
         },
+        "max_call_seconds": {
+            "label": "Call timeout",
+            "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+            "description": "Seconds for one try as a whole. Empty: 600, or more if the read timeout is longer.",
+        },
         "max_retry_seconds": {
             "label": "Retry for",
             "schema": {"type": ["number", "null"], "minimum": 0, "default": 300},

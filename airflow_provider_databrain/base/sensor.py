@@ -20,6 +20,7 @@ from airflow_provider_databrain.airflow_compat import (
 )
 from airflow_provider_databrain.base.arguments import ReadsArguments
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.printable import printable
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.base.trigger import PollTrigger
@@ -44,6 +45,7 @@ class PollSensor(ReadsArguments, BaseSensorOperator):
     :param read_timeout: in seconds; replaces the connection's value.
     :param max_retry_seconds: seconds from the first try of one poll after which no other try starts; replaces the
         connection's value.
+    :param max_call_seconds: seconds that one try of a call may take as a whole; replaces the connection's value.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class PollSensor(ReadsArguments, BaseSensorOperator):
         connect_timeout: float | None = None,
         read_timeout: float | None = None,
         max_retry_seconds: float | None = None,
+        max_call_seconds: float | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
@@ -61,6 +64,7 @@ class PollSensor(ReadsArguments, BaseSensorOperator):
         self.connect_timeout = connect_timeout
         self.read_timeout = read_timeout
         self.max_retry_seconds = max_retry_seconds
+        self.max_call_seconds = max_call_seconds
         self.deferrable = deferrable
         self._failures = 0
 
@@ -89,7 +93,7 @@ class PollSensor(ReadsArguments, BaseSensorOperator):
             hook.close()
         self._failures = 0
         missing = trigger.unmet(answer)
-        self.log.info("%s: %s", trigger.subject(hook), missing or "the wait is over")
+        self.log.info("%s", printable(f"{trigger.subject(hook)}: {missing or 'the wait is over'}"))
         return missing is None
 
     def execute(self, context: Context) -> None:
@@ -106,9 +110,9 @@ class PollSensor(ReadsArguments, BaseSensorOperator):
         except Exception as error:
             if not self.silent_fail:
                 if self.never_fail:
-                    raise AirflowSkipException(f"The first poke failed: {error}") from error
+                    raise AirflowSkipException(f"The first poke failed: {printable(str(error))}") from error
                 raise
-            self.log.warning("The first poke failed: %s", error)
+            self.log.warning("The first poke failed: %s", printable(str(error)))
             return False
 
     def _trigger(self) -> PollTrigger:
@@ -123,13 +127,14 @@ class PollSensor(ReadsArguments, BaseSensorOperator):
                 "connect_timeout": self.connect_timeout,
                 "read_timeout": self.read_timeout,
                 "max_retry_seconds": self.max_retry_seconds,
+                "max_call_seconds": self.max_call_seconds,
             },
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
         """End as the trigger's event says. An unknown event is a failure."""
         status = (event or {}).get("status")
-        message = (event or {}).get("message", "the trigger sent no message")
+        message = printable(str((event or {}).get("message", "the trigger sent no message")))
         if status == "success":
             self.log.info("%s", message)
         elif self.never_fail or (status == "timeout" and self.soft_fail):

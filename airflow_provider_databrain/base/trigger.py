@@ -20,6 +20,7 @@ from airflow_provider_databrain.airflow_compat import BaseTrigger, TriggerEvent
 from airflow_provider_databrain.base.hook import ApiHook
 from airflow_provider_databrain.client.call import Call
 from airflow_provider_databrain.client.errors import ApiError
+from airflow_provider_databrain.printable import printable
 
 JITTER = 0.1
 """Part of the poll interval by which each sleep varies, so that many triggers do not poll at the same time."""
@@ -38,8 +39,8 @@ class PollTrigger(BaseTrigger):
     :param max_transient_failures: maximum polls in a row that may fail for a transient reason, or with a status that
         may not be the API's own answer.
     :param silent_fail: count every failed poll as "not yet".
-    :param timeouts: ``connect_timeout``, ``read_timeout`` and ``max_retry_seconds``, in seconds; they replace the
-        connection's values.
+    :param timeouts: ``connect_timeout``, ``read_timeout``, ``max_retry_seconds`` and ``max_call_seconds``, in
+        seconds; they replace the connection's values.
     :param condition: the subclass's own arguments, JSON values.
     """
 
@@ -97,7 +98,7 @@ class PollTrigger(BaseTrigger):
             event = {"status": "timeout", "message": self._state}
         except Exception as error:
             # For example an unknown connection or a wrong token: the operator must report it.
-            event = {"status": "error", "message": f"{type(error).__name__}: {error}"}
+            event = {"status": "error", "message": f"{type(error).__name__}: {printable(str(error))}"}
         yield TriggerEvent(event)
 
     async def wait(self) -> str:
@@ -127,7 +128,7 @@ class PollTrigger(BaseTrigger):
                 missing = f"poll failed ({failures} in a row): {error}"
             if missing is None:
                 return f"{subject}: the wait is over"
-            state = f"{subject}: {missing}"
+            state = printable(f"{subject}: {missing}")
             if state != self._state:
                 self.log.info("%s", state)
                 self._state = state

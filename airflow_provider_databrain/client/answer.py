@@ -6,11 +6,12 @@ through ``annotate``: it names the call and the tenant, and contains no token of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from airflow_provider_databrain.client.call import Request
 from airflow_provider_databrain.client.compression import not_accepted
-from airflow_provider_databrain.client.dialect import classify
+from airflow_provider_databrain.client.dialect import KIND_LIMIT, classify
 from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
     ApiError,
@@ -18,11 +19,15 @@ from airflow_provider_databrain.client.errors import (
     InvalidRequestError,
     MalformedAnswerError,
     NotFoundError,
+    TransportError,
 )
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.server import Server
+from airflow_provider_databrain.printable import printable
 
 T = TypeVar("T")
+MESSAGE_LIMIT = 1000
+"""Maximum characters of a transport's message."""
 NOT_THE_API = (
     "The answer has no error code of the API: a gateway, a proxy or a firewall may have sent it. "
     "Check Host in the Airflow connection, and what is in between."
@@ -51,12 +56,37 @@ def interpret(server: Server, request: Request[T], reply: Reply) -> T:
         repeats_secrets=bool(request.secrets),
     )
     if error is not None:
+        error.content_type = _content_type(reply, redact)
         raise error
     try:
         return request.read(reply.json)
     except MalformedAnswerError as malformed:
         malformed.status = reply.status
+        malformed.content_type = _content_type(reply, redact)
         raise
+
+
+def _content_type(reply: Reply, redact: Callable[[str], str]) -> str | None:
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip()
+    return redact(kind)[:KIND_LIMIT] or None
+
+
+def without_quotes(error: ApiError) -> str:
+    """The error in words for somebody who may not see what an address says that is not the API's.
+
+    Whoever may test a connection may name any address in it. Only the API's own error is quoted. Of any other answer
+    the status and the content type are told, and of a broken one the kind of the failure.
+    """
+    if error.status is None:
+        # After an answer that is no HTTP, the library's error quotes it. The name of its class comes first.
+        problem = error.message.partition(":")[0] if error.ambiguous else error.message
+    elif error.from_api and not isinstance(error, MalformedAnswerError) and not 300 <= error.status < 400:
+        return str(error)
+    else:
+        problem = f"not an answer of the API ({error.content_type or 'no content type'})"
+    status = "" if error.status is None else f" [HTTP {error.status}]"
+    hint = f". {error.hint}" if error.hint else "; check Host in the connection"
+    return printable(f"{error.endpoint} failed{status}: {problem}{hint}")
 
 
 def is_event_stream(status: int, content_type: str | None, encoding: str | None) -> bool:
@@ -87,6 +117,9 @@ def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
     error.tenant = request.tenant
     error.dashboard = request.dashboard
     error.message = server.redact(error.message, *request.all_secrets())
+    if isinstance(error, TransportError):
+        # An HTTP library may quote a line of 64 KiB.
+        error.message = error.message[:MESSAGE_LIMIT]
     error.code = server.redact(error.code, *request.all_secrets()) if error.code else None
     if isinstance(error, AuthenticationError):
         token = request.endpoint.token
@@ -97,3 +130,5 @@ def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
     if not error.from_api and isinstance(error, AuthenticationError | NotFoundError | AlreadyExistsError):
         error.hint = f"{NOT_THE_API} {error.hint}".strip()
     error.args = (error.message,)
+    # What a library or a decoder raised may hold the whole answer, which no text shows.
+    error.__cause__ = error.__context__ = None

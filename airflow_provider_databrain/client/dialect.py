@@ -26,12 +26,15 @@ from airflow_provider_databrain.client.errors import (
     RateLimitedError,
     ServerError,
 )
+from airflow_provider_databrain.client.redaction import WINDOW
 from airflow_provider_databrain.client.reply import Reply
 
 MESSAGE_LIMIT = 300
 """Maximum characters of a server's message that an exception repeats."""
 CODE_LIMIT = 60
 """Maximum characters of a server's error code that an exception repeats."""
+KIND_LIMIT = 60
+"""Maximum characters of a content type that an exception repeats."""
 SNIPPET_LIMIT = 80
 """Maximum characters of an answer that is not JSON that an exception repeats."""
 
@@ -80,6 +83,8 @@ def classify(
     except (ValueError, RecursionError):
         error = None, _describe(reply, None if repeats_secrets or (secret and success) else redact)
         readable = False
+    if success and readable and (error is None or not dialect.within_success):
+        return None
     raw_code, message = error or (None, "no error message in the answer")
     code = redact(raw_code)[:CODE_LIMIT] if raw_code else None
     message = redact(message)[:MESSAGE_LIMIT]
@@ -89,11 +94,8 @@ def classify(
         limited = RateLimitedError(message, status=status, code=code, retry_after=reply.retry_after)
         limited.from_api = from_api
         return limited
-    if success:
-        if not readable:
-            return MalformedAnswerError(message, status=status, transient=not reply.unread)
-        if error is None or not dialect.within_success:
-            return None
+    if success and not readable:
+        return MalformedAnswerError(message, status=status, transient=not reply.unread)
     error_class = _by_code(raw_code, codes) or _by_code(raw_code, dialect.codes) or _by_status(status)
     if 300 <= status < 400:
         message = f"redirected to {_host_of(reply.headers.get('location', ''))}; check Host in the connection"
@@ -107,13 +109,13 @@ def _describe(reply: Reply, redact: Callable[[str], str] | None) -> str:
 
     A body that may not be what the server meant is not quoted: it could end in the middle of a secret.
     """
-    kind = reply.headers.get("content-type", "no content type").split(";")[0]
+    kind = (redact or str)(reply.headers.get("content-type", "no content type").split(";")[0])[:KIND_LIMIT]
     description = f"the answer is not JSON ({kind}, {len(reply.body)} bytes)"
     if reply.unread:
         return f"{description}: {reply.unread}"
     if redact is None:
         return description
-    text = redact(" ".join(reply.body.decode("utf-8", "replace").split()))[:SNIPPET_LIMIT]
+    text = redact(" ".join(reply.body[: 4 * WINDOW].decode("utf-8", "replace").split()))[:SNIPPET_LIMIT]
     return f"{description}: {text!r}"
 
 

@@ -11,13 +11,14 @@ What always holds:
 - ``transient`` says whether the same call may succeed later. ``ambiguous`` says whether the server may have acted.
   ``client.retry`` decides by these two alone.
 - The text of an error names the call, the tenant, the dashboard, the status and, if known, the next step. It contains
-  no token.
+  no token, and is one line: what a server said cannot forge another one (``printable``).
 - An error can be pickled and copied (``portable``), because Airflow may carry it from one process to another.
 """
 
 from __future__ import annotations
 
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.printable import printable
 
 
 class ApiError(Portable, Exception):
@@ -64,6 +65,8 @@ class ApiError(Portable, Exception):
         """True if an earlier try of the same call was ambiguous; set by ``client.retry.CallRetry.record_failure``."""
         self.from_api = True
         """False if the answer has a status, but not the API's own error; set by ``client.dialect.classify``."""
+        self.content_type: str | None = None
+        """The answer's content type, without secrets; None if none came."""
 
     @property
     def may_pass(self) -> bool:
@@ -89,7 +92,7 @@ class ApiError(Portable, Exception):
         details = f" [{', '.join(facts)}]" if facts else ""
         stop = "" if not self.hint or self.message.endswith((".", "!", "?", ":")) else "."
         hint = f"{stop} {self.hint}" if self.hint else ""
-        return f"{' '.join(about)} failed{details}: {self.message}{hint}"
+        return printable(f"{' '.join(about)} failed{details}: {self.message}{hint}")
 
 
 class AuthenticationError(ApiError):
@@ -161,4 +164,12 @@ def too_large(limit: int) -> MalformedAnswerError:
         f"the answer is larger than {limit / 1024 / 1024:g} MiB; raise 'max_answer_mib' in the "
         "connection or, if the call takes a page, fetch it page by page (page='all')",
         transient=False,
+    )
+
+
+def too_slow(seconds: float) -> TransportError:
+    """The error for a try that has not ended after ``seconds``. The server may have acted."""
+    return TransportError(
+        f"no complete answer within {seconds:g} s, although the server may still be sending; if it needs longer, raise "
+        "'max_call_seconds' in the connection"
     )

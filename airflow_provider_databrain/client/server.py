@@ -14,7 +14,11 @@ from urllib.parse import quote, urlencode
 
 from airflow_provider_databrain.client.call import Request, Token
 from airflow_provider_databrain.client.compression import ACCEPTED
+from airflow_provider_databrain.client.redaction import redact
 from airflow_provider_databrain.portable import Portable
+
+STREAM_SECONDS = 3600.0
+"""The shortest deadline of an event stream, which is long on purpose."""
 
 
 class ConfigurationError(Portable, ValueError):
@@ -30,6 +34,7 @@ class Server:
     :param conn_id: the connection's id; errors name it.
     :param connect_timeout: seconds to establish a connection.
     :param read_timeout: maximum seconds without a byte from the server.
+    :param max_call_seconds: seconds that one try may take as a whole, however often the server sends a byte.
     :param max_retry_seconds: seconds from a call's first try after which no other try starts; 0 means one try.
     :param max_answer_bytes: size of the largest answer that is read, in bytes after decompression.
     :param verify_tls: False accepts any certificate; a path names a file of trusted CA certificates.
@@ -46,6 +51,7 @@ class Server:
     user_agent: str = "airflow-provider-databrain"
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
+    max_call_seconds: float = 600.0
     max_retry_seconds: float = 300.0
     max_answer_bytes: int = 64 * 1024 * 1024
     verify_tls: bool | str = True
@@ -54,6 +60,11 @@ class Server:
     proxy_auth: tuple[str, str] | None = field(default=None, repr=False)
     paths: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def max_stream_seconds(self) -> float:
+        """Seconds that an event stream may take after its beginning: ``max_call_seconds``, but at least an hour."""
+        return max(self.max_call_seconds, STREAM_SECONDS)
 
     def url(self, request: Request[Any]) -> str:
         """The full URL of a request, percent-encoded."""
@@ -103,12 +114,13 @@ class Server:
         return {"Proxy-Authorization": f"Basic {b64encode(':'.join(self.proxy_auth).encode()).decode()}"}
 
     def redact(self, text: str, *more: str) -> str:
-        """``text`` with ``***`` in place of every token, the proxy's password and ``more``."""
-        # The longest first: a secret that is part of another one would leave the rest of it.
-        for secret in sorted({*self.secrets(), *more}, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
+        """``text`` without any token, the proxy's credentials and ``more``, in any form (``client.redaction``)."""
+        return redact(text, (*self.secrets(), *more))
 
     def secrets(self) -> list[str]:
         """Every value of this connection that must never be shown."""
-        return [value for value in (*self.tokens.values(), *(self.proxy_auth or ())[1:]) if value]
+        values = list(self.tokens.values())
+        if self.proxy_auth and self.proxy_auth[1]:
+            header = self.proxy_headers()["Proxy-Authorization"]
+            values += [self.proxy_auth[1], ":".join(self.proxy_auth), header.removeprefix("Basic ")]
+        return [value for value in values if value]

@@ -13,6 +13,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from airflow_provider_databrain.airflow_compat import Connection, amask_secret, mask_secret
 from airflow_provider_databrain.base.hook import ApiHook, ConnectionExtras, both
+from airflow_provider_databrain.client.answer import without_quotes
 from airflow_provider_databrain.client.call import Call, Token
 from airflow_provider_databrain.client.errors import ApiError, NotFoundError
 from airflow_provider_databrain.client.models import check_id
@@ -58,6 +59,7 @@ class ConduitHook(ApiHook[ConnectionExtras]):
     :param connect_timeout: seconds; replaces the connection's value.
     :param read_timeout: seconds; replaces the connection's value.
     :param max_retry_seconds: seconds; replaces the connection's value.
+    :param max_call_seconds: seconds; replaces the connection's value.
     """
 
     conn_name_attr = "conduit_conn_id"
@@ -185,7 +187,8 @@ class ConduitHook(ApiHook[ConnectionExtras]):
         except (ApiError, ConfigurationError) as error:
             if isinstance(error, NotFoundError):
                 error.hint = f"Host must include the API's version, as in {api.CLOUD_URL}."
-            return False, f"{api.ORGANIZATION_TOKEN.name}: {error}"
+            said = without_quotes(error) if isinstance(error, ApiError) else str(error)
+            return False, f"{api.ORGANIZATION_TOKEN.name}: {said}"
         finally:
             hook.close()
         return True, f"{api.ORGANIZATION_TOKEN.name}: works"

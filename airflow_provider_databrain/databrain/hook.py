@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider_databrain.airflow_compat import Connection
 from airflow_provider_databrain.base.hook import ConnectionExtras, both
+from airflow_provider_databrain.client.answer import without_quotes
 from airflow_provider_databrain.client.call import Call, Token
 from airflow_provider_databrain.client.errors import ApiError
 from airflow_provider_databrain.client.server import ConfigurationError
@@ -56,6 +57,7 @@ class DatabrainHook(TokenMethods[DatabrainExtras]):
     :param connect_timeout: seconds; replaces the connection's value.
     :param read_timeout: seconds; replaces the connection's value.
     :param max_retry_seconds: seconds; replaces the connection's value.
+    :param max_call_seconds: seconds; replaces the connection's value.
     """
 
     conn_name_attr = "databrain_conn_id"
@@ -128,7 +130,7 @@ class DatabrainHook(TokenMethods[DatabrainExtras]):
                 results.append(f"{token.name}: works")
             except (ApiError, ConfigurationError) as error:
                 works = False
-                results.append(f"{token.name}: {error}")
+                results.append(f"{token.name}: {without_quotes(error) if isinstance(error, ApiError) else error}")
         hook.close()
         return works, "; ".join(results)
 

@@ -25,6 +25,7 @@ from airflow_provider_databrain.client.call import Call
 from airflow_provider_databrain.databrain.api import tokens as api
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.printable import printable
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT", bound="api.Credential | Sequence[api.Credential] | tuple[api.Credential, bool]")
@@ -54,12 +55,13 @@ class KeyNotStoredError(Portable, Exception):
     def __str__(self) -> str:
         if self.old_key_until is None:
             return (
-                f"The {self.kind} exists, but was not stored: {self.reason}. "
+                f"The {self.kind} exists, but was not stored: {printable(self.reason)}. "
                 "Fix `store` and run the task again; it receives the same key."
             )
         return (
-            f"The {self.kind} was rotated, but the new one was not stored: {self.reason}. The old one works until "
-            f"{self.old_key_until:%Y-%m-%d %H:%M:%S} UTC. Fix `store` and rotate again before then."
+            f"The {self.kind} was rotated, but the new one was not stored: {printable(self.reason)}. "
+            f"The old one works until {self.old_key_until:%Y-%m-%d %H:%M:%S} UTC. "
+            "Fix `store` and rotate again before then."
         )
 
 

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from airflow_provider_databrain.airflow_compat import Connection
 from airflow_provider_databrain.base.hook import ApiHook, ConnectionExtras, both
+from airflow_provider_databrain.client.answer import without_quotes
 from airflow_provider_databrain.client.call import Token
 from airflow_provider_databrain.client.errors import ApiError
 from airflow_provider_databrain.client.server import ConfigurationError
@@ -59,6 +60,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
     :param connect_timeout: seconds; replaces the connection's value.
     :param read_timeout: seconds; replaces the connection's value.
     :param max_retry_seconds: seconds; replaces the connection's value.
+    :param max_call_seconds: seconds; replaces the connection's value.
     """
 
     conn_name_attr = "posthog_conn_id"
@@ -175,7 +177,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
         try:
             page = hook.run(dashboards.list_page(limit=1))
         except (ApiError, ConfigurationError) as error:
-            return False, str(error)
+            return False, without_quotes(error) if isinstance(error, ApiError) else str(error)
         finally:
             hook.close()
         return True, f"project {hook.project_id}: {page.count if page.count is not None else 'some'} dashboards"

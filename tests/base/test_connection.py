@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from airflow_provider_databrain.base import hook as hook_module
 from airflow_provider_databrain.base.proxies import is_excluded
 from airflow_provider_databrain.client.call import Request
 from airflow_provider_databrain.client.server import ConfigurationError
@@ -232,6 +234,33 @@ async def test_airflow_masks_the_tokens_in_its_logs(monkeypatch: pytest.MonkeyPa
     else:
         await hook.aconfigure()
     assert redact(f"one {key}, two {service}.") == "one ***, two ***."
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+async def test_every_secret_is_masked_as_soon_as_the_connection_is_read(
+    monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    # Airflow masks a connection's password by itself, but not the stripped one, and not what the environment has.
+    masked: list[str] = []
+
+    async def amask(secret: str) -> None:
+        masked.append(secret)
+
+    monkeypatch.setattr(hook_module, "mask_secret", masked.append)
+    monkeypatch.setattr(hook_module, "amask_secret", amask)
+    monkeypatch.setenv("HTTPS_PROXY", "http://someone:proxy-password@proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "")
+    hook = hook_for(
+        monkeypatch, host="https://data.example", password=" key-0123456789 ", extra={"service_token": "s1"}
+    )
+    if way == "sync":
+        secrets = hook.server.secrets()
+    else:
+        await hook.aconfigure()
+        secrets = hook.server.secrets()
+    basic = b64encode(b"someone:proxy-password").decode()
+    assert {"key-0123456789", "s1", "proxy-password", "someone:proxy-password", basic} == set(secrets)
+    assert masked == secrets
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def test_importing_the_package_imports_none_of_its_modules_and_a_name_imports_wh
     assert after == [
         "airflow_provider_databrain",
         "airflow_provider_databrain.client",
+        "airflow_provider_databrain.printable",
         "airflow_provider_databrain.portable",
         "airflow_provider_databrain.client.errors",
     ]

@@ -30,6 +30,7 @@ from airflow_provider_databrain.client.errors import (
     ApiError,
     RateLimitedError,
     TransportError,
+    too_slow,
 )
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import CallRetry
@@ -127,18 +128,20 @@ class AsyncTransport:
         self._proxy_headers = server.proxy_headers()
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[str, URL] = {}
+        self._call_timeout = self._timeout(server.max_call_seconds)
 
     async def __aenter__(self) -> AsyncTransport:
         server = self._server
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=server.connect_timeout, sock_read=server.read_timeout)
         connector = aiohttp.TCPConnector(limit=self._limit, ssl=trust(server))
         connector._factory = partial(_Protocol, loop=asyncio.get_running_loop())  # type: ignore[assignment] # noqa: SLF001
-        self._session = aiohttp.ClientSession(
-            connector=connector, timeout=timeout, trust_env=False, auto_decompress=False
-        )
+        self._session = aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=False)
         # aiohttp would send a GET, PUT or DELETE again by itself, and not report that the first one may have acted.
         self._session._retry_connection = False  # noqa: SLF001
         return self
+
+    def _timeout(self, seconds: float) -> aiohttp.ClientTimeout:
+        server = self._server
+        return aiohttp.ClientTimeout(total=seconds, sock_connect=server.connect_timeout, sock_read=server.read_timeout)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -178,14 +181,18 @@ class AsyncTransport:
                     yield piece
             decompressor.close()
         except (TimeoutError, aiohttp.ClientError) as failed:
-            error = _transport_error(failed)
-            annotate(self._server, request, error)
-            raise error from None
+            error: ApiError = _transport_error(failed, self._server.max_stream_seconds)
         except ApiError as failed:
-            annotate(self._server, request, failed)
-            raise
+            error = failed
+        else:
+            return
         finally:
             response.close()
+        annotate(self._server, request, error)
+        try:
+            raise error
+        finally:
+            del error  # Else the error and this frame would keep each other, and their sockets.
 
     async def _send(self, request: Request[T], exchange: Callable[[Request[T]], Awaitable[R]]) -> R:
         once = partial(self._once, exchange)
@@ -211,17 +218,19 @@ class AsyncTransport:
         try:
             return await exchange(request)
         except (TimeoutError, aiohttp.ClientError, UnicodeError) as failed:
-            error = _transport_error(failed)
-            annotate(self._server, request, error)
-            raise error from None
+            error = _transport_error(failed, self._server.max_call_seconds)
         except ApiError as failed:
             error = failed
-            annotate(self._server, request, failed)
-            raise
         finally:
             self._note(started, error)
             if self._watch is not None:
                 self._watch(request, time.monotonic() - started, error)
+        annotate(self._server, request, error)
+        # Raised here and not above: a library's exception as its context could hold what the server repeated.
+        try:
+            raise error
+        finally:
+            del error  # Else the error and this frame would keep each other, and their sockets.
 
     def _note(self, started: float, error: ApiError | None) -> None:
         if self._pace is None:
@@ -246,15 +255,19 @@ class AsyncTransport:
         return interpret(self._server, request, reply)
 
     async def _begin(self, request: Request[Any]) -> aiohttp.ClientResponse:
+        server = self._server
         async with AsyncExitStack() as stack:
-            response = await stack.enter_async_context(self._open(request))
+            async with asyncio.timeout(server.max_call_seconds):
+                opening = self._open(request, self._timeout(server.max_stream_seconds))
+                response = await stack.enter_async_context(opening)
             if is_event_stream(response.status, response.headers.get("Content-Type"), _encoding(response)):
                 stack.pop_all()  # The caller closes the response.
                 return response
-            reply = await self._reply(response)
+            async with asyncio.timeout(server.max_call_seconds):
+                reply = await self._reply(response)
         raise missing_stream(self._server, request, reply)
 
-    def _open(self, request: Request[Any]) -> _Opening:
+    def _open(self, request: Request[Any], timeout: aiohttp.ClientTimeout | None = None) -> _Opening:
         server = self._server
         if self._session is None:
             raise RuntimeError("the transport is not open: use it as an async context manager")
@@ -270,6 +283,7 @@ class AsyncTransport:
             proxy=server.proxy,
             proxy_headers=self._proxy_headers,
             allow_redirects=False,
+            timeout=timeout or self._call_timeout,
         )
 
     async def _reply(self, response: aiohttp.ClientResponse) -> Reply:
@@ -284,7 +298,7 @@ class AsyncTransport:
                 if not body.feed(chunk):
                     break
         except (TimeoutError, aiohttp.ClientError) as failed:
-            body.break_off(_transport_error(failed))
+            body.break_off(_transport_error(failed, self._server.max_call_seconds))
         return Reply(status, headers, body.finish(), body.unread)
 
 
@@ -293,7 +307,13 @@ def _encoding(response: aiohttp.ClientResponse) -> str:
     return ", ".join(response.headers.getall("Content-Encoding", ()))
 
 
-def _transport_error(error: Exception) -> TransportError:
+def _transport_error(error: Exception, seconds: float) -> TransportError:
+    """The error that stands for a library's one.
+
+    :param seconds: the deadline of the try, or of the stream.
+    """
+    if type(error) is TimeoutError and not error.args:  # The other timeouts are of another class or have a text.
+        return too_slow(seconds)
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, PERMANENT):
         return TransportError(f"{text}; check host, TLS and 'ca_path' in the connection", sent=False, transient=False)

@@ -14,7 +14,7 @@ import io
 import ssl
 import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -23,7 +23,6 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from tenacity import Retrying
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
@@ -34,6 +33,7 @@ from airflow_provider_databrain.client.errors import ApiError, TransportError
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
+from airflow_provider_databrain.client.transport.deadline import Deadline, WatchedConnection, WatchedTlsConnection
 from airflow_provider_databrain.client.transport.head import HeadError, read_head
 from airflow_provider_databrain.client.transport.tls import trust
 from airflow_provider_databrain.client.waits import joined
@@ -80,11 +80,11 @@ class _Response(http.client.HTTPResponse):
             self.fp = source
 
 
-class _HttpConnection(HTTPConnection):
+class _HttpConnection(WatchedConnection):
     response_class = _Response
 
 
-class _HttpsConnection(HTTPSConnection):
+class _HttpsConnection(WatchedTlsConnection):
     response_class = _Response
 
 
@@ -173,21 +173,27 @@ class SyncTransport:
 
         :raises ApiError: the stream did not begin, or broke off.
         """
-        response = self._send(request, self._begin)
+        response, deadline = self._send(request, self._begin)
         decompressor = Decompressor(response.headers.get("Content-Encoding"))
         try:
             for chunk in response.raw.stream(None, decode_content=False):
                 yield from decompressor.feed(chunk)
+            deadline.check()
             decompressor.close()
         except (requests.RequestException, HTTPError) as failed:
-            error = _transport_error(failed)
-            annotate(self._server, request, error)
-            raise error from None
-        except ApiError as error:
-            annotate(self._server, request, error)
-            raise
+            error: ApiError = deadline.error() if deadline.passed else _transport_error(failed)
+        except ApiError as failed:
+            error = failed
+        else:
+            return
         finally:
             response.close()
+            deadline.close()
+        annotate(self._server, request, error)
+        try:
+            raise error
+        finally:
+            del error  # Else the error and this frame would keep each other, and their sockets.
 
     def _send(self, request: Request[T], exchange: Callable[[Request[T]], R]) -> R:
         once = partial(self._once, exchange)
@@ -205,45 +211,52 @@ class SyncTransport:
             return result
 
     def _once(self, exchange: Callable[[Request[T]], R], request: Request[T]) -> R:
+        error: ApiError
         try:
             return exchange(request)
         except (requests.RequestException, HTTPError, UnicodeError) as failed:
             error = _transport_error(failed)
-            annotate(self._server, request, error)
-            raise error from None
-        except ApiError as error:
-            annotate(self._server, request, error)
-            raise
+        except ApiError as failed:
+            error = failed
+        annotate(self._server, request, error)
+        # Raised here and not above: a library's exception as its context could hold what the server repeated.
+        try:
+            raise error
+        finally:
+            del error  # Else the error and this frame would keep each other, and their sockets.
 
     def _answer(self, request: Request[T]) -> T:
-        with self._open(request) as response:
-            reply = self._reply(response)
+        with closing(Deadline(self._server.max_call_seconds)) as deadline, self._open(request, deadline) as response:
+            reply = self._reply(response, deadline)
         return interpret(self._server, request, reply)
 
-    def _begin(self, request: Request[Any]) -> requests.Response:
+    def _begin(self, request: Request[Any]) -> tuple[requests.Response, Deadline]:
         with ExitStack() as stack:
-            response = stack.enter_context(self._open(request))
+            deadline = stack.enter_context(closing(Deadline(self._server.max_call_seconds)))
+            response = stack.enter_context(self._open(request, deadline))
             headers = response.headers
             if is_event_stream(response.status_code, headers.get("Content-Type"), headers.get("Content-Encoding")):
-                stack.pop_all()  # The caller closes the response.
-                return response
-            reply = self._reply(response)
+                stack.pop_all()  # The caller closes both.
+                deadline.extend(self._server.max_stream_seconds)
+                return response, deadline
+            reply = self._reply(response, deadline)
         raise missing_stream(self._server, request, reply)
 
-    def _open(self, request: Request[Any]) -> requests.Response:
+    def _open(self, request: Request[Any], deadline: Deadline) -> requests.Response:
         server = self._server
-        return self._session.request(
-            request.endpoint.method,
-            server.url(request),
-            data=request.body,
-            headers=server.headers(request),
-            auth=_Bearer(server.authorization(request)),
-            timeout=(server.connect_timeout, server.read_timeout),
-            allow_redirects=False,
-            stream=True,
-        )
+        with deadline.guard():
+            return self._session.request(
+                request.endpoint.method,
+                server.url(request),
+                data=request.body,
+                headers=server.headers(request),
+                auth=_Bearer(server.authorization(request)),
+                timeout=(server.connect_timeout, server.read_timeout),
+                allow_redirects=False,
+                stream=True,
+            )
 
-    def _reply(self, response: requests.Response) -> Reply:
+    def _reply(self, response: requests.Response, deadline: Deadline) -> Reply:
         headers = joined(response.headers.items())
         status = response.status_code
         body = Body(headers.get("content-encoding"), self._server.max_answer_bytes, status=status)
@@ -251,8 +264,11 @@ class SyncTransport:
             for chunk in response.raw.stream(CHUNK, decode_content=False):
                 if not body.feed(chunk):
                     break
+            deadline.check()
         except (requests.RequestException, HTTPError) as failed:
-            body.break_off(_transport_error(failed))
+            body.break_off(deadline.error() if deadline.passed else _transport_error(failed))
+        except TransportError as failed:
+            body.break_off(failed)
         return Reply(status, headers, body.finish(), body.unread)
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from airflow_provider_databrain.databrain.operators.base import (
     ListOperator,
     NamedOperator,
 )
+from airflow_provider_databrain.printable import printable
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.client.models import Received
@@ -204,7 +205,7 @@ class SyncDatasourceOperator(DatabrainOperator):
                 raise
             self.log.warning("The sync may be running; waiting for its progress. Reason: %s", error)
         else:
-            self.log.info("Datasource %r: %s", self.datasource_id, message or "synced")
+            self.log.info("Datasource %r: %s", self.datasource_id, printable(message or "synced"))
             if not self.wait_for_progress:
                 return
         trigger = self._trigger()
@@ -218,7 +219,7 @@ class SyncDatasourceOperator(DatabrainOperator):
         from airflow_provider_databrain.databrain.triggers.syncs import SyncFailedError
 
         status = (event or {}).get("status")
-        message = (event or {}).get("message", "the trigger sent no message")
+        message = printable(str((event or {}).get("message", "the trigger sent no message")))
         if status == "timeout":
             raise TimeoutError(f"Timed out: {message}")
         if status != "success":

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_databrain.client.call import Request
+from airflow_provider_databrain.client.dialect import MESSAGE_LIMIT
 from airflow_provider_databrain.databrain.api import datasources as api
 from airflow_provider_databrain.databrain.api.datasources import SyncProgress
 from airflow_provider_databrain.databrain.triggers.waits import DatabrainTrigger
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.printable import printable
 
 
 class SyncFailedError(Portable, Exception):
@@ -40,5 +42,7 @@ class DatasourceSyncTrigger(DatabrainTrigger):
         """
         done = answer.progress or "no progress"
         if answer.error:
-            raise SyncFailedError(f"datasource {self.datasource_id!r}, {done}: {answer.error}")
+            raise SyncFailedError(
+                f"datasource {self.datasource_id!r}, {done}: {printable(answer.error[:MESSAGE_LIMIT])}"
+            )
         return None if answer.finished else done

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.printable import printable
 from airflow_provider_databrain.sql import verbatim
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def database_message(error: object) -> str:
     """The first line of the database's message, without the statement and its values."""
     original = getattr(error, "orig", None) or error
     lines = verbatim.shown(str(original)).strip().splitlines()
-    return lines[0] if lines else type(original).__name__
+    return printable(lines[0]) if lines else type(original).__name__
 
 
 def check_length(dialect: Dialect, table: str, name: str) -> None:

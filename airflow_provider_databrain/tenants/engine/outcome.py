@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_provider_databrain.tenants.engine.ledger import Entry
-from airflow_provider_databrain.tenants.engine.report import ERROR_LIMIT, Action, storable
+from airflow_provider_databrain.tenants.engine.report import Action, error_text
 from airflow_provider_databrain.tenants.engine.target import Existing
 
 
@@ -48,7 +48,7 @@ class Outcome:
         """The tenant's new ledger entry."""
         before, existing = self.before, self.existing
         now = datetime.now(UTC).replace(tzinfo=None)
-        message = "" if self.error is None else str(self.error)
+        message = "" if self.error is None else error_text(self.error)
         failed_before = before.attempts if before and before.status == Action.FAILED else 0
         return Entry(
             tenant=self.tenant,
@@ -57,7 +57,7 @@ class Outcome:
             spec_hash=existing.spec_hash if existing else None,
             input_hash=self.input_hash,
             status=self.action.value,
-            last_error=storable(message)[:ERROR_LIMIT] or None,
+            last_error=message or None,
             attempts=failed_before + 1,
             first_change=before.first_change if before else now,
             # A clock that was set back, or another worker's clock, must not make an entry older than it was.

@@ -6,6 +6,8 @@ message nor the memory grows with the table.
 
 from __future__ import annotations
 
+from airflow_provider_databrain.printable import printable
+
 SHOWN = 10
 """Problems that an error names at most."""
 
@@ -18,10 +20,10 @@ class Problems:
         self._named: list[str] = []
 
     def add(self, problem: str) -> None:
-        """Add one problem."""
+        """Add one problem; it is one line in the message."""
         self.count += 1
         if len(self._named) < SHOWN:
-            self._named.append(problem)
+            self._named.append(printable(problem))
 
     def add_unnamed(self, count: int) -> None:
         """Count further problems that have no text."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TypedDict
 
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.printable import printable
 
 SHOWN = 5
 """Failures that an error message names at most."""
@@ -125,7 +126,7 @@ class Report:
         """Count and note a tenant that failed."""
         self.counted[Action.FAILED] += 1
         if len(self.failures) < KEPT:
-            message = storable(str(error))[:ERROR_LIMIT]
+            message = error_text(error)
             self.failures.append(
                 Failure(
                     tenant=tenant,
@@ -162,6 +163,11 @@ class Report:
             raise ProvisioningError(
                 self.failures, self.total, failed=failed, left=self.left, why=self.why, retry_after=self.retry_after
             )
+
+
+def error_text(error: BaseException) -> str:
+    """An error's text in ledger, XCom and the task's error: one line, at most ``ERROR_LIMIT`` characters."""
+    return printable(storable(str(error)))[:ERROR_LIMIT]
 
 
 def storable(text: str) -> str:

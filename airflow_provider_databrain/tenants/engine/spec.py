@@ -14,6 +14,7 @@ from string import Formatter
 from typing import Any
 
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.printable import printable
 from airflow_provider_databrain.sql.columns import listed
 from airflow_provider_databrain.tenants.engine import values
 
@@ -44,7 +45,9 @@ def fill(spec: Spec, row: Row, tenant: str) -> dict[str, Any]:
     try:
         fields = spec(row)
     except Exception as error:
-        raise SpecError(f"tenant {tenant!r}: the spec function failed: {type(error).__name__}: {error}") from error
+        raise SpecError(
+            f"tenant {tenant!r}: the spec function failed: {type(error).__name__}: {printable(str(error))}"
+        ) from error
     if not isinstance(fields, Mapping):
         raise SpecError(f"tenant {tenant!r}: the spec function returned {type(fields).__name__}, not a mapping")
     return dict(fields)

@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import NullType
 
 from airflow_provider_databrain.portable import Portable
+from airflow_provider_databrain.printable import printable
 from airflow_provider_databrain.sql import columns as catalog
 from airflow_provider_databrain.sql import verbatim
 from airflow_provider_databrain.tenants.engine import values
@@ -245,13 +246,13 @@ def reading(engine: Engine, source: TenantSource) -> Iterator[Connection]:
             # Otherwise SQLAlchemy cuts the name of an SQLite column at its last dot.
             yield connection.execution_options(sqlite_raw_colnames=True)
     except SQLAlchemyError as error:
-        message = verbatim.shown(str(getattr(error, "orig", error)))
+        message = printable(verbatim.shown(str(getattr(error, "orig", error))))
         raise TenantTableError(f"{source.name} cannot be read: {message}") from None
     except (TenantTableError, SpecError):
         raise
     except (ValueError, ArithmeticError) as error:
         # A driver raises errors of Python for values that Python cannot hold, such as a year after 9999.
-        message = verbatim.shown(str(error))
+        message = printable(verbatim.shown(str(error)))
         raise TenantTableError(f"{source.name} cannot be read: {message}") from None
 
 

@@ -30,6 +30,7 @@ from tests.client.transport.servers import (
     tls_server,
     tunnel,
 )
+from tests.exposure import Exposed
 from tests.support import embed, http_answer, raw_server
 
 pytestmark = pytest.mark.usefixtures("fast_retries")
@@ -261,6 +262,54 @@ def test_a_token_that_the_server_repeats_is_redacted(run: Run, body: bytes, capl
     error = caught.value
     texts = [str(error), repr(error), str(vars(error)), caplog.text]
     assert not any(KEY[:6] in text for text in texts)
+
+
+@pytest.mark.parametrize("where", ["reason", "header", "body", "page", "type"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_repeats_its_credentials_shows_them_nowhere(
+    run: Run, exposed: Exposed, scheme: str, where: str
+) -> None:
+    password = "s3cr3t/@:%-word"
+    shown = b64encode(f"someone:{password}".encode()).decode()
+    exposed.secrets += [shown[:8], shown[-9:-1], "s3cr3t", "word", b64encode(shown.encode()).decode()[:10]]
+    said = f"no: Basic {shown} someone:{password} %73%33%63%72%33%74%2F%40%3A%25%2Dword"
+    answer = http_answer(
+        407,
+        json.dumps({"error": {"code": said, "message": said}}).encode() if where == "body" else said.encode(),
+        {"body": "application/json", "type": f"text/{said}"}.get(where, "text/html"),
+        **({"Proxy-Authenticate": f"Basic realm={said}", "X-Echo": said} if where == "header" else {}),
+    )
+    if where == "reason":
+        answer = answer.replace(answer.split(b"\r\n")[0], f"HTTP/1.1 407 {said}".encode(), 1)
+    with raw_server(answer) as (proxy, met):
+        auth = ("someone", password)
+        server = server_at(f"{scheme}://databrain.example", proxy=proxy, proxy_auth=auth, max_retry_seconds=0.05)
+        exposed.fails(lambda: run(server, CREATE))
+    assert shown.encode() in met[0]
+    assert exposed.leaks() == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"no HTTP\r\n\r\n",
+        http_answer(200, json.dumps({"id": {"token": KEY}}).encode()),
+        http_answer(200, CREATED)[:-5],
+        http_answer(200, f"<html>{KEY}".encode(), "text/html"),
+        http_answer(500, b"no", **{"Content-Encoding": "gzip"}),
+    ],
+    ids=["closed", "no HTTP", "wrong", "cut", "page", "encoding"],
+)
+@pytest.mark.parametrize("max_retry_seconds", [0, 0.05])
+def test_no_exception_of_a_library_hangs_on_an_error(run: Run, answer: bytes, max_retry_seconds: float) -> None:
+    with raw_server(answer) as (url, _), pytest.raises(ApiError) as caught:
+        run(server_at(url, max_retry_seconds=max_retry_seconds), CREATE)
+    chain: list[BaseException | None] = [caught.value]
+    for error in chain:
+        if error is not None:
+            assert isinstance(error, ApiError), error
+            chain += [each for each in (error.__cause__, error.__context__) if each not in chain]
 
 
 @pytest.mark.parametrize("token", ["first-half\nsecond-half", "first-half\r\nX-Evil: second-half", "first-half…"])
