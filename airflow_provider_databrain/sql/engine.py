@@ -95,11 +95,11 @@ def sql_engine(conn_id: str, argument: str, one: OneConnection | None = None) ->
     :param one: shared by all engines of a task.
     :raises ValueError: the connection is not an SQL connection, or SQLAlchemy has no dialect for it.
     """
-    connection = BaseHook.get_connection(conn_id)
-    hook = connection.get_hook()
-    if not hasattr(hook, "get_sqlalchemy_engine"):
-        raise ValueError(f"{argument}: connection {conn_id!r} is not an SQL connection")
+    hook = BaseHook.get_hook(conn_id)
     where = f"{argument}: connection {conn_id!r}"
+    if not hasattr(hook, "get_sqlalchemy_engine"):
+        raise ValueError(f"{where} is not an SQL connection")
+    connection = hook.get_connection(conn_id)
     _remember(hook, conn_id, connection)
     try:
         engine: Engine = hook.get_sqlalchemy_engine({"poolclass": (one or OneConnection()).pool()})

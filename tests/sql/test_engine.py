@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +18,8 @@ from airflow.providers.postgres.hooks import postgres
 from airflow.providers.sqlite.hooks.sqlite import SqliteHook
 from sqlalchemy.exc import OperationalError
 
+from airflow_provider_databrain.airflow_compat import BaseHook, Connection
+from airflow_provider_databrain.sql import engine
 from airflow_provider_databrain.sql.engine import OneConnection, sql_engine
 from tests.front import Authority, Front, front
 
@@ -52,8 +56,8 @@ def authority(tmp_path: Path) -> Authority:
 
 def ask(statement: str = "SELECT 1") -> list[tuple[Any, ...]]:
     """Return the rows of a statement on the connection ``warehouse``."""
-    engine = sql_engine("warehouse", "sql_conn_id")
-    with engine.connect() as connection:
+    made = sql_engine("warehouse", "sql_conn_id")
+    with made.connect() as connection:
         return [tuple(row) for row in connection.execute(sa.text(statement))]
 
 
@@ -121,8 +125,8 @@ def test_the_hooks_cursor_does_not_change_the_rows(connect: Connect, plain: Fron
 
 def test_nothing_is_prepared_and_nothing_is_committed_by_itself(connect: Connect, plain: Front) -> None:
     connect(**plain.connection())
-    engine = sql_engine("warehouse", "sql_conn_id")
-    with engine.connect() as connection, connection.begin() as transaction:
+    made = sql_engine("warehouse", "sql_conn_id")
+    with made.connect() as connection, connection.begin() as transaction:
         for _ in range(10):
             connection.execute(sa.text("SELECT 1"))
         assert connection.execute(sa.text("SELECT count(*) FROM pg_prepared_statements")).scalar() == 0
@@ -145,10 +149,10 @@ def test_other_threads_do_not_read_airflows_connection(
 ) -> None:
     """SQLite's hook reads it for each connection."""
     connect(conn_type="sqlite", host=str(tmp_path / "warehouse.db"))
-    engine = sql_engine("warehouse", "sql_conn_id")
+    made = sql_engine("warehouse", "sql_conn_id")
     monkeypatch.delenv("AIRFLOW_CONN_WAREHOUSE")
     names: list[Any] = []
-    thread = threading.Thread(target=lambda: names.extend(sa.inspect(engine).get_table_names() or ["none"]))
+    thread = threading.Thread(target=lambda: names.extend(sa.inspect(made).get_table_names() or ["none"]))
     thread.start()
     thread.join()
     assert names == ["none"]
@@ -190,9 +194,9 @@ def test_a_hook_that_keeps_its_connection_gives_a_new_one_each_time(
 
     monkeypatch.setattr(SqliteHook, "get_conn", get_conn)
     connect(conn_type="sqlite", host=str(tmp_path / "warehouse.db"))
-    engine = sql_engine("warehouse", "sql_conn_id")
+    made = sql_engine("warehouse", "sql_conn_id")
     for _ in range(2):
-        with engine.connect() as connection:
+        with made.connect() as connection:
             assert connection.execute(sa.text("SELECT 1")).scalar() == 1
 
 
@@ -244,11 +248,52 @@ def test_each_new_connection_asks_the_hook_again(
 
     monkeypatch.setattr(postgres.PostgresHook, "get_conn", get_conn)
     connect(**plain.connection())
-    engine = sql_engine("warehouse", "sql_conn_id")
+    made = sql_engine("warehouse", "sql_conn_id")
     for _ in range(2):
-        with engine.connect():
+        with made.connect():
             pass
     assert len(asked) == 2
+
+
+class RedshiftHook:
+    """Stands for the hook of Amazon's provider, which makes an engine of its own."""
+
+    def __init__(self, url: sa.engine.URL, extra: dict[str, Any]) -> None:
+        self.url = url
+        self.extra = extra
+
+    def get_connection(self, conn_id: str) -> Connection:
+        return Connection(conn_id=conn_id, conn_type="redshift", extra=json.dumps(self.extra))
+
+    def get_sqlalchemy_engine(self, engine_kwargs: Any = None) -> Any:
+        return sa.create_engine(self.url, connect_args=self.extra, **engine_kwargs)
+
+
+def test_redshift_is_reached_with_tls_unless_the_connection_says_otherwise(
+    plain: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver of Airflow's hook uses TLS by itself, that of its engine does not."""
+    url = sa.engine.URL.create("postgresql+psycopg2", "postgres", None, "127.0.0.1", plain.port, "postgres")
+    monkeypatch.setattr(BaseHook, "get_hook", lambda conn_id: RedshiftHook(url, {}))
+    with pytest.raises(OperationalError, match="does not support SSL"):
+        ask()
+    monkeypatch.setattr(BaseHook, "get_hook", lambda conn_id: RedshiftHook(url, {"sslmode": "disable"}))
+    assert ask() == [(1,)]
+
+
+class MySql:
+    """A connection of MySQL's driver whose rows are not tuples."""
+
+    cursorclass = "DictCursor"
+
+
+def test_the_cursor_of_mysqls_hook_does_not_change_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "MySQLdb", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "MySQLdb.cursors", SimpleNamespace(Cursor="Cursor"))
+    made: Any = MySql()
+    dialect: Any = SimpleNamespace(driver="mysqldb")
+    engine._prepare(made, dialect, {})
+    assert made.cursorclass == "Cursor"
 
 
 class TestOneConnection:
@@ -292,8 +337,8 @@ class TestOneConnection:
 
         with monkeypatch.context() as patch:
             patch.setattr(SqliteHook, "get_conn", fail)
-            for engine in (*engines, *engines):
-                with pytest.raises(OperationalError, match="no server"), engine.connect():
+            for failing in (*engines, *engines):
+                with pytest.raises(OperationalError, match="no server"), failing.connect():
                     pass
         with engines[0].connect():
             pass
