@@ -141,8 +141,15 @@ def _connect_with(hook: Any, engine: Engine, connection: Connection, where: str)
     # Not ``creator``: whether the driver is the same is known only when the hook has connected.
     @sa.event.listens_for(engine, "do_connect")
     def connect(dialect: Dialect, _record: object, _arguments: object, options: dict[str, Any]) -> Any:
-        # A copy, because some hooks keep a connection and would return it again after it was closed.
-        made = copy.copy(hook).get_conn()
+        lost = _lost_options(engine, connection)
+        try:
+            # A copy, because some hooks keep a connection and would return it again after it was closed.
+            made = copy.copy(hook).get_conn()
+        except (ImportError, NotImplementedError, RuntimeError, ValueError):
+            # The hook cannot connect in this way, for example without its own driver. Let the dialect connect.
+            if lost:
+                raise
+            return None
         try:
             if _has_driver(made, dialect):
                 _prepare(made, dialect, options)
@@ -151,8 +158,23 @@ def _connect_with(hook: Any, engine: Engine, connection: Connection, where: str)
             made.close()
             raise
         made.close()
-        _refuse_lost_options(made, engine, connection, where)
+        if lost:
+            raise ValueError(
+                f"{where}: its options {', '.join(lost)} would be lost, because its hook connects with "
+                f"{made.__class__.__module__!r} and SQLAlchemy with {_driver(dialect)!r}. Nothing was sent. Let both "
+                "use the same driver (see the provider's documentation), or remove these options."
+            )
         return None
+
+
+def _lost_options(engine: Engine, connection: Connection) -> list[str]:
+    """The options of the Airflow connection that the engine's URL does not have."""
+    given = {str(name).lower() for name in engine.url.query}
+    return sorted(
+        name
+        for name, value in connection.extra_dejson.items()
+        if value not in (None, "", {}, []) and name not in NO_OPTIONS and name.lower() not in given
+    )
 
 
 def _has_driver(made: Any, dialect: Dialect) -> bool:
@@ -163,21 +185,6 @@ def _has_driver(made: Any, dialect: Dialect) -> bool:
 
 def _driver(dialect: Dialect) -> str:
     return str(getattr(dialect.dbapi, "__name__", dialect.driver))
-
-
-def _refuse_lost_options(made: Any, engine: Engine, connection: Connection, where: str) -> None:
-    given = {str(name).lower() for name in engine.url.query}
-    lost = sorted(
-        name
-        for name, value in connection.extra_dejson.items()
-        if value not in (None, "", {}, []) and name not in NO_OPTIONS and name.lower() not in given
-    )
-    if lost:
-        raise ValueError(
-            f"{where}: its options {', '.join(lost)} would be lost, because its hook connects with "
-            f"{made.__class__.__module__!r} and SQLAlchemy with {_driver(engine.dialect)!r}. Nothing was sent. Let "
-            "both use the same driver (see the provider's documentation), or remove these options."
-        )
 
 
 def _prepare(made: Any, dialect: Dialect, options: dict[str, Any]) -> None:

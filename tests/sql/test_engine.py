@@ -116,11 +116,7 @@ def test_an_option_of_postgresql_arrives(
 @pytest.mark.parametrize("cursor", ["dictcursor", "namedtuplecursor", "realdictcursor"])
 def test_the_hooks_cursor_does_not_change_the_rows(connect: Connect, plain: Front, cursor: str) -> None:
     connect(**plain.connection(cursor=cursor))
-    if cursor == "realdictcursor" and getattr(postgres, "USE_PSYCOPG3", False):
-        with pytest.raises(ValueError, match="realdictcursor is not supported with psycopg3"):
-            ask()
-    else:
-        assert ask("SELECT 1 AS a, 2 AS b") == [(1, 2)]
+    assert ask("SELECT 1 AS a, 2 AS b") == [(1, 2)]
 
 
 def test_nothing_is_prepared_and_nothing_is_committed_by_itself(connect: Connect, plain: Front) -> None:
@@ -179,6 +175,22 @@ def test_another_driver_may_not_lose_an_option(
     monkeypatch.setattr(SqliteHook, "get_uri", lambda hook: f"sqlite:///{tmp_path}/warehouse.db")
     connect(conn_type="sqlite", host=str(tmp_path / "warehouse.db"), extra={"ssl_mode": "REQUIRED", "empty": ""})
     with pytest.raises(ValueError, match=r"sql_conn_id: connection 'warehouse': its options ssl_mode would be lost"):
+        ask()
+
+
+@pytest.mark.parametrize("error", [ValueError("unknown client"), RuntimeError("no driver"), ImportError("no driver")])
+def test_a_hook_that_cannot_connect_leaves_it_to_sqlalchemy_if_nothing_is_lost(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(hook: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(SqliteHook, "get_conn", fail)
+    monkeypatch.setattr(SqliteHook, "get_uri", lambda hook: f"sqlite:///{tmp_path}/warehouse.db")
+    connect(conn_type="sqlite", host=str(tmp_path / "warehouse.db"), extra={"client": "pymysql"})
+    assert ask() == [(1,)]
+    connect(conn_type="sqlite", host=str(tmp_path / "warehouse.db"), extra={"sslmode": "require"})
+    with pytest.raises(type(error), match=str(error)):
         ask()
 
 
