@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
     from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
     from airflow.sdk import (
         BaseHook,
@@ -44,6 +45,7 @@ __all__ = [
     "BaseTrigger",
     "Connection",
     "Context",
+    "DbApiHook",
     "ObjectStoragePath",
     "Stats",
     "TimeDeltaTrigger",
@@ -67,6 +69,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "BaseTrigger": ("airflow.triggers.base",),
     "Connection": ("airflow.sdk",),
     "Context": ("airflow.sdk",),
+    "DbApiHook": ("airflow.providers.common.sql.hooks.sql",),
     "ObjectStoragePath": ("airflow.sdk",),
     "Stats": ("airflow.sdk.observability.stats", "airflow.stats"),  # The second before Airflow 3.2.
     "TimeDeltaTrigger": ("airflow.providers.standard.triggers.temporal",),

@@ -25,7 +25,6 @@ OWN: list[tuple[str, object]] = [
     ("posthog", ENVELOPE),
     ("posthog", {"error": "Sharing with password requires the Advanced Permissions feature"}),
     ("conduit", {"code": "bad", "message": "no"}),
-    ("conduit", {"detail": "Not found"}),
 ]
 NOT_OWN: list[tuple[str, object]] = [
     ("databrain", {"error": {"code": 404, "message": "no"}}),
@@ -40,6 +39,7 @@ NOT_OWN: list[tuple[str, object]] = [
     ("posthog", {"error": "forbidden"}),
     ("conduit", {"code": 404, "message": "no"}),
     ("conduit", {"message": "no Route matched"}),
+    ("conduit", {"detail": "Not found"}),
     ("conduit", {"detail": "Not found", "path": "/"}),
     ("conduit", "Not found"),
 ]

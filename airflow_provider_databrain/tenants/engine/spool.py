@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from collections.abc import Iterator
-from typing import IO, Generic, TypeVar
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from typing import Self
 
 T = TypeVar("T")
 
@@ -25,7 +29,7 @@ class Spool(Generic[T]):
         self._tail: list[T] = []
         # ``close`` closes it. The file has no name, so a killed process leaves nothing behind.
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115
-        self._packets = 0
+        self._packets: list[list[T] | None] = []
         self._length = 0
 
     def __len__(self) -> int:
@@ -39,17 +43,29 @@ class Spool(Generic[T]):
             return
         self._tail.append(item)
         if len(self._tail) == PACKET:
-            pickle.dump(self._tail, self._file, protocol=pickle.HIGHEST_PROTOCOL)
-            self._packets += 1
+            self._put_away(self._tail)
             self._tail = []
+
+    def extend(self, items: Iterable[T]) -> None:
+        """Add items."""
+        for item in items:
+            self.append(item)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def __iter__(self) -> Iterator[T]:
         """The items, in the order in which they were added."""
         yield from self._head
         self._file.seek(0)
-        for _ in range(self._packets):
+        for kept in self._packets:
             # Our own file, which no other process can open.
-            packet: list[T] = pickle.load(self._file)  # noqa: S301
+            packet: list[T] = pickle.load(self._file) if kept is None else kept  # noqa: S301
             yield from packet
         yield from self._tail
 
@@ -57,4 +73,15 @@ class Spool(Generic[T]):
         """Drop the items and the file."""
         self._head.clear()
         self._tail.clear()
+        self._packets.clear()
         self._file.close()
+
+    def _put_away(self, packet: list[T]) -> None:
+        try:
+            pickled = pickle.dumps(packet, protocol=pickle.HIGHEST_PROTOCOL)
+        except Exception:
+            # A driver's own type may not be picklable, for example the memoryview of a binary column.
+            self._packets.append(packet)
+        else:
+            self._file.write(pickled)
+            self._packets.append(None)

@@ -5,17 +5,20 @@ What always holds:
 - The database finds and compares the bounds of a range, with its own collation and types. So each row that exists while
   the batches run is in exactly one of them.
 - Only the columns that somebody asks for are read. If two columns have the name of one of them, nothing is read.
-- Rows are streamed in key order. Bad rows are left out, and an error at the end of the stream names them. A caller must
-  therefore not use any row before it has read all of them.
+- Rows come in key order. All are read before a caller gets the first one, through a temporary file (``spool``), and the
+  connection is then closed. So a slow caller holds no connection, and may open one to the ledger.
+- Bad rows are left out, and an error at the end names them. A caller must therefore not use any row before it has read
+  all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +31,7 @@ from airflow_provider_databrain.sql import verbatim
 from airflow_provider_databrain.tenants.engine import values
 from airflow_provider_databrain.tenants.engine.problems import Problems
 from airflow_provider_databrain.tenants.engine.spec import ONLY, SpecError
+from airflow_provider_databrain.tenants.engine.spool import Spool
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     # Their names differ between SQLAlchemy 1.4 and 2.
     Selectable = Any
 
+P = ParamSpec("P")
 _BOOLEAN_WORDS = {
     **dict.fromkeys(("true", "t", "yes", "y", "1", "active"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0", "inactive"), False),
@@ -107,6 +112,25 @@ class TenantRow(NamedTuple):
     active: bool = True
 
 
+def _read_first(stream: Callable[P, Iterator[TenantRow]]) -> Callable[P, Iterator[TenantRow]]:
+    """Read all rows, then give them out: the connection is closed before the caller gets the first one."""
+
+    @wraps(stream)
+    def read(*args: P.args, **kwargs: P.kwargs) -> Iterator[TenantRow]:
+        with Spool[TenantRow]() as rows:
+            failure = None
+            try:
+                rows.extend(stream(*args, **kwargs))
+            except TenantTableError as error:
+                failure = error
+            yield from rows
+        if failure is not None:
+            raise failure
+
+    return read
+
+
+@_read_first
 def read_batch(
     engine: Engine,
     source: TenantSource,
@@ -116,16 +140,15 @@ def read_batch(
     columns: Sequence[str] | None = None,
     asked_by: str = "the spec",
 ) -> Iterator[TenantRow]:
-    """Stream the current rows of one batch, in key order.
+    """Read the current rows of one batch, in key order.
 
     :param batch: a ``batches.Batch``; an empty mapping means the whole table.
     :param active_column: the column that says whether a tenant is active: a boolean, 0 or 1, or a word such as
         ``yes`` or ``inactive``.
     :param columns: the columns of a row beside the key and ``active_column``; None means all columns of the table.
     :param asked_by: who asks for ``columns``, for the message.
-    :raises TenantTableError: a column that is read does not exist, or the table has two of its name. Or, at the end of
-        the stream: a key is null, blank or repeated, or a value of ``active_column`` is not clear; the message names
-        the rows.
+    :raises TenantTableError: a column that is read does not exist, or the table has two of its name. Or, after the last
+        row: a key is null, blank or repeated, or a value of ``active_column`` is not clear; the message names the rows.
     :raises SpecError: one of ``columns`` does not exist.
     """
     key = source.key
@@ -152,8 +175,9 @@ def read_batch(
     raise_for_bad_rows(source, problems)
 
 
+@_read_first
 def read_keys(engine: Engine, source: TenantSource, *, active_column: str | None = None) -> Iterator[TenantRow]:
-    """Stream the whole table as ``read_batch`` does, but only the key and ``active_column`` of each row."""
+    """Read the whole table as ``read_batch`` does, but only the key and ``active_column`` of each row."""
     columns = list(dict.fromkeys([source.key_column, *([active_column] if active_column else [])]))
     problems = Problems()
     with reading(engine, source) as connection:

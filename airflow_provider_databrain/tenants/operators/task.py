@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from airflow_provider_databrain.airflow_compat import Context, conf
 from airflow_provider_databrain.base.operator import ApiOperator
-from airflow_provider_databrain.sql.engine import sql_engine
+from airflow_provider_databrain.sql.engine import OneConnection, sql_engine
 
 if TYPE_CHECKING:
     from airflow_provider_databrain.base.hook import ApiHook
@@ -218,11 +218,16 @@ class TenantTask(ApiOperator):
 
 
 class Databases:
-    """The databases of one task, opened in the main thread."""
+    """The databases of one task; their Airflow connections are read in the main thread.
+
+    A task has at most one open connection, to either of them. Otherwise tasks that share a small pool (PgBouncer) could
+    wait for each other until they fail.
+    """
 
     def __init__(self, operator: TenantTask) -> None:
-        self.tenants = sql_engine(operator.sql_conn_id, "sql_conn_id")
-        self.ledger = sql_engine(operator.ledger_conn_id, "ledger_conn_id") if operator.ledger_conn_id else None
+        one = OneConnection()
+        self.tenants = sql_engine(operator.sql_conn_id, "sql_conn_id", one)
+        self.ledger = sql_engine(operator.ledger_conn_id, "ledger_conn_id", one) if operator.ledger_conn_id else None
 
     def dispose(self) -> None:
         """Close their connections."""

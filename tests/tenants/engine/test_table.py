@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import tracemalloc
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -13,8 +14,8 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from airflow_provider_databrain.tenants.engine import table as tenants
 from airflow_provider_databrain.tenants.engine.batches import Batch, plan_batches, shown_in_label
+from airflow_provider_databrain.tenants.engine.spool import Spool
 from airflow_provider_databrain.tenants.engine.table import (
     TenantRow,
     TenantSource,
@@ -280,7 +281,7 @@ def test_a_point_in_time_as_key_is_the_same_tenant_in_each_time_zone(postgresql:
 # Streaming
 
 
-def test_rows_are_yielded_before_the_rest_is_read(sqlite: Database) -> None:
+def test_rows_are_yielded_after_all_are_read_and_the_connection_is_closed(sqlite: Database) -> None:
     sqlite.run("CREATE TABLE tenants (tenant_id TEXT PRIMARY KEY)")
     sqlite.insert("tenants", [{"tenant_id": tenant} for tenant in numbered(5000)])
     met: list[str] = []
@@ -289,8 +290,11 @@ def test_rows_are_yielded_before_the_rest_is_read(sqlite: Database) -> None:
     source = TenantSource("tenant_id", query="SELECT tenant_id, met(tenant_id) AS noted FROM tenants")
     rows = read_batch(engine, source, {})
     assert met == []
+    closed: list[object] = []
+    sa.event.listen(engine, "checkin", lambda *connection: closed.append(connection))
     assert next(rows).tenant == "t00000"
-    assert len(met) <= 2 * tenants.FETCH_ROWS
+    assert len(met) == 5000
+    assert len(closed) == 1
     assert [row.tenant for row in rows] == numbered(5000)[1:]
     assert len(met) == 5000
 
@@ -478,3 +482,25 @@ def test_the_key_column_may_be_the_active_column(warehouse: Warehouse) -> None:
     warehouse.fill([0, 1], "INTEGER")
     rows = read_keys(warehouse.engine, TENANTS, active_column="tenant_id")
     assert [(row.tenant, row.active) for row in rows] == [("0", False), ("1", True)]
+
+
+def test_the_rows_of_a_large_table_do_not_stay_in_memory(sqlite: Database) -> None:
+    sqlite.run("CREATE TABLE tenants (tenant_id TEXT PRIMARY KEY)")
+    sqlite.insert("tenants", [{"tenant_id": tenant} for tenant in numbered(5000)])
+    source = TenantSource("tenant_id", query=f"SELECT tenant_id, '{'x' * 2000}' || tenant_id AS wide FROM tenants")
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in read_batch(sqlite.engine(), source, {})) == 5000
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The rows have 10 MB.
+    assert most < 7_000_000
+
+
+def test_a_value_that_cannot_be_put_into_a_file_is_kept(sqlite: Database) -> None:
+    spool = Spool[Any]()
+    items = [memoryview(b"x") for _ in range(2500)]
+    spool.extend(items)
+    assert list(spool) == items
+    spool.close()
