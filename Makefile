@@ -15,6 +15,7 @@ CONSTRAINTS := constraints/airflow-$(AIRFLOW).txt
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 SCALE_STAMP := $(VENV)/.installed-scale
+WAREHOUSES_STAMP := $(VENV)/.installed-warehouses
 # Bytecode is compiled once, at installation. Otherwise each of Airflow's processes compiles it again.
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python --compile-bytecode -c $(CONSTRAINTS)
 TARGET ?= databrain
@@ -22,12 +23,12 @@ TENANTS ?= $(if $(filter demo-celery,$(MAKECMDGOALS)),10000,500)
 
 # Only the newest version's environment has the development tools.
 ifneq ($(AIRFLOW),$(NEWEST))
-ifneq ($(filter check format lint ui-check benchmark,$(MAKECMDGOALS)),)
+ifneq ($(filter check format lint ui-check benchmark test-warehouses,$(MAKECMDGOALS)),)
 $(error make $(MAKECMDGOALS) is for Airflow $(NEWEST): leave out AIRFLOW=$(AIRFLOW))
 endif
 endif
 
-.PHONY: help demo demo-up demo-celery check test matrix matrix-one format lint ui-check benchmark constraints clean
+.PHONY: help demo demo-up demo-celery check test test-warehouses matrix matrix-one format lint ui-check benchmark constraints clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{printf "%-20s%s\n", $$1, $$2}'
@@ -57,6 +58,12 @@ test: $(DEV_STAMP)
 	$(PYTEST) --ignore=tests/dags --ignore=tests/demo
 endif
 
+# Only what is missing is installed. The driver for MySQL has no wheel, so it needs the client's headers and a compiler.
+test-warehouses: $(WAREHOUSES_STAMP) ## the runs on MariaDB, DuckDB, PostgreSQL, SQLite and Snowflake's dialect; installs Debian packages
+	@PATH="$$PATH:/usr/sbin"; command -v mariadbd > /dev/null && command -v pgbouncer > /dev/null || \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends mariadb-server pgbouncer > build/apt.log; }
+	$(PYTEST) --quiet tests/warehouses
+
 # Each version gets a new environment with its constraints, and the wheel. The tests come from the sdist, without the package.
 matrix: $(UV) ## the wheel and the tests on each Airflow of docs/versions.md, 20 minutes; AIRFLOW=3.1.8 runs one, AIRFLOW=lowest the floors
 	@rm -rf build/matrix
@@ -74,7 +81,7 @@ MATRIX_RESOLUTION = $(if $(filter lowest,$(AIRFLOW)),--resolution lowest-direct 
 # In older versions, dag.test() takes ten seconds for each task: there, one example Dag runs. test_wheel.py needs the package's
 # source.
 MATRIX_TESTS = --ignore=tests/packaging/test_wheel.py $(if $(filter $(NEWEST),$(AIRFLOW)),,\
-	$(filter-out tests/dags,$(wildcard tests/[a-z]*)) tests/dags/test_every_operator.py tests/dags/test_fetch_workspace_metrics.py)
+	$(filter-out tests/dags tests/warehouses,$(wildcard tests/[a-z]*)) tests/dags/test_every_operator.py tests/dags/test_fetch_workspace_metrics.py)
 matrix-one:
 	@echo "=== Airflow $(AIRFLOW), $$($(PYTHON) --version) ==="
 	@mkdir $(MATRIX_FOLDER)
@@ -126,6 +133,13 @@ $(SCALE_STAMP): $(STAMP)
 	@$(INSTALL) -e '.[emulator]' --group scale
 	@touch $@
 
+$(WAREHOUSES_STAMP): $(DEV_STAMP)
+	@mkdir -p build
+	@pkg-config --exists libmariadb || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -qq --no-install-recommends gcc libmariadb-dev pkg-config python3-dev > build/apt.log; }
+	@$(INSTALL) -e '.[emulator]' --group warehouses
+	@touch $@
+
 # The first part of each file is Airflow's own pins and stays as it is. The second part is what those do not pin, as of a date
 # shortly after the release. The files hold no index URL.
 DATE_3.0.6 := 2025-09-10
@@ -137,7 +151,7 @@ constraints-%: $(UV)
 	@mkdir -p build && rm -f build/all.txt
 	@sed '/^# Not in/q' constraints/airflow-$*.txt > build/first.txt && echo "apache-airflow==$*" >> build/first.txt
 	@$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra emulator \
-		--group $(if $(filter $(NEWEST),$*),dev --group extras --group scale,test) --exclude-newer $(DATE_$*) \
+		--group $(if $(filter $(NEWEST),$*),dev --group extras --group scale --group warehouses,test) --exclude-newer $(DATE_$*) \
 		--no-annotate --no-header --no-emit-index-url -c build/first.txt -o build/all.txt > build/compile.log
 	@awk -F == 'NR == FNR {pinned[$$1]; next} !($$1 in pinned)' build/first.txt build/all.txt > build/rest.txt
 	@cat build/first.txt build/rest.txt > constraints/airflow-$*.txt

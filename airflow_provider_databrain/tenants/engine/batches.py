@@ -7,12 +7,17 @@ the last one has no upper bound. The database finds the bounds here and compares
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import sqlalchemy as sa
 
-from airflow_provider_databrain.tenants.engine.problems import SHOWN, Problems
+from airflow_provider_databrain.tenants.engine.problems import Problems
 from airflow_provider_databrain.tenants.engine.table import (
+    FETCH_ROWS,
     TenantSource,
     TenantTableError,
     check_columns,
@@ -97,15 +102,41 @@ def _check_keys(connection: Connection, source: TenantSource) -> None:
     check_columns(connection, source, source.key_column)
     key = source.key
     nulls = connection.execute(sa.select(sa.func.count()).select_from(source.rows()).where(key.is_(None))).scalar_one()
+    # The collation may treat different keys as equal, so this only says whether there is anything to compare.
     repeated = (
         sa.select(key).select_from(source.rows()).where(key.is_not(None)).group_by(key).having(sa.func.count() > 1)
     )
     count = connection.execute(sa.select(sa.func.count()).select_from(repeated.subquery("repeated"))).scalar_one()
-    named = list(connection.execute(repeated.order_by(key).limit(SHOWN)).scalars()) if count else []
     problems = Problems()
     if nulls:
         problems.add(f"{nulls} row(s) with a null {source.key_column}")
-    for value in named:
-        problems.add(f"tenant {str(key_value(source, value))!r} has more than one row")
-    problems.add_unnamed(max(0, count - len(named)))
+    if count:
+        for value in _repeated(connection, source):
+            problems.add(f"tenant {value!r} has more than one row")
     raise_for_bad_rows(source, problems)
+
+
+def _repeated(connection: Connection, source: TenantSource) -> Iterator[str]:
+    """The keys that more than one row has, in key order, compared exactly."""
+    key = source.key
+    place, times = (name if source.key_column.lower() != name else f"{name}_" for name in ("place", "times"))
+    numbered = (
+        sa.select(
+            key,
+            # Keys that the database treats as equal have the same place.
+            sa.func.rank().over(order_by=key).label(place),
+            sa.func.count().over(partition_by=key).label(times),
+        )
+        .select_from(source.rows())
+        .where(key.is_not(None))
+        .subquery("numbered")
+    )
+    statement = (
+        sa.select(numbered.c[place], numbered.c[source.key.name])
+        .where(numbered.c[times] > 1)
+        .order_by(numbered.c[place])
+    )
+    rows = connection.execution_options(stream_results=True).execute(statement)
+    for _, equal in groupby((row for part in rows.partitions(FETCH_ROWS) for row in part), key=itemgetter(0)):
+        keys = Counter(str(key_value(source, value)) for _, value in equal)
+        yield from sorted(name for name, number in keys.items() if number > 1)

@@ -167,7 +167,7 @@ class Ledger:
         tenants: dict[str, set[str]] = {}
         for entry in self._read(sa.select(*self._columns()).where(*live, table.c.embed_id.in_(repeated))):
             tenants.setdefault(str(entry.embed_id), set()).add(entry.tenant)
-        return tenants
+        return {embed_id: owners for embed_id, owners in tenants.items() if len(owners) > 1}
 
     def live(self) -> Iterator[Entry]:
         """Stream every entry with a dashboard, ordered by tenant."""
@@ -229,7 +229,10 @@ class Ledger:
     def _select(self, column: Any, values: Sequence[str], *more: Any) -> list[Entry]:
         if not self._exists or not values:
             return []
-        return self._read(sa.select(*self._columns()).where(*self._own_rows(), column.in_(values), *more))
+        wanted = set(values)
+        found = self._read(sa.select(*self._columns()).where(*self._own_rows(), column.in_(values), *more))
+        # A database may find strings that it treats as equal.
+        return [entry for entry in found if getattr(entry, column.name) in wanted]
 
     def _read(self, statement: Any) -> list[Entry]:
         try:

@@ -8,22 +8,27 @@ What always holds:
   faster. A migration is done by the task that raises the version number, in one transaction; the others wait for it.
 - After ``open`` the database has proved that it accepts an insert and a delete. So a missing right is reported before
   anything is sent to the vendor.
+- The columns with keys and ids distinguish every two strings, whatever the database's own collation does. A ledger
+  whose columns do not is refused.
 - A dry run (``create=False``) changes nothing. A table that does not exist counts as empty.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mssql, mysql
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from airflow_provider_databrain.portable import Portable
 from airflow_provider_databrain.printable import printable
 from airflow_provider_databrain.sql import verbatim
+from airflow_provider_databrain.tenants.engine.report import ERROR_LIMIT
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Dialect, Engine
@@ -39,8 +44,37 @@ CREATE_RETRY_SECONDS = 10.0
 ID_LIMIT = 255
 """Characters of a tenant's key and of a dashboard's id."""
 
+EXACT_COLUMNS = ("scope", "tenant", "dashboard_id", "embed_id")
+"""Columns in which no two different strings may be equal."""
+EXACT_COLLATIONS = {"mysql": "utf8mb4_bin", "mariadb": "utf8mb4_bin", "mssql": "Latin1_General_100_BIN2"}
+"""Databases whose usual collations ignore case, and a collation of theirs that does not."""
+_BINARY = re.compile("_bin2?(_|$)|^binary$", re.IGNORECASE)
+
 COUNT_BYTES = ("postgresql", "redshift", "oracle")
 """Databases that count the bytes of a name. The others count characters."""
+
+WITHOUT_TRANSACTIONS = frozenset(
+    (
+        "athena",
+        "awsathena",
+        "bigquery",
+        "clickhouse",
+        "clickhousedb",
+        "databricks",
+        "drill",
+        "druid",
+        "hive",
+        "impala",
+        "pinot",
+        "presto",
+        "spark",
+        "trino",
+    )
+)
+"""Dialects whose connections have no transaction over several statements. The ledger cannot be there."""
+
+WITHOUT_INDEXES = ("redshift", "snowflake")
+"""Databases that refuse CREATE INDEX."""
 
 SHARED_NAMES = ("postgresql", "sqlite")
 """Databases where an index cannot have the name of a table."""
@@ -64,6 +98,19 @@ def database_message(error: object) -> str:
     original = getattr(error, "orig", None) or error
     lines = verbatim.shown(str(original)).strip().splitlines()
     return printable(lines[0]) if lines else type(original).__name__
+
+
+def check_database(dialect: Dialect, name: str) -> None:
+    """Refuse a database without transactions.
+
+    :raises LedgerError: an entry is replaced by a delete and an insert; without a transaction, entries would be lost.
+    """
+    if dialect.name in WITHOUT_TRANSACTIONS:
+        raise LedgerError(
+            f"the ledger, table {name!r}, cannot be in a database of the kind {dialect.name!r}, which has no "
+            "transactions for it. Name another database with ledger_conn_id, for example PostgreSQL or MySQL. The "
+            "tenant table can stay where it is. Nothing was sent."
+        )
 
 
 def check_length(dialect: Dialect, table: str, name: str) -> None:
@@ -94,7 +141,7 @@ class LedgerTable:
         self.name = name
         self._schema, self._table_name = verbatim.split(name)
         self._versions_name = f"{self._table_name}_version"
-        self.table = _define(self._schema, self._table_name)
+        self.table = _define(self._schema, self._table_name, indexed=engine.dialect.name not in WITHOUT_INDEXES)
         self._engine = engine
         self._versions = _define_versions(self._schema, self._versions_name)
 
@@ -104,9 +151,11 @@ class LedgerTable:
         :param create: False changes nothing.
         :return: whether the table exists.
         :raises LedgerError: the table is not ours, has a newer version, or cannot be read or written; or its name is
-            too long, or that of its index is taken.
+            too long, or it or that of its index is taken; or a ledger cannot be in this database.
         """
+        check_database(self._engine.dialect, self.name)
         try:
+            self._check_name()
             version = self._version()
             if version is None:
                 check_length(self._engine.dialect, self._table_name, self.name)
@@ -133,6 +182,19 @@ class LedgerTable:
         with verbatim.connect(self._engine) as connection:
             version = connection.execute(sa.select(sa.func.max(self._versions.c.version))).scalar()
         return int(version) if exists and version is not None else None
+
+    def _check_name(self) -> None:
+        """Refuse the name of another ledger's index, in a database where a table cannot have it."""
+        if self._engine.dialect.name not in SHARED_NAMES:
+            return
+        other = self._table_name.removesuffix("_dashboard")
+        if other != self._table_name and self._exists(other):
+            indexes = sa.inspect(self._engine).get_indexes(other, self._schema)
+            if self._table_name in [existing["name"] for existing in indexes]:
+                raise LedgerError(
+                    f"table {self.name!r} cannot be created: an index of table {other!r} has this name: give another "
+                    "ledger_table."
+                )
 
     def _check_index(self) -> None:
         """Refuse the name if a table has that of the index, in a database where that is not possible."""
@@ -200,8 +262,37 @@ class LedgerTable:
                 f"table {self.name!r} has columns that are not ours and must be filled: {', '.join(required)}. "
                 "Make them nullable, give them a default, or give another ledger_table."
             )
+        self._check_collations()
         if create:
             self._check_writable()
+
+    def _check_collations(self) -> None:
+        """Refuse an older table, or one made by hand, that treats two keys as equal."""
+        if self._engine.dialect.name not in EXACT_COLLATIONS:
+            return
+        # In capitals: a database with a collation that distinguishes case knows the names only like this.
+        columns = sa.table(
+            "COLUMNS",
+            *(sa.column(name) for name in ("TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME", "COLLATION_NAME")),
+            schema="INFORMATION_SCHEMA",
+        )
+        schema = self._schema or sa.inspect(self._engine).default_schema_name
+        name, collated = columns.c["COLUMN_NAME"], columns.c["COLLATION_NAME"]
+        statement = sa.select(name, collated).where(
+            columns.c["TABLE_SCHEMA"] == schema,
+            columns.c["TABLE_NAME"] == self._table_name,
+            name.in_(EXACT_COLUMNS),
+            collated.is_not(None),
+        )
+        with verbatim.connect(self._engine) as connection:
+            for column, collation in connection.execute(statement):
+                if not _BINARY.search(collation):
+                    raise LedgerError(
+                        f"table {self.name!r}: column {column} has the collation {collation}, which treats different "
+                        "keys as equal ('Acme' and 'acme'): change the collation of the columns "
+                        f"{', '.join(EXACT_COLUMNS)} to {EXACT_COLLATIONS[self._engine.dialect.name]}, or give another "
+                        "ledger_table. Nothing was sent."
+                    )
 
     def _check_writable(self) -> None:
         """Insert and delete no row: a database that would refuse it later refuses it now."""
@@ -222,25 +313,55 @@ class LedgerTable:
                     log.info("Ledger %r was migrated from version %d to %d", self.name, version, version + 1)
 
 
-def _define(schema: str | None, table: str) -> sa.Table:
+def _exact(length: int) -> Any:
+    """A string type of which no two strings are equal, and which can hold every character.
+
+    The database's own collation is used where it distinguishes all strings: elsewhere, SQL has no common name for one
+    that does.
+    """
+    return (
+        sa.String(length)
+        .with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation=EXACT_COLLATIONS["mysql"]), "mysql")
+        .with_variant(mysql.VARCHAR(length, charset="utf8mb4", collation=EXACT_COLLATIONS["mariadb"]), "mariadb")
+        .with_variant(mssql.NVARCHAR(length, collation=EXACT_COLLATIONS["mssql"]), "mssql")
+        # Redshift counts bytes.
+        .with_variant(sa.String(4 * length), "redshift")
+    )
+
+
+def _text() -> Any:
+    """A type for messages, with every character."""
+    return (
+        sa.Text()
+        .with_variant(mysql.TEXT(charset="utf8mb4", collation=EXACT_COLLATIONS["mysql"]), "mysql")
+        .with_variant(mysql.TEXT(charset="utf8mb4", collation=EXACT_COLLATIONS["mariadb"]), "mariadb")
+        .with_variant(mssql.NVARCHAR(), "mssql")
+        # Redshift's TEXT has 256 bytes.
+        .with_variant(sa.String(4 * ERROR_LIMIT), "redshift")
+    )
+
+
+def _define(schema: str | None, table: str, *, indexed: bool) -> sa.Table:
     return sa.Table(
         verbatim.name(table),
         sa.MetaData(),
-        sa.Column("system", sa.String(32), primary_key=True),
-        sa.Column("scope", sa.String(ID_LIMIT), primary_key=True),
-        sa.Column("tenant", sa.String(ID_LIMIT), primary_key=True),
-        sa.Column("dashboard_id", sa.String(ID_LIMIT)),
-        sa.Column("embed_id", sa.String(ID_LIMIT)),
-        sa.Column("spec_hash", sa.String(200)),
+        sa.Column("system", sa.String(32), nullable=False),
+        sa.Column("scope", _exact(ID_LIMIT), nullable=False),
+        sa.Column("tenant", _exact(ID_LIMIT), nullable=False),
+        sa.Column("dashboard_id", _exact(ID_LIMIT)),
+        sa.Column("embed_id", _exact(ID_LIMIT)),
+        sa.Column("spec_hash", _exact(200)),
         sa.Column("input_hash", sa.String(64)),
         sa.Column("status", sa.String(16), nullable=False),
-        sa.Column("last_error", sa.Text),
+        sa.Column("last_error", _text()),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("first_change", sa.DateTime(), nullable=False),
         sa.Column("last_change", sa.DateTime(), nullable=False),
-        sa.Column("dag_id", sa.String(250), nullable=False),
-        sa.Column("run_id", sa.String(250), nullable=False),
-        sa.Index(verbatim.name(f"{table}_dashboard"), "system", "scope", "dashboard_id"),
+        sa.Column("dag_id", _exact(250), nullable=False),
+        sa.Column("run_id", _exact(250), nullable=False),
+        # SQL Server has a shorter limit for a key by which the rows are stored.
+        sa.PrimaryKeyConstraint("system", "scope", "tenant", mssql_clustered=False),
+        *([sa.Index(verbatim.name(f"{table}_dashboard"), "system", "scope", "dashboard_id")] if indexed else []),
         schema=verbatim.name(schema) if schema else None,
     )
 

@@ -13,6 +13,7 @@ What always holds:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ _BOOLEAN_WORDS = {
     **dict.fromkeys(("true", "t", "yes", "y", "1", "active"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0", "inactive"), False),
 }
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 FETCH_ROWS = 500
 """Rows that are fetched at a time."""
 
@@ -308,7 +310,8 @@ def _streamed(result: Any) -> Iterator[Any]:
 def _good_rows(
     source: TenantSource, rows: Iterable[dict[str, Any]], active_column: str | None, problems: Problems
 ) -> Iterator[TenantRow]:
-    previous = None
+    # Keys that the database treats as equal come in any order: a key and its repetition may have others between them.
+    seen: set[str] = set()
     for row in rows:
         value = row[source.key_column]
         key = value if type(value) is str else "" if value is None else str(key_value(source, value))
@@ -319,10 +322,13 @@ def _good_rows(
         if key != stripped:
             problems.add(f"tenant {key!r} begins or ends with a blank (trim it in a query)")
             continue
-        if key == previous:
+        if _UNSTORABLE.search(key):
+            problems.add(f"tenant {key!r} has a character that other databases cannot store (replace it in a query)")
+            continue
+        if key in seen:
             problems.add(f"tenant {key!r} has more than one row")
             continue
-        previous = key
+        seen.add(key)
         active = parse_bool(row[active_column]) if active_column else True
         if active is None:
             problems.add(

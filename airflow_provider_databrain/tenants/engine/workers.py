@@ -20,7 +20,8 @@ from typing import TypeVar
 
 from airflow_provider_databrain.client.errors import ApiError, AuthenticationError
 from airflow_provider_databrain.tenants.engine.journal import Journal
-from airflow_provider_databrain.tenants.engine.ledger import Ledger
+from airflow_provider_databrain.tenants.engine.ledger import Ledger, LedgerError
+from airflow_provider_databrain.tenants.engine.ledger_table import ID_LIMIT
 from airflow_provider_databrain.tenants.engine.outcome import Outcome
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import Action, Report
@@ -83,6 +84,7 @@ class Workers:
 
     async def end(self, outcome: Outcome) -> None:
         """Count and record a tenant's outcome; log it if the tenant failed."""
+        outcome = self._storable(outcome)
         tenant, existing, error = outcome.tenant, outcome.existing, outcome.error
         if error is not None:
             self._log_failure(tenant, error)
@@ -100,6 +102,7 @@ class Workers:
 
         Either it has another dashboard now, or ``error`` says why it may have more than one.
         """
+        outcome = self._storable(outcome)
         if outcome.existing is not None:
             self.report.set_dashboard(outcome.tenant, outcome.existing.dashboard_id, outcome.existing.embed_id)
         if outcome.error is not None:
@@ -108,8 +111,22 @@ class Workers:
             self.report.fail(outcome.tenant, outcome.dashboard_id, outcome.error)
         await self._record(outcome)
 
+    def _storable(self, outcome: Outcome) -> Outcome:
+        """The outcome, or a failure if the vendor's id is longer than the ledger stores: it costs this tenant only."""
+        existing = outcome.existing
+        if self.ledger is None or existing is None:
+            return outcome
+        longest = max(existing.dashboard_id, existing.embed_id, key=len)
+        if len(longest) <= ID_LIMIT:
+            return outcome
+        error = LedgerError(
+            f"the ledger stores at most {ID_LIMIT} characters of an id; the dashboard's has {len(longest)}: "
+            f"{longest[:50]!r}..."
+        )
+        return Outcome.failure(outcome.tenant, outcome.before, None, error)
+
     def _log_failure(self, tenant: str, error: Exception) -> None:
-        if isinstance(error, ApiError):
+        if isinstance(error, ApiError | LedgerError):
             log.error("Tenant %r: %s", tenant, error)
         else:
             # A bug that one tenant meets must not cost the other tenants their dashboards.

@@ -58,6 +58,17 @@ def test_a_tables_name_is_quoted(database: Database, name: str) -> None:
 
 
 @pytest.mark.parametrize("create", [True, False])
+def test_a_ledger_that_has_the_name_of_anothers_index_is_refused_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch, create: bool
+) -> None:
+    ledger_on(database).open()
+    monkeypatch.setattr(ledger_table, "CREATE_RETRY_SECONDS", 0)
+    with pytest.raises(LedgerError, match=f"an index of table '{TABLE}' has this name: give another ledger_table"):
+        ledger_on(database, table=f"{TABLE}_dashboard").open(create=create)
+    assert database.tables() == [TABLE, f"{TABLE}_version"]
+
+
+@pytest.mark.parametrize("create", [True, False])
 def test_a_table_that_has_the_name_of_the_index_is_named_and_nothing_is_created(
     database: Database, create: bool
 ) -> None:

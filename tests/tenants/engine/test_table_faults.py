@@ -150,3 +150,41 @@ def test_the_key_column_is_needed() -> None:
 def test_sizes_below_one_are_refused(fill: Fill, size: int, most: int) -> None:
     with pytest.raises(TenantTableError, match="must be 1 or more"):
         plan_batches(fill("ab"), TENANTS, batch_size=size, max_batches=most)
+
+
+@pytest.fixture
+def ignoring_case(sqlite: Database) -> Database:
+    """A tenant table whose key column treats "Acme" and "acme" as equal."""
+    sqlite.run("CREATE TABLE tenants (tenant_id VARCHAR(9) COLLATE NOCASE, times INTEGER, place INTEGER)")
+    return sqlite
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_keys_that_only_the_collation_treats_as_equal_are_different(ignoring_case: Database, size: int) -> None:
+    keys = ["Acme", "acme", "ACME", "b", "B", "c"]
+    ignoring_case.insert("tenants", [{"tenant_id": key} for key in keys])
+    assert sorted(plan_and_read(ignoring_case.own, size=size)) == sorted(keys)
+
+
+@pytest.mark.parametrize("use", [plan_and_read, read_all, read_all_keys])
+def test_a_key_is_repeated_if_it_is_exactly_the_same(ignoring_case: Database, use: Callable[[Engine], object]) -> None:
+    ignoring_case.insert("tenants", [{"tenant_id": key} for key in ["Acme", "acme", "Acme", "b", "B", "b", "c", "C"]])
+    with pytest.raises(TenantTableError) as caught:
+        use(ignoring_case.own)
+    problems = [line for line in str(caught.value).splitlines() if line.startswith("- ")]
+    assert problems == [f"- tenant '{key}' has more than one row" for key in ("Acme", "b")]
+
+
+@pytest.mark.parametrize("column", ["place", "times", "n"])
+def test_a_repeated_key_is_found_whatever_its_column_is_called(sqlite: Database, column: str) -> None:
+    sqlite.run(f"CREATE TABLE tenants ({column} INTEGER)")
+    sqlite.insert("tenants", [{column: key} for key in (1, 2, 2)])
+    with pytest.raises(TenantTableError, match="tenant '2' has more than one row"):
+        plan_batches(sqlite.own, TenantSource(column, table="tenants"), batch_size=2, max_batches=9)
+
+
+@pytest.mark.parametrize("use", [read_all, read_all_keys])
+def test_a_key_that_no_other_database_can_store_is_refused(sqlite: Database, use: Callable[[Engine], object]) -> None:
+    sqlite.run("CREATE TABLE tenants (tenant_id VARCHAR(9))", "INSERT INTO tenants VALUES ('a' || char(0) || 'b')")
+    with pytest.raises(TenantTableError, match=r"tenant 'a\\x00b' has a character that other databases cannot store"):
+        use(sqlite.own)

@@ -221,3 +221,25 @@ async def test_a_preview_changes_nothing(runs: Runs, vendor: TinyVendor) -> None
     assert vendor.boards == boards
     assert runs.ledger().entries(TENANTS) == entries
     assert (await runs.preview(TENANTS[:2])).planned == []
+
+
+async def test_an_id_that_the_ledger_cannot_store_costs_one_tenant(
+    vendor: TinyVendor, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, create = Runs(vendor, database), vendor.create
+
+    async def create_one_long(owner: str, title: str) -> str:
+        board = await create(owner, title)
+        if owner == "t07":
+            vendor.boards["x" * 256] = vendor.boards.pop(board)
+            return "x" * 256
+        return board
+
+    monkeypatch.setattr(vendor, "create", create_one_long)
+    report = await runs.provision()
+    assert not report.why
+    assert [(failure["tenant"], failure["error"]) for failure in report.failures] == [("t07", "LedgerError")]
+    assert "at most 255 characters of an id; the dashboard's has 256: 'xxx" in report.failures[0]["message"]
+    entries = runs.ledger().entries(TENANTS)
+    assert len(entries) == len(TENANTS)
+    assert [tenant for tenant, entry in entries.items() if entry.status == "failed"] == ["t07"]
