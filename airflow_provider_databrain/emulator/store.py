@@ -75,12 +75,15 @@ class Store:
 
 
 def _make_private(path: str) -> None:
-    """Let only the owner read and write the file, from its creation on. SQLite gives its other files the same mode."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    """Let only the owner read and write the file, from its creation on. SQLite gives its other files the same mode.
+
+    An existing file is not opened: to close it again would drop the locks of another store on it in this process, and
+    then another process could delete the file's write-ahead log.
+    """
     try:
-        os.fchmod(file, 0o600)
-    finally:
-        os.close(file)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        Path(path).chmod(0o600)
     for other in (f"{path}-wal", f"{path}-shm", f"{path}-journal"):
         with suppress(FileNotFoundError):
             Path(other).chmod(0o600)

@@ -360,7 +360,9 @@ def test_the_test_button_hints_at_a_host_without_the_version(conduit: Conduit, m
     set_conduit_connection(monkeypatch, host=conduit.url.removesuffix("/v2"))
     verdict, text = ConduitHook().test_connection()
     assert not verdict
-    assert text.endswith("Not Found. Host must include the API's version, as in https://api.getconduit.app/v2.")
+    assert text.endswith(
+        "(application/json). Host must include the API's version, as in https://api.getconduit.app/v2."
+    )
 
 
 def test_the_test_button_sends_one_request(conduit: Conduit) -> None:

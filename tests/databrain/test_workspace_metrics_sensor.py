@@ -140,7 +140,7 @@ def test_the_trigger_of_a_deferred_wait_has_all_arguments(connection: Emulator) 
         "poke_interval": 30.0,
         "max_transient_failures": 7,
         "silent_fail": False,
-        "timeouts": {"connect_timeout": 2, "read_timeout": 3, "max_retry_seconds": 0},
+        "timeouts": {"connect_timeout": 2, "read_timeout": 3, "max_retry_seconds": 0, "max_call_seconds": None},
     }
     assert handed.method_name == "execute_complete"
     # Airflow's own timeout comes later, so that the trigger's message is reported.

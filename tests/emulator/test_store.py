@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,3 +50,19 @@ def test_only_missing_columns_are_added_and_old_rows_get_their_default(tmp_path:
 
 def test_an_id_beyond_sqlites_integers_has_no_rows(store: Store) -> None:
     assert store.rows("SELECT * FROM things WHERE id = ?", 10**30) == []
+
+
+def test_a_reader_in_another_process_takes_nothing_from_two_stores_on_one_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "state.sqlite")
+    first, second = Store(path, SCHEMA), Store(path, SCHEMA)
+    first.insert("INSERT INTO things (name) VALUES (?)", "before")
+    read = (
+        "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT COUNT(*) FROM things').fetchone()[0])"
+    )
+    for expected in ("1", "2", "3"):
+        counted = subprocess.run([sys.executable, "-c", read, path], check=True, capture_output=True, text=True)
+        assert counted.stdout.strip() == expected
+        first.insert("INSERT INTO things (name) VALUES (?)", "after")
+    assert second.rows("SELECT COUNT(*) FROM things") == [(4,)]
+    first.close()
+    second.close()

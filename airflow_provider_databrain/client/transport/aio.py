@@ -35,7 +35,7 @@ from airflow_provider_databrain.client.errors import (
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
-from airflow_provider_databrain.client.transport.head import END, MAX_BYTES, HeadError, plain, too_long
+from airflow_provider_databrain.client.transport.head import END, MAX_BYTES, plain, too_long
 from airflow_provider_databrain.client.transport.pace import Pace
 from airflow_provider_databrain.client.transport.tls import trust
 from airflow_provider_databrain.client.waits import joined
@@ -79,7 +79,7 @@ class _Protocol(ResponseHandler):
             return  # Not the end. Nothing is searched, so a head that comes byte by byte costs little.
         try:
             ready = self._take()
-        except HeadError as error:
+        except ValueError as error:
             self._head = None
             if self.transport is not None:
                 self.transport.close()

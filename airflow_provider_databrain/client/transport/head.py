@@ -41,10 +41,6 @@ _FOLD = re.compile(rb"\r?\n[ \t]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-class HeadError(Exception):
-    """A head that cannot be used."""
-
-
 class Source(Protocol):
     """Where bytes come from."""
 
@@ -53,15 +49,15 @@ class Source(Protocol):
         ...
 
 
-def too_long() -> HeadError:
+def too_long() -> ValueError:
     """The error for more than ``MAX_BYTES``."""
-    return HeadError(f"the head of the answer has more than {MAX_BYTES // 1024} KiB")
+    return ValueError(f"the head of the answer has more than {MAX_BYTES // 1024} KiB")
 
 
 def read_head(source: Source) -> bytes:
     """Read the head of a final answer; it is plain. Empty if the source ends before it.
 
-    :raises HeadError: the head is too long, cut, or has lengths that contradict each other.
+    :raises ValueError: the head is too long, cut, or has lengths that contradict each other.
     """
     left = MAX_BYTES
     head = b""
@@ -72,7 +68,7 @@ def read_head(source: Source) -> bytes:
             raise too_long()
         if not line:
             if head:
-                raise HeadError("the head of the answer is cut")
+                raise ValueError("the head of the answer is cut")
             return b""
         if not head and not line.strip(b"\r\n"):
             continue
@@ -88,7 +84,7 @@ def read_head(source: Source) -> bytes:
 def plain(head: bytes) -> bytes | None:
     """A head as both libraries read it; None if it is an interim one. What is no HTTP/1 head stays as it is.
 
-    :raises HeadError: it has lengths that contradict each other.
+    :raises ValueError: it has lengths that contradict each other.
     """
     first, _, rest = head.lstrip(b"\r\n").partition(b"\n")
     status = _STATUS.fullmatch(first)
@@ -116,7 +112,7 @@ def plain(head: bytes) -> bytes | None:
     if encodings:
         lines.append(b"Transfer-Encoding: " + b", ".join(encodings))
     elif len(lengths) > 1 or not all(length.isdigit() for length in lengths):
-        raise HeadError("the answer has a Content-Length that is not one number")
+        raise ValueError("the answer has a Content-Length that is not one number")
     else:
         lines += [b"Content-Length: " + length for length in lengths]
     return b"\r\n".join([*lines, b"", b""])

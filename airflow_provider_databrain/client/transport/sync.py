@@ -34,7 +34,7 @@ from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.deadline import Deadline, WatchedConnection, WatchedTlsConnection
-from airflow_provider_databrain.client.transport.head import HeadError, read_head
+from airflow_provider_databrain.client.transport.head import read_head
 from airflow_provider_databrain.client.transport.tls import trust
 from airflow_provider_databrain.client.waits import joined
 
@@ -72,7 +72,7 @@ class _Response(http.client.HTTPResponse):
         source = self.fp
         try:
             self.fp = io.BufferedReader(io.BytesIO(read_head(source)))
-        except HeadError as error:
+        except ValueError as error:
             raise http.client.HTTPException(str(error)) from None
         try:
             super().begin()

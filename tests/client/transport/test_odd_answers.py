@@ -16,7 +16,7 @@ from airflow_provider_databrain.client.errors import (
     ServerError,
     TransportError,
 )
-from airflow_provider_databrain.client.transport.head import MAX_BYTES, HeadError, plain, read_head
+from airflow_provider_databrain.client.transport.head import MAX_BYTES, plain, read_head
 from airflow_provider_databrain.databrain.api.embeds import create_dashboard_embed
 from tests.client.conftest import Run
 from tests.client.transport.servers import CREATED, server_at
@@ -177,5 +177,5 @@ def test_what_a_transport_needs_is_kept_among_any_number_of_headers() -> None:
 
 
 def test_an_interim_answer_counts_for_the_limit() -> None:
-    with pytest.raises(HeadError, match="more than 256 KiB"):
+    with pytest.raises(ValueError, match="more than 256 KiB"):
         read_head(io.BytesIO(HINTS * (MAX_BYTES // len(HINTS) + 1)))
