@@ -155,3 +155,49 @@ def read_request(connection: socket.socket) -> bytes:
     while len(body) < length:
         body += connection.recv(65536)
     return head + b"\r\n\r\n" + body
+
+
+def transports(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return a list that always has the open sync transports. It keeps them from the garbage collector."""
+    from airflow_provider_databrain.client.transport.sync import SyncTransport
+
+    listed: list[object] = []
+    make, close = SyncTransport.__init__, SyncTransport.close
+
+    def made(self: SyncTransport, *arguments: Any, **options: Any) -> None:
+        make(self, *arguments, **options)
+        listed.append(self)
+
+    def closed(self: SyncTransport) -> None:
+        close(self)
+        if self in listed:
+            listed.remove(self)
+
+    monkeypatch.setattr(SyncTransport, "__init__", made)
+    monkeypatch.setattr(SyncTransport, "close", closed)
+    return listed
+
+
+@contextmanager
+def database_connections() -> Iterator[tuple[list[object], list[object]]]:
+    """Two lists: all database connections that SQLAlchemy opens from now on, and those of them that are still open."""
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    every: list[object] = []
+    still_open: list[object] = []
+
+    def opened(connection: object, *_: object) -> None:
+        every.append(connection)
+        still_open.append(connection)
+
+    def closed(connection: object, *_: object) -> None:
+        still_open[:] = [other for other in still_open if other is not connection]
+
+    event.listen(Pool, "connect", opened)
+    event.listen(Pool, "close", closed)
+    try:
+        yield every, still_open
+    finally:
+        event.remove(Pool, "connect", opened)
+        event.remove(Pool, "close", closed)

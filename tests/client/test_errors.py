@@ -261,3 +261,11 @@ def test_a_success_of_an_unexpected_shape_keeps_its_status() -> None:
     with pytest.raises(MalformedAnswerError, match="id: Field required") as caught:
         interpret(Server("http://databrain.example", {}), create_dashboard_embed(embed()), answer(201, {"error": None}))
     assert caught.value.status == 201
+
+
+@pytest.mark.parametrize("status", [200, 400, 409])
+def test_an_endpoints_own_meaning_of_a_code_counts_and_not_the_general_one(status: int) -> None:
+    reply = answer(status, refusal("workspace id error"))
+    assert type(error_of(reply)) is NotFoundError
+    error = classify(reply, LIST_EMBEDS.dialect, {"WORKSPACE_ID_ERROR": AlreadyExistsError})
+    assert type(error) is AlreadyExistsError

@@ -300,3 +300,14 @@ def test_after_a_stop_no_turn_waits() -> None:
         return clock()
 
     assert simulate(run()) < 0.001
+
+
+@pytest.mark.parametrize("most", [None, 2.0])
+def test_no_try_starts_after_a_stop_even_if_none_would_have_to_wait(most: float | None) -> None:
+    async def run() -> None:
+        pace = Pace(most, clock=clock)
+        pace.stop()
+        with pytest.raises(StoppedError):
+            await pace.turn()
+
+    simulate(run())

@@ -297,6 +297,22 @@ async def test_a_board_that_is_another_tenants_in_the_ledger_is_not_deleted_as_a
     assert run.recorded()["t0"] == (taken, "created")
 
 
+@pytest.mark.parametrize("confirmed", [True, False], ids=["in the same run", "in the next run"])
+async def test_a_board_that_is_the_tenants_own_for_certain_is_kept_whatever_the_ledger_says(
+    run: Run, confirmed: bool
+) -> None:
+    # The vendor was set up anew, and numbers its boards from 1 again. The ledger still has a tenant of before.
+    old = await run(DoublingTarget(TinyVendor()), ["old"])
+    vendor = TinyVendor()
+    if not confirmed:
+        failed = await run(DoublingTarget(vendor, surveys=[nothing, fails(LOST)]), ["t1"])
+        assert counts(failed) == {"failed": 1}
+    report = await run(DoublingTarget(vendor), ["t1"])
+    assert report.failures == []
+    assert report.ids == {"t1": old.ids["old"]}
+    assert owners(vendor) == ["t1"]
+
+
 async def test_two_tenants_with_one_place_are_refused_before_anything_is_sent(vendor: TinyVendor, run: Run) -> None:
     target = DoublingTarget(vendor, place="the workspace 'x'")
     with pytest.raises(SpecError, match=r"1 of 2 tenants .*\n- tenants 't0' and 't1' would share the workspace 'x'"):

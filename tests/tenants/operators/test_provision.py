@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ import pytest
 
 from airflow_provider_databrain.client.models import wire
 from airflow_provider_databrain.client.server import ConfigurationError
-from airflow_provider_databrain.databrain.operators.tenants import ProvisionTenantDashboardsOperator
+from airflow_provider_databrain.databrain.operators.tenants import (
+    ProvisionTenantDashboardsOperator,
+    RemoveTenantDashboardsOperator,
+)
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.tenants.engine.batches import Batch
@@ -22,7 +27,9 @@ from airflow_provider_databrain.tenants.engine.report import Action, Provisionin
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.table import TenantTableError
 from airflow_provider_databrain.tenants.operators.plan import PlanTenantBatchesOperator
-from tests.support import ODD_IDS, SPEC, WORKSPACE, embed, make_warehouse, set_connection
+from airflow_provider_databrain.tenants.operators.remove import RemoveTenantsOperator
+from airflow_provider_databrain.tenants.operators.task import TenantTask
+from tests.support import ODD_IDS, SPEC, WORKSPACE, database_connections, embed, make_warehouse, set_connection
 
 TABLE: dict[str, Any] = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant_id"}
 NAMES = [f"t{number:02}" for number in range(25)]
@@ -346,6 +353,55 @@ def test_the_constructor_checks_no_template() -> None:
     PlanTenantBatchesOperator(task_id="plan", **options)
     task = ProvisionTenantDashboardsOperator(task_id="provision", **options, spec={"{{ c }}": 1})
     assert task.spec == {"{{ c }}": 1}
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["after a success", "after an error"])
+@pytest.mark.parametrize("task", ["plan", "provision", "remove"])
+def test_a_task_leaves_no_database_connection_open(
+    connection: Emulator, warehouse: Path, task: str, fails: bool
+) -> None:
+    ledger: dict[str, Any] = {} if task == "plan" else {"ledger_conn_id": "warehouse"}
+    operators: dict[str, Any] = {
+        "plan": PlanTenantBatchesOperator,
+        "provision": partial(ProvisionTenantDashboardsOperator, spec=SPEC),
+        "remove": partial(RemoveTenantDashboardsOperator, delete="dashboard", active_column="region", mode="full"),
+    }
+    if task == "remove" and not fails:
+        change(warehouse, "UPDATE tenants SET region = 1")
+    if fails and task != "remove":
+        change(warehouse, "UPDATE tenants SET tenant_id = NULL")
+    with database_connections() as (every, still_open):
+        with pytest.raises(TenantTableError) if fails else nullcontext():
+            operators[task](task_id="t", **TABLE, **ledger).execute({})
+        assert every
+        assert still_open == []
+
+
+DEFAULTS: list[tuple[type, dict[str, Any]]] = [
+    (PlanTenantBatchesOperator, {"batch_size": 500}),
+    (
+        TenantTask,
+        {
+            "ledger_table": "tenant_dashboards",
+            "concurrency": 16,
+            "requests_per_second": None,
+            "max_failures": None,
+            "grace_seconds": 3.0,
+            "dry_run": False,
+            "defer_above": 60.0,
+        },
+    ),
+    (
+        RemoveTenantsOperator,
+        {"mode": "incremental", "max_deletions": 100, "max_deletion_fraction": 0.1, "concurrency": 8},
+    ),
+]
+
+
+@pytest.mark.parametrize(("operator", "promised"), DEFAULTS, ids=[operator.__name__ for operator, _ in DEFAULTS])
+def test_the_defaults_are_as_promised(operator: type, promised: dict[str, Any]) -> None:
+    parameters = inspect.signature(operator).parameters
+    assert {name: parameters[name].default for name in promised} == promised
 
 
 @pytest.mark.usefixtures("warehouse")
