@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_databrain.client.answer import interpret
-from airflow_provider_databrain.client.call import Endpoint
+from airflow_provider_databrain.client.call import Call, Endpoint, in_steps
 from airflow_provider_databrain.client.dialect import MESSAGE_LIMIT, classify
 from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
@@ -25,6 +25,8 @@ from airflow_provider_databrain.client.errors import (
 )
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.server import Server
+from airflow_provider_databrain.conduit.api import list_workspaces
+from airflow_provider_databrain.databrain.api.datasources import Datasource, create_datasource
 from airflow_provider_databrain.databrain.api.embeds import (
     CREATE_DASHBOARD_EMBED,
     DELETE_EMBED,
@@ -34,6 +36,8 @@ from airflow_provider_databrain.databrain.api.embeds import (
     create_dashboard_embed,
 )
 from airflow_provider_databrain.databrain.api.endpoint import DATABRAIN
+from airflow_provider_databrain.databrain.api.tokens import create_api_token
+from airflow_provider_databrain.posthog.api.sharing import get_sharing
 from tests.airflow_names import AirflowException
 from tests.support import embed
 
@@ -269,3 +273,31 @@ def test_an_endpoints_own_meaning_of_a_code_counts_and_not_the_general_one(statu
     assert type(error_of(reply)) is NotFoundError
     error = classify(reply, LIST_EMBEDS.dialect, {"WORKSPACE_ID_ERROR": AlreadyExistsError})
     assert type(error) is AlreadyExistsError
+
+
+SECRET_ANSWERS: list[Call[Any]] = [create_api_token("app", "name"), get_sharing(1), list_workspaces()]
+WITH_SECRETS = create_datasource(
+    Datasource(datasource_type="postgres", credentials={"name": "w", "password": "s3cr3t-1"})
+)
+
+
+@pytest.mark.parametrize("call", [*SECRET_ANSWERS, WITH_SECRETS], ids=["Databrain", "PostHog", "Conduit", "datasource"])
+def test_a_success_that_may_contain_a_secret_is_not_quoted(call: Call[Any]) -> None:
+    request = next(in_steps(call))
+    with pytest.raises(MalformedAnswerError, match="the answer is not JSON") as caught:
+        interpret(Server("https://x", {}), request, answer(200, raw=b"{'token': 'unknown-secret'}"))
+    assert "unknown-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("call", SECRET_ANSWERS, ids=["Databrain", "PostHog", "Conduit"])
+def test_a_failure_that_cannot_contain_a_secret_is_quoted(call: Call[Any]) -> None:
+    with pytest.raises(ServerError, match="Bad gateway"):
+        interpret(Server("https://x", {}), next(in_steps(call)), answer(502, raw=HTML))
+
+
+@pytest.mark.parametrize("status", [200, 400, 502])
+def test_no_answer_to_a_request_with_secrets_is_quoted_if_it_is_not_json(status: int) -> None:
+    cut = b"<p>connection to s3cr3t"
+    with pytest.raises(ApiError) as caught:
+        interpret(Server("https://x", {}), next(in_steps(WITH_SECRETS)), answer(status, raw=cut))
+    assert "s3cr" not in str(caught.value)

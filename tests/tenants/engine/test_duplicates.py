@@ -301,16 +301,16 @@ async def test_a_board_that_is_another_tenants_in_the_ledger_is_not_deleted_as_a
 async def test_a_board_that_is_the_tenants_own_for_certain_is_kept_whatever_the_ledger_says(
     run: Run, confirmed: bool
 ) -> None:
-    # The vendor was set up anew, and numbers its boards from 1 again. The ledger still has a tenant of before.
-    old = await run(DoublingTarget(TinyVendor()), ["old"])
-    vendor = TinyVendor()
+    old = await run(DoublingTarget(TinyVendor()), ["old", "other"])
+    # The vendor restored a backup, and numbers its boards from 1 again. The ledger still has a tenant of before.
+    vendor = TinyVendor({old.ids["other"]: ("other", "Sales of Acme")})
     if not confirmed:
         failed = await run(DoublingTarget(vendor, surveys=[nothing, fails(LOST)]), ["t1"])
         assert counts(failed) == {"failed": 1}
     report = await run(DoublingTarget(vendor), ["t1"])
     assert report.failures == []
     assert report.ids == {"t1": old.ids["old"]}
-    assert owners(vendor) == ["t1"]
+    assert owners(vendor) == ["other", "t1"]
 
 
 async def test_two_tenants_with_one_place_are_refused_before_anything_is_sent(vendor: TinyVendor, run: Run) -> None:
@@ -325,3 +325,16 @@ async def test_two_tenants_with_one_place_are_refused_before_anything_is_sent(ve
         await run(target, ["t0", "t1"])
     assert counts(await run(target, ["t0"])) == {"created": 1}
     assert vendor.calls == {}
+
+
+async def test_a_board_that_this_run_created_is_confirmed_as_ours(vendor: TinyVendor, run: Run) -> None:
+    class Careful(DoublingTarget):
+        """Takes no board over that a create of ours cannot have made."""
+
+        async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
+            found = await super().find(api, desired, ours=ours)
+            if found is not None and not ours:
+                raise AlreadyExistsError("it may be another's")
+            return found
+
+    assert counts(await run(Careful(vendor))) == {"created": 4}

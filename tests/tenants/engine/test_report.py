@@ -135,3 +135,10 @@ def test_the_message_names_five_and_counts_the_rest(failed: int, more: str | Non
     assert lines[:6] == [f"{failed} of 50 tenants failed:", *(f"- 't{number}': reason {number}" for number in range(5))]
     assert lines[6:] == ([f"{more}: see the log, this task's XCom 'failures', or the ledger"] if more else [])
     assert error.failures == failures
+
+
+def test_xcom_gets_at_most_1000_failures() -> None:
+    report = Report()
+    for number in range(1001):
+        report.fail(f"t{number}", None, NotFoundError("gone"))
+    assert (len(report.failures), report.counts()["failed"]) == (1000, 1001)

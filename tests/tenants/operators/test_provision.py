@@ -8,6 +8,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from airflow_provider_databrain.databrain.operators.tenants import (
 )
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.tenants.engine import progress
 from airflow_provider_databrain.tenants.engine.batches import Batch
 from airflow_provider_databrain.tenants.engine.report import Action, ProvisioningError
 from airflow_provider_databrain.tenants.engine.spec import SpecError
@@ -47,6 +49,36 @@ class TaskInstance:
     def xcom_push(self, key: str, value: Any) -> None:
         assert key not in self.pushed
         self.pushed[key] = json.loads(json.dumps(value))
+
+
+@dataclass
+class Metrics:
+    """The metrics that Airflow got.
+
+    :param counted: each counter's value.
+    :param timed: how often each timer got a time.
+    :param tags: the different tags.
+    """
+
+    counted: Counter[str] = field(default_factory=Counter)
+    timed: Counter[str] = field(default_factory=Counter)
+    tags: list[dict[str, str]] = field(default_factory=list)
+
+    def incr(self, name: str, count: int = 1, *, tags: dict[str, str]) -> None:
+        self.counted[name] += count
+        self.tags += [tags] * (tags not in self.tags)
+
+    def timing(self, name: str, _time: object, *, tags: dict[str, str]) -> None:
+        self.timed[name] += 1
+        self.tags += [tags] * (tags not in self.tags)
+
+
+@pytest.fixture
+def metrics(monkeypatch: pytest.MonkeyPatch) -> Metrics:
+    """The metrics of the tenants' tasks."""
+    kept = Metrics()
+    monkeypatch.setattr(progress, "Stats", kept)
+    return kept
 
 
 def counts(**named: int) -> dict[str, int]:
@@ -375,6 +407,26 @@ def test_a_task_leaves_no_database_connection_open(
             operators[task](task_id="t", **TABLE, **ledger).execute({})
         assert every
         assert still_open == []
+
+
+@pytest.mark.usefixtures("warehouse", "fast_retries")
+def test_airflow_gets_the_metrics(connection: Emulator, metrics: Metrics) -> None:
+    put(connection, "t03", "somebody else")
+    limited = Fault(kind="too_many", method="POST", times=2, seconds=0.01)
+    lost = Fault(kind="error_before", method="POST", times=3)
+    connection.control.set_faults([limited, lost])
+    with pytest.raises(ProvisioningError):
+        provision()
+    # The conflict is a failed call too; it is not tried again.
+    assert metrics.counted == {
+        "tenant_dashboards.calls": metrics.timed["tenant_dashboards.call_duration"],
+        "tenant_dashboards.rate_limited": 2,
+        "tenant_dashboards.call_failures": 3,
+        "tenant_dashboards.retries": 5,
+        "tenant_dashboards.outcomes.created": 24,
+        "tenant_dashboards.outcomes.failed": 1,
+    }
+    assert metrics.tags == [{"system": "databrain"}]
 
 
 DEFAULTS: list[tuple[type, dict[str, Any]]] = [
