@@ -158,11 +158,13 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 def transports(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Return a list that always has the open sync transports. It keeps them from the garbage collector."""
+    """Return a list that always has the open transports. It keeps them from the garbage collector."""
+    from airflow_provider_databrain.client.transport.aio import AsyncTransport
     from airflow_provider_databrain.client.transport.sync import SyncTransport
 
     listed: list[object] = []
     make, close = SyncTransport.__init__, SyncTransport.close
+    enter, leave = AsyncTransport.__aenter__, AsyncTransport.__aexit__
 
     def made(self: SyncTransport, *arguments: Any, **options: Any) -> None:
         make(self, *arguments, **options)
@@ -170,11 +172,20 @@ def transports(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     def closed(self: SyncTransport) -> None:
         close(self)
-        if self in listed:
-            listed.remove(self)
+        listed[:] = [other for other in listed if other is not self]
+
+    async def entered(self: AsyncTransport) -> Any:
+        listed.append(self)
+        return await enter(self)
+
+    async def left(self: AsyncTransport, *ended: Any) -> None:
+        await leave(self, *ended)
+        listed[:] = [other for other in listed if other is not self]
 
     monkeypatch.setattr(SyncTransport, "__init__", made)
     monkeypatch.setattr(SyncTransport, "close", closed)
+    monkeypatch.setattr(AsyncTransport, "__aenter__", entered)
+    monkeypatch.setattr(AsyncTransport, "__aexit__", left)
     return listed
 
 

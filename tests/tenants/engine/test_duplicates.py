@@ -117,6 +117,7 @@ class Run:
     """Runs of one Dag on one ledger."""
 
     def __init__(self, database: Database) -> None:
+        self.title = "Sales of {name}"
         self.ledger = ledger_on(database, system="tiny", scope="project")
         self.ledger.open()
 
@@ -124,7 +125,7 @@ class Run:
         self, target: TinyTarget, tenants: Sequence[str] = TENANTS, *, with_ledger: bool = True, **rules: Any
     ) -> Report:
         ledger = self.ledger if with_ledger else None
-        with check_batch(rows(tenants, "Acme"), {"title": "Sales of {name}"}, target, ledger) as checked:
+        with check_batch(rows(tenants, "Acme"), {"title": self.title}, target, ledger) as checked:
             progress = Progress(target.system, checked.report, len(checked.work))
             bounds = Rules(**{"concurrency": 2, **rules})
             return await provision(
@@ -338,3 +339,14 @@ async def test_a_board_that_this_run_created_is_confirmed_as_ours(vendor: TinyVe
             return found
 
     assert counts(await run(Careful(vendor))) == {"created": 4}
+
+
+async def test_a_board_that_is_gone_and_could_not_be_created_again_is_in_the_ledger_no_more(
+    vendor: TinyVendor, run: Run
+) -> None:
+    await run(DoublingTarget(vendor), ["t0"])
+    vendor.boards.clear()
+    run.title = "Sales of {name} in 2026"
+    report = await run(DoublingTarget(vendor, creates={"t0": [fails(InvalidRequestError("no"))]}), ["t0"])
+    assert (counts(report), report.ids) == ({"failed": 1}, {})
+    assert run.recorded() == {}
