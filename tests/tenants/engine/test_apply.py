@@ -205,6 +205,8 @@ async def test_one_tenants_failure_stops_no_other(error: Exception, caplog: pyte
     assert [(failure["tenant"], failure["error"]) for failure in report.failures] == [("t3", type(error).__name__)]
     assert str(error) in report.failures[0]["message"]
     assert "Tenant 't3'" in caplog.text
+    # Only an error that nobody expects has a traceback.
+    assert ("Traceback" in caplog.text) == isinstance(error, RuntimeError)
     assert list(report.ids) == [tenant for tenant in TENANTS if tenant != "t3"]
 
 
