@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.databrain.ownership import STAMP
+from airflow_provider_databrain.databrain.ownership import STAMP, TENANT_STAMP
 from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.target import Existing
@@ -15,11 +15,12 @@ from tests.support import ACCESS, SPEC
 FIELDS: dict[str, Any] = {"dashboard_id": "client-acme", "client_id": "acme", "access_settings": ACCESS}
 
 
+@pytest.mark.parametrize("key", [STAMP, TENANT_STAMP])
 @pytest.mark.parametrize("stamp", [True, False])
-def test_a_foreign_stamp_is_refused(stamp: bool) -> None:
+def test_a_foreign_stamp_is_refused(stamp: bool, key: str) -> None:
     target = DatabrainTarget(workspace_name="analytics", stamp=stamp)
-    with pytest.raises(SpecError, match=f"tenant 'acme': metadata: the key '{STAMP}' is this provider's own"):
-        target.desire("acme", {**FIELDS, "metadata": {STAMP: "globex"}})
+    with pytest.raises(SpecError, match=f"tenant 'acme': metadata: the key '{key}' is this provider's own"):
+        target.desire("acme", {**FIELDS, "metadata": {key: "globex"}})
 
 
 def test_without_stamp_the_request_is_not_changed() -> None:
