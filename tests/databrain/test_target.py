@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_databrain.client.call import Request
+from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError
 from airflow_provider_databrain.databrain.ownership import STAMP, TENANT_STAMP
 from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.tenants.engine.spec import SpecError
@@ -107,3 +109,52 @@ def test_a_change_that_no_update_can_make_is_refused(changes: dict[str, Any], sh
     made = Existing("client-acme", "client-acme", target.desire("acme", FIELDS).spec_hash)
     with pytest.raises(SpecError, match=f"tenant 'acme': .*{shown}"):
         target.differs(target.desire("acme", {**FIELDS, **changes}), made)
+
+
+class Vendor:
+    """A transport that answers nothing.
+
+    :param error: the error of each request.
+    """
+
+    def __init__(self, error: ApiError | None = None) -> None:
+        self.sent: list[str] = []
+        self.error = error
+
+    async def run(self, request: Request[Any]) -> Any:
+        self.sent.append(request.endpoint.name)
+        if self.error is not None:
+            raise self.error
+
+
+OTHER_ACCESS = {**ACCESS, "is_allow_metric_update": not ACCESS["is_allow_metric_update"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sent"),
+    [
+        ({}, []),
+        ({"name": "Sales"}, ["rename embed"]),
+        ({"access_settings": OTHER_ACCESS}, ["update embed"]),
+        ({"access_settings": OTHER_ACCESS, "name": "Sales"}, ["update embed", "rename embed"]),
+    ],
+)
+async def test_an_update_sends_only_what_differs(changes: dict[str, Any], sent: list[str]) -> None:
+    target, vendor = DatabrainTarget(workspace_name="analytics"), Vendor()
+    known = Existing("client-acme", "embed-acme", target.desire("acme", FIELDS).spec_hash)
+    desired = target.desire("acme", {**FIELDS, **changes})
+    transport: Any = vendor
+    assert (await target.update(transport, desired, known)).spec_hash == desired.spec_hash
+    assert vendor.sent == sent
+
+
+@pytest.mark.parametrize("from_api", [True, False])
+async def test_only_the_apis_own_conflict_says_what_to_do_with_the_dashboard(from_api: bool) -> None:
+    target, error = DatabrainTarget(workspace_name="analytics"), AlreadyExistsError("taken", status=409)
+    error.from_api = from_api
+    error.hint = "Look at the gateway."
+    transport: Any = Vendor(error)
+    with pytest.raises(AlreadyExistsError) as caught:
+        await target.create(transport, target.desire("acme", FIELDS))
+    assert ("Delete the dashboard in Databrain" in str(caught.value)) is from_api
+    assert ("Look at the gateway" in str(caught.value)) is not from_api

@@ -287,6 +287,24 @@ async def test_a_failed_update_keeps_the_id(ledger: Ledger) -> None:
     assert (again.surveyed, again.created, again.updated) == (1, [], ["t4"])
 
 
+async def test_a_change_that_the_vendor_cannot_make_is_noted(ledger: Ledger) -> None:
+    nowhere = AsyncTransport(Server(base_url="http://127.0.0.1:9", tokens={}))
+
+    async def run(more: str) -> tuple[dict[str, int], str | None]:
+        target = FakeTarget()
+        with check_batch(rows("t0"), {"text": "as it is", "more": more}, target, ledger) as checked:
+            progress = Progress(target.system, checked.report, len(checked.work))
+            report = await runner.provision(
+                target, nowhere, checked, progress=progress, rules=Rules(), stop=Stop(), ledger=ledger
+            )
+        return counts(report), ledger.entries(["t0"])["t0"].input_hash
+
+    _, before = await run("old")
+    _, after = await run("new")
+    assert before != after
+    assert (await run("new"))[1] == after
+
+
 # Stopping early
 
 
