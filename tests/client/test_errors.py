@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -301,3 +302,23 @@ def test_no_answer_to_a_request_with_secrets_is_quoted_if_it_is_not_json(status:
     with pytest.raises(ApiError) as caught:
         interpret(Server("https://x", {}), next(in_steps(WITH_SECRETS)), answer(status, raw=cut))
     assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("within", "expected"), [(True, NotFoundError), (False, type(None))])
+def test_a_success_may_contain_an_error_only_in_some_products(within: bool, expected: type) -> None:
+    reply = answer(200, refusal("WORKSPACE_ID_ERROR"))
+    assert type(classify(reply, replace(DATABRAIN, within_success=within), {})) is expected
+
+
+@pytest.mark.parametrize("unread", ["", "it is cut"])
+def test_a_success_that_is_never_read_whole_is_not_asked_for_again(unread: str) -> None:
+    error = error_of(Reply(200, {}, b"<p>", unread))
+    assert isinstance(error, MalformedAnswerError)
+    assert error.transient is not bool(unread)
+
+
+@pytest.mark.parametrize(("raw", "own"), [(None, True), (HTML, False)], ids=["API", "gateway"])
+def test_a_rate_limit_says_whether_it_is_the_apis_own(raw: bytes | None, own: bool) -> None:
+    error = error_of(answer(429, refusal("AUTH_ERROR"), raw=raw))
+    assert type(error) is RateLimitedError
+    assert error.from_api is own

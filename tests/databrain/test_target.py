@@ -158,3 +158,13 @@ async def test_only_the_apis_own_conflict_says_what_to_do_with_the_dashboard(fro
         await target.create(transport, target.desire("acme", FIELDS))
     assert ("Delete the dashboard in Databrain" in str(caught.value)) is from_api
     assert ("Look at the gateway" in str(caught.value)) is not from_api
+
+
+def test_to_rename_the_dashboard_means_nothing_without_a_name() -> None:
+    target = DatabrainTarget(workspace_name="analytics")
+    plain, renamed = (target.desire("acme", {**FIELDS, "is_rename_dashboard": flag}) for flag in (False, True))
+    assert plain.spec_hash == renamed.spec_hash
+    named, both = (
+        target.desire("acme", {**FIELDS, "name": "Sales", "is_rename_dashboard": flag}) for flag in (False, True)
+    )
+    assert named.spec_hash != both.spec_hash
