@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.answer import interpret
+from airflow_provider_databrain.client.answer import annotate, interpret
 from airflow_provider_databrain.client.call import Call, Endpoint, in_steps
 from airflow_provider_databrain.client.dialect import MESSAGE_LIMIT, classify
 from airflow_provider_databrain.client.errors import (
@@ -322,3 +322,12 @@ def test_a_rate_limit_says_whether_it_is_the_apis_own(raw: bytes | None, own: bo
     error = error_of(answer(429, refusal("AUTH_ERROR"), raw=raw))
     assert type(error) is RateLimitedError
     assert error.from_api is own
+
+
+def test_refused_credentials_name_the_rights_that_the_endpoint_needs_or_else_the_token() -> None:
+    with_needs, without = AuthenticationError("no"), AuthenticationError("no")
+    annotate(Server("https://x", {}), get_sharing(1), with_needs)
+    annotate(Server("https://x", {}), create_dashboard_embed(embed()), without)
+    assert with_needs.hint == get_sharing(1).endpoint.needs != ""
+    token = CREATE_DASHBOARD_EMBED.token
+    assert without.hint == f"It needs the {token.name}: check {token.field} in the Airflow connection."

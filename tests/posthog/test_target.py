@@ -327,12 +327,12 @@ class Vendor:
         return answer
 
 
-SHARED = {"name": "Sales", "sharing": {"enabled": True}}
+WITH_SHARING: dict[str, Any] = {"name": "Sales", "sharing": {"enabled": True}}
 
 
 async def test_the_oldest_dashboard_with_the_mark_is_found_and_the_others_are_duplicates() -> None:
     target = PostHogTarget(scope="1")
-    desired = target.desire("acme", SHARED)
+    desired = target.desire("acme", WITH_SHARING)
     transport: Any = Vendor([Dashboard(id=number, tags=[desired.wanted.mark]) for number in (7, 3, 11)])
     await target.survey(transport)
     found = await target.find(transport, desired, ours=False)
@@ -356,4 +356,4 @@ async def test_only_the_apis_own_404_says_that_another_run_deleted_the_new_dashb
     gone.from_api = from_api
     transport: Any = Vendor(Dashboard(id=4), gone)
     with pytest.raises(AlreadyExistsError if from_api else NotFoundError):
-        await target.create(transport, target.desire("acme", SHARED))
+        await target.create(transport, target.desire("acme", WITH_SHARING))

@@ -311,3 +311,17 @@ def test_no_try_starts_after_a_stop_even_if_none_would_have_to_wait(most: float 
             await pace.turn()
 
     simulate(run())
+
+
+def test_the_rate_that_was_found_never_exceeds_the_cap() -> None:
+    async def run() -> list[float | None]:
+        pace = Pace(5, clock=clock)
+        for _ in range(20):
+            await pace.turn()
+            pace.granted()
+        pace.throttled(await pace.turn(), 1.0)
+        return [pace.rate(clock() + later) for later in (0, 10, 1_000, 1_000_000)]
+
+    rates = simulate(run())
+    assert all(rate is not None and 0 < rate <= 5 for rate in rates)
+    assert rates[-1] == 5
