@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_databrain.client.call import Request
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError
+from airflow_provider_databrain.databrain.api.embeds import Embed
 from airflow_provider_databrain.databrain.ownership import STAMP, TENANT_STAMP
 from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.tenants.engine.spec import SpecError
@@ -112,19 +113,21 @@ def test_a_change_that_no_update_can_make_is_refused(changes: dict[str, Any], sh
 
 
 class Vendor:
-    """A transport that answers nothing.
+    """A transport that gives every request the same answer.
 
     :param error: the error of each request.
     """
 
-    def __init__(self, error: ApiError | None = None) -> None:
+    def __init__(self, error: ApiError | None = None, answer: Any = None) -> None:
         self.sent: list[str] = []
         self.error = error
+        self.answer = answer
 
     async def run(self, request: Request[Any]) -> Any:
         self.sent.append(request.endpoint.name)
         if self.error is not None:
             raise self.error
+        return self.answer
 
 
 OTHER_ACCESS = {**ACCESS, "is_allow_metric_update": not ACCESS["is_allow_metric_update"]}
@@ -168,3 +171,11 @@ def test_to_rename_the_dashboard_means_nothing_without_a_name() -> None:
         target.desire("acme", {**FIELDS, "name": "Sales", "is_rename_dashboard": flag}) for flag in (False, True)
     )
     assert named.spec_hash != both.spec_hash
+
+
+async def test_a_dashboard_without_a_stamp_is_deleted_as_the_ledger_says() -> None:
+    target, vendor = DatabrainTarget(), Vendor(answer=[Embed(embed_id="client-acme")])
+    transport: Any = vendor
+    await target.survey(transport)
+    await target.delete(transport, "acme", Existing("client-acme", "client-acme", "a.b.c"))
+    assert vendor.sent == ["list embeds", "delete embed"]

@@ -325,3 +325,14 @@ def test_the_rate_that_was_found_never_exceeds_the_cap() -> None:
     rates = simulate(run())
     assert all(rate is not None and 0 < rate <= 5 for rate in rates)
     assert rates[-1] == 5
+
+
+def test_tries_that_were_not_used_are_not_made_up_for() -> None:
+    async def run() -> list[float]:
+        pace = Pace(1, clock=clock)
+        await pace.turn()
+        await asyncio.sleep(100)
+        return [await pace.turn() for _ in range(5)]
+
+    times = simulate(run())
+    assert times[-1] - times[0] > 3.9
