@@ -17,6 +17,7 @@ import pytest
 
 from airflow_provider_databrain.client.models import wire
 from airflow_provider_databrain.client.server import ConfigurationError
+from airflow_provider_databrain.client.transport import pace
 from airflow_provider_databrain.databrain.operators.tenants import (
     ProvisionTenantDashboardsOperator,
     RemoveTenantDashboardsOperator,
@@ -427,6 +428,23 @@ def test_airflow_gets_the_metrics(connection: Emulator, metrics: Metrics) -> Non
         "tenant_dashboards.outcomes.failed": 1,
     }
     assert metrics.tags == [{"system": "databrain"}]
+
+
+@pytest.mark.usefixtures("warehouse", "connection")
+@pytest.mark.parametrize("most", [None, 1000.0])
+def test_the_pace_has_the_limit_that_the_task_names(monkeypatch: pytest.MonkeyPatch, most: float | None) -> None:
+    limits: list[float | None] = []
+
+    class Noted(pace.Pace):
+        """Notes its limit."""
+
+        def __init__(self, most: float | None = None, **options: Any) -> None:
+            super().__init__(most, **options)
+            limits.append(most)
+
+    monkeypatch.setattr(pace, "Pace", Noted)
+    provision(requests_per_second=most)
+    assert limits == [most]
 
 
 DEFAULTS: list[tuple[type, dict[str, Any]]] = [
