@@ -155,3 +155,60 @@ def read_request(connection: socket.socket) -> bytes:
     while len(body) < length:
         body += connection.recv(65536)
     return head + b"\r\n\r\n" + body
+
+
+def transports(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return a list that always has the open transports. It keeps them from the garbage collector."""
+    from airflow_provider_databrain.client.transport.aio import AsyncTransport
+    from airflow_provider_databrain.client.transport.sync import SyncTransport
+
+    listed: list[object] = []
+    make, close = SyncTransport.__init__, SyncTransport.close
+    enter, leave = AsyncTransport.__aenter__, AsyncTransport.__aexit__
+
+    def made(self: SyncTransport, *arguments: Any, **options: Any) -> None:
+        make(self, *arguments, **options)
+        listed.append(self)
+
+    def closed(self: SyncTransport) -> None:
+        close(self)
+        listed[:] = [other for other in listed if other is not self]
+
+    async def entered(self: AsyncTransport) -> Any:
+        listed.append(self)
+        return await enter(self)
+
+    async def left(self: AsyncTransport, *ended: Any) -> None:
+        await leave(self, *ended)
+        listed[:] = [other for other in listed if other is not self]
+
+    monkeypatch.setattr(SyncTransport, "__init__", made)
+    monkeypatch.setattr(SyncTransport, "close", closed)
+    monkeypatch.setattr(AsyncTransport, "__aenter__", entered)
+    monkeypatch.setattr(AsyncTransport, "__aexit__", left)
+    return listed
+
+
+@contextmanager
+def database_connections() -> Iterator[tuple[list[object], list[object]]]:
+    """Two lists: all database connections that SQLAlchemy opens from now on, and those of them that are still open."""
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    every: list[object] = []
+    still_open: list[object] = []
+
+    def opened(connection: object, *_: object) -> None:
+        every.append(connection)
+        still_open.append(connection)
+
+    def closed(connection: object, *_: object) -> None:
+        still_open[:] = [other for other in still_open if other is not connection]
+
+    event.listen(Pool, "connect", opened)
+    event.listen(Pool, "close", closed)
+    try:
+        yield every, still_open
+    finally:
+        event.remove(Pool, "connect", opened)
+        event.remove(Pool, "close", closed)

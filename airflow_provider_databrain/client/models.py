@@ -119,8 +119,7 @@ def reader(model: type[ModelT]) -> Callable[[object], ModelT]:
 def explain(invalid: ValidationError) -> list[str]:
     """The problems of a validation error, one line each, without the values."""
     return [
-        f"{'.'.join(str(part) for part in problem['loc']) or 'body'}: {problem['msg']}"
-        for problem in invalid.errors(include_url=False, include_input=False, include_context=False)
+        f"{'.'.join(str(part) for part in problem['loc']) or 'body'}: {problem['msg']}" for problem in invalid.errors()
     ]
 
 

@@ -65,7 +65,7 @@ class ConduitTarget:
 
     def __init__(self, *, scope: str) -> None:
         self.scope = scope
-        self._by_ext_id: dict[str, api.Workspace] = {}
+        self._by_ext_id: dict[str | None, api.Workspace] = {}
         self._by_id: dict[int, api.Workspace] = {}
         self._created: list[api.Workspace] = []
         self._surveyed = False
@@ -217,8 +217,7 @@ class ConduitTarget:
 
     def _add(self, workspace: api.Workspace) -> None:
         self._by_id[workspace.id] = workspace
-        if workspace.ext_id is not None:
-            self._by_ext_id.setdefault(workspace.ext_id, workspace)
+        self._by_ext_id.setdefault(workspace.ext_id, workspace)
 
 
 async def _as_workspace(transport: AsyncTransport, request: Request[T]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 from base64 import b64encode
@@ -27,7 +28,8 @@ from tests.airflow_names import redact
 from tests.both_ways import Ask
 from tests.client.transport.servers import free_port
 from tests.databrain.connections import KEY, SERVICE, hook_for
-from tests.support import http_answer, read_request
+from tests.exposure import Exposed
+from tests.support import http_answer, read_request, transports
 
 
 @pytest.fixture
@@ -223,6 +225,32 @@ def test_a_missing_token_names_the_field(
     with pytest.raises(ConfigurationError) as caught:
         hook_for(monkeypatch, host="http://127.0.0.1:1", **fields).run(call)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("verify_tls", [True, False])
+def test_an_unchecked_certificate_logs_a_warning(
+    monkeypatch: pytest.MonkeyPatch, exposed: Exposed, verify_tls: bool
+) -> None:
+    _ = hook_for(monkeypatch, host="https://data.example", extra={"verify_tls": verify_tls}).server
+    warned = [record for record in exposed.records if "accepts any certificate" in record.getMessage()]
+    assert len(warned) == (not verify_tls)
+
+
+@pytest.mark.parametrize("hook_class", [DatabrainHook, PostHogHook, ConduitHook])
+async def test_a_closed_hook_has_no_open_transport(
+    monkeypatch: pytest.MonkeyPatch, hook_class: type[DatabrainHook | PostHogHook | ConduitHook]
+) -> None:
+    open_transports = transports(monkeypatch)
+    connection = {"conn_type": "x", "host": "http://127.0.0.1:1", "password": "k" * 20}
+    monkeypatch.setenv("AIRFLOW_CONN_MY_CONN", json.dumps(connection))
+    hook = hook_class("my_conn")
+    hook.transport()
+    assert len(open_transports) == 1
+    hook.close()
+    assert open_transports == []
+    async with hook:
+        assert len(open_transports) == 1
+    assert open_transports == []
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])

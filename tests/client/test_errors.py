@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.answer import interpret
-from airflow_provider_databrain.client.call import Endpoint
+from airflow_provider_databrain.client.answer import annotate, interpret
+from airflow_provider_databrain.client.call import Call, Endpoint, in_steps
 from airflow_provider_databrain.client.dialect import MESSAGE_LIMIT, classify
 from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
@@ -25,6 +26,8 @@ from airflow_provider_databrain.client.errors import (
 )
 from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.server import Server
+from airflow_provider_databrain.conduit.api import list_workspaces
+from airflow_provider_databrain.databrain.api.datasources import Datasource, create_datasource
 from airflow_provider_databrain.databrain.api.embeds import (
     CREATE_DASHBOARD_EMBED,
     DELETE_EMBED,
@@ -34,6 +37,8 @@ from airflow_provider_databrain.databrain.api.embeds import (
     create_dashboard_embed,
 )
 from airflow_provider_databrain.databrain.api.endpoint import DATABRAIN
+from airflow_provider_databrain.databrain.api.tokens import create_api_token
+from airflow_provider_databrain.posthog.api.sharing import get_sharing
 from tests.airflow_names import AirflowException
 from tests.support import embed
 
@@ -261,3 +266,68 @@ def test_a_success_of_an_unexpected_shape_keeps_its_status() -> None:
     with pytest.raises(MalformedAnswerError, match="id: Field required") as caught:
         interpret(Server("http://databrain.example", {}), create_dashboard_embed(embed()), answer(201, {"error": None}))
     assert caught.value.status == 201
+
+
+@pytest.mark.parametrize("status", [200, 400, 409])
+def test_an_endpoints_own_meaning_of_a_code_counts_and_not_the_general_one(status: int) -> None:
+    reply = answer(status, refusal("workspace id error"))
+    assert type(error_of(reply)) is NotFoundError
+    error = classify(reply, LIST_EMBEDS.dialect, {"WORKSPACE_ID_ERROR": AlreadyExistsError})
+    assert type(error) is AlreadyExistsError
+
+
+SECRET_ANSWERS: list[Call[Any]] = [create_api_token("app", "name"), get_sharing(1), list_workspaces()]
+WITH_SECRETS = create_datasource(
+    Datasource(datasource_type="postgres", credentials={"name": "w", "password": "s3cr3t-1"})
+)
+
+
+@pytest.mark.parametrize("call", [*SECRET_ANSWERS, WITH_SECRETS], ids=["Databrain", "PostHog", "Conduit", "datasource"])
+def test_a_success_that_may_contain_a_secret_is_not_quoted(call: Call[Any]) -> None:
+    request = next(in_steps(call))
+    with pytest.raises(MalformedAnswerError, match="the answer is not JSON") as caught:
+        interpret(Server("https://x", {}), request, answer(200, raw=b"{'token': 'unknown-secret'}"))
+    assert "unknown-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("call", SECRET_ANSWERS, ids=["Databrain", "PostHog", "Conduit"])
+def test_a_failure_that_cannot_contain_a_secret_is_quoted(call: Call[Any]) -> None:
+    with pytest.raises(ServerError, match="Bad gateway"):
+        interpret(Server("https://x", {}), next(in_steps(call)), answer(502, raw=HTML))
+
+
+@pytest.mark.parametrize("status", [200, 400, 502])
+def test_no_answer_to_a_request_with_secrets_is_quoted_if_it_is_not_json(status: int) -> None:
+    cut = b"<p>connection to s3cr3t"
+    with pytest.raises(ApiError) as caught:
+        interpret(Server("https://x", {}), next(in_steps(WITH_SECRETS)), answer(status, raw=cut))
+    assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("within", "expected"), [(True, NotFoundError), (False, type(None))])
+def test_a_success_may_contain_an_error_only_in_some_products(within: bool, expected: type) -> None:
+    reply = answer(200, refusal("WORKSPACE_ID_ERROR"))
+    assert type(classify(reply, replace(DATABRAIN, within_success=within), {})) is expected
+
+
+@pytest.mark.parametrize("unread", ["", "it is cut"])
+def test_a_success_that_is_never_read_whole_is_not_asked_for_again(unread: str) -> None:
+    error = error_of(Reply(200, {}, b"<p>", unread))
+    assert isinstance(error, MalformedAnswerError)
+    assert error.transient is not bool(unread)
+
+
+@pytest.mark.parametrize(("raw", "own"), [(None, True), (HTML, False)], ids=["API", "gateway"])
+def test_a_rate_limit_says_whether_it_is_the_apis_own(raw: bytes | None, own: bool) -> None:
+    error = error_of(answer(429, refusal("AUTH_ERROR"), raw=raw))
+    assert type(error) is RateLimitedError
+    assert error.from_api is own
+
+
+def test_refused_credentials_name_the_rights_that_the_endpoint_needs_or_else_the_token() -> None:
+    with_needs, without = AuthenticationError("no"), AuthenticationError("no")
+    annotate(Server("https://x", {}), get_sharing(1), with_needs)
+    annotate(Server("https://x", {}), create_dashboard_embed(embed()), without)
+    assert with_needs.hint == get_sharing(1).endpoint.needs != ""
+    token = CREATE_DASHBOARD_EMBED.token
+    assert without.hint == f"It needs the {token.name}: check {token.field} in the Airflow connection."

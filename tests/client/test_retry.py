@@ -156,6 +156,25 @@ def test_no_try_starts_after_the_allowed_time(allowed: float, asked: float | Non
     assert (len(script.raised), script.waits) == (1, [])
 
 
+@pytest.mark.parametrize(("spent", "tries"), [(0.0, 2), (9.0, 1), (11.0, 1)])
+def test_the_time_of_the_first_try_counts(spent: float, tries: int) -> None:
+    first = RateLimitedError("x", retry_after=2)
+    call = CallRetry(replace(SERVER, max_retry_seconds=10), CREATE, first, spent=spent)
+    tried: list[float] = []
+
+    def again() -> None:
+        tried.append(0.0)
+        call.replay_first()
+
+    retrying = Retrying(**call.rules(), sleep=lambda seconds: None)
+    if tries == 1:
+        with pytest.raises(RateLimitedError):
+            retrying(again)
+    else:
+        retrying(again)
+    assert len(tried) == tries
+
+
 def test_tries_end_after_the_allowed_time() -> None:
     script = Script(RateLimitedError("x", retry_after=0.02), forever=True)
     started = time.monotonic()

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_databrain.client.call import Request
+from airflow_provider_databrain.client.errors import ServerError
+from airflow_provider_databrain.conduit import api
 from airflow_provider_databrain.conduit.target import ConduitTarget
 from airflow_provider_databrain.emulator.conduit import ConduitBehaviour
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.tenants.engine.report import ProvisioningError
 from airflow_provider_databrain.tenants.engine.spec import SpecError
+from airflow_provider_databrain.tenants.engine.target import Existing
 from tests.conduit.runs import NAMES, SPEC, Runs, has_all
 from tests.conduit.support import BEHAVIOURS
 from tests.support import ODD_IDS
@@ -249,3 +253,67 @@ def test_a_killed_dry_run_says_which_tenants_it_did_not_reach(runs: Runs, monkey
     with pytest.raises(ProvisioningError, match="because the task was killed; 7 of 8 tenants were not finished"):
         runs.provision(dry_run=True)
     assert runs.conduit.calls == ["1 GET /workspaces/"]
+
+
+class Vendor:
+    """A transport that gives each call its answer, or raises it if it is an error."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.sent: list[tuple[str, str | None]] = []
+
+    async def run(self, call: Request[Any]) -> Any:
+        self.sent.append((call.endpoint.name, call.tenant))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+ROW = {"source_dashboard": 1, "name": "Overview", "workspace_name": "Of acme", "ext_id": "acme"}
+WORKSPACE = api.Workspace(id=5, name="Of acme", ext_id="acme", token="w" * 20)
+
+
+async def test_a_new_workspace_is_kept_if_a_list_that_began_earlier_lacks_it() -> None:
+    target, vendor = ConduitTarget(scope="c"), Vendor(WORKSPACE, api.ClonedDashboard(id=7), [], [])
+    transport: Any = vendor
+    desired = target.desire("acme", ROW)
+    assert (await target.create(transport, desired)).embed_id == "5"
+    await target.survey(transport)
+    assert await target.find(transport, desired, ours=True) is None
+    assert [name for name, _ in vendor.sent] == [
+        api.CREATE_WORKSPACE.name,
+        api.CLONE_DASHBOARD.name,
+        api.LIST_WORKSPACES.name,
+        api.LIST_DASHBOARDS.name,
+    ]
+    # An error of the clone names the tenant.
+    assert dict(vendor.sent)[api.CLONE_DASHBOARD.name] == "acme"
+
+
+async def test_of_two_listed_workspaces_with_one_ext_id_the_oldest_counts_in_any_order() -> None:
+    younger = WORKSPACE.model_copy(update={"id": 9})
+    target, vendor = ConduitTarget(scope="c"), Vendor([younger, WORKSPACE], [api.Dashboard(id=3, name="Overview")])
+    transport: Any = vendor
+    await target.survey(transport)
+    found = await target.find(transport, target.desire("acme", ROW), ours=False)
+    assert found is not None
+    assert (found.dashboard_id, found.embed_id) == ("3", "5")
+
+
+@pytest.mark.parametrize("surveyed", [True, False])
+async def test_addresses_cost_one_list_at_most(surveyed: bool) -> None:
+    target, vendor = ConduitTarget(scope="c"), Vendor([WORKSPACE], "https://one", "https://two")
+    transport: Any = vendor
+    if surveyed:
+        await target.survey(transport)
+    existing = Existing("3", "5", "a.b")
+    assert [await target.url(transport, existing) for _ in range(2)] == ["https://one", "https://two"]
+
+
+async def test_a_list_that_failed_for_one_address_fails_for_all_of_them_without_a_call() -> None:
+    target, vendor = ConduitTarget(scope="c"), Vendor(ServerError("down"))
+    transport: Any = vendor
+    for _ in range(2):
+        with pytest.raises(ServerError, match="down"):
+            await target.url(transport, Existing("3", "5", "a.b"))

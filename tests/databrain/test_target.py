@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.databrain.ownership import STAMP
+from airflow_provider_databrain.client.call import Request
+from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError
+from airflow_provider_databrain.databrain.api.embeds import Embed
+from airflow_provider_databrain.databrain.ownership import STAMP, TENANT_STAMP
 from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.target import Existing
@@ -15,11 +18,12 @@ from tests.support import ACCESS, SPEC
 FIELDS: dict[str, Any] = {"dashboard_id": "client-acme", "client_id": "acme", "access_settings": ACCESS}
 
 
+@pytest.mark.parametrize("key", [STAMP, TENANT_STAMP])
 @pytest.mark.parametrize("stamp", [True, False])
-def test_a_foreign_stamp_is_refused(stamp: bool) -> None:
+def test_a_foreign_stamp_is_refused(stamp: bool, key: str) -> None:
     target = DatabrainTarget(workspace_name="analytics", stamp=stamp)
-    with pytest.raises(SpecError, match=f"tenant 'acme': metadata: the key '{STAMP}' is this provider's own"):
-        target.desire("acme", {**FIELDS, "metadata": {STAMP: "globex"}})
+    with pytest.raises(SpecError, match=f"tenant 'acme': metadata: the key '{key}' is this provider's own"):
+        target.desire("acme", {**FIELDS, "metadata": {key: "globex"}})
 
 
 def test_without_stamp_the_request_is_not_changed() -> None:
@@ -106,3 +110,72 @@ def test_a_change_that_no_update_can_make_is_refused(changes: dict[str, Any], sh
     made = Existing("client-acme", "client-acme", target.desire("acme", FIELDS).spec_hash)
     with pytest.raises(SpecError, match=f"tenant 'acme': .*{shown}"):
         target.differs(target.desire("acme", {**FIELDS, **changes}), made)
+
+
+class Vendor:
+    """A transport that gives every request the same answer.
+
+    :param error: the error of each request.
+    """
+
+    def __init__(self, error: ApiError | None = None, answer: Any = None) -> None:
+        self.sent: list[str] = []
+        self.error = error
+        self.answer = answer
+
+    async def run(self, request: Request[Any]) -> Any:
+        self.sent.append(request.endpoint.name)
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+
+OTHER_ACCESS = {**ACCESS, "is_allow_metric_update": not ACCESS["is_allow_metric_update"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sent"),
+    [
+        ({}, []),
+        ({"name": "Sales"}, ["rename embed"]),
+        ({"access_settings": OTHER_ACCESS}, ["update embed"]),
+        ({"access_settings": OTHER_ACCESS, "name": "Sales"}, ["update embed", "rename embed"]),
+    ],
+)
+async def test_an_update_sends_only_what_differs(changes: dict[str, Any], sent: list[str]) -> None:
+    target, vendor = DatabrainTarget(workspace_name="analytics"), Vendor()
+    known = Existing("client-acme", "embed-acme", target.desire("acme", FIELDS).spec_hash)
+    desired = target.desire("acme", {**FIELDS, **changes})
+    transport: Any = vendor
+    assert (await target.update(transport, desired, known)).spec_hash == desired.spec_hash
+    assert vendor.sent == sent
+
+
+@pytest.mark.parametrize("from_api", [True, False])
+async def test_only_the_apis_own_conflict_says_what_to_do_with_the_dashboard(from_api: bool) -> None:
+    target, error = DatabrainTarget(workspace_name="analytics"), AlreadyExistsError("taken", status=409)
+    error.from_api = from_api
+    error.hint = "Look at the gateway."
+    transport: Any = Vendor(error)
+    with pytest.raises(AlreadyExistsError) as caught:
+        await target.create(transport, target.desire("acme", FIELDS))
+    assert ("Delete the dashboard in Databrain" in str(caught.value)) is from_api
+    assert ("Look at the gateway" in str(caught.value)) is not from_api
+
+
+def test_to_rename_the_dashboard_means_nothing_without_a_name() -> None:
+    target = DatabrainTarget(workspace_name="analytics")
+    plain, renamed = (target.desire("acme", {**FIELDS, "is_rename_dashboard": flag}) for flag in (False, True))
+    assert plain.spec_hash == renamed.spec_hash
+    named, both = (
+        target.desire("acme", {**FIELDS, "name": "Sales", "is_rename_dashboard": flag}) for flag in (False, True)
+    )
+    assert named.spec_hash != both.spec_hash
+
+
+async def test_a_dashboard_without_a_stamp_is_deleted_as_the_ledger_says() -> None:
+    target, vendor = DatabrainTarget(), Vendor(answer=[Embed(embed_id="client-acme")])
+    transport: Any = vendor
+    await target.survey(transport)
+    await target.delete(transport, "acme", Existing("client-acme", "client-acme", "a.b.c"))
+    assert vendor.sent == ["list embeds", "delete embed"]

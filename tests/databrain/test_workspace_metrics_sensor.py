@@ -17,7 +17,7 @@ from airflow_provider_databrain.databrain.triggers.waits import WorkspaceMetrics
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.airflow_names import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
-from tests.support import WORKSPACE, set_connection
+from tests.support import WORKSPACE, set_connection, transports
 
 
 def sensor(**options: Any) -> WorkspaceMetricsSensor:
@@ -212,3 +212,12 @@ def test_a_silent_sensor_defers_despite_a_wrong_token(connection: Emulator, monk
     set_connection(monkeypatch, connection, extra={"service_token": "wrong"})
     _, arguments = deferred(silent_fail=True).trigger.serialize()
     assert arguments["silent_fail"] is True
+
+
+@pytest.mark.parametrize("fault", [None, "error_before", "html"])
+def test_after_a_poke_no_connection_is_open(connection: Emulator, monkeypatch: pytest.MonkeyPatch, fault: Any) -> None:
+    open_transports = transports(monkeypatch)
+    connection.control.set_faults([Fault(kind=fault)] if fault else [])
+    sensor().poke({})
+    assert len(connection.control.log) == 1
+    assert open_transports == []

@@ -18,6 +18,7 @@ from airflow_provider_databrain.posthog.sensors import PostHogDashboardRefreshed
 from airflow_provider_databrain.posthog.triggers import DashboardRefreshedTrigger
 from tests.airflow_names import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from tests.posthog.support import sent, set_posthog_connection
+from tests.support import transports
 
 REFRESHED = "2026-03-01T12:00:00.402833Z"
 BEFORE, AFTER = "2026-03-01T12:00:00Z", "2026-03-01T12:00:01Z"
@@ -175,3 +176,14 @@ def test_a_deferred_wait_succeeds(posthog: Emulator, number: int) -> None:
 def test_a_deferred_wait_that_failed_says_why(number: int) -> None:
     with pytest.raises(WaitError, match="it was never refreshed"):
         sensor(dashboard_id=number).execute_complete({}, {"status": "error", "message": "it was never refreshed"})
+
+
+@pytest.mark.parametrize("fault", [None, "error_before", "html"])
+def test_after_a_poke_no_connection_is_open(
+    posthog: Emulator, number: int, monkeypatch: pytest.MonkeyPatch, fault: Any
+) -> None:
+    open_transports = transports(monkeypatch)
+    posthog.control.set_faults([Fault(kind=fault)] if fault else [])
+    sensor(dashboard_id=number).poke({})
+    assert len(posthog.control.log) == 1
+    assert open_transports == []

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_databrain.client.errors import AlreadyExistsError, InvalidRequestError, NotFoundError
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.emulator.faults import Behaviour
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api.marks import mark_of
+from airflow_provider_databrain.posthog.api.models import Dashboard
 from airflow_provider_databrain.posthog.target import PostHogTarget
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.target import Existing
@@ -310,3 +312,48 @@ async def test_a_dry_run_changes_nothing(runs: Runs, posthog: Emulator) -> None:
     ]
     assert kinds(posthog) == {"GET dashboards": 1}
     assert (runs.dashboards(), runs.entries()) == (before, entries)
+
+
+class Vendor:
+    """A transport that gives each call its answer, or raises it if it is an error."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+
+    async def run(self, call: Any) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+WITH_SHARING: dict[str, Any] = {"name": "Sales", "sharing": {"enabled": True}}
+
+
+async def test_the_oldest_dashboard_with_the_mark_is_found_and_the_others_are_duplicates() -> None:
+    target = PostHogTarget(scope="1")
+    desired = target.desire("acme", WITH_SHARING)
+    transport: Any = Vendor([Dashboard(id=number, tags=[desired.wanted.mark]) for number in (7, 3, 11)])
+    await target.survey(transport)
+    found = await target.find(transport, desired, ours=False)
+    assert found is not None
+    assert found.dashboard_id == "3"
+    assert [other.dashboard_id for other in target.duplicates(desired)] == ["7", "11"]
+
+
+async def test_a_refusal_that_is_not_about_the_template_is_not_held_against_the_next_tenant() -> None:
+    target = PostHogTarget(scope="1")
+    transport: Any = Vendor(InvalidRequestError("name: too long"), Dashboard(id=4), None)
+    fields = {"name": "Sales", "use_template": "a template"}
+    with pytest.raises(InvalidRequestError, match="too long"):
+        await target.create(transport, target.desire("acme", fields))
+    assert (await target.create(transport, target.desire("globex", fields))).dashboard_id == "4"
+
+
+@pytest.mark.parametrize("from_api", [True, False])
+async def test_only_the_apis_own_404_says_that_another_run_deleted_the_new_dashboard(from_api: bool) -> None:
+    target, gone = PostHogTarget(scope="1"), NotFoundError("Not found.", status=404)
+    gone.from_api = from_api
+    transport: Any = Vendor(Dashboard(id=4), gone)
+    with pytest.raises(AlreadyExistsError if from_api else NotFoundError):
+        await target.create(transport, target.desire("acme", WITH_SHARING))

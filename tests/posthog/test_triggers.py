@@ -14,6 +14,7 @@ from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api.models import Dashboard
 from airflow_provider_databrain.posthog.triggers import DashboardRefreshedTrigger
+from tests.exposure import Exposed
 from tests.posthog.support import sent, set_posthog_connection
 
 ONE_TRY: dict[str, float | None] = {"connect_timeout": None, "read_timeout": None, "max_retry_seconds": 0.0}
@@ -100,6 +101,13 @@ async def test_a_later_refresh_ends_the_wait(posthog: Emulator, number: int) -> 
         await asyncio.sleep(0)
     assert await waiting == ("success", f"dashboard {number}: the wait is over")
     assert len(sent(posthog)) >= 3
+
+
+async def test_the_same_state_is_logged_once(posthog: Emulator, number: int, exposed: Exposed) -> None:
+    status, _ = await wait(trigger(number, deadline=time.time() + 0.5))
+    assert status == "timeout"
+    assert sent(posthog)
+    assert len([record for record in exposed.records if "waiting for" in record.getMessage()]) == 1
 
 
 async def test_transient_failures_are_tolerated(posthog: Emulator, number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
+from time import tzset
 from typing import Any
 
 import pytest
@@ -140,6 +141,30 @@ def test_a_time_without_a_zone_is_in_utc_if_the_column_has_a_zone(postgresql: Da
     put(postgresql, [{"at": "2026-02-03T04:05:06"}, {"at": "2026-02-03T04:05:06Z"}], table="moments")
     shown = "SELECT DISTINCT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM moments"
     assert postgresql.run(shown) == [("2026-02-03 04:05:06",)]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_a_time_without_a_zone_is_not_in_the_workers_zone(
+    database: Database, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    database.run(f"CREATE TABLE moments (client TEXT, at {'DATETIME' if database.kind == 'sqlite' else 'TIMESTAMP'})")
+    monkeypatch.setenv("TZ", zone)
+    tzset()
+    try:
+        rows = [
+            "2026-02-03T04:05:06",
+            "2026-02-03T04:05:06Z",
+            "2026-02-03T05:05:06+01:00",
+            datetime(2026, 2, 3, 4, 5, 6),
+        ]
+        put(database, [{"at": at} for at in rows], table="moments")
+    finally:
+        monkeypatch.undo()
+        tzset()
+    with database.own.connect() as connection:
+        moments = sa.Table("moments", sa.MetaData(), autoload_with=connection)
+        stored = {moment for (moment,) in connection.execute(sa.select(moments.c.at))}
+    assert stored == {datetime(2026, 2, 3, 4, 5, 6)}
 
 
 def test_nested_values_go_into_a_json_column(postgresql: Database) -> None:

@@ -61,7 +61,7 @@ class Journal:
         """Add an entry; it is written soon."""
         self._waiting.append(entry)
         self._arrived.set()
-        if len(self._waiting) >= BACKLOG and self.error is None:
+        if len(self._waiting) >= BACKLOG:
             self._has_room.clear()
             await self._has_room.wait()
 
@@ -95,5 +95,4 @@ class Journal:
             except Exception as failed:
                 error = failed if isinstance(failed, LedgerError) else LedgerError(f"the ledger failed: {failed!r}")
                 self.error = error
-                self._has_room.set()
                 self._on_error(error)

@@ -300,3 +300,39 @@ def test_after_a_stop_no_turn_waits() -> None:
         return clock()
 
     assert simulate(run()) < 0.001
+
+
+@pytest.mark.parametrize("most", [None, 2.0])
+def test_no_try_starts_after_a_stop_even_if_none_would_have_to_wait(most: float | None) -> None:
+    async def run() -> None:
+        pace = Pace(most, clock=clock)
+        pace.stop()
+        with pytest.raises(StoppedError):
+            await pace.turn()
+
+    simulate(run())
+
+
+def test_the_rate_that_was_found_never_exceeds_the_cap() -> None:
+    async def run() -> list[float | None]:
+        pace = Pace(5, clock=clock)
+        for _ in range(20):
+            await pace.turn()
+            pace.granted()
+        pace.throttled(await pace.turn(), 1.0)
+        return [pace.rate(clock() + later) for later in (0, 10, 1_000, 1_000_000)]
+
+    rates = simulate(run())
+    assert all(rate is not None and 0 < rate <= 5 for rate in rates)
+    assert rates[-1] == 5
+
+
+def test_tries_that_were_not_used_are_not_made_up_for() -> None:
+    async def run() -> list[float]:
+        pace = Pace(1, clock=clock)
+        await pace.turn()
+        await asyncio.sleep(100)
+        return [await pace.turn() for _ in range(5)]
+
+    times = simulate(run())
+    assert times[-1] - times[0] > 3.9

@@ -103,6 +103,13 @@ def test_a_slow_answer_within_the_timeout_is_waited_for(run: Run, emulator: Emul
     assert statuses(emulator) == [200]
 
 
+def test_the_time_of_the_first_try_counts_against_the_time_for_retries(run: Run, emulator: Emulator) -> None:
+    emulator.control.set_faults([Fault(kind="slow", times=1, seconds=0.8)])
+    with pytest.raises(TransportError):
+        run(server_of(emulator, read_timeout=0.3, max_retry_seconds=0.2), list_embeds())
+    assert len(emulator.control.log) <= 1
+
+
 def test_a_call_ends_if_the_server_keeps_failing(run: Run, emulator: Emulator) -> None:
     emulator.control.set_faults([Fault(kind="error_before")])
     with pytest.raises(ServerError, match=r"create dashboard embed for tenant 'acme' .* \[HTTP 500, INTERNAL"):

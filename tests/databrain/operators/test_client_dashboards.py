@@ -15,6 +15,7 @@ from airflow_provider_databrain.client.errors import (
     AuthenticationError,
     InvalidRequestError,
     NotFoundError,
+    RateLimitedError,
     TransportError,
 )
 from airflow_provider_databrain.client.models import wire
@@ -196,6 +197,29 @@ def test_with_a_note_a_retry_after_a_killed_worker_recognizes_its_dashboard(conn
         run(context, if_exists="fail", max_retry_seconds=0)
     assert connection.state.count_embeds() == 1
     assert run(context, if_exists="fail", max_retry_seconds=0) == "client-acme"
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_note_stays_if_a_later_try_fails_without_doubt(connection: Emulator, method: str) -> None:
+    connection.control.set_faults([Fault(kind="reset_after", method="POST", times=1)])
+    context = {"task_state_store": Store()}
+    with pytest.raises(TransportError):
+        run(context, if_exists="fail", max_retry_seconds=0)
+    # The second try certainly creates nothing. It says nothing about the first one.
+    connection.control.set_faults([Fault(kind="too_many", method=method, times=1)])
+    with pytest.raises(RateLimitedError):
+        run(context, if_exists="fail", max_retry_seconds=0)
+    assert run(context, if_exists="fail", max_retry_seconds=0) == "client-acme"
+
+
+def test_a_note_stays_if_an_earlier_try_of_the_same_call_may_have_created(connection: Emulator) -> None:
+    lost, limited = Fault(kind="reset_after", times=1), Fault(kind="too_many", times=1, seconds=1000)
+    connection.control.set_faults([lost, limited])
+    context = {"task_state_store": Store()}
+    with pytest.raises(RateLimitedError):
+        run(context, if_exists="fail", max_retry_seconds=60)
+    assert connection.state.count_embeds() == 1
+    assert run(context, if_exists="fail") == "client-acme"
 
 
 def test_without_a_note_a_retry_after_a_killed_worker_is_a_conflict_unless_it_adopts(connection: Emulator) -> None:

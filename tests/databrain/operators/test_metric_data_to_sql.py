@@ -6,7 +6,7 @@ import json
 import socket
 import sqlite3
 import traceback
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from airflow_provider_databrain.databrain.operators.metrics import MetricDataToS
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.exposure import Exposed
-from tests.support import embed, http_answer, raw_server, set_connection
+from tests.support import database_connections, embed, http_answer, raw_server, set_connection
 
 ROWS = [{"region": "north", "total": 1.5}, {"region": "south", "total": 2}]
 
@@ -173,3 +173,13 @@ def test_a_missing_metric_raises(table: Path) -> None:
 
 def test_the_sql_arguments_are_templated() -> None:
     assert {"sql_conn_id", "table", "constants", "columns", "client_id"} <= set(MetricDataToSqlOperator.template_fields)
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize("changes", [{}, {"columns": {"region": "nowhere"}}], ids=["after a success", "after an error"])
+def test_no_database_connection_stays_open(changes: dict[str, Any]) -> None:
+    with database_connections() as (every, still_open):
+        with pytest.raises(ValueError, match="nowhere") if changes else nullcontext():
+            write(**changes)
+        assert every
+        assert still_open == []

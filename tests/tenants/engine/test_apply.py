@@ -205,6 +205,8 @@ async def test_one_tenants_failure_stops_no_other(error: Exception, caplog: pyte
     assert [(failure["tenant"], failure["error"]) for failure in report.failures] == [("t3", type(error).__name__)]
     assert str(error) in report.failures[0]["message"]
     assert "Tenant 't3'" in caplog.text
+    # Only an error that nobody expects has a traceback.
+    assert ("Traceback" in caplog.text) == isinstance(error, RuntimeError)
     assert list(report.ids) == [tenant for tenant in TENANTS if tenant != "t3"]
 
 
@@ -283,6 +285,24 @@ async def test_a_failed_update_keeps_the_id(ledger: Ledger) -> None:
     assert counts(await provision(again, text="changed", ledger=ledger)) == {"updated": 20}
     # The failed update may have been done, so it is looked up first. No other tenant costs a call.
     assert (again.surveyed, again.created, again.updated) == (1, [], ["t4"])
+
+
+async def test_a_change_that_the_vendor_cannot_make_is_noted(ledger: Ledger) -> None:
+    nowhere = AsyncTransport(Server(base_url="http://127.0.0.1:9", tokens={}))
+
+    async def run(more: str) -> tuple[dict[str, int], str | None]:
+        target = FakeTarget()
+        with check_batch(rows("t0"), {"text": "as it is", "more": more}, target, ledger) as checked:
+            progress = Progress(target.system, checked.report, len(checked.work))
+            report = await runner.provision(
+                target, nowhere, checked, progress=progress, rules=Rules(), stop=Stop(), ledger=ledger
+            )
+        return counts(report), ledger.entries(["t0"])["t0"].input_hash
+
+    _, before = await run("old")
+    _, after = await run("new")
+    assert before != after
+    assert (await run("new"))[1] == after
 
 
 # Stopping early

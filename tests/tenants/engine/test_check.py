@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -626,3 +628,17 @@ def test_memory_holds_the_ids_of_a_batch_and_not_its_requests() -> None:
     per_tenant = (peak(many) - peak(few)) / (many - few)
     # The key and the dashboard id of each tenant stay, in two dicts. A request would be 3,000 bytes more.
     assert per_tenant < 400
+
+
+def test_a_closed_spool_keeps_no_item() -> None:
+    class Item:
+        """Something that a weak reference can be made to."""
+
+    spool: Spool[Item] = Spool()
+    item = Item()
+    spool.append(item)
+    kept = weakref.ref(item)
+    del item
+    spool.close()
+    gc.collect()
+    assert kept() is None

@@ -18,6 +18,7 @@ from airflow_provider_databrain.client.errors import (
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.tenants.engine.apply import ROUNDS, provision
 from airflow_provider_databrain.tenants.engine.check import check_batch
+from airflow_provider_databrain.tenants.engine.ledger import LedgerError
 from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import ProvisioningError, Report
 from airflow_provider_databrain.tenants.engine.spec import SpecError
@@ -117,6 +118,7 @@ class Run:
     """Runs of one Dag on one ledger."""
 
     def __init__(self, database: Database) -> None:
+        self.title = "Sales of {name}"
         self.ledger = ledger_on(database, system="tiny", scope="project")
         self.ledger.open()
 
@@ -124,7 +126,7 @@ class Run:
         self, target: TinyTarget, tenants: Sequence[str] = TENANTS, *, with_ledger: bool = True, **rules: Any
     ) -> Report:
         ledger = self.ledger if with_ledger else None
-        with check_batch(rows(tenants, "Acme"), {"title": "Sales of {name}"}, target, ledger) as checked:
+        with check_batch(rows(tenants, "Acme"), {"title": self.title}, target, ledger) as checked:
             progress = Progress(target.system, checked.report, len(checked.work))
             bounds = Rules(**{"concurrency": 2, **rules})
             return await provision(
@@ -219,9 +221,10 @@ async def test_the_oldest_of_two_is_kept_and_recorded(
     ids=["the survey failed", "the deletion failed"],
 )
 async def test_a_tenant_that_could_not_be_confirmed_has_failed_and_is_looked_up_in_the_next_run(
-    vendor: TinyVendor, run: Run, options: dict[str, Any]
+    vendor: TinyVendor, run: Run, options: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     report = await run(DoublingTarget(vendor, **options))
+    assert "Tenant 't1': API call failed: lost" in caplog.text
     failed = 1 if "deletes" in options else 4
     assert counts(report) == {"failed": failed} | ({"created": 4 - failed} if failed < 4 else {})
     assert sum(report.counts().values()) == report.total
@@ -297,6 +300,22 @@ async def test_a_board_that_is_another_tenants_in_the_ledger_is_not_deleted_as_a
     assert run.recorded()["t0"] == (taken, "created")
 
 
+@pytest.mark.parametrize("confirmed", [True, False], ids=["in the same run", "in the next run"])
+async def test_a_board_that_is_the_tenants_own_for_certain_is_kept_whatever_the_ledger_says(
+    run: Run, confirmed: bool
+) -> None:
+    old = await run(DoublingTarget(TinyVendor()), ["old", "other"])
+    # The vendor restored a backup, and numbers its boards from 1 again. The ledger still has a tenant of before.
+    vendor = TinyVendor({old.ids["other"]: ("other", "Sales of Acme")})
+    if not confirmed:
+        failed = await run(DoublingTarget(vendor, surveys=[nothing, fails(LOST)]), ["t1"])
+        assert counts(failed) == {"failed": 1}
+    report = await run(DoublingTarget(vendor), ["t1"])
+    assert report.failures == []
+    assert report.ids == {"t1": old.ids["old"]}
+    assert owners(vendor) == ["other", "t1"]
+
+
 async def test_two_tenants_with_one_place_are_refused_before_anything_is_sent(vendor: TinyVendor, run: Run) -> None:
     target = DoublingTarget(vendor, place="the workspace 'x'")
     with pytest.raises(SpecError, match=r"1 of 2 tenants .*\n- tenants 't0' and 't1' would share the workspace 'x'"):
@@ -309,3 +328,61 @@ async def test_two_tenants_with_one_place_are_refused_before_anything_is_sent(ve
         await run(target, ["t0", "t1"])
     assert counts(await run(target, ["t0"])) == {"created": 1}
     assert vendor.calls == {}
+
+
+class Careful(DoublingTarget):
+    """Takes no board over that a create of ours cannot have made."""
+
+    async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
+        found = await super().find(api, desired, ours=ours)
+        if found is not None and not ours:
+            raise AlreadyExistsError("it may be another's")
+        return found
+
+
+async def test_a_board_that_this_run_created_is_confirmed_as_ours(vendor: TinyVendor, run: Run) -> None:
+    assert counts(await run(Careful(vendor))) == {"created": 4}
+
+
+async def test_a_board_that_an_earlier_run_created_and_could_not_confirm_is_ours(vendor: TinyVendor, run: Run) -> None:
+    assert counts(await run(Careful(vendor, surveys=[nothing, fails(LOST)]))) == {"failed": 4}
+    assert (await run(Careful(vendor))).failures == []
+
+
+async def test_a_board_that_is_gone_and_could_not_be_created_again_is_in_the_ledger_no_more(
+    vendor: TinyVendor, run: Run
+) -> None:
+    await run(DoublingTarget(vendor), ["t0"])
+    vendor.boards.clear()
+    run.title = "Sales of {name} in 2026"
+    report = await run(DoublingTarget(vendor, creates={"t0": [fails(InvalidRequestError("no"))]}), ["t0"])
+    assert (counts(report), report.ids) == ({"failed": 1}, {})
+    assert run.recorded() == {}
+
+
+async def test_a_place_that_cannot_be_compared_fails_the_task(
+    vendor: TinyVendor, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> dict[str, set[str]]:
+        raise LedgerError("the ledger cannot be read")
+
+    monkeypatch.setattr(run.ledger, "shared_embeds", broken)
+    report = await run(DoublingTarget(vendor, place="the workspace 'x'"), ["t0"])
+    assert counts(report) == {"created": 1}
+    assert report.why == "the ledger cannot be read"
+
+
+async def test_after_a_stop_places_are_not_compared(
+    vendor: TinyVendor, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def shared_embeds() -> dict[str, set[str]]:
+        asked.append("asked")
+        return {}
+
+    monkeypatch.setattr(run.ledger, "shared_embeds", shared_embeds)
+    refused = {"t0": [fails(AuthenticationError("expired"))]}
+    report = await run(DoublingTarget(vendor, creates=refused, place="the workspace 'x'"), ["t0"])
+    assert report.why is not None
+    assert asked == []

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Engine
 from airflow_provider_databrain.tenants.engine import ledger as ledgers
 from airflow_provider_databrain.tenants.engine.ledger import Ledger, LedgerError
 from airflow_provider_databrain.tenants.engine.ledger_table import database_message
+from airflow_provider_databrain.tenants.engine.target import Existing
 from tests.databases import Database, ledger_on, numbered
 from tests.support import ODD_IDS
 from tests.tenants.engine.entries import NOW, TABLE, entry, together
@@ -104,6 +105,9 @@ def test_scopes_and_systems_are_apart(database: Database, ledger: Ledger, system
     assert list(theirs.live()) == [entry("acme", dashboard_id="theirs", embed_id="theirs")]
     assert theirs.entries(["acme", "globex"]).keys() == {"acme"}
     assert theirs.tenants_by_dashboard(["client-acme", "client-globex", "theirs"]) == {"theirs": "acme"}
+    theirs.write([entry("initech", embed_id="embed-acme")])
+    assert ledger.tenants_by_embed(["embed-acme"]) == {"embed-acme": {"acme"}}
+    assert ledger.shared_embeds() == theirs.shared_embeds() == {}
     theirs.write([entry("globex")])
     assert ledger.entries(["globex"]) == {"globex": entry("globex")}
 
@@ -124,6 +128,15 @@ def test_only_an_existing_dashboard_belongs_to_a_tenant(ledger: Ledger) -> None:
         **{f"client-{tenant}": tenant for tenant in numbered(600)},
     }
     assert ledger.tenants_by_dashboard([]) == {}
+    ledger.write([entry("gone", spec_hash=None, embed_id="embed-acme")])
+    assert ledger.tenants_by_embed(["embed-acme", "embed-unknown"]) == {"embed-acme": {"acme"}}
+    assert ledger.shared_embeds() == {}
+    ledger.write([entry("globex", embed_id="embed-acme")])
+    assert ledger.tenants_by_embed(["embed-acme"]) == ledger.shared_embeds() == {"embed-acme": {"acme", "globex"}}
+
+
+def test_an_entry_without_an_embed_id_has_the_dashboards() -> None:
+    assert entry("acme", embed_id=None).existing == Existing("client-acme", "client-acme", "a.b.c")
 
 
 def test_every_live_entry_is_read_once_while_entries_change(ledger: Ledger) -> None:

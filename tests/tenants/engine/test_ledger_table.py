@@ -137,6 +137,8 @@ def test_without_create_a_missing_table_stays_missing_and_counts_as_empty(databa
     assert database.tables() == []
     assert made.entries(["acme"]) == {}
     assert made.tenants_by_dashboard(["client-acme"]) == {}
+    assert made.tenants_by_embed(["embed-acme"]) == {}
+    assert made.shared_embeds() == {}
     assert list(made.live()) == []
 
 
@@ -318,3 +320,9 @@ def test_the_check_for_write_access_changes_nothing(database: Database, ledger: 
     ledger.write([entry("acme"), entry("globex")])
     ledger_on(database).open()
     assert list(ledger.live()) == [entry("acme"), entry("globex")]
+
+
+def test_a_scope_that_is_too_long_is_refused(database: Database) -> None:
+    ledger_on(database, scope="s" * 255).open()
+    with pytest.raises(LedgerError, match=r"at most 255 characters .* here are 256"):
+        ledger_on(database, scope="s" * 256).open()

@@ -471,3 +471,11 @@ async def test_a_stop_before_the_first_deletion_removes_nothing(emulator: Emulat
     report = await removed(emulator, book, note(book, "acme"), stop=stop)
     assert (report.left, report.why, report.counted) == (1, "stopped by a test", {})
     assert listed(emulator) == ["client-acme"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_tenant_with_two_rows_that_are_not_neighbours_removes_nothing(book: Ledger, mode: Mode) -> None:
+    note(book, "a", "b")
+    table = [*rows(["a", "b"]), *rows([], ["a"])]
+    with pytest.raises(TenantTableError, match=r"tenant 'a' has more than one row\. Nothing was removed"):
+        plan_removal(table, book, mode)

@@ -135,3 +135,26 @@ def test_the_message_names_five_and_counts_the_rest(failed: int, more: str | Non
     assert lines[:6] == [f"{failed} of 50 tenants failed:", *(f"- 't{number}': reason {number}" for number in range(5))]
     assert lines[6:] == ([f"{more}: see the log, this task's XCom 'failures', or the ledger"] if more else [])
     assert error.failures == failures
+
+
+def test_xcom_gets_at_most_1000_failures() -> None:
+    report = Report()
+    for number in range(1001):
+        report.fail(f"t{number}", None, NotFoundError("gone"))
+    assert (len(report.failures), report.counts()["failed"]) == (1000, 1001)
+
+
+def test_the_longest_wait_that_was_asked_for_is_handed_on() -> None:
+    report = Report()
+    for wait in (5.0, 9.0, 3.0, None):
+        report.fail("a", None, RateLimitedError("slow down", retry_after=wait))
+    assert report.retry_after == 9.0
+
+
+def test_a_dashboard_without_an_embed_id_is_its_own_embed() -> None:
+    report = Report(keeps_embed_ids=True)
+    report.set_dashboard("a", "client-a", None)
+    report.set_dashboard("b", "client-b", "embed-b")
+    assert report.embed_ids == {"a": "client-a", "b": "embed-b"}
+    report.refuse("b", NotFoundError("gone"))
+    assert (report.ids, report.embed_ids) == ({"a": "client-a"}, {"a": "client-a"})

@@ -94,6 +94,17 @@ async def test_a_request_ends_the_wait_after_the_grace_and_notifies_once(when: s
     assert notified == ["enough"]
 
 
+def test_a_request_after_the_end_only_sets_the_reason() -> None:
+    stop = Stop()
+
+    async def batch() -> None:
+        stop.bind()
+
+    asyncio.run(batch())
+    stop.request("too late")
+    assert stop.reason == "too late"
+
+
 async def test_within_the_grace_nothing_is_cancelled() -> None:
     stop = Stop()
     stop.request("enough")
@@ -120,6 +131,10 @@ def test_work_in_the_background_returns_its_result_and_sees_the_context() -> Non
     variable.set("mine")
     main = threading.get_ident()
     assert in_background(lambda: (variable.get(), threading.get_ident() != main), Stop(), 0) == (("mine", True), None)
+
+
+def test_work_in_the_background_does_not_keep_the_process_alive() -> None:
+    assert in_background(lambda: threading.current_thread().daemon, Stop(), 0) == (True, None)
 
 
 def test_the_error_of_the_work_is_raised() -> None:

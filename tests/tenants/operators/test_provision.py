@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +17,22 @@ import pytest
 
 from airflow_provider_databrain.client.models import wire
 from airflow_provider_databrain.client.server import ConfigurationError
-from airflow_provider_databrain.databrain.operators.tenants import ProvisionTenantDashboardsOperator
+from airflow_provider_databrain.client.transport import pace
+from airflow_provider_databrain.databrain.operators.tenants import (
+    ProvisionTenantDashboardsOperator,
+    RemoveTenantDashboardsOperator,
+)
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
+from airflow_provider_databrain.tenants.engine import progress
 from airflow_provider_databrain.tenants.engine.batches import Batch
 from airflow_provider_databrain.tenants.engine.report import Action, ProvisioningError
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.table import TenantTableError
 from airflow_provider_databrain.tenants.operators.plan import PlanTenantBatchesOperator
-from tests.support import ODD_IDS, SPEC, WORKSPACE, embed, make_warehouse, set_connection
+from airflow_provider_databrain.tenants.operators.remove import RemoveTenantsOperator
+from airflow_provider_databrain.tenants.operators.task import TenantTask
+from tests.support import ODD_IDS, SPEC, WORKSPACE, database_connections, embed, make_warehouse, set_connection
 
 TABLE: dict[str, Any] = {"sql_conn_id": "warehouse", "table": "tenants", "key_column": "tenant_id"}
 NAMES = [f"t{number:02}" for number in range(25)]
@@ -40,6 +50,36 @@ class TaskInstance:
     def xcom_push(self, key: str, value: Any) -> None:
         assert key not in self.pushed
         self.pushed[key] = json.loads(json.dumps(value))
+
+
+@dataclass
+class Metrics:
+    """The metrics that Airflow got.
+
+    :param counted: each counter's value.
+    :param timed: how often each timer got a time.
+    :param tags: the different tags.
+    """
+
+    counted: Counter[str] = field(default_factory=Counter)
+    timed: Counter[str] = field(default_factory=Counter)
+    tags: list[dict[str, str]] = field(default_factory=list)
+
+    def incr(self, name: str, count: int = 1, *, tags: dict[str, str]) -> None:
+        self.counted[name] += count
+        self.tags += [tags] * (tags not in self.tags)
+
+    def timing(self, name: str, _time: object, *, tags: dict[str, str]) -> None:
+        self.timed[name] += 1
+        self.tags += [tags] * (tags not in self.tags)
+
+
+@pytest.fixture
+def metrics(monkeypatch: pytest.MonkeyPatch) -> Metrics:
+    """The metrics of the tenants' tasks."""
+    kept = Metrics()
+    monkeypatch.setattr(progress, "Stats", kept)
+    return kept
 
 
 def counts(**named: int) -> dict[str, int]:
@@ -346,6 +386,92 @@ def test_the_constructor_checks_no_template() -> None:
     PlanTenantBatchesOperator(task_id="plan", **options)
     task = ProvisionTenantDashboardsOperator(task_id="provision", **options, spec={"{{ c }}": 1})
     assert task.spec == {"{{ c }}": 1}
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["after a success", "after an error"])
+@pytest.mark.parametrize("task", ["plan", "provision", "remove"])
+def test_a_task_leaves_no_database_connection_open(
+    connection: Emulator, warehouse: Path, task: str, fails: bool
+) -> None:
+    ledger: dict[str, Any] = {} if task == "plan" else {"ledger_conn_id": "warehouse"}
+    operators: dict[str, Any] = {
+        "plan": PlanTenantBatchesOperator,
+        "provision": partial(ProvisionTenantDashboardsOperator, spec=SPEC),
+        "remove": partial(RemoveTenantDashboardsOperator, delete="dashboard", active_column="region", mode="full"),
+    }
+    if task == "remove" and not fails:
+        change(warehouse, "UPDATE tenants SET region = 1")
+    if fails and task != "remove":
+        change(warehouse, "UPDATE tenants SET tenant_id = NULL")
+    with database_connections() as (every, still_open):
+        with pytest.raises(TenantTableError) if fails else nullcontext():
+            operators[task](task_id="t", **TABLE, **ledger).execute({})
+        assert every
+        assert still_open == []
+
+
+@pytest.mark.usefixtures("warehouse", "fast_retries")
+def test_airflow_gets_the_metrics(connection: Emulator, metrics: Metrics) -> None:
+    put(connection, "t03", "somebody else")
+    limited = Fault(kind="too_many", method="POST", times=2, seconds=0.01)
+    lost = Fault(kind="error_before", method="POST", times=3)
+    connection.control.set_faults([limited, lost])
+    with pytest.raises(ProvisioningError):
+        provision()
+    # The conflict is a failed call too; it is not tried again.
+    assert metrics.counted == {
+        "tenant_dashboards.calls": metrics.timed["tenant_dashboards.call_duration"],
+        "tenant_dashboards.rate_limited": 2,
+        "tenant_dashboards.call_failures": 3,
+        "tenant_dashboards.retries": 5,
+        "tenant_dashboards.outcomes.created": 24,
+        "tenant_dashboards.outcomes.failed": 1,
+    }
+    assert metrics.tags == [{"system": "databrain"}]
+
+
+@pytest.mark.usefixtures("warehouse", "connection")
+@pytest.mark.parametrize("most", [None, 1000.0])
+def test_the_pace_has_the_limit_that_the_task_names(monkeypatch: pytest.MonkeyPatch, most: float | None) -> None:
+    limits: list[float | None] = []
+
+    class Noted(pace.Pace):
+        """Notes its limit."""
+
+        def __init__(self, most: float | None = None, **options: Any) -> None:
+            super().__init__(most, **options)
+            limits.append(most)
+
+    monkeypatch.setattr(pace, "Pace", Noted)
+    provision(requests_per_second=most)
+    assert limits == [most]
+
+
+DEFAULTS: list[tuple[type, dict[str, Any]]] = [
+    (PlanTenantBatchesOperator, {"batch_size": 500}),
+    (
+        TenantTask,
+        {
+            "ledger_table": "tenant_dashboards",
+            "concurrency": 16,
+            "requests_per_second": None,
+            "max_failures": None,
+            "grace_seconds": 3.0,
+            "dry_run": False,
+            "defer_above": 60.0,
+        },
+    ),
+    (
+        RemoveTenantsOperator,
+        {"mode": "incremental", "max_deletions": 100, "max_deletion_fraction": 0.1, "concurrency": 8},
+    ),
+]
+
+
+@pytest.mark.parametrize(("operator", "promised"), DEFAULTS, ids=[operator.__name__ for operator, _ in DEFAULTS])
+def test_the_defaults_are_as_promised(operator: type, promised: dict[str, Any]) -> None:
+    parameters = inspect.signature(operator).parameters
+    assert {name: parameters[name].default for name in promised} == promised
 
 
 @pytest.mark.usefixtures("warehouse")

@@ -21,7 +21,9 @@ from airflow_provider_databrain.tenants.engine.report import ProvisioningError
 from airflow_provider_databrain.tenants.engine.table import TenantTableError
 from tests.airflow_names import TaskDeferred
 from tests.support import SPEC, WORKSPACE, make_warehouse
-from tests.tenants.operators.test_provision import NAMES, TABLE, TaskInstance, change, counts
+from tests.tenants.operators.test_provision import NAMES, TABLE, Metrics, TaskInstance, change, counts, metrics
+
+__all__ = ["metrics"]
 
 WITH_LEDGER: dict[str, Any] = {**TABLE, "ledger_conn_id": "warehouse", "active_column": "active"}
 OPEN: dict[str, Any] = {"max_deletions": None, "max_deletion_fraction": 1}
@@ -260,3 +262,11 @@ def test_a_task_killed_during_the_list_removes_nothing(
     assert time.monotonic() - began < 3
     assert instance.pushed["counts"] == counts()
     assert clients(connection) == NAMES
+
+
+@pytest.mark.usefixtures("connection")
+def test_airflow_gets_the_metrics(warehouse: Path, metrics: Metrics) -> None:
+    change(warehouse, "DELETE FROM tenants WHERE tenant_id IN ('t01', 't02')")
+    remove()
+    assert metrics.counted["tenant_dashboards.outcomes.deleted"] == 2
+    assert metrics.counted["tenant_dashboards.calls"] == metrics.timed["tenant_dashboards.call_duration"] == 3

@@ -168,6 +168,7 @@ def test_an_absurd_wait_ends_a_task_that_cannot_be_deferred(connection: Emulator
 
 
 @pytest.mark.usefixtures("warehouse")
-def test_a_short_wait_does_not_defer_the_task(connection: Emulator) -> None:
+@pytest.mark.parametrize("options", [{}, {"defer_above": 0.2}], ids=["by default", "exactly defer_above"])
+def test_a_short_wait_does_not_defer_the_task(connection: Emulator, options: dict[str, Any]) -> None:
     connection.control.set_faults([Fault(kind="too_many", path="dashboard-embeds", every=5, times=1, seconds=0.2)])
-    assert operator(deferrable=True).execute(context(TaskInstance())) == IDS
+    assert operator(deferrable=True, **options).execute(context(TaskInstance())) == IDS
