@@ -56,7 +56,7 @@ PERMANENT = (aiohttp.ClientConnectorCertificateError, aiohttp.InvalidURL, Unicod
 
 
 class _Protocol(ResponseHandler):
-    """Gives aiohttp heads that ``head`` has made plain."""
+    """Gives aiohttp heads that ``head`` has made plain, and nothing that comes when no answer is expected."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
@@ -72,7 +72,11 @@ class _Protocol(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         """Bytes have come. Keep those of a head until it is complete."""
         if self._head is None:
-            super().data_received(data)
+            if data and (self._payload is None or self._payload.is_eof()):
+                # aiohttp would keep them, and take them for the answer to the next request: another tenant's.
+                self.close()
+            else:
+                super().data_received(data)
             return
         self._head += data
         if b"\n" not in data and 5 < len(self._head) <= MAX_BYTES:
