@@ -37,7 +37,8 @@ What can happen in between:
   adopted, or step 3 deletes the younger dashboard.
 - Somebody deletes a dashboard: its update fails with the API's own "not found" and the dashboard is created again.
 - Something in between answers 401, 403, 404 or 409: the tenant fails and keeps its entry. The next run looks it up.
-- Something in between answers the list: if it shows none of the ledger's dashboards, it counts as failed (``belief``).
+- Something in between answers the list: if it shows none of the ledger's dashboards, it counts as failed, unless the
+  API itself says that they do not exist (``belief``).
   If it does not show a dashboard that was just created, that tenant fails, and the next run looks it up.
 
 What is relied on: a survey shows every dashboard whose create was answered before the survey began. For a vendor where
@@ -267,7 +268,7 @@ class _Applier(Generic[WantedT]):
     async def _check_list(self) -> None:
         # Where the id is ours, the API refuses a second create, so a wrong list does no harm.
         if self._target.creates_once:
-            await check_list(self._target, self._workers.ledger, self._gone)
+            await check_list(self._target, self._transport, self._workers.ledger, self._gone)
 
     async def _end(self, item: WorkItem[WantedT], action: Action, existing: Existing) -> None:
         await self._workers.end(_outcome(item, action, existing))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +62,7 @@ class System(NamedTuple):
     delete: str
     update: str
     options: dict[str, Any]
+    take: Callable[[str], object]
 
 
 class World:
@@ -78,6 +79,11 @@ class World:
     def remove(self, **options: Any) -> Any:
         limits = {"max_deletions": None, "max_deletion_fraction": 1, **options}
         return self._run(self.system.remove(task_id="remove", **{**TABLE, **limits, **self.system.options}))
+
+    def empty(self, keep: Collection[str] = ()) -> None:
+        """Delete the dashboards at the vendor, as a person does by hand."""
+        for each in self.system.existing() - set(keep):
+            self.system.take(each)
 
     def _run(self, task: Any) -> Any:
         self._runs += 1
@@ -109,6 +115,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             r"^DELETE .*{id}",
             r"^PUT .*{id}",
             {"delete": "dashboard"},
+            lambda embed_id: databrain.state.delete_embed(embed_id, dashboard=True),
         )
     elif request.param == "posthog":
         posthog = request.getfixturevalue("posthog")
@@ -124,6 +131,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             r"^PATCH .*/dashboards/{id}/ ",
             r"^PATCH .*/dashboards/{id}/ ",
             {},
+            lambda number: posthog.posthog.change_dashboard(int(number), deleted=True),
         )
     else:
         conduit = request.getfixturevalue("conduit")
@@ -143,6 +151,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             r"^DELETE /v2/workspaces/{id}/",
             "",
             {},
+            lambda number: conduit.state.disable_workspace(int(number)),
         )
     with Gateway(behind) as gateway:
         variable = f"AIRFLOW_CONN_{request.param.upper()}_DEFAULT"
