@@ -63,6 +63,7 @@ class System(NamedTuple):
     update: str
     options: dict[str, Any]
     take: Callable[[str], object]
+    is_open: Callable[[str], bool] | None
 
 
 class World:
@@ -116,6 +117,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             r"^PUT .*{id}",
             {"delete": "dashboard"},
             lambda embed_id: databrain.state.delete_embed(embed_id, dashboard=True),
+            lambda embed_id: bool(databrain.state.access_settings(embed_id)["isAllowUnderlyingData"]),
         )
     elif request.param == "posthog":
         posthog = request.getfixturevalue("posthog")
@@ -132,6 +134,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             r"^PATCH .*/dashboards/{id}/ ",
             {},
             lambda number: posthog.posthog.change_dashboard(int(number), deleted=True),
+            lambda number: posthog.posthog.found(int(number))[0].shared,
         )
     else:
         conduit = request.getfixturevalue("conduit")
@@ -152,6 +155,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             "",
             {},
             lambda number: conduit.state.disable_workspace(int(number)),
+            None,
         )
     with Gateway(behind) as gateway:
         variable = f"AIRFLOW_CONN_{request.param.upper()}_DEFAULT"

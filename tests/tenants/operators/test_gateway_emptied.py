@@ -42,6 +42,15 @@ def test_failed_tenants_of_an_emptied_project_are_built_again_in_one_run(world: 
     check_rebuilt(world, old)
 
 
+@pytest.mark.parametrize("world", ["databrain"], indirect=True)
+def test_failed_tenants_of_an_emptied_data_app_are_built_again_in_one_run(world: World) -> None:
+    provision_and_empty(world)
+    change(world.path, "UPDATE tenant_dashboards SET status = 'failed'")
+    world.provision()
+    assert set(world.ledger()) == set(NAMES)
+    assert world.system.existing() == set(world.ledger().values())
+
+
 @POSTHOG
 def test_changed_tenants_of_an_emptied_project_are_built_again_in_one_run(world: World) -> None:
     old = provision_and_empty(world)
