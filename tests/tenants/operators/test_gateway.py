@@ -233,3 +233,18 @@ def test_a_create_that_the_gateway_answers_costs_one_tenant(world: World, bare: 
     world.provision()
     assert set(world.ledger()) == set(NAMES)
     assert world.system.existing() == set(world.ledger().values())
+
+
+@pytest.mark.parametrize("world", ["posthog", "conduit"], indirect=True)  # Databrain's dashboards have no address.
+@BARE
+def test_an_address_that_the_gateway_answers_costs_one_tenant(world: World, bare: Bare) -> None:
+    world.provision()
+    [(dashboard,)] = read(world.path, "SELECT dashboard_id FROM tenant_dashboards WHERE tenant = 't1'")
+    world.gateway.refuse(rf"^GET .*/dashboards/{dashboard}/shar", bare)
+    with pytest.raises(ProvisioningError) as failed:
+        world.provision(push_urls=True)
+    assert [failure["tenant"] for failure in failed.value.failures] == ["t1"]
+    assert set(world.instance.pushed["urls"]) == {"t0", "t2", "t3"}
+    world.gateway.pass_all()
+    world.provision(push_urls=True)
+    assert set(world.instance.pushed["urls"]) == set(NAMES)
