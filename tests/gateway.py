@@ -18,6 +18,7 @@ class Bare(NamedTuple):
     status: int
     content_type: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Gateway:
@@ -42,8 +43,8 @@ class Gateway:
                     refuses = rule is not None and rule[0](request)
                 if rule and refuses:
                     gateway.refused.append(request)
-                    status, content_type, content = rule[1]
-                    headers = [("Content-Type", content_type)]
+                    status, content_type, content, others = rule[1]
+                    headers = [("Content-Type", content_type), *others]
                     if 300 <= status < 400:
                         headers.append(("Location", "http://127.0.0.1:9/login"))
                 else:

@@ -128,6 +128,10 @@ class ConduitTarget:
         """Whether the last survey shows the dashboard's workspace."""
         return int(existing.embed_id) in self._by_id
 
+    async def is_gone(self, transport: AsyncTransport, existing: Existing) -> bool:
+        """Always False: Conduit has no call that asks for one workspace."""
+        return False
+
     async def find(self, transport: AsyncTransport, desired: Desired[ConduitSpec], *, ours: bool) -> Existing | None:
         """The oldest dashboard with that name in the tenant's workspace. Takes one call if the workspace exists."""
         workspace = self._by_ext_id.get(str(desired.wanted.ext_id))

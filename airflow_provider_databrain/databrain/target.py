@@ -147,6 +147,10 @@ class DatabrainTarget:
         listed = self._listed.get(existing.dashboard_id, [])
         return any(embed.embed_id == existing.embed_id for embed in listed)
 
+    async def is_gone(self, transport: AsyncTransport, existing: Existing) -> bool:
+        """Always False: Databrain has no call that asks for one embed."""
+        return False
+
     async def find(
         self, transport: AsyncTransport, desired: Desired[CreateDashboardEmbed], *, ours: bool
     ) -> Existing | None:

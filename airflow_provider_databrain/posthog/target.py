@@ -157,6 +157,14 @@ class PostHogTarget:
         """Whether the last survey shows this dashboard."""
         return int(existing.dashboard_id) in self._by_id
 
+    async def is_gone(self, transport: AsyncTransport, existing: Existing) -> bool:
+        """Whether PostHog itself says that this dashboard does not exist, or that it is deleted."""
+        try:
+            await transport.run(dashboards.retrieve_dashboard(int(existing.dashboard_id)))
+        except NotFoundError as error:
+            return error.from_api
+        return False
+
     async def find(self, transport: AsyncTransport, desired: Desired[Wanted], *, ours: bool) -> Existing | None:
         """The oldest dashboard with the tenant's mark."""
         listed = self._listed.get(desired.wanted.mark)

@@ -37,7 +37,8 @@ What can happen in between:
   adopted, or step 3 deletes the younger dashboard.
 - Somebody deletes a dashboard: its update fails with the API's own "not found" and the dashboard is created again.
 - Something in between answers 401, 403, 404 or 409: the tenant fails and keeps its entry. The next run looks it up.
-- Something in between answers the list: if it shows none of the ledger's dashboards, it counts as failed (``belief``).
+- Something in between answers the list: if it shows none of the ledger's dashboards, it counts as failed, unless the
+  API itself says that they do not exist (``belief``).
   If it does not show a dashboard that was just created, that tenant fails, and the next run looks it up.
 
 What is relied on: a survey shows every dashboard whose create was answered before the survey began. For a vendor where
@@ -106,9 +107,9 @@ class _Applier(Generic[WantedT]):
             if item.entry is not None and item.entry.existing is not None:
                 if await self._update_known(item):
                     return
-                # The dashboard no longer exists. From here on the tenant has none.
-                self._gone.add(item.desired.tenant)
-                item = item._replace(entry=replace(item.entry, spec_hash=None))
+                if item.desired.tenant in self._gone:
+                    # From here on the tenant has none.
+                    item = item._replace(entry=replace(item.entry, spec_hash=None))
             if not await self._adopt_if_found(item):
                 await self._create(item)
         except StoppedError:
@@ -182,6 +183,9 @@ class _Applier(Generic[WantedT]):
             await self._survey.no_older_than(self._started)
             existing = await self._find_single(item, ours=True, known=existing)
         if existing is None:
+            # Where the id is ours, the list is not checked and proves nothing: the entry stays until a create succeeds.
+            if self._target.creates_once:
+                self._gone.add(item.desired.tenant)
             return False
         try:
             updated = await self._target.update(self._transport, item.desired, existing)
@@ -193,6 +197,7 @@ class _Applier(Generic[WantedT]):
                 item.desired.tenant,
                 existing.dashboard_id,
             )
+            self._gone.add(item.desired.tenant)
             return False
         await self._end(item, Action.UPDATED, updated)
         return True
@@ -265,9 +270,9 @@ class _Applier(Generic[WantedT]):
                 )
 
     async def _check_list(self) -> None:
-        # Where the id is ours, the API refuses a second create, so a wrong list does no harm.
+        # Where the id is ours, the API refuses a second create, and the entry stays: a wrong list does no harm.
         if self._target.creates_once:
-            await check_list(self._target, self._workers.ledger, self._gone)
+            await check_list(self._target, self._transport, self._workers.ledger, self._gone)
 
     async def _end(self, item: WorkItem[WantedT], action: Action, existing: Existing) -> None:
         await self._workers.end(_outcome(item, action, existing))

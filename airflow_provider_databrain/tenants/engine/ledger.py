@@ -121,6 +121,12 @@ class Ledger:
         self._table = self._ledger_table.table
         self._exists = False
 
+    @property
+    def delete_statement(self) -> str:
+        """The SQL that deletes all entries of this vendor and scope, for a person to run."""
+        scope = self._scope.replace("'", "''")
+        return f"DELETE FROM {self.name} WHERE system = '{self._system}' AND scope = '{scope}'"  # noqa: S608 - only shown
+
     def open(self, *, create: bool = True) -> None:
         """Create or migrate the table, and check that it can be written.
 

@@ -47,7 +47,7 @@ async def preview(
                     await stop.watch([asyncio.create_task(target.survey(transport))], rules.grace_seconds)
                 surveyed = True
                 if not stop.reason:
-                    await check_list(target, ledger)
+                    await check_list(target, transport, ledger)
             if stop.reason:
                 break
             try:

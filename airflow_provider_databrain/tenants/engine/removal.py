@@ -25,7 +25,7 @@ What can happen in between:
 - Somebody else takes the dashboard id: the survey shows the new owner and the deletion is refused.
 
 What is relied on: the ledger knows every dashboard that is to be removed. A dashboard without an entry is never
-removed. The survey is complete: if it fails, or shows none of the ledger's dashboards (see ``belief``), nothing is
+removed. The survey is complete: if it fails, or is not believed (see ``belief``), nothing is
 removed.
 """
 
@@ -231,7 +231,7 @@ class _Remover:
         workers = self._workers
         await _survey(self._target, self._transport, workers.stop, workers.rules)
         if not workers.stop.reason:
-            await check_list(self._target, workers.ledger, self._done | self._unproved.keys())
+            await check_list(self._target, self._transport, workers.ledger, self._done | self._unproved.keys())
 
     async def _fail(self, entry: Entry, error: Exception) -> None:
         await self._workers.end(Outcome.failure(entry.tenant, entry, entry.dashboard_id, error))
@@ -268,7 +268,7 @@ async def remove(
         with suppress(StoppedError):
             await _survey(target, transport, stop, rules)
         if not stop.reason:
-            await check_list(target, ledger)
+            await check_list(target, transport, ledger)
     if entries and not stop.reason:
         async with Journal(ledger, on_error=lambda error: stop.request(str(error))) as journal:
             workers = Workers(rules, stop, progress, report, ledger, journal)

@@ -1,7 +1,7 @@
 """The interface between the engine and a vendor: what a vendor must implement, and what both exchange.
 
 What always holds: in one batch the engine never has two calls under way for one tenant. ``desire``, ``differs``,
-``survey``, ``lists``, ``find`` and ``duplicates`` change nothing at the vendor.
+``survey``, ``lists``, ``is_gone``, ``find`` and ``duplicates`` change nothing at the vendor.
 """
 
 from __future__ import annotations
@@ -94,6 +94,12 @@ class Target(Protocol[WantedT]):
 
     def lists(self, existing: Existing) -> bool:
         """Whether the last survey shows this dashboard, whoever it belongs to."""
+
+    async def is_gone(self, transport: AsyncTransport, existing: Existing) -> bool:
+        """Whether the API itself says that this dashboard does not exist.
+
+        False if it exists, if something else answered, or if the vendor has no call that asks for one dashboard.
+        """
 
     async def find(self, transport: AsyncTransport, desired: Desired[WantedT], *, ours: bool) -> Existing | None:
         """The tenant's dashboard in the last survey, with a call of its own if needed; None if there is none.

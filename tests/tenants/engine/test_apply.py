@@ -90,6 +90,9 @@ class FakeTarget:
     def lists(self, existing: Existing) -> bool:
         return existing.dashboard_id.removeprefix("d-") in self.seen
 
+    async def is_gone(self, api: AsyncTransport, existing: Existing) -> bool:
+        return False
+
     async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
         return self._existing(desired) if desired.tenant in self.seen else None
 

@@ -103,6 +103,10 @@ class TinyTarget:
         """Whether the list has the board."""
         return any(existing.embed_id == board.embed_id for boards in self._listed.values() for board in boards)
 
+    async def is_gone(self, api: AsyncTransport, existing: Existing) -> bool:
+        """Always False: there is no such call."""
+        return False
+
     async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
         """The owner's only board."""
         boards = self._listed.get(desired.tenant, [])

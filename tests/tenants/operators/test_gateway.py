@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +62,8 @@ class System(NamedTuple):
     delete: str
     update: str
     options: dict[str, Any]
+    take: Callable[[str], object]
+    is_open: Callable[[str], bool] | None
 
 
 class World:
@@ -78,6 +80,11 @@ class World:
     def remove(self, **options: Any) -> Any:
         limits = {"max_deletions": None, "max_deletion_fraction": 1, **options}
         return self._run(self.system.remove(task_id="remove", **{**TABLE, **limits, **self.system.options}))
+
+    def empty(self, keep: Collection[str] = ()) -> None:
+        """Delete the dashboards at the vendor, as a person does by hand."""
+        for each in self.system.existing() - set(keep):
+            self.system.take(each)
 
     def _run(self, task: Any) -> Any:
         self._runs += 1
@@ -109,6 +116,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             r"^DELETE .*{id}",
             r"^PUT .*{id}",
             {"delete": "dashboard"},
+            lambda embed_id: databrain.state.delete_embed(embed_id, dashboard=True),
+            lambda embed_id: bool(databrain.state.access_settings(embed_id)["isAllowUnderlyingData"]),
         )
     elif request.param == "posthog":
         posthog = request.getfixturevalue("posthog")
@@ -124,6 +133,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             r"^PATCH .*/dashboards/{id}/ ",
             r"^PATCH .*/dashboards/{id}/ ",
             {},
+            lambda number: posthog.posthog.change_dashboard(int(number), deleted=True),
+            lambda number: posthog.posthog.found(int(number))[0].shared,
         )
     else:
         conduit = request.getfixturevalue("conduit")
@@ -143,6 +154,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             r"^DELETE /v2/workspaces/{id}/",
             "",
             {},
+            lambda number: conduit.state.disable_workspace(int(number)),
+            None,
         )
     with Gateway(behind) as gateway:
         variable = f"AIRFLOW_CONN_{request.param.upper()}_DEFAULT"
@@ -220,3 +233,18 @@ def test_a_create_that_the_gateway_answers_costs_one_tenant(world: World, bare: 
     world.provision()
     assert set(world.ledger()) == set(NAMES)
     assert world.system.existing() == set(world.ledger().values())
+
+
+@pytest.mark.parametrize("world", ["posthog", "conduit"], indirect=True)  # Databrain's dashboards have no address.
+@BARE
+def test_an_address_that_the_gateway_answers_costs_one_tenant(world: World, bare: Bare) -> None:
+    world.provision()
+    [(dashboard,)] = read(world.path, "SELECT dashboard_id FROM tenant_dashboards WHERE tenant = 't1'")
+    world.gateway.refuse(rf"^GET .*/dashboards/{dashboard}/shar", bare)
+    with pytest.raises(ProvisioningError) as failed:
+        world.provision(push_urls=True)
+    assert [failure["tenant"] for failure in failed.value.failures] == ["t1"]
+    assert set(world.instance.pushed["urls"]) == {"t0", "t2", "t3"}
+    world.gateway.pass_all()
+    world.provision(push_urls=True)
+    assert set(world.instance.pushed["urls"]) == set(NAMES)

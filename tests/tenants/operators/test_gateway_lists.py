@@ -67,7 +67,7 @@ def test_an_empty_list_makes_no_second_dashboard(world: World, status: str) -> N
     else:
         with pytest.raises(ProvisioningError, match="the list shows none of the 3 dashboards that the ledger has"):
             world.provision()
-    assert ids.items() <= world.ledger().items() or world.name == "databrain"
+    assert ids.items() <= world.ledger().items()
     assert set(ids.values()) <= world.system.existing()
     world.gateway.pass_all()
     world.provision()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, AuthenticationError, NotFoundError
 from airflow_provider_databrain.conduit.operators import DisableConduitWorkspaceOperator
+from airflow_provider_databrain.databrain.operators.client_dashboards import CreateDashboardEmbedOperator
+from airflow_provider_databrain.databrain.operators.dashboards import PromoteDashboardOperator
 from airflow_provider_databrain.databrain.operators.data_apps import CreateDataAppOperator, DeleteDataAppOperator
 from airflow_provider_databrain.databrain.operators.embeds import DeleteEmbedOperator
 from airflow_provider_databrain.databrain.operators.semantic_layers import (
@@ -23,7 +26,7 @@ from airflow_provider_databrain.posthog.operators.dashboards import DeletePostHo
 from airflow_provider_databrain.posthog.operators.templates import CreatePostHogDashboardFromTemplateOperator
 from tests.conduit.support import Conduit
 from tests.gateway import Bare, Gateway
-from tests.support import http_answer, raw_server
+from tests.support import ACCESS, WORKSPACE, http_answer, raw_server
 
 USER = "00000000-0000-4000-8000-000000000001"
 CALLS: list[tuple[int, type[ApiError], type[Any], dict[str, Any]]] = [
@@ -113,3 +116,51 @@ def test_a_bare_403_does_not_choose_how_a_template_is_built(
         with pytest.raises(AuthenticationError, match="no error code of the API"):
             task.execute(context)
     assert len(gateway.refused) == 1
+
+
+@pytest.fixture
+def between(connection: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """A gateway in front of Databrain, which has a dashboard and a workspace to copy it to."""
+    connection.state.add_workspace("production")
+    connection.state.contents.add_dashboard("sales", "Sales", WORKSPACE, {"layout": [], "metrics": []})
+    fields = json.loads(os.environ["AIRFLOW_CONN_DATABRAIN_DEFAULT"])
+    with Gateway(connection.url) as gateway:
+        monkeypatch.setenv("AIRFLOW_CONN_DATABRAIN_DEFAULT", json.dumps({**fields, "host": gateway.url}))
+        yield gateway
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410])
+@pytest.mark.parametrize("requests", ["^POST .*import-dashboard", "production", r"^(?!.*import-dashboard).*\bcopy\b"])
+def test_a_promotion_concludes_nothing_from_a_bare_status(
+    between: Gateway, bare: tuple[bytes, str], status: int, requests: str
+) -> None:
+    body, kind = bare
+    between.refuse(requests, Bare(status, kind, body))
+    context: Any = {}
+    task = PromoteDashboardOperator(
+        task_id="task", dashboard_id="sales", target_workspace_name="production", target_dashboard_id="copy"
+    )
+    with pytest.raises(ApiError) as failed:
+        task.execute(context)
+    assert not failed.value.from_api
+    assert between.refused
+    between.pass_all()
+    assert task.execute(context) == "copy"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 410])
+def test_a_client_dashboard_is_not_taken_for_existing_after_a_bare_status(
+    between: Gateway, bare: tuple[bytes, str], status: int
+) -> None:
+    body, kind = bare
+    between.refuse("^POST", Bare(status, kind, body))
+    context: Any = {}
+    task = CreateDashboardEmbedOperator(
+        task_id="task", dashboard_id="d", client_id="c", access_settings=ACCESS, if_exists="fail"
+    )
+    with pytest.raises(ApiError) as failed:
+        task.execute(context)
+    assert not failed.value.from_api
+    assert between.passed == []
+    between.pass_all()
+    assert task.execute(context)
