@@ -18,6 +18,7 @@ from __future__ import annotations
 import copy
 import json
 import threading
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,24 @@ NO_OPTIONS = frozenset(
     }
 )
 """Extras that are for Airflow or its hook, not for the database."""
+
+MYSQL_OPTIONS = frozenset(
+    {
+        *("auth_plugin", "charset", "client_flag", "collation", "compress", "connect_timeout", "init_command"),
+        *("local_infile", "named_pipe", "read_default_file", "read_default_group", "read_timeout", "sql_mode", "ssl"),
+        *("ssl_mode", "unix_socket", "use_unicode", "write_timeout"),
+    }
+)
+"""Options of mysqlclient that an extra can give. Airflow's hook reads some of them; SQLAlchemy knows all of them."""
+MYSQL_CONFIGS = {
+    "mysqldb": "_get_conn_config_mysql_client",
+    "mysqlconnector": "_get_conn_config_mysql_connector_python",
+}
+"""Drivers of MySQL, and the method of Airflow's hook that makes the options. No public method takes more options."""
+
+AUTOCOMMIT_ATTRIBUTE = ("psycopg", "psycopg2", "mysqlconnector", "oracledb", "pyodbc")
+AUTOCOMMIT_METHOD = ("mysqldb", "pymysql")
+"""Drivers that can commit each statement by itself, and how that is turned off."""
 
 
 class OneConnection:
@@ -138,13 +157,20 @@ def _remember(hook: Any, conn_id: str, connection: Connection) -> None:
 def _connect_with(hook: Any, engine: Engine, connection: Connection, where: str) -> None:
     """Let the hook connect, each time that the engine needs a connection."""
 
+    @sa.event.listens_for(engine, "connect")
+    def leave_autocommit(made: Any, _record: object) -> None:
+        _leave_autocommit(made, engine.dialect.driver)
+
     # Not ``creator``: whether the driver is the same is known only when the hook has connected.
     @sa.event.listens_for(engine, "do_connect")
     def connect(dialect: Dialect, _record: object, _arguments: object, options: dict[str, Any]) -> Any:
         lost = _lost_options(engine, connection)
         try:
             # A copy, because some hooks keep a connection and would return it again after it was closed.
-            made = copy.copy(hook).get_conn()
+            connecting = copy.copy(hook)
+            if dialect.driver in MYSQL_CONFIGS:
+                _add_options_of_mysql(connecting, dialect.driver, options)
+            made = connecting.get_conn()
         except (ImportError, NotImplementedError, RuntimeError, ValueError):
             # The hook cannot connect in this way, for example without its own driver. Let the dialect connect.
             if lost:
@@ -165,6 +191,28 @@ def _connect_with(hook: Any, engine: Engine, connection: Connection, where: str)
                 "use the same driver (see the provider's documentation), or remove these options."
             )
         return None
+
+
+def _add_options_of_mysql(hook: Any, driver: str, options: Mapping[str, Any]) -> None:
+    """Let the hook connect with all options of the driver. What the hook reads by itself is as the hook says."""
+    method = MYSQL_CONFIGS[driver]
+    configure = getattr(hook, method, None)
+    if configure is None:
+        return
+    names = MYSQL_OPTIONS
+    if driver == "mysqlconnector":
+        names = frozenset(import_module("mysql.connector.constants").DEFAULT_CONFIGURATION)
+    known = {name: value for name, value in options.items() if name in names}
+    if not isinstance(known.get("ssl"), Mapping):
+        # An extra ``ssl`` is the text of a mapping in the URL. The hook reads it.
+        known.pop("ssl", None)
+
+    def all_options(connection: Connection) -> dict[str, Any]:
+        own = configure(connection)
+        tls = {**known.get("ssl", {}), **own["ssl"]} if isinstance(own.get("ssl"), Mapping) else known.get("ssl")
+        return {**known, **own, **({"ssl": tls} if tls else {})}
+
+    setattr(hook, method, all_options)
 
 
 def _lost_options(engine: Engine, connection: Connection) -> list[str]:
@@ -194,8 +242,6 @@ def _prepare(made: Any, dialect: Dialect, options: dict[str, Any]) -> None:
         made.row_factory = import_module("psycopg.rows").tuple_row
         # A pooler may give the next transaction another server, which does not know the prepared statement.
         made.prepare_threshold = None
-        if made.autocommit:
-            made.autocommit = False
     elif driver == "psycopg2":
         made.cursor_factory = None
     elif driver == "mysqldb":
@@ -206,6 +252,22 @@ def _prepare(made: Any, dialect: Dialect, options: dict[str, Any]) -> None:
             made.execute(f"PRAGMA busy_timeout = {int(options['timeout'] * 1000)}").close()
         if "isolation_level" in options:
             made.isolation_level = options["isolation_level"]
+
+
+def _leave_autocommit(made: Any, driver: str) -> None:
+    """Undo the autocommit of a hook or an option. With it, an entry of the ledger could be deleted and not inserted."""
+    if driver == "pysqlite":
+        # Since Python 3.12, a connection has a second switch. Its usual value -1 leaves it to ``isolation_level``.
+        if getattr(made, "autocommit", -1) is True:
+            made.autocommit = False
+        elif made.isolation_level is None and getattr(made, "autocommit", -1) == -1:
+            made.isolation_level = ""
+    elif driver in AUTOCOMMIT_ATTRIBUTE:
+        # To set it may send a statement.
+        if made.autocommit:
+            made.autocommit = False
+    elif driver in AUTOCOMMIT_METHOD and made.get_autocommit():
+        made.autocommit(False)
 
 
 def _require_tls(engine: Engine) -> None:

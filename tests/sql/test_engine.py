@@ -131,6 +131,97 @@ def test_nothing_is_prepared_and_nothing_is_committed_by_itself(connect: Connect
     assert ask("SELECT to_regclass('left_behind')") == [(None,)]
 
 
+def test_a_hooks_autocommit_does_not_end_transactions(
+    connect: Connect, plain: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = postgres.PostgresHook.get_conn
+
+    def get_conn(hook: Any) -> Any:
+        made: Any = original(hook)
+        made.autocommit = True
+        return made
+
+    monkeypatch.setattr(postgres.PostgresHook, "get_conn", get_conn)
+    connect(**plain.connection())
+    made = sql_engine("warehouse", "sql_conn_id")
+    with made.connect() as connection, connection.begin() as transaction:
+        connection.execute(sa.text("CREATE TABLE left_behind (a INTEGER)"))
+        transaction.rollback()
+    assert ask("SELECT to_regclass('left_behind')") == [(None,)]
+
+
+def test_the_autocommit_of_sqlites_hook_does_not_end_transactions(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = SqliteHook.get_conn
+
+    def get_conn(hook: Any) -> Any:
+        made = original(hook)
+        made.isolation_level = None
+        return made
+
+    monkeypatch.setattr(SqliteHook, "get_conn", get_conn)
+    connect(conn_type="sqlite", host=str(tmp_path / "warehouse.db"))
+    made = sql_engine("warehouse", "sql_conn_id")
+    with made.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE a (b INTEGER)"))
+    with made.connect() as connection, connection.begin() as transaction:
+        connection.execute(sa.text("INSERT INTO a VALUES (1)"))
+        transaction.rollback()
+    assert ask("SELECT count(*) FROM a") == [(0,)]
+
+
+@pytest.mark.parametrize("driver", ["pysqlite", *engine.AUTOCOMMIT_ATTRIBUTE])
+def test_the_switch_of_a_driver_is_turned_off(driver: str) -> None:
+    # SQLite's module has this switch since Python 3.12.
+    made = SimpleNamespace(autocommit=True, isolation_level="")
+    engine._leave_autocommit(made, driver)
+    assert made.autocommit is False
+
+
+@pytest.mark.parametrize("driver", engine.AUTOCOMMIT_METHOD)
+def test_the_method_of_a_driver_turns_it_off(driver: str) -> None:
+    set_to: list[bool] = []
+    for before in (True, False):
+        made = SimpleNamespace(get_autocommit=lambda before=before: before, autocommit=set_to.append)
+        engine._leave_autocommit(made, driver)
+    assert set_to == [False]
+
+
+def test_mysqls_driver_gets_the_options_that_the_hook_does_not_read() -> None:
+    given: list[dict[str, Any]] = []
+
+    class Hook:
+        def _get_conn_config_mysql_client(self, connection: Any) -> dict[str, Any]:
+            return {"passwd": "token", "port": 3307, "ssl": {"ca": "own"}}
+
+        def get_conn(self) -> Any:
+            given.append(self._get_conn_config_mysql_client(None))
+
+    hook = Hook()
+    options: dict[str, Any] = {
+        "passwd": "password",
+        "port": 3306,
+        "connect_timeout": 3,
+        "init_command": "SET time_zone = '+00:00'",
+        "ssl": {"ca": "other", "cert": "client.pem"},
+        "cursor": "dictcursor",
+    }
+    engine._add_options_of_mysql(hook, "mysqldb", options)
+    hook.get_conn()
+    engine._add_options_of_mysql(other := Hook(), "mysqldb", {**options, "ssl": "{'ca': 'other'}"})
+    other.get_conn()
+    expected = {
+        "passwd": "token",
+        "port": 3307,
+        "connect_timeout": 3,
+        "init_command": "SET time_zone = '+00:00'",
+        "ssl": {"ca": "own", "cert": "client.pem"},
+    }
+    assert given == [expected, {**expected, "ssl": {"ca": "own"}}]
+    engine._add_options_of_mysql(object(), "mysqldb", options)
+
+
 def test_options_of_sqlite_arrive(connect: Connect, tmp_path: Path) -> None:
     path = tmp_path / "warehouse.db"
     sqlite3.connect(path).close()

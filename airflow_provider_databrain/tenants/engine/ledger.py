@@ -29,12 +29,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from airflow_provider_databrain.sql import verbatim
@@ -45,6 +45,7 @@ from airflow_provider_databrain.tenants.engine.ledger_table import (
     database_message,
     ledger_error,
 )
+from airflow_provider_databrain.tenants.engine.report import ERROR_LIMIT
 from airflow_provider_databrain.tenants.engine.target import Existing
 
 if TYPE_CHECKING:
@@ -212,9 +213,20 @@ class Ledger:
             reraise=True,
         )
         try:
-            retrying(self._replace, list(rows.values()))
+            retrying(self._store, list(rows.values()))
         except (SQLAlchemyError, ValueError) as error:
             raise ledger_error(self.name, f"could not store the outcomes of {len(rows)} tenants", error) from None
+
+    def _store(self, entries: Sequence[Entry]) -> None:
+        try:
+            self._replace(entries)
+        except (DataError, ValueError):
+            # A database or a connection without Unicode: a message of a vendor may have any character, and must not
+            # cost the entries of all tenants.
+            plain = [_in_ascii(entry) for entry in entries]
+            if plain == list(entries):
+                raise
+            self._replace(plain)
 
     def _replace(self, entries: Sequence[Entry]) -> None:
         scope = {"system": self._system, "scope": self._scope}
@@ -252,6 +264,14 @@ class Ledger:
         error = state.outcome.exception() if state.outcome else None
         if not isinstance(error, IntegrityError):
             log.warning("Ledger %r: %s; next try in %.1f s", self.name, database_message(error), state.upcoming_sleep)
+
+
+def _in_ascii(entry: Entry) -> Entry:
+    error = entry.last_error
+    if error is None or error.isascii():
+        return entry
+    escaped = error.replace("\u2026", "...").encode("ascii", "backslashreplace").decode("ascii")
+    return replace(entry, last_error=escaped[:ERROR_LIMIT])
 
 
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -46,6 +46,7 @@ _BOOLEAN_WORDS = {
     **dict.fromkeys(("false", "f", "no", "n", "0", "inactive"), False),
 }
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_CLOSING = re.compile(r"['\"`$\]]|\*/")
 FETCH_ROWS = 500
 """Rows that are fetched at a time."""
 
@@ -93,9 +94,11 @@ class TenantSource:
 
     @property
     def select(self) -> str:
-        """The query without the semicolon at its end."""
+        """The query without the semicolon at its end, and without the comments after it."""
         query = self.query or ""
         end = len(query)
+        while (place := query.rfind(";", 0, end)) > 0 and _is_comment(query[place + 1 : end]):
+            end = place
         while end and (query[end - 1] == ";" or query[end - 1].isspace()):
             end -= 1
         # The line break ends a comment.
@@ -300,6 +303,15 @@ def key_value(source: TenantSource, value: object) -> int | str:
         raise TenantTableError(
             f"{source.name}: {source.key_column} holds {error} (exclude this row with a query)"
         ) from None
+
+
+def _is_comment(text: str) -> bool:
+    """Whether what follows a semicolon of a query is nothing but comments.
+
+    If the semicolon were inside a string, a name or a comment, the mark that closes it would follow.
+    """
+    lines = map(str.strip, text.splitlines())
+    return not _CLOSING.search(text) and all(not line or line.startswith("--") for line in lines)
 
 
 def _streamed(result: Any) -> Iterator[Any]:

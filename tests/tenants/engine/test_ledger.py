@@ -45,6 +45,17 @@ def test_odd_ids_are_read_as_they_were_written(ledger: Ledger) -> None:
     assert {found.status for found in ledger.entries(odd).values()} == {"updated"}
 
 
+def test_a_message_that_the_database_cannot_store_costs_no_entry(postgresql: Database) -> None:
+    latin1 = postgresql.engine(client_encoding="latin1")
+    ledger = ledger_on(postgresql, engine=latin1)
+    ledger.open()
+    ledger.write([entry("acme", last_error="é"), entry("globex", last_error="no… 🦆 é")])
+    messages = {found.tenant: found.last_error for found in ledger.live()}
+    assert messages == {"acme": "\\xe9", "globex": "no... \\U0001f986 \\xe9"}
+    with pytest.raises(LedgerError, match="could not store the outcomes of 1 tenants"):
+        ledger.write([entry("🦆", last_error="…")])
+
+
 def test_writing_replaces_the_entry(ledger: Ledger) -> None:
     ledger.write([entry("acme"), entry("globex")])
     ledger.write([entry("acme", status="failed", last_error="no"), entry("initech")])

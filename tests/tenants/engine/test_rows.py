@@ -350,3 +350,21 @@ def test_the_blanks_of_a_query_cost_nothing(sqlite: Database, end: str) -> None:
     if "--" not in end:
         assert source.select == "SELECT 'a' AS tenant_id\n"
         assert keys(sqlite.own, source) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("query", "sent"),
+    [
+        ("SELECT 'a' AS tenant_id; -- all of them", "SELECT 'a' AS tenant_id\n"),
+        ("SELECT 'a' AS tenant_id;\n\n-- all of them\n  -- really;\n", None),
+        ("SELECT 'a' AS tenant_id -- all; -- of them", None),
+        ("SELECT 'a' AS tenant_id, ';-- x' AS b", "SELECT 'a' AS tenant_id, ';-- x' AS b\n"),
+        ("SELECT 'a' AS tenant_id, ';\n-- x' AS b", "SELECT 'a' AS tenant_id, ';\n-- x' AS b\n"),
+        ("SELECT 'a' AS tenant_id /* ; -- */ ", "SELECT 'a' AS tenant_id /* ; -- */\n"),
+        ("SELECT 'a' AS tenant_id /* ;\n-- */, 1 AS b", "SELECT 'a' AS tenant_id /* ;\n-- */, 1 AS b\n"),
+    ],
+)
+def test_a_comment_after_the_semicolon_is_no_second_statement(database: Database, query: str, sent: str | None) -> None:
+    source = TenantSource("tenant_id", query=query)
+    assert sent in (None, source.select)
+    assert keys(database.own, source) == ["a"]
