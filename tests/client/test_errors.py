@@ -71,7 +71,7 @@ def test_every_spelling_of_the_authentication_code_is_an_authentication_error(co
     error = error_of(answer(status, refusal(code)))
     assert type(error) is AuthenticationError
     assert (error.code, error.status, error.message) == (code, status, "words")
-    assert "Check the token in the Airflow connection" in str(error)
+    assert str(error).endswith("]: words. Check the token in the Airflow connection.")
 
 
 @pytest.mark.parametrize("text", ["Invalid key", "Invalid token", "Unauthorized", "unauthorized"])

@@ -106,6 +106,12 @@ def test_a_short_secret_is_hidden_where_it_stands_alone(secret: str) -> None:
     assert redact("xabcdpass1x aabb xab1x", [secret]) == "xabcdpass1x aabb xab1x"
 
 
+@pytest.mark.parametrize("secret", ["s3cr3t", "s3cr3ts", "s3cr3t-s"])
+def test_the_shortest_secrets_that_are_searched_in_words_are_not_shown_in_any_form(secret: str) -> None:
+    for form in ("percent, all", "html, hex", "json, all", "base64, second", "hex"):
+        assert redact(f"x{FORMS[form](secret)}x is unknown", [secret]) == NOT_SHOWN, form
+
+
 def test_a_secret_that_contains_another_one_is_hidden_whole() -> None:
     assert redact("key abcdefgh-ijkl, abcdefgh", ["abcdefgh", "abcdefgh-ijkl"]) == "key ***, ***"
 

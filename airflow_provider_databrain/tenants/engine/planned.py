@@ -50,7 +50,7 @@ def check_planned(batch: Any, conn_id: str, source: TenantSource) -> bool:
         differ = [
             name for name in ("sql_conn_id", "table", "query", "key_column") if planned.get(name) != read.get(name)
         ]
-        told = "; ".join(
+        differences = "; ".join(
             f"{name} was {_source_value(planned, name)} in the plan and is {_source_value(read, name)} here"
             for name in differ
         )
@@ -61,8 +61,8 @@ def check_planned(batch: Any, conn_id: str, source: TenantSource) -> bool:
             else ""
         )
         raise ValueError(
-            f"batch was planned from another source, so its bounds do not fit: {told}. Give the plan and this task the "
-            f"same connection, table or query, and key column.{templates} Nothing was sent."
+            f"batch was planned from another source, so its bounds do not fit: {differences}. Give the plan and this "
+            f"task the same connection, table or query, and key column.{templates} Nothing was sent."
         )
     return True
 
@@ -97,9 +97,9 @@ def _wrong(batch: Mapping[Any, Any]) -> str | None:
     missing = sorted(needed - set(batch))
     unknown = sorted(str(key)[:_SHOWN] for key in set(batch) - needed - more)
     if missing or unknown:
-        told = [f"it lacks {', '.join(missing)}"] if missing else []
-        told += [f"it has {', '.join(unknown[:5])}, which a batch has not"] if unknown else []
-        return " and ".join(told)
+        faults = [f"it lacks {', '.join(missing)}"] if missing else []
+        faults += [f"it has {', '.join(unknown[:5])}, which a batch has not"] if unknown else []
+        return " and ".join(faults)
     for name, least in (("number", 1), ("of", 1), ("rows", 0)):
         if not _is_whole(batch[name]) or batch[name] < least:
             return f"{name} is {_what(batch[name])}; it must be a whole number from {least}"

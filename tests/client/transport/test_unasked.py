@@ -44,6 +44,8 @@ ANSWERS = {
     "the body of a 304": (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n", UNASKED),
     "after an error": (answer("first", b"HTTP/1.1 400 Bad Request\r\n"), UNASKED),
     "a body beyond its length": (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", UNASKED),
+    "half before and half after": (answer("first") + UNASKED[:30], UNASKED[30:]),
+    "a line end before it": (answer("first") + b"\r\n", UNASKED),
     "garbage": (answer("first"), b"\r\n\0garbage"),
 }
 

@@ -140,7 +140,11 @@ def test_a_batch_of_another_source_is_refused(
         (of_table, {"table": "customers"}, """table was '"tenants"' in the plan and is '"customers"' here"""),
         (of_table, {"table": "customers", "key_column": "customer"}, "table was .*; key_column was 'tenant_id'"),
         (of_table, {"sql_conn_id": "other"}, "sql_conn_id was 'warehouse' in the plan and is 'other' here"),
-        (of_table, by_query, "table was .* and is not given here; query was not given in the plan"),
+        (
+            of_table,
+            by_query,
+            r"table was .* and is not given here; query was not given in the plan .* here\. Give the plan [^.]* column\.(?= Nothing)",
+        ),
         (batch, {**by_query, "query": query.format(2)}, "query was another one .*must render to the same text"),
         (batch, {}, "table was not given in the plan"),
     ):
