@@ -143,7 +143,8 @@ def test_a_batch_of_another_source_is_refused(
         (
             of_table,
             by_query,
-            r"table was .* and is not given here; query was not given in the plan .* here\. Give the plan [^.]* column\.(?= Nothing)",
+            r"table was .* and is not given here; query was not given in the plan .* here\. "
+            r"Give the plan [^.]* column\.(?= Nothing)",
         ),
         (batch, {**by_query, "query": query.format(2)}, "query was another one .*must render to the same text"),
         (batch, {}, "table was not given in the plan"),
