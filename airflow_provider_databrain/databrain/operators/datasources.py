@@ -205,7 +205,8 @@ class SyncDatasourceOperator(DatabrainOperator):
                 raise
             self.log.warning("The sync may be running; waiting for its progress. Reason: %s", error)
         else:
-            self.log.info("Datasource %r: %s", self.datasource_id, printable(message or "synced"))
+            shown = printable(self.hook.server.redact(message or "synced"))
+            self.log.info("Datasource %r: %s", self.datasource_id, shown)
             if not self.wait_for_progress:
                 return
         trigger = self._trigger()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 from airflow_provider_databrain.client.call import Request
@@ -31,9 +32,11 @@ class DatasourceSyncTrigger(DatabrainTrigger):
         """The sync of the datasource."""
         return f"sync of datasource {self.datasource_id!r}"
 
-    def call(self, hook: Any) -> Request[SyncProgress]:
-        """The progress of the sync."""
-        return api.get_sync_progress(self.datasource_id)
+    def call(self, hook: Any) -> Generator[Request[Any], Any, SyncProgress]:
+        """The progress of the sync, without the connection's secrets: its texts go into logs and errors."""
+        answer: SyncProgress = yield api.get_sync_progress(self.datasource_id)
+        texts = {"progress": answer.progress, "error": answer.error}
+        return answer.model_copy(update={name: text and hook.server.redact(text) for name, text in texts.items()})
 
     def unmet(self, answer: SyncProgress) -> str | None:
         """The progress, in words; None if the sync is done.

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_databrain.base.sensor import WaitError
 from airflow_provider_databrain.client.errors import ApiError, NotFoundError, ServerError
+from airflow_provider_databrain.databrain.hook import DatabrainHook
 from airflow_provider_databrain.databrain.operators.datasources import SyncDatasourceOperator
 from airflow_provider_databrain.databrain.sensors import DatasourceSyncSensor
 from airflow_provider_databrain.databrain.triggers.syncs import SyncFailedError
@@ -106,8 +107,9 @@ def test_an_unclear_sync_is_awaited_and_not_repeated(source: Source, done_later:
 
 def test_a_sync_that_outlasts_the_read_timeout_is_awaited(source: Source) -> None:
     source.progress("16/16")
-    source.emulator.control.set_faults([Fault(kind="slow", path=SYNC, seconds=0.5)])
-    sync(source, read_timeout=0.1)
+    source.emulator.control.set_faults([Fault(kind="slow", path=SYNC, seconds=2)])
+    # Long enough for the calls that are not slowed down, on a busy machine.
+    sync(source, read_timeout=1)
     assert source.asked(SYNC) == source.asked(PROGRESS) == 1
 
 
@@ -128,6 +130,22 @@ def test_a_failed_sync_fails_the_task_with_the_servers_message(source: Source) -
     source.progress("3/16", "Access denied to bucket")
     with pytest.raises(SyncFailedError, match="3/16: Access denied to bucket"):
         sync(source, wait_for_progress=True)
+
+
+@pytest.mark.parametrize("error", [True, False])
+async def test_no_text_of_a_progress_shows_a_token_that_the_server_repeats(source: Source, error: bool) -> None:
+    hook = DatabrainHook()
+    for secret in hook.server.secrets():
+        text = f"denied for Bearer {secret}"
+        source.progress(*(("3/16", text) if error else (text, "")))
+        _, trigger = deferral(
+            SyncDatasourceOperator(
+                task_id="sync", datasource_id=source.id, wait_for_progress=True, wait_seconds=0, deferrable=True
+            )
+        )
+        event = await anext(trigger.run())
+        assert "denied for Bearer ***" in event.payload["message"]
+        assert secret not in str(event.payload)
 
 
 @pytest.mark.parametrize("progress", ["3/16", ""])
