@@ -75,7 +75,7 @@ def without_quotes(error: ApiError) -> str:
     """The error in words for somebody who may not see what an address says that is not the API's.
 
     Whoever may test a connection may name any address in it. Only the API's own error is quoted. Of any other answer
-    the status and the content type are told, and of a broken one the kind of the failure.
+    only the status and the content type are shown, and of a broken one the kind of the failure.
     """
     if error.status is None:
         # After an answer that is no HTTP, the library's error quotes it. The name of its class comes first.

@@ -1,7 +1,7 @@
 """What the emulator refuses before anything else sees a request: other hosts' names, and bodies that are too large.
 
 A page in a browser may resolve its own name to 127.0.0.1 (DNS rebinding) and read the emulator's answers. Its requests
-have that name in ``Host``. So only names of this machine are answered, and the names that the emulator was told.
+have that name in ``Host``. So only names of this machine are answered, and the names that the user gave.
 """
 
 from __future__ import annotations

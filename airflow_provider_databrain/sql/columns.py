@@ -1,4 +1,4 @@
-"""The columns of a table or a query: their names, and which of them cannot be told apart.
+"""The columns of a table or a query: their names, and which of them are the same to the database.
 
 What always holds: no row is read to find the names. In PostgreSQL and SQLite, the names of a table's columns come from
 the catalog, so a role that may read only some of the columns can find them.

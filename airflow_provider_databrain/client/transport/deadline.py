@@ -133,15 +133,5 @@ class WatchedConnection(HTTPConnection):
         super().request(*args, **kwargs)
 
 
-class WatchedTlsConnection(HTTPSConnection):
+class WatchedTlsConnection(WatchedConnection, HTTPSConnection):
     """The same over TLS."""
-
-    def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
-        _watch(made)
-        return made
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """Send a request, perhaps on a connection that an earlier try has made."""
-        _watch(self.sock)
-        super().request(*args, **kwargs)
