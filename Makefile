@@ -60,8 +60,9 @@ endif
 
 # Only what is missing is installed. The driver for MySQL has no wheel, so it needs the client's headers and a compiler.
 test-warehouses: $(WAREHOUSES_STAMP) ## the runs on MariaDB, DuckDB, PostgreSQL, SQLite and Snowflake's dialect; installs Debian packages
-	@PATH="$$PATH:/usr/sbin"; command -v mariadbd > /dev/null && command -v pgbouncer > /dev/null || \
-		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends mariadb-server pgbouncer > build/apt.log; }
+	@PATH="$$PATH:/usr/sbin"; command -v mariadbd > /dev/null && command -v pgbouncer > /dev/null && \
+		ls /usr/lib/postgresql/*/bin/postgres > /dev/null 2>&1 || \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends mariadb-server pgbouncer postgresql > build/apt.log; }
 	$(PYTEST) --quiet tests/warehouses
 
 # Each version gets a new environment with its constraints, and the wheel. The tests come from the sdist, without the package.
