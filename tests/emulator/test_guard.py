@@ -99,8 +99,9 @@ def test_a_body_that_is_too_large_is_not_read(emulator: Emulator, path: str, chu
     tokens = {CREATE: emulator.api_key, "/v2/workspaces/": emulator.conduit_token}
     request += f"Authorization: Bearer {tokens.get(path, emulator.posthog_key)}\r\n".encode()
     if chunked:
-        # One byte too much. If more were on its way, the system would reset the connection, and the answer could be lost.
-        request += b"Transfer-Encoding: chunked\r\n\r\n" + (b"100000\r\n" + MIB + b"\r\n") * MAX_BODY_MIB + b"1\r\nx"
+        # One byte too much. If more were on its way, the connection would be reset, and the answer could be lost.
+        request += b"Transfer-Encoding: chunked\r\n\r\n"
+        request += (b"100000\r\n" + MIB + b"\r\n") * MAX_BODY_MIB + b"1\r\nx"
     else:
         request += f"Content-Length: {100 * len(MIB)}\r\n\r\n".encode()
     assert raw(emulator, request).split()[1] == b"413"
