@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
-from airflow_provider_databrain.airflow_compat import BaseHook, DbApiHook
+from airflow_provider_databrain.airflow_compat import BaseHook
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect, Engine
@@ -114,6 +114,9 @@ def sql_engine(conn_id: str, argument: str, one: OneConnection | None = None) ->
     :param one: shared by all engines of a task.
     :raises ValueError: the connection is not an SQL connection, or SQLAlchemy has no dialect for it.
     """
+    # Imported here, because it imports aiohttp with Airflow 3.0, and a Dag file must not wait for that.
+    from airflow_provider_databrain.airflow_compat import DbApiHook
+
     hook = BaseHook.get_hook(conn_id)
     where = f"{argument}: connection {conn_id!r}"
     if not hasattr(hook, "get_sqlalchemy_engine"):
