@@ -23,6 +23,7 @@ from airflow_provider_databrain.posthog.api import (
     collaborators,
     dashboards,
     endpoint,
+    fields,
     insights,
     marks,
     sharing,
@@ -110,10 +111,10 @@ class PostHogHook(ApiHook[PostHogExtras]):
         return self.extras.project_id
 
     list_dashboards, alist_dashboards = both(dashboards.list_dashboards)
-    create_dashboard, acreate_dashboard = both(dashboards.create_dashboard)
+    create_dashboard, acreate_dashboard = both(fields.create_as_asked)
     find_or_create_dashboard, afind_or_create_dashboard = both(marks.find_or_create_dashboard)
     retrieve_dashboard, aretrieve_dashboard = both(dashboards.retrieve_dashboard)
-    update_dashboard, aupdate_dashboard = both(dashboards.update_dashboard)
+    update_dashboard, aupdate_dashboard = both(fields.update_as_asked)
     delete_dashboard, adelete_dashboard = both(dashboards.delete_dashboard)
     restore_dashboard, arestore_dashboard = both(dashboards.restore_dashboard)
 

@@ -289,10 +289,10 @@ async def test_a_retried_delete_says_that_an_earlier_try_may_have_deleted_it(
 
 @BOTH
 async def test_a_list_continues_if_the_server_returns_fewer_per_page(posthog: Emulator, asynchronous: bool) -> None:
-    for number in range(501):
-        posthog.posthog.add_dashboard(name=f"d{number:03}")
+    for number in range(5_001):
+        posthog.posthog.add_dashboard(name=f"d{number:04}")
     found = await ask("list_dashboards", asynchronous=asynchronous)
-    assert [one.name for one in found] == [f"d{number:03}" for number in range(501)]
+    assert [one.name for one in found] == [f"d{number:04}" for number in range(5_001)]
     assert len(sent(posthog)) == 2
 
 
@@ -308,7 +308,7 @@ async def test_the_next_page_is_requested_from_the_connections_host_only(
             found = await ask("list_dashboards", asynchronous=asynchronous)
     assert [one.id for one in found] == [1, 2]
     assert [request.split(b" ")[1] for request in met] == [
-        b"/api/projects/@current/dashboards/?limit=500&offset=0",
-        b"/api/projects/@current/dashboards/?limit=500&offset=1",
+        b"/api/projects/@current/dashboards/?limit=5000&offset=0",
+        b"/api/projects/@current/dashboards/?limit=5000&offset=1",
     ]
     assert there == []

@@ -64,14 +64,18 @@ async def test_a_run_without_a_ledger_adopts_the_dashboards_of_the_last_run(bare
     bare.check(second)
 
 
-@pytest.mark.parametrize("tagging", [True, False])
-async def test_the_mark_is_found_in_tag_or_description(bare: Runs, posthog: Emulator, tagging: bool) -> None:
-    posthog.control.behaviour = Behaviour(tagging=tagging)
+@pytest.mark.parametrize("place", ["tag", "description", "name"])
+async def test_the_mark_is_found_in_tag_description_or_name(bare: Runs, posthog: Emulator, place: str) -> None:
     first = await bare.provision(TENANTS[:3])
-    for row in bare.dashboards().values():
-        # A user has removed one of both.
-        description = "mine" if tagging else f"mine\n{row.fields['description']}"
-        posthog.posthog.change_dashboard(row.id, description=description)
+    for tenant, number in first.ids.items():
+        # Earlier versions wrote a tag too. The name has the mark while a dashboard is not finished.
+        mark = mark_of(tenant)
+        changed = {
+            "tag": {"description": "mine", "tags": ["mine", mark]},
+            "description": {"description": f"mine\n[{mark}]"},
+            "name": {"description": "", "name": f"mine [{mark}]"},
+        }
+        posthog.posthog.change_dashboard(int(number), **changed[place])
     second = await bare.provision(TENANTS[:3])
     assert (counts(second), second.ids) == ({"adopted": 3}, first.ids)
 
@@ -131,7 +135,7 @@ async def test_every_changeable_field_is_updated(
     expected = dict(after)
     if "tags" in after:
         # The mark stays.
-        expected = {"description": f"b\n[{mark}]", "tags": ["y", mark]}
+        expected = {"description": f"b\n[{mark}]", "tags": ["y"]}
     assert {name: found[name] for name in after} == expected
 
 
@@ -343,7 +347,8 @@ async def test_the_oldest_dashboard_with_the_mark_is_found_and_the_others_are_du
 
 async def test_a_refusal_that_is_not_about_the_template_is_not_held_against_the_next_tenant() -> None:
     target = PostHogTarget(scope="1")
-    transport: Any = Vendor(InvalidRequestError("name: too long"), Dashboard(id=4), None)
+    as_asked = Dashboard(id=4, name="Sales", description=f"[{mark_of('globex')}]")
+    transport: Any = Vendor(InvalidRequestError("name: too long"), as_asked, as_asked, None)
     fields = {"name": "Sales", "use_template": "a template"}
     with pytest.raises(InvalidRequestError, match="too long"):
         await target.create(transport, target.desire("acme", fields))
