@@ -37,7 +37,6 @@ from airflow_provider_databrain.client.errors import (
 from airflow_provider_databrain.client.models import Sent, explain, wire
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.posthog.api import dashboards, marks, sharing
-from airflow_provider_databrain.posthog.api.endpoint import Steps
 from airflow_provider_databrain.posthog.api.fields import changeable, is_as_asked
 from airflow_provider_databrain.posthog.api.models import Dashboard, NewDashboard, SharingSettings
 from airflow_provider_databrain.posthog.tag_writes import Tags
@@ -216,8 +215,8 @@ class PostHogTarget:
             return None
         if any(marks.is_mark(each) for each in marks.possible_marks(listed)):
             raise AlreadyExistsError(
-                "the dashboard that the ledger names carries the mark of another tenant or purpose; it was not changed, "
-                "and no other was created. Correct the ledger's row, or the end of the dashboard's description",
+                "the dashboard that the ledger names carries the mark of another tenant or purpose; it was not "
+                "changed, and no other was created. Correct the ledger's row, or the end of the description",
                 endpoint="adoption",
                 tenant=desired.tenant,
                 dashboard=existing.dashboard_id,

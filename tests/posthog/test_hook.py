@@ -178,7 +178,11 @@ ERRORS: list[tuple[tuple[str, Arguments], type[ApiError], str]] = [
     (on("update_insight", 99999, {"name": "x"}), NotFoundError, "Not found."),
     (on("create_dashboard", {"use_template": "NOPE"}), InvalidRequestError, "use_template: Invalid template"),
     (on("create_dashboard", {"use_dashboard": 99999}), InvalidRequestError, "use_dashboard: Invalid value"),
-    (on("update_dashboard", "one", {"tiles": [{"text": {}}]}), InvalidRequestError, "text__body: This field is req"),
+    (
+        on("update_dashboard", "one", {"extra": {"deleted": None}}),
+        InvalidRequestError,
+        "deleted: This field may not be",
+    ),
     (on("move_tile", "one", "text", "other"), AuthenticationError, r"use transfer_tile instead"),
     (on("create_from_template_json", TEMPLATE), AuthenticationError, "use build_dashboard instead"),
     (on("stream_tiles", "one"), AuthenticationError, "use retrieve_dashboard instead"),

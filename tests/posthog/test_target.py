@@ -70,7 +70,7 @@ async def test_the_mark_is_found_in_tag_description_or_name(bare: Runs, posthog:
     for tenant, number in first.ids.items():
         # Earlier versions wrote a tag too. The name has the mark while a dashboard is not finished.
         mark = mark_of(tenant)
-        changed = {
+        changed: dict[str, dict[str, Any]] = {
             "tag": {"description": "mine", "tags": ["mine", mark]},
             "description": {"description": f"mine\n[{mark}]"},
             "name": {"description": "", "name": f"mine [{mark}]"},

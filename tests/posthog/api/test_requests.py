@@ -378,7 +378,7 @@ def test_a_list_can_be_filtered(filters: dict[str, Any], query: str) -> None:
 
 @pytest.mark.parametrize("filters", [{"tags": "a"}, {"search": " "}, {"search": "x" * 201}])
 def test_a_filter_that_posthog_would_refuse_or_ignore_is_refused(filters: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="tags is 'a'|1 to 200 characters"):
+    with pytest.raises(ValueError, match=r"tags is 'a'|1 to 200 characters"):
         next(dashboards.list_dashboards(**filters))
 
 
