@@ -14,6 +14,7 @@ from airflow_provider_databrain.client.call import Request
 from airflow_provider_databrain.client.errors import (
     ApiError,
     InvalidRequestError,
+    MalformedAnswerError,
     NotAllowedError,
     RateLimitedError,
     ServerError,
@@ -248,6 +249,14 @@ def test_a_page_that_would_show_more_than_asked_is_closed(posthog: Emulator, ask
     assert page.state() == "shut"
 
 
+def test_a_page_that_shows_more_than_asked_is_closed_although_the_answer_was_lost(posthog: Emulator, ask: Ask) -> None:
+    page, hook = Page(posthog), PostHogHook(max_retry_seconds=0)
+    posthog.control.set_faults([Fault(kind="cut", path="/sharing/$", method="PATCH", times=1)])
+    with pytest.raises(MalformedAnswerError, match="Sharing is switched off now"):
+        ask(hook, "update_sharing", page.dashboard, enabled=True, settings={"extra": {"hideEverything": True}})
+    assert page.state() == "shut"
+
+
 @pytest.mark.parametrize("name", ["hide_extra_details", "no_header", "detailed", "show_inspector"])
 def test_a_setting_that_hides_must_be_kept_and_one_that_shows_need_not(
     posthog: Emulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
@@ -334,7 +343,7 @@ def test_a_password_that_cannot_be_taken_back_is_named(
     with raw_server(locked, added, busy) as (url, _):
         set_posthog_connection(monkeypatch, posthog, host=url)
         hook = PostHogHook(max_retry_seconds=0)
-        with pytest.raises(RateLimitedError, match=r"The page may be open.*; password 5 was added and could not be"):
+        with pytest.raises(RateLimitedError, match=r"The page may be open.*. Password 5 was added and could not be"):
             ask(hook, "update_sharing", 7, enabled=True, password=PASSWORD)
 
 
@@ -352,7 +361,7 @@ def test_a_server_without_passwords_says_so_when_one_is_created(
 def test_a_lost_answer_about_a_password(posthog: Emulator, ask: Ask, kind: Kind) -> None:
     page = Page(posthog, "locked")
     posthog.control.set_faults([Fault(kind=kind, path="/passwords/")])
-    with pytest.raises(ApiError, match=r"the password may exist.*delete the newest with delete_share_password"):
+    with pytest.raises(ApiError, match=r"The password may exist.*delete it with delete_share_password"):
         ask(PostHogHook(), "create_share_password", page.dashboard)
     # The value was given, so it is known, although the answer is lost.
     ask(PostHogHook(), "update_sharing", page.dashboard, enabled=True, password=PASSWORD, note="for Acme")
@@ -386,11 +395,20 @@ def test_a_retry_of_the_operator_adds_no_second_password_if_the_page_could_not_b
     assert (page.state(), page.passwords()) == ("locked", 1)
 
 
-def test_the_old_url_stays_open_for_a_time_after_a_refresh(posthog: Emulator) -> None:
+def test_a_page_that_is_shut_may_get_a_password_for_later(posthog: Emulator, ask: Ask) -> None:
+    page = Page(posthog)
+    shown = ask(PostHogHook(), "update_sharing", page.dashboard, enabled=False, password=PASSWORD)
+    assert (shown.enabled, shown.password_required, page.passwords()) == (False, True, 1)
+    ask(PostHogHook(), "update_sharing", page.dashboard, enabled=True)
+    assert page.state() == "locked"
+
+
+@pytest.mark.parametrize(("asked", "state"), [({"enabled": False}, "shut"), ({"password_required": True}, "locked")])
+def test_the_old_url_stays_open_for_a_time_after_a_refresh(posthog: Emulator, asked: Any, state: str) -> None:
     page = Page(posthog, "open")
     hook = PostHogHook()
     old = hook.public_url(page.dashboard)
     hook.refresh_sharing(page.dashboard)
-    hook.update_sharing(page.dashboard, enabled=False)
-    assert page.state() == "shut"
+    hook.update_sharing(page.dashboard, **asked)
+    assert page.state() == state
     assert requests.get(f"{old}.json", timeout=5).json()["type"] == "scene"

@@ -161,9 +161,9 @@ def _new_share_password(request: Request[SharePassword]) -> Steps[SharePassword]
         raise
     except ApiError as error:
         if error.ambiguous:
-            error.message += (
-                "; the password may exist, and PostHog does not show it again. Look at share_passwords of get_sharing, "
-                "delete the newest with delete_share_password if it is new, then create another"
+            error.message = (
+                f"{error.message.rstrip('.')}. The password may exist, and PostHog does not show it again. Look at "
+                "share_passwords of get_sharing, and if the newest is new, delete it with delete_share_password"
             )
         raise
     return made
@@ -257,6 +257,8 @@ class _Sharer:
     :ivar shown: the configuration that PostHog showed last; None if an answer was lost after that.
     :ivar opened: whether this run has tried to open the page.
     :ivar guarded: whether the page must not stay open after a failure.
+    :ivar shows_more: whether PostHog did not keep a setting, and the page shows more than was asked.
+    :ivar blind: why it is not known what PostHog has.
     """
 
     def __init__(self, dashboard_id: int, asked: _Asked) -> None:
@@ -346,7 +348,7 @@ class _Sharer:
             # The next call would fail in the same way. Nothing that was sent can have opened the page.
             error.message = f"If the dashboard was shared before, its page may be open. {error.message}"
             return
-        if self.shown is None or self.is_open(self.shown):
+        if self.shown is None or self.must_close(self.shown):
             try:
                 yield from self.change(_Asked(enabled=False))
             except ApiError as failed:
@@ -362,8 +364,8 @@ class _Sharer:
         else:
             error.message = f"The dashboard is not shared. {error.message}"
 
-    def is_open(self, shown: Sharing) -> bool:
-        """Whether the page must be closed. A page that asked for a password before this run may stay."""
+    def must_close(self, shown: Sharing) -> bool:
+        """Whether the page is open and must not be. A page that asks for a password and was open before may stay."""
         stays = self.asked.password_required and shown.password_required and not self.shows_more and not self.opened
         return shown.enabled and not (stays and self.asked.enabled is not False)
 
@@ -372,9 +374,9 @@ class _Sharer:
         try:
             yield delete_share_password(self.dashboard_id, added)
         except ApiError as kept:
-            error.message += (
-                f"; password {added} was added and could not be deleted ({kept}). The next try adds another, so delete "
-                "it with delete_share_password"
+            error.message = (
+                f"{error.message.rstrip('.')}. Password {added} was added and could not be deleted ({kept}). The next "
+                "try adds another, so delete this one with delete_share_password"
             )
 
 

@@ -37,9 +37,9 @@ class _SharingOperator(OneDashboardOperator):
 class SharePostHogDashboardOperator(_SharingOperator):
     """Share a dashboard with anyone who has its public URL, or stop sharing it; returns the URL only on request.
 
-    If a password is asked for, the page is opened only after PostHog has shown that it asks for one. If PostHog ignores
-    ``password_required``, or a step fails, sharing is switched off and the task fails; see
-    ``posthog.api.sharing.share``.
+    If the page must ask for a password, it is opened only after PostHog has shown that it does. If PostHog ignores or
+    refuses ``password_required``, sharing is switched off and the task fails. After any other failure, the page is not
+    open without a password, or the error says that it may be. See ``posthog.api.sharing.share``.
 
     :param dashboard_id: number of the dashboard (templated).
     :param enabled: False stops the sharing. If the URL was replaced less than five minutes before, the old URL works
