@@ -21,7 +21,6 @@ from airflow_provider_databrain.client.errors import (
 )
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault, Kind
 from airflow_provider_databrain.emulator.posthog import sharing as emulated
-from airflow_provider_databrain.emulator.posthog.checks import boolean
 from airflow_provider_databrain.emulator.posthog.shares import ShareRow, Shares
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api import sharing
@@ -39,15 +38,9 @@ ASKED: list[dict[str, Any]] = [{"password_required": True}, {"password": PASSWOR
 
 
 @pytest.fixture
-def older(monkeypatch: pytest.MonkeyPatch) -> None:
+def older(posthog: Emulator) -> None:
     """A PostHog from before share passwords: it ignores ``password_required`` and does not show it."""
-    shown = emulated.Sharing._shown
-
-    def less(self: Any, share: Any) -> Any:
-        return {k: v for k, v in shown(self, share).items() if k not in ("password_required", "share_passwords")}
-
-    monkeypatch.setattr(emulated, "_FIELDS", {"enabled": boolean})
-    monkeypatch.setattr(emulated.Sharing, "_shown", less)
+    posthog.control.behaviour = Behaviour(posthog_version="2025-08")
 
 
 class Page:
@@ -97,16 +90,30 @@ class Page:
             self.seen.append(self.state())
 
 
+@pytest.mark.parametrize("version", ["2026-01", "2026-07"])
 @pytest.mark.parametrize("before", ["shut", "open", "locked"])
 @pytest.mark.parametrize("asked", ASKED)
 def test_a_page_that_must_ask_for_a_password_is_never_open_without_one(
-    posthog: Emulator, before: str, asked: dict[str, Any]
+    posthog: Emulator, before: str, asked: dict[str, Any], version: Any
 ) -> None:
+    posthog.control.behaviour = Behaviour(posthog_version=version)
     page = Page(posthog, before)
     shown = PostHogHook().run(page.watch(sharing.share(page.dashboard, enabled=True, **asked)))
     assert (shown.enabled, shown.password_required, page.state()) == (True, True, "locked")
     assert "open" not in page.seen
     assert page.passwords() == ("password" in asked) == len(shown.share_passwords or ())
+
+
+@pytest.mark.parametrize("required", [None, False])
+def test_a_server_without_passwords_shares_with_anybody_if_no_password_is_asked_for(
+    posthog: Emulator, ask: Ask, older: None, required: bool | None
+) -> None:
+    page, hook = Page(posthog), PostHogHook()
+    for enabled, state in ((True, "open"), (False, "shut")):
+        asked = {"enabled": enabled, "settings": {"whitelabel": True}, "password_required": required}
+        shown = ask(hook, "update_sharing", page.dashboard, **asked)
+        assert (shown.enabled, shown.settings, page.state()) == (enabled, {"whitelabel": True}, state)
+    assert len(sent(posthog)) == 2
 
 
 @pytest.mark.parametrize("before", ["shut", "open"])
@@ -347,14 +354,10 @@ def test_a_password_that_cannot_be_taken_back_is_named(
             ask(hook, "update_sharing", 7, enabled=True, password=PASSWORD)
 
 
-def test_a_server_without_passwords_says_so_when_one_is_created(
-    posthog: Emulator, ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    missing = {"type": "invalid_request", "code": "not_found", "detail": "Endpoint not found.", "attr": None}
-    with raw_server(http_answer(404, json.dumps(missing).encode())) as (url, _):
-        set_posthog_connection(monkeypatch, posthog, host=url)
-        with pytest.raises(NotAllowedError, match=r"create share password \(dashboard '7'\) .*404.*update PostHog"):
-            ask(PostHogHook(), "create_share_password", 7)
+def test_a_server_without_passwords_says_so_when_one_is_created(posthog: Emulator, ask: Ask, older: None) -> None:
+    shown = r"create share password \(dashboard '1'\) failed \[HTTP 404, not_found\]: this PostHog has no.* update"
+    with pytest.raises(NotAllowedError, match=shown):
+        ask(PostHogHook(), "create_share_password", Page(posthog).dashboard)
 
 
 @pytest.mark.parametrize("kind", ["error_after", "reset_after", "cut"])
