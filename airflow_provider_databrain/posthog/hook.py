@@ -132,9 +132,9 @@ class PostHogHook(ApiHook[PostHogExtras]):
     remove_collaborator, aremove_collaborator = both(collaborators.remove_collaborator)
 
     get_sharing, aget_sharing = both(sharing.get_sharing)
-    update_sharing, aupdate_sharing = both(sharing.update_sharing)
+    update_sharing, aupdate_sharing = both(sharing.share)
     refresh_sharing, arefresh_sharing = both(sharing.refresh_sharing)
-    create_share_password, acreate_share_password = both(sharing.create_share_password)
+    create_share_password, acreate_share_password = both(sharing.new_share_password)
     delete_share_password, adelete_share_password = both(sharing.delete_share_password)
 
     def stream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> Generator[stream.Event, None, None]:
