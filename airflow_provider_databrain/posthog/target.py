@@ -281,7 +281,7 @@ class PostHogTarget:
         known_sharing = _hash(wire(UNSHARED)) if known.sharing == NEW else known.sharing
         if parts.sharing != known_sharing:
             await transport.run(
-                sharing.update_sharing(
+                sharing.share(
                     number,
                     enabled=wanted.sharing.enabled,
                     settings=wanted.sharing.settings,
