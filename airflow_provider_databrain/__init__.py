@@ -113,6 +113,7 @@ MODULES = {
         "AlreadyExistsError",
         "ApiError",
         "AuthenticationError",
+        "EndpointMissingError",
         "InvalidRequestError",
         "MalformedAnswerError",
         "NotAllowedError",
@@ -134,6 +135,7 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.client.errors import AlreadyExistsError as AlreadyExistsError
     from airflow_provider_databrain.client.errors import ApiError as ApiError
     from airflow_provider_databrain.client.errors import AuthenticationError as AuthenticationError
+    from airflow_provider_databrain.client.errors import EndpointMissingError as EndpointMissingError
     from airflow_provider_databrain.client.errors import InvalidRequestError as InvalidRequestError
     from airflow_provider_databrain.client.errors import MalformedAnswerError as MalformedAnswerError
     from airflow_provider_databrain.client.errors import NotAllowedError as NotAllowedError

@@ -96,6 +96,7 @@ class Behaviour(BaseModel):
     :param tagging: PostHog's organization has tags. If it does not, tags in a request are ignored.
     :param new_move_tile: PostHog's ``move_tile`` is the newest version: keys with scopes may use it, and it checks its
         body.
+    :param posthog_version: PostHog's version. Only ``2026-07`` has the methods of ``posthog.newer``.
     """
 
     latency: float = 0.0
@@ -111,6 +112,7 @@ class Behaviour(BaseModel):
     advanced_permissions: bool = True
     tagging: bool = True
     new_move_tile: bool = False
+    posthog_version: Literal["2025-08", "2026-01", "2026-07"] = "2026-01"
 
 
 @dataclass(frozen=True)

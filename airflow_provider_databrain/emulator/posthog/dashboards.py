@@ -23,6 +23,7 @@ from airflow_provider_databrain.emulator.posthog.checks import (
     required,
 )
 from airflow_provider_databrain.emulator.posthog.edits import edit_tiles
+from airflow_provider_databrain.emulator.posthog.search import search, wants_search
 from airflow_provider_databrain.emulator.posthog.state import COLLABORATORS, EVERYONE, DashboardRow, PostHogState
 from airflow_provider_databrain.emulator.posthog.store import now
 from airflow_provider_databrain.emulator.posthog.templates import TEMPLATES, fill
@@ -49,6 +50,8 @@ class Dashboards:
         query = call.request.query_params
         limit, offset = _natural(query.get("limit")) or PAGE_SIZE, _natural(query.get("offset"))
         tags, mode = query.getlist("tags"), query.get("creation_mode")
+        if self._control.behaviour.posthog_version == "2026-07" and wants_search(query):
+            return self._searched(call, limit, offset)
         total = self._state.count_dashboards(call.project, tags=tags, creation_mode=mode)
         rows = self._state.dashboards(call.project, tags=tags, creation_mode=mode, limit=limit, offset=offset)
         return {
@@ -56,6 +59,22 @@ class Dashboards:
             "next": _page(call, limit, offset + limit) if offset + limit < total else None,
             "previous": _page(call, limit, max(0, offset - limit)) if offset > 0 else None,
             "results": [self._views.basic(row, call.member) for row in rows],
+        }
+
+    def _searched(self, call: Call, limit: int, offset: int) -> dict[str, Any]:
+        query = call.request.query_params
+        rows = self._state.dashboards(
+            call.project, tags=query.getlist("tags"), creation_mode=query.get("creation_mode")
+        )
+        found = search(rows, query)
+        return {
+            "count": len(found),
+            "next": _page(call, limit, offset + limit) if offset + limit < len(found) else None,
+            "previous": _page(call, limit, max(0, offset - limit)) if offset > 0 else None,
+            "results": [
+                self._views.basic(row, call.member) | {"search_match_type": kind}
+                for row, kind in found[offset : offset + limit]
+            ],
         }
 
     def create(self, call: Call) -> dict[str, Any]:

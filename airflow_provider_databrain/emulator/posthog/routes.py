@@ -30,6 +30,7 @@ from airflow_provider_databrain.emulator.posthog.checks import (
     sent,
 )
 from airflow_provider_databrain.emulator.posthog.dashboards import Collaborators, Dashboards
+from airflow_provider_databrain.emulator.posthog.newer import VERSION, NewerTiles
 from airflow_provider_databrain.emulator.posthog.sharing import PublicPages, Sharing
 from airflow_provider_databrain.emulator.posthog.state import PROJECT, PostHogState
 from airflow_provider_databrain.emulator.posthog.templates import Templates
@@ -62,11 +63,13 @@ class View:
 
     :param streams: the path can also answer as an event stream.
     :param json_only: the path does not accept forms.
+    :param newest: only the newest version has the path.
     """
 
     actions: Mapping[str, Action]
     streams: bool = False
     json_only: bool = False
+    newest: bool = False
 
 
 class PostHogApi:
@@ -99,6 +102,7 @@ class PostHogApi:
         sharing = Sharing(self._state, self._control, views)
         tiles = Tiles(self._state, self._control, views)
         insights = Insights(self._state, views)
+        newer = NewerTiles(self._state, views)
         template = Action(None, Templates(self._state, views).create)
         update = Action(WRITE, dashboards.update)
         one, shared = "/dashboards/{key}", "/dashboards/{key}/sharing"
@@ -126,6 +130,12 @@ class PostHogApi:
             f"{shared}/refresh": View({"POST": Action(SHARE_WRITE, sharing.refresh)}),
             f"{shared}/passwords": View({"POST": Action(SHARE_WRITE, sharing.add_password, 201)}),
             f"{shared}/passwords/{{password}}": View({"DELETE": Action(SHARE_WRITE, sharing.remove_password)}),
+            f"{one}/copy_tile": _newest("POST", WRITE, newer.copy),
+            f"{one}/create_text_tile": _newest("POST", WRITE, newer.add_text, 201),
+            f"{one}/update_text_tile": _newest("POST", WRITE, newer.change_text),
+            f"{one}/delete_tile": _newest("POST", WRITE, newer.remove),
+            f"{one}/reorder_tiles": _newest("POST", WRITE, newer.reorder),
+            f"{one}/run_insights": _newest("GET", "query:read", newer.run),
             "/insights": View({"POST": Action("insight:write", insights.create, 201)}),
             "/insights/{key}": View({"PATCH": Action("insight:write", insights.update)}),
         }
@@ -137,6 +147,8 @@ class PostHogApi:
 
     def _route(self, view: View) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
+            if view.newest and self._control.behaviour.posthog_version != VERSION:
+                return await self._nowhere(request)
             renderer: Renderer = "json"
             try:
                 renderer = negotiated(request, ("json", "sse") if view.streams else ("json",))
@@ -206,6 +218,11 @@ class PostHogApi:
     async def _nowhere(self, request: Request) -> Response:
         missing = not_found("Endpoint not found.")
         return rendered(missing.body, missing.status, "json")
+
+
+def _newest(method: str, scope: str, act: Callable[[Call], Any], status: int = 200) -> View:
+    """Return a path that only the newest version has."""
+    return View({method: Action(scope, act, status)}, streams=True, newest=True)
 
 
 def _not_allowed(call: Call) -> Response:
