@@ -87,6 +87,11 @@ MODULES = {
     "posthog.operators.sharing": ("RefreshPostHogSharingOperator", "SharePostHogDashboardOperator"),
     "posthog.operators.templates": ("CreatePostHogDashboardFromTemplateOperator",),
     "posthog.operators.tenants": ("ProvisionPostHogDashboardsOperator", "RemovePostHogDashboardsOperator"),
+    "posthog.operators.tiles": (
+        "AddPostHogTextTileOperator",
+        "CopyPostHogTileOperator",
+        "DeletePostHogTileOperator",
+    ),
     "posthog.sensors": ("PostHogDashboardRefreshedSensor",),
     "posthog.target": ("PostHogTarget",),
     "posthog.triggers": ("DashboardRefreshedTrigger",),
@@ -315,6 +320,13 @@ if TYPE_CHECKING:
     )
     from airflow_provider_databrain.posthog.operators.tenants import (
         RemovePostHogDashboardsOperator as RemovePostHogDashboardsOperator,
+    )
+    from airflow_provider_databrain.posthog.operators.tiles import (
+        AddPostHogTextTileOperator as AddPostHogTextTileOperator,
+    )
+    from airflow_provider_databrain.posthog.operators.tiles import CopyPostHogTileOperator as CopyPostHogTileOperator
+    from airflow_provider_databrain.posthog.operators.tiles import (
+        DeletePostHogTileOperator as DeletePostHogTileOperator,
     )
     from airflow_provider_databrain.posthog.sensors import (
         PostHogDashboardRefreshedSensor as PostHogDashboardRefreshedSensor,
