@@ -52,8 +52,8 @@ def posthog_roll_out_tile() -> None:
     """Add a heading to each dashboard, then show the tile's insight on it."""
 
     @task
-    def targets(params: dict[str, Any]) -> list[int]:
-        return list(params["dashboards"])
+    def targets(params: dict[str, Any] | None = None) -> list[int]:
+        return list((params or {})["dashboards"])
 
     numbers = targets()
     heading = AddPostHogTextTileOperator.partial(task_id="heading", body="{{ params.heading }}").expand(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from airflow_provider_databrain.client.call import Request, Resend
 from airflow_provider_databrain.client.models import check_id, json_body, reader
 from airflow_provider_databrain.posthog.api.endpoint import DASHBOARD, endpoint, for_dashboard
-from airflow_provider_databrain.posthog.api.models import Insight, PostHogModel, Tile
+from airflow_provider_databrain.posthog.api.models import Dashboard, Insight, PostHogModel, Tile
 
 INSIGHTS = "/api/projects/{project_id}/insights/"
 CREATE_INSIGHT = endpoint("create insight", "POST", INSIGHTS, "insight:write", Resend.IF_UNPROCESSED)
@@ -69,6 +69,31 @@ def run_insights(
     resend = Resend.IF_UNPROCESSED if refresh == "force_blocking" else RUN_INSIGHTS.resend
     query = {"refresh": refresh, "output_format": "json"}
     return Request(replace(RUN_INSIGHTS, resend=resend), _read_tiles, query=query, **for_dashboard(dashboard_id))
+
+
+def calculated(dashboard: Dashboard) -> list[str | None]:
+    """When each insight of a dashboard was last calculated, in ISO 8601; None for one without a result.
+
+    An insight without a query has nothing to calculate and is left out.
+
+    :param dashboard: the answer of ``retrieve_dashboard``.
+    """
+    return [
+        _text(tile, "last_refresh") or _text(tile.insight, "last_refresh")
+        for tile in dashboard.tiles or ()
+        if tile.insight is not None and _has_query(tile.insight)
+    ]
+
+
+def _has_query(insight: Insight) -> bool:
+    """Whether an insight has a query. An old insight has filters in its place."""
+    fields = insight.as_row()
+    return "query" not in fields or bool(fields["query"] or fields.get("filters"))
+
+
+def _text(model: PostHogModel, name: str) -> str | None:
+    value = model.as_row().get(name)
+    return value if isinstance(value, str) else None
 
 
 def _read_tiles(payload: object) -> list[Tile]:
