@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from random import Random
 from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator
@@ -40,6 +41,13 @@ Kind = Literal[
     "stream_tile_error",
 ]
 
+PostHogVersion = Literal["2025-08", "2026-01", "2026-07"]
+"""The age of an emulated PostHog.
+
+- ``2025-08``: the server of August 2025, as recorded. It has no sharing passwords and no ``stream_tiles``.
+- ``2026-01``: that server with its later methods, as recorded.
+- ``2026-07``: as read in later source. It was not run.
+"""
 STREAM_FAULT = "emulator.fault"
 """The key in a request's scope that holds the kind of the fault, for an event stream to show."""
 
@@ -94,9 +102,9 @@ class Behaviour(BaseModel):
     :param read_only: each change is refused with 403, before the token is checked.
     :param advanced_permissions: PostHog's organization has restricted dashboards and sharing passwords.
     :param tagging: PostHog's organization has tags. If it does not, tags in a request are ignored.
-    :param new_move_tile: PostHog's ``move_tile`` is the newest version: keys with scopes may use it, and it checks its
-        body.
-    :param posthog_version: PostHog's version. Only ``2026-07`` has the methods of ``posthog.newer``.
+    :param posthog_version: the age of PostHog's server; see ``PostHogVersion``.
+    :param seed: the start of the random numbers that decide PostHog's races. The same requests in the same order have
+        the same answers.
     """
 
     latency: float = 0.0
@@ -111,8 +119,8 @@ class Behaviour(BaseModel):
     read_only: bool = False
     advanced_permissions: bool = True
     tagging: bool = True
-    new_move_tile: bool = False
-    posthog_version: Literal["2025-08", "2026-01", "2026-07"] = "2026-01"
+    posthog_version: PostHogVersion = "2026-01"
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,7 @@ class Control:
     """Number of API requests by method and path (without the query). A request counts as soon as it arrives."""
     log: deque[Logged] = field(default_factory=lambda: deque(maxlen=100_000))
     transports: dict[tuple[str, int], asyncio.Transport] = field(default_factory=dict)
+    randoms: dict[tuple[str, int], Random] = field(default_factory=dict)
     _patterns: list[PathPattern] = field(default_factory=list)
     _seen: dict[int, int] = field(default_factory=dict)
     _done: dict[int, int] = field(default_factory=dict)
@@ -148,6 +157,11 @@ class Control:
         self._patterns = [PathPattern(fault.path) for fault in faults]
         self._seen = {}
         self._done = {}
+
+    def random(self, name: str) -> Random:
+        """Return the random numbers of this name. They start at ``Behaviour.seed``, and again when it changes."""
+        seed = self.behaviour.seed
+        return self.randoms.setdefault((name, seed), Random(f"{name} {seed}"))
 
     def fault_for(self, method: str, path: str) -> Fault | None:
         """Return the fault of a request, or None. Each matching rule counts the request."""

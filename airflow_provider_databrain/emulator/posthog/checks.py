@@ -7,6 +7,7 @@ shows a refusal, the choice is ours: the code and the text that PostHog's framew
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,7 +23,8 @@ Renderer = Literal["json", "sse"]
 MEDIA = {"json": "application/json", "sse": "text/event-stream"}
 NO_KEY_ACCESS = "This action does not support Personal API Key access"
 _FORM, _MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
-_TRUE, _FALSE = (True, "true", "True", "1", 1), (False, "false", "False", "0", 0)
+_TRUE = ("t", "y", "yes", "true", "on", "1")
+_FALSE = ("f", "n", "no", "false", "off", "0")
 _TYPES = {400: "validation_error", 401: "authentication_error", 403: "authentication_error", 500: "server_error"}
 
 
@@ -188,6 +190,8 @@ def text(limit: int | None = None, *, null: bool = False) -> Callable[[str, Any]
             return _null(name, null)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise invalid("Not a valid string.", name)
+        if "\0" in str(value):
+            raise invalid("Null characters are not allowed.", name, "null_characters_not_allowed")
         stripped = str(value).strip()
         if limit is not None and len(stripped) > limit:
             raise invalid(f"Ensure this field has no more than {limit} characters.", name, "max_length")
@@ -198,8 +202,10 @@ def text(limit: int | None = None, *, null: bool = False) -> Callable[[str, Any]
 
 def boolean(name: str, value: Any) -> bool:
     """Check a boolean. ``true``, ``1`` and the like are accepted too."""
+    if value is None:
+        _null(name, allowed=False)
     for result, words in ((True, _TRUE), (False, _FALSE)):
-        if isinstance(value, bool | str | int) and value in words:
+        if isinstance(value, bool | str | int) and str(value).strip().lower() in words:
             return result
     raise invalid("Must be a valid boolean.", name)
 
@@ -209,24 +215,28 @@ def number(name: str, value: Any) -> Any:
     if value is None:
         return None
     try:
-        return int(str(value))
+        return int(re.sub(r"\.0*\s*$", "", str(value)))
     except ValueError:
         raise invalid("A valid integer is required.", name) from None
 
 
 def level(name: str, value: Any) -> int:
     """Check a restriction level."""
+    if value is None:
+        _null(name, allowed=False)
     for choice in (EVERYONE, COLLABORATORS):
         if str(value) == str(choice):
             return choice
     raise invalid(f'"{value}" is not a valid choice.', name, "invalid_choice")
 
 
-def strings(name: str, value: Any) -> list[str]:
-    """Check a list of strings."""
+def items(name: str, value: Any) -> list[Any]:
+    """Check a list. Its items are not checked."""
+    if value is None:
+        _null(name, allowed=False)
     if not isinstance(value, list):
         raise invalid(f'Expected a list of items but got type "{type(value).__name__}".', name, "not_a_list")
-    return [str(item) for item in value]
+    return value
 
 
 def _null(name: str, allowed: bool) -> None:
@@ -238,15 +248,23 @@ def _anything(_name: str, value: Any) -> Any:
     return value
 
 
+def _some_json(name: str, value: Any) -> Any:
+    if value is None:
+        _null(name, allowed=False)
+    return value
+
+
 DASHBOARD_FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "name": text(400, null=True),
     "description": text(),
     "pinned": boolean,
     "deleted": boolean,
-    "tags": strings,
+    "tags": items,
     "restriction_level": level,
-    "breakdown_colors": _anything,
+    "breakdown_colors": _some_json,
     "data_color_theme_id": number,
+    "use_template": text(),
+    "use_dashboard": number,
     "last_refresh": text(null=True),
     "last_accessed_at": text(null=True),
 }
@@ -255,7 +273,7 @@ INSIGHT_FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "description": text(400, null=True),
     "query": _anything,
     "filters": _anything,
-    "tags": strings,
+    "tags": items,
     "favorited": boolean,
     "saved": boolean,
     "deleted": boolean,

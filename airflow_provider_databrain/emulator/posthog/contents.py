@@ -123,9 +123,12 @@ class Contents:
         tiles = self._tiles("t.dashboard_id = ? AND NOT t.deleted", dashboard)
         return sorted(tiles, key=lambda tile: _position(tile.layouts.get(size)))
 
-    def tile(self, key: int, dashboard: int) -> TileRow | None:
-        """Return a dashboard's tile, or None if the dashboard has no tile of this id."""
-        tiles = self._tiles("t.id = ? AND t.dashboard_id = ? AND NOT t.deleted", key, dashboard)
+    def tile(self, key: int, dashboard: int, *, removed: bool = False) -> TileRow | None:
+        """Return a dashboard's tile, or None if the dashboard has no tile of this id.
+
+        :param removed: it may be a tile that was removed.
+        """
+        tiles = self._tiles("t.id = ? AND t.dashboard_id = ? AND t.deleted <= ?", key, dashboard, removed)
         return tiles[0] if tiles else None
 
     def add_tile(
@@ -168,9 +171,13 @@ class Contents:
             "UPDATE posthog_tiles SET layouts = ?, color = ? WHERE id = ?", json.dumps(layouts), color, key
         )
 
-    def remove_tile(self, key: int) -> None:
-        """Remove a tile from its dashboard."""
-        self._store.change("UPDATE posthog_tiles SET deleted = 1 WHERE id = ?", key)
+    def set_text(self, key: int, text: int) -> None:
+        """Let a tile show another text."""
+        self._store.change("UPDATE posthog_tiles SET text_id = ? WHERE id = ?", text, key)
+
+    def remove_tile(self, key: int, *, removed: bool = True) -> None:
+        """Remove a tile from its dashboard, or put it back."""
+        self._store.change("UPDATE posthog_tiles SET deleted = ? WHERE id = ?", removed, key)
 
     def move_tile(self, key: int, dashboard: int) -> None:
         """Move a tile to another dashboard."""

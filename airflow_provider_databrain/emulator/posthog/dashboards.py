@@ -5,6 +5,7 @@ A deleted dashboard is kept, but only an update that restores it finds it.
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any
 from urllib.parse import urlencode
@@ -21,15 +22,22 @@ from airflow_provider_databrain.emulator.posthog.checks import (
     level,
     not_found,
     required,
+    server_error,
 )
-from airflow_provider_databrain.emulator.posthog.edits import edit_tiles
+from airflow_provider_databrain.emulator.posthog.edits import Edits
+from airflow_provider_databrain.emulator.posthog.order import unsteady
 from airflow_provider_databrain.emulator.posthog.search import search, wants_search
 from airflow_provider_databrain.emulator.posthog.state import COLLABORATORS, EVERYONE, DashboardRow, PostHogState
 from airflow_provider_databrain.emulator.posthog.store import now
-from airflow_provider_databrain.emulator.posthog.templates import TEMPLATES, fill
+from airflow_provider_databrain.emulator.posthog.tags import Tags
+from airflow_provider_databrain.emulator.posthog.templates import TEMPLATES, fill, replaced
 from airflow_provider_databrain.emulator.posthog.views import Views
 
 PAGE_SIZE = 100
+THEMES = (1, 2, 3, 4)
+"""The ids of the color themes that exist."""
+_COPIED = ("variables", "breakdown_colors", "data_color_theme_id")
+"""The fields that a copy takes from its source, if the source has a value."""
 NO_EDIT = "You don't have edit permissions for this dashboard."
 _NO_RESTRICT = (
     "Only the dashboard owner and project admins have the restriction rights required to change the dashboard's "
@@ -44,59 +52,59 @@ class Dashboards:
         self._state = state
         self._control = control
         self._views = views
+        self._tags = Tags(state, control)
 
     def list_page(self, call: Call) -> dict[str, Any]:
         """List one page of a project's dashboards, with the URLs of the next and the previous page."""
         query = call.request.query_params
         limit, offset = _natural(query.get("limit")) or PAGE_SIZE, _natural(query.get("offset"))
         tags, mode = query.getlist("tags"), query.get("creation_mode")
-        if self._control.behaviour.posthog_version == "2026-07" and wants_search(query):
-            return self._searched(call, limit, offset)
-        total = self._state.count_dashboards(call.project, tags=tags, creation_mode=mode)
-        rows = self._state.dashboards(call.project, tags=tags, creation_mode=mode, limit=limit, offset=offset)
+        if self._control.behaviour.posthog_version == "2025-08":
+            tags, mode = [], None
+        keys = unsteady(self._state.listed(call.project, tags=tags, creation_mode=mode), self._control.random("lists"))
+        matches: dict[int, str | None] = {}
+        newest = self._control.behaviour.posthog_version >= "2026-07"
+        if newest and wants_search(query):
+            matches = {row.id: match for row, match in search(self._state.all_of(keys), query)}
+            keys = list(matches)
+        total = len(keys)
+        rows = self._state.all_of(keys[offset : offset + limit])
         return {
             "count": total,
             "next": _page(call, limit, offset + limit) if offset + limit < total else None,
             "previous": _page(call, limit, max(0, offset - limit)) if offset > 0 else None,
-            "results": [self._views.basic(row, call.member) for row in rows],
-        }
-
-    def _searched(self, call: Call, limit: int, offset: int) -> dict[str, Any]:
-        query = call.request.query_params
-        rows = self._state.dashboards(
-            call.project, tags=query.getlist("tags"), creation_mode=query.get("creation_mode")
-        )
-        found = search(rows, query)
-        return {
-            "count": len(found),
-            "next": _page(call, limit, offset + limit) if offset + limit < len(found) else None,
-            "previous": _page(call, limit, max(0, offset - limit)) if offset > 0 else None,
             "results": [
-                self._views.basic(row, call.member) | {"search_match_type": kind}
-                for row, kind in found[offset : offset + limit]
+                self._views.basic(row, call.member) | ({"search_match_type": matches.get(row.id)} if newest else {})
+                for row in rows
             ],
         }
 
-    def create(self, call: Call) -> dict[str, Any]:
+    async def create(self, call: Call) -> dict[str, Any]:
         """Create a dashboard: empty, from a template, or as a copy.
 
-        If the template or the source does not exist, the request is refused, but the new dashboard stays. The real
-        server does the same.
+        What fails after the dashboard was saved leaves it there, as on the real server: a template or, before 2026-07,
+        a source that does not exist, and a tag that cannot be written. ``variables`` are ignored.
         """
         data = call.data()
         fields = self._fields(data)
-        template, source = data.get("use_template"), data.get("use_dashboard")
+        template, source = fields.pop("use_template", None), fields.pop("use_dashboard", None)
         if template and source:
             raise invalid("`use_dashboard` and `use_template` cannot be used together")
-        mode = "template" if template else "duplicate" if source else "default"
-        deleted = fields.pop("deleted", None)
-        key = self._state.add_dashboard(project=call.project, owner=call.member.name, creation_mode=mode, **fields)
+        fields["creation_mode"] = "template" if template else "duplicate" if source else "default"
+        checks_first = self._control.behaviour.posthog_version >= "2026-07"
+        original = self._source(call, source) if source and checks_first else None
+        fields["filters"] = _filters(data.get("filters")) or (original.fields["filters"] if original else {})
+        tags, deleted = fields.pop("tags", None), fields.pop("deleted", False)
+        _check_storable(fields)
+        key = self._state.add_dashboard(project=call.project, owner=call.member.name, **fields)
+        if deleted:
+            self._state.change_dashboard(key, deleted=True)
         if template:
             self._use_template(call, key, template)
         elif source:
-            self._copy(call, key, source, deep=bool(data.get("duplicate_tiles")))
-        if deleted:
-            self._state.change_dashboard(key, deleted=True)
+            self._copy(call, key, original or self._source(call, source), deep=bool(data.get("duplicate_tiles")))
+        if tags is not None:
+            await self._tags.write(key, tags)
         return self._shown(key, call)
 
     def retrieve(self, call: Call) -> dict[str, Any]:
@@ -105,19 +113,31 @@ class Dashboards:
         self._state.change_dashboard(row.id, last_accessed_at=now())
         return self._shown(row.id, call)
 
-    def update(self, call: Call) -> dict[str, Any]:
-        """Change the fields and tiles that are sent. The others stay."""
+    async def update(self, call: Call) -> dict[str, Any]:
+        """Change the fields and tiles that are sent. The others stay.
+
+        Fields are saved first, then tags, then tiles. What fails keeps what was saved before. Filters and variables
+        that are empty change nothing.
+        """
         data = call.data()
-        row = self._find_to_change(call, restore=data == {"deleted": False})
+        row = self._find_to_change(call, restore=data.keys() == {"deleted"} and not data["deleted"])
         if not self._views.may_edit(row, call.member):
             raise forbidden(NO_EDIT)
-        if "restriction_level" in data and not self._views.may_restrict(row, call.member):
-            raise forbidden(_NO_RESTRICT)
         fields = self._fields(data)
-        edit_tiles(self._state.contents, row.id, call.member.name, data.get("tiles"))
+        if "restriction_level" in fields and not self._views.may_restrict(row, call.member):
+            raise forbidden(_NO_RESTRICT)
+        fields |= {name: _filters(data[name]) for name in ("filters", "variables") if data.get(name)}
+        for name in ("use_template", "use_dashboard"):
+            fields.pop(name, None)
+        tags = fields.pop("tags", None)
+        _check_storable(fields)
         if fields.get("deleted") and data.get("delete_insights"):
             self._delete_insights(row.id)
         self._state.change_dashboard(row.id, **fields)
+        if tags is not None:
+            await self._tags.write(row.id, tags)
+        edits = Edits(self._state.contents, row.id, call.member.name, self._control.behaviour.posthog_version)
+        edits.apply(data.get("tiles", []))
         return self._shown(row.id, call)
 
     def delete(self, call: Call) -> Response:
@@ -135,31 +155,35 @@ class Dashboards:
         fields = checked(data, DASHBOARD_FIELDS)
         if not self._control.behaviour.tagging:
             fields.pop("tags", None)
-        for name in ("filters", "variables"):
-            if name in data and not isinstance(data[name], dict):
-                raise invalid(f"{name.title()} must be a dictionary")
-            if name in data:
-                fields[name] = data[name]
+        if self._control.behaviour.posthog_version == "2025-08":
+            fields.pop("last_accessed_at", None)
         return fields
 
-    def _use_template(self, call: Call, key: int, name: object) -> None:
+    def _use_template(self, call: Call, key: int, name: str) -> None:
         if name not in TEMPLATES:
             raise invalid(f"Invalid template provided: {name}", "use_template")
-        description, tiles = TEMPLATES[str(name)]
-        if description:
-            self._state.change_dashboard(key, description=description)
-        fill(self._state.contents, key, tiles, call.project)
+        [row] = self._state.found(key)
+        self._state.change_dashboard(key, **replaced(name, row.fields, tagging=self._control.behaviour.tagging))
+        fill(self._state.contents, key, TEMPLATES[name].tiles, call.project)
 
-    def _copy(self, call: Call, key: int, source: object, *, deep: bool) -> None:
-        rows = self._state.found(int(source)) if isinstance(source, int | str) and str(source).isdecimal() else []
+    def _source(self, call: Call, source: int) -> DashboardRow:
+        rows = self._state.found(source)
         if not rows or rows[0].project != call.project or rows[0].deleted:
             raise invalid("Invalid value provided", "use_dashboard")
+        return rows[0]
+
+    def _copy(self, call: Call, key: int, source: DashboardRow, *, deep: bool) -> None:
+        """Fill a new dashboard from another one. A copy that is not deep shares the insights and the texts."""
+        copied = {name: source.fields[name] for name in _COPIED if source.fields[name]}
+        self._state.change_dashboard(key, **copied)
         contents = self._state.contents
-        for tile in contents.tiles(rows[0].id):
-            insight = tile.insight_id
-            text = contents.add_text(tile.text.owner, tile.text.body) if tile.text else None
+        for tile in contents.tiles(source.id):
+            insight, text = tile.insight_id, tile.text.id if tile.text else None
+            if deep and tile.text:
+                text = contents.add_text(tile.text.owner, tile.text.body)
             if deep and insight is not None and (original := contents.insight(insight)):
                 fields = {name: value for name, value in original.fields.items() if name != "short_id"}
+                fields["name"] = f"{fields['name']} (Copy)" if fields["name"] else None
                 insight = contents.add_insight(call.project, call.member.name, **fields)
             contents.add_tile(key, insight=insight, text=text, layouts=tile.layouts, color=tile.color)
 
@@ -254,6 +278,19 @@ def dashboard_of(state: PostHogState, call: Call, missing: str, *, deleted: bool
     if not rows or rows[0].project != call.project or (rows[0].deleted and not deleted):
         raise not_found(missing)
     return rows[0]
+
+
+def _filters(value: Any) -> dict[str, Any]:
+    """Return filters or variables that were sent. The server names both "Filters" if they are of another type."""
+    if value and not isinstance(value, dict):
+        raise invalid("Filters must be a dictionary")
+    return value or {}
+
+
+def _check_storable(fields: dict[str, Any]) -> None:
+    """Refuse with 500 what the database cannot store. Then nothing is saved."""
+    if fields.get("data_color_theme_id") not in (None, *THEMES) or "\\u0000" in json.dumps(fields):
+        raise server_error()
 
 
 def _natural(value: str | None) -> int:

@@ -4,55 +4,92 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_databrain.emulator.posthog.checks import invalid, not_found, number
+from airflow_provider_databrain.emulator.posthog.checks import invalid, server_error
 from airflow_provider_databrain.emulator.posthog.contents import Contents, TileRow
 
 LONGEST_TEXT = 4000
 
 
-def edit_tiles(contents: Contents, dashboard: int, member: str, items: object) -> None:
-    """Add text tiles, change tiles and remove tiles.
+class Edits:
+    """Adds text tiles, changes tiles and removes tiles.
 
-    :param items: the request's ``tiles``. An item without ``id`` is a new text; an item with ``id`` is a change.
+    :param version: the server's ``PostHogVersion``. Before 2026-07, mistakes in a tile are server errors.
     """
-    if items is None:
-        return
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise invalid("Tiles must be a list of dictionaries", "tiles")
-    for item in items:
-        _check_text(item.get("text"))
-    for item in items:
-        if item.get("id") is not None:
-            _change(contents, dashboard, member, item)
-        elif item.get("text"):
-            key = contents.add_text(member, item["text"]["body"])
-            contents.add_tile(dashboard, text=key, layouts=item.get("layouts"), color=item.get("color"))
 
+    def __init__(self, contents: Contents, dashboard: int, member: str, version: str) -> None:
+        self._contents = contents
+        self._dashboard = dashboard
+        self._member = member
+        self._checks = version >= "2026-07"
 
-def _change(contents: Contents, dashboard: int, member: str, item: dict[str, Any]) -> None:
-    tile: TileRow | None = contents.tile(number("id", item["id"]), dashboard)
-    if tile is None:
-        raise not_found()
-    if item.get("deleted"):
-        contents.remove_tile(tile.id)
-        return
-    layouts = item.get("layouts")
-    contents.arrange_tile(
-        tile.id,
-        layouts=layouts if isinstance(layouts, dict) else tile.layouts,
-        color=item.get("color", tile.color),
-    )
-    text = item.get("text")
-    # The text has its own id. Without it, the text does not change.
-    if text and tile.text and text.get("id") == tile.text.id:
-        contents.change_text(tile.text.id, member, text["body"])
+    def apply(self, items: object) -> None:
+        """Apply the request's ``tiles`` one after the other. If one fails, those before it stay changed.
 
+        An item with ``text`` and without ``id`` is a new tile; an item with ``id`` is a change.
+        """
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise server_error()
+        for item in items:
+            if item.get("text"):
+                self._write(item)
+            elif item.keys() & {"deleted", "color", "layouts"}:
+                self._place(item)
 
-def _check_text(text: object) -> None:
-    if text is None:
-        return
-    if not isinstance(text, dict) or not isinstance(text.get("body"), str):
-        raise invalid("This field is required.", "text__body", "required")
-    if len(text["body"]) > LONGEST_TEXT:
-        detail = f"Ensure this field has no more than {LONGEST_TEXT} characters."
-        raise invalid(detail, "text__body", "max_length")
+    def _write(self, item: dict[str, Any]) -> None:
+        text = self._body(item["text"])
+        key, tile = item["text"].get("id"), self._tile(item)
+        if key is None:
+            # A text without its own id is a new one, on an existing tile too.
+            key = self._contents.add_text(self._member, text)
+        elif tile is None or tile.text is None or tile.text.id != key:
+            raise server_error() if not self._checks else invalid("Text tile not found.", "text")
+        else:
+            self._contents.change_text(key, self._member, text)
+        if tile is None and item.get("id") is not None:
+            raise server_error()
+        if tile is None:
+            self._contents.add_tile(self._dashboard, text=key, layouts=item.get("layouts"), color=item.get("color"))
+            return
+        self._contents.set_text(tile.id, key)
+        self._arrange(tile, item)
+
+    def _place(self, item: dict[str, Any]) -> None:
+        tile = self._tile(item)
+        if tile is not None:
+            self._arrange(tile, item)
+        elif not self._checks:
+            raise server_error()
+
+    def _arrange(self, tile: TileRow, item: dict[str, Any]) -> None:
+        layouts = item.get("layouts")
+        self._contents.arrange_tile(
+            tile.id,
+            layouts=layouts if isinstance(layouts, dict) else tile.layouts,
+            color=item.get("color", tile.color),
+        )
+        if "deleted" in item:
+            self._contents.remove_tile(tile.id, removed=bool(item["deleted"]))
+
+    def _tile(self, item: dict[str, Any]) -> TileRow | None:
+        key = item.get("id")
+        if key is None:
+            return None
+        if not isinstance(key, int | str) or not str(key).isdecimal():
+            raise server_error()
+        return self._contents.tile(int(key), self._dashboard, removed=True)
+
+    def _body(self, text: object) -> str:
+        if not isinstance(text, dict):
+            raise server_error()
+        body = text.get("body") or ""
+        if not self._checks:
+            if not isinstance(body, str) or len(body) > LONGEST_TEXT or "\0" in body:
+                raise server_error()
+            return body
+        if not isinstance(body, str | int | float) or isinstance(body, bool):
+            raise invalid("Not a valid string.", "text__body")
+        if "\0" in str(body):
+            raise invalid("Null characters are not allowed.", "text__body", "null_characters_not_allowed")
+        if len(str(body).strip()) > LONGEST_TEXT:
+            raise invalid(f"Text body cannot exceed {LONGEST_TEXT} characters", "text__body", "max_length")
+        return str(body).strip()

@@ -26,7 +26,6 @@ from airflow_provider_databrain.emulator.posthog.state import DashboardRow, Post
 from airflow_provider_databrain.emulator.posthog.store import now
 from airflow_provider_databrain.emulator.posthog.views import Views
 
-VERSION = "2026-07"
 COLUMNS, WIDTH, HEIGHT = 12, 6, 5
 """The width of the grid, and the size of a tile that has none."""
 LONGEST_TEXT, LONGEST_COLOR = 4000, 400

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any
 
 from fastapi import Request
 from starlette.responses import Response
 
-from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.faults import Control, PostHogVersion
 from airflow_provider_databrain.emulator.posthog.account import Account
 from airflow_provider_databrain.emulator.posthog.checks import (
     Call,
@@ -30,7 +31,7 @@ from airflow_provider_databrain.emulator.posthog.checks import (
     sent,
 )
 from airflow_provider_databrain.emulator.posthog.dashboards import Collaborators, Dashboards
-from airflow_provider_databrain.emulator.posthog.newer import VERSION, NewerTiles
+from airflow_provider_databrain.emulator.posthog.newer import NewerTiles
 from airflow_provider_databrain.emulator.posthog.sharing import PublicPages, Sharing
 from airflow_provider_databrain.emulator.posthog.state import PROJECT, PostHogState
 from airflow_provider_databrain.emulator.posthog.templates import Templates
@@ -48,7 +49,7 @@ class Action:
     """What one HTTP method does at a path.
 
     :param scope: the scope that a key needs; None if no scope covers the action, so that only keys without scopes may.
-    :param act: returns a value to send as JSON, or a response.
+    :param act: returns a value to send as JSON, or a response, or an awaitable of one of them.
     :param status: the status of the JSON response.
     """
 
@@ -63,13 +64,13 @@ class View:
 
     :param streams: the path can also answer as an event stream.
     :param json_only: the path does not accept forms.
-    :param newest: only the newest version has the path.
+    :param since: the first ``PostHogVersion`` that has the path.
     """
 
     actions: Mapping[str, Action]
     streams: bool = False
     json_only: bool = False
-    newest: bool = False
+    since: PostHogVersion = "2025-08"
 
 
 class PostHogApi:
@@ -103,7 +104,7 @@ class PostHogApi:
         tiles = Tiles(self._state, self._control, views)
         insights = Insights(self._state, views)
         newer = NewerTiles(self._state, views)
-        template = Action(None, Templates(self._state, views).create)
+        template = Action(None, Templates(self._state, self._control, views).create)
         update = Action(WRITE, dashboards.update)
         one, shared = "/dashboards/{key}", "/dashboards/{key}/sharing"
         return {
@@ -121,15 +122,17 @@ class PostHogApi:
                 streams=True,
             ),
             f"{one}/move_tile": View({"PATCH": Action(None, tiles.move)}, streams=True),
-            f"{one}/stream_tiles": View({"GET": Action(None, tiles.stream)}, streams=True),
+            f"{one}/stream_tiles": View({"GET": Action(None, tiles.stream)}, streams=True, since="2026-01"),
             f"{one}/collaborators": View(
                 {"GET": Action(READ, collaborators.list_all), "POST": Action(WRITE, collaborators.add, 201)}
             ),
             f"{one}/collaborators/{{user}}": View({"DELETE": Action(WRITE, collaborators.remove)}),
             shared: View({"GET": Action(SHARE_READ, sharing.show), "PATCH": Action(SHARE_WRITE, sharing.change)}),
             f"{shared}/refresh": View({"POST": Action(SHARE_WRITE, sharing.refresh)}),
-            f"{shared}/passwords": View({"POST": Action(SHARE_WRITE, sharing.add_password, 201)}),
-            f"{shared}/passwords/{{password}}": View({"DELETE": Action(SHARE_WRITE, sharing.remove_password)}),
+            f"{shared}/passwords": View({"POST": Action(SHARE_WRITE, sharing.add_password, 201)}, since="2026-01"),
+            f"{shared}/passwords/{{password}}": View(
+                {"DELETE": Action(SHARE_WRITE, sharing.remove_password)}, since="2026-01"
+            ),
             f"{one}/copy_tile": _newest("POST", WRITE, newer.copy),
             f"{one}/create_text_tile": _newest("POST", WRITE, newer.add_text, 201),
             f"{one}/update_text_tile": _newest("POST", WRITE, newer.change_text),
@@ -147,14 +150,16 @@ class PostHogApi:
 
     def _route(self, view: View) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
-            if view.newest and self._control.behaviour.posthog_version != VERSION:
-                return await self._nowhere(request)
             renderer: Renderer = "json"
+            if self._control.behaviour.posthog_version < view.since:
+                return await self._nowhere(request)
             try:
                 renderer = negotiated(request, ("json", "sse") if view.streams else ("json",))
                 action = self._action(view, request)
                 call = await self._call(request, action, json_only=view.json_only)
                 result = action.act(call)
+                if isawaitable(result):
+                    result = await result
             except PostHogRefusalError as error:
                 return rendered(error.body, error.status, renderer)
             return result if isinstance(result, Response) else rendered(result, action.status, renderer)
@@ -163,7 +168,7 @@ class PostHogApi:
 
     def _action(self, view: View, request: Request) -> Action:
         actions = view.actions
-        if request.url.path.rstrip("/").endswith("/move_tile") and self._control.behaviour.new_move_tile:
+        if request.url.path.rstrip("/").endswith("/move_tile") and self._control.behaviour.posthog_version >= "2026-07":
             moved = Action(WRITE, actions["PATCH"].act)
             actions = {"PATCH": moved, "POST": moved}
         return actions.get(request.method) or Action(None, _not_allowed)
@@ -222,7 +227,7 @@ class PostHogApi:
 
 def _newest(method: str, scope: str, act: Callable[[Call], Any], status: int = 200) -> View:
     """Return a path that only the newest version has."""
-    return View({method: Action(scope, act, status)}, streams=True, newest=True)
+    return View({method: Action(scope, act, status)}, streams=True, since="2026-07")
 
 
 def _not_allowed(call: Call) -> Response:

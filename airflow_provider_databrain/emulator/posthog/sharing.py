@@ -45,14 +45,8 @@ class Sharing:
         row = self._dashboard(call)
         share = self._state.shares.of(row.id)
         if share is None:
-            return {
-                "created_at": None,
-                "enabled": False,
-                "access_token": new_token(),
-                "settings": None,
-                "password_required": False,
-                "share_passwords": [],
-            }
+            unsaved = {"created_at": None, "enabled": False, "access_token": new_token(), "settings": None}
+            return unsaved | ({"password_required": False, "share_passwords": []} if self._has_passwords else {})
         return self._shown(share)
 
     def change(self, call: Call) -> dict[str, Any]:
@@ -60,6 +54,8 @@ class Sharing:
         row = self._editable(call)
         data = call.data()
         changes: dict[str, Any] = checked(data, _FIELDS)
+        if not self._has_passwords:
+            changes.pop("password_required", None)
         if changes.get("password_required") and not self._control.behaviour.advanced_permissions:
             raise _no_feature("Sharing with password")
         if "settings" in data:
@@ -99,6 +95,11 @@ class Sharing:
             raise not_found("Password not found")
         return Response(None, 204)
 
+    @property
+    def _has_passwords(self) -> bool:
+        """Whether the server has sharing passwords. An older one ignores ``password_required``."""
+        return self._control.behaviour.posthog_version >= "2026-01"
+
     def _dashboard(self, call: Call) -> DashboardRow:
         return dashboard_of(self._state, call, "Dashboard not found.")
 
@@ -106,14 +107,16 @@ class Sharing:
         return editable(self._state, self._views, call, "Dashboard not found.")
 
     def _shown(self, share: ShareRow) -> dict[str, Any]:
-        return {
+        shown = {
             "created_at": share.created_at,
             "enabled": share.enabled,
             "access_token": share.access_token,
             "settings": share.settings,
-            "password_required": share.password_required,
-            "share_passwords": [_password(row) for row in self._state.shares.passwords(share.id)],
         }
+        if self._has_passwords:
+            shown["password_required"] = share.password_required
+            shown["share_passwords"] = [_password(row) for row in self._state.shares.passwords(share.id)]
+        return shown
 
 
 class PublicPages:

@@ -108,7 +108,7 @@ class PostHogState:
 
     def clear(self) -> None:
         """Delete all dashboards and their contents. Projects and members stay."""
-        for table in ("dashboards", "insights", "texts", "tiles", "collaborators", "shares", "passwords"):
+        for table in ("dashboards", "insights", "texts", "tiles", "collaborators", "shares", "passwords", "tagged"):
             self._store.change(f"DELETE FROM posthog_{table}")  # noqa: S608
 
     def add_project(self, project: int, name: str) -> None:
@@ -144,13 +144,15 @@ class PostHogState:
 
     def add_dashboard(self, *, project: int = PROJECT, owner: str | None = OWNER, **fields: Any) -> int:
         """Add a dashboard and return its id. ``fields`` have the API's names."""
-        return self._store.insert(
+        key = self._store.insert(
             "INSERT INTO posthog_dashboards (project, owner, created_at, fields) VALUES (?, ?, ?, ?)",
             project,
             owner,
             now(),
             json.dumps(NEW_DASHBOARD | fields),
         )
+        self._note_tags(key, project, fields.get("tags", ()))
+        return key
 
     def found(self, key: int) -> list[DashboardRow]:
         """Return a list with the dashboard of this id, which may be deleted; empty if it does not exist."""
@@ -172,6 +174,25 @@ class PostHogState:
         """
         where, values = _listed(project, tags, creation_mode)
         return self._dashboards(where, *values, limit, offset, tail=" LIMIT ? OFFSET ?")
+
+    def listed(
+        self, project: int = PROJECT, *, tags: Iterable[str] = (), creation_mode: str | None = None
+    ) -> list[tuple[int, bool, str | None]]:
+        """Return id, pinned and name of a project's dashboards that are not deleted, in order."""
+        where, values = _listed(project, tags, creation_mode)
+        rows = self._store.rows(
+            "SELECT d.id, json_extract(d.fields, '$.pinned'), json_extract(d.fields, '$.name')"  # noqa: S608
+            f" FROM posthog_dashboards d WHERE {where} {_IN_ORDER}",
+            *values,
+        )
+        return [(key, bool(pinned), name) for key, pinned, name in rows]
+
+    def all_of(self, keys: Iterable[int]) -> list[DashboardRow]:
+        """Return the dashboards of these ids, in the same order."""
+        wanted = list(keys)
+        rows = self._dashboards("d.id IN (SELECT value FROM json_each(?))", json.dumps(wanted))
+        found = {row.id: row for row in rows}
+        return [found[key] for key in wanted if key in found]
 
     def newest(self, limit: int) -> list[DashboardRow]:
         """Return the newest dashboards of all projects that are not deleted, newest first."""
@@ -195,10 +216,24 @@ class PostHogState:
             deleted,
             key,
         )
+        if "tags" in fields:
+            self._store.change("DELETE FROM posthog_tagged WHERE dashboard_id = ?", key)
+            self._note_tags(key, row.project, fields["tags"])
+
+    def is_tag(self, project: int, name: str) -> bool:
+        """Whether a dashboard of a project has a tag. It may be a deleted dashboard."""
+        return bool(
+            self._store.rows("SELECT 1 FROM posthog_tagged WHERE project = ? AND tag = ? LIMIT 1", project, name)
+        )
+
+    def _note_tags(self, dashboard: int, project: int, tags: Iterable[str]) -> None:
+        for tag in tags:
+            self._store.change("INSERT OR IGNORE INTO posthog_tagged VALUES (?, ?, ?)", project, tag, dashboard)
 
     def remove_dashboard(self, key: int) -> None:
         """Delete a dashboard, which then cannot be restored."""
         self._store.change("DELETE FROM posthog_dashboards WHERE id = ?", key)
+        self._store.change("DELETE FROM posthog_tagged WHERE dashboard_id = ?", key)
 
     def collaborators(self, dashboard: int) -> list[tuple[str, str, str]]:
         """Return each collaborator's id, member name and time of addition."""

@@ -23,6 +23,12 @@ CREATE TABLE IF NOT EXISTS posthog_tiles (
     layouts TEXT NOT NULL, color TEXT, deleted INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS posthog_tiles_dashboard ON posthog_tiles (dashboard_id);
 CREATE INDEX IF NOT EXISTS posthog_tiles_insight ON posthog_tiles (insight_id);
+CREATE TABLE IF NOT EXISTS posthog_tagged (
+    project INTEGER NOT NULL, tag TEXT NOT NULL, dashboard_id INTEGER NOT NULL,
+    PRIMARY KEY (project, tag, dashboard_id));
+CREATE INDEX IF NOT EXISTS posthog_tagged_dashboard ON posthog_tagged (dashboard_id);
+INSERT OR IGNORE INTO posthog_tagged
+    SELECT d.project, t.value, d.id FROM posthog_dashboards d, json_each(d.fields, '$.tags') t;
 CREATE TABLE IF NOT EXISTS posthog_collaborators (
     id TEXT PRIMARY KEY, dashboard_id INTEGER NOT NULL, member TEXT NOT NULL, added_at TEXT NOT NULL,
     UNIQUE (dashboard_id, member));

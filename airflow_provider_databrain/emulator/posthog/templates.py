@@ -6,10 +6,12 @@ The names of its own templates are PostHog's. Their tiles are our choice.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 
+from airflow_provider_databrain.emulator.faults import Control
 from airflow_provider_databrain.emulator.posthog.checks import Call, invalid, parsed, server_error
 from airflow_provider_databrain.emulator.posthog.contents import Contents
 from airflow_provider_databrain.emulator.posthog.state import PROJECT, PostHogState
@@ -64,13 +66,41 @@ _PRODUCT = [
     _insight("Referrers", "TrendsQuery", 0, 10),
     _insight("Funnel", "FunnelsQuery", 6, 10),
 ]
-TEMPLATES: dict[str, tuple[str, list[dict[str, Any]]]] = {
-    "DEFAULT_APP": ("", _PRODUCT),
-    "WEBSITE_TRAFFIC": ("", _PRODUCT[:2]),
-    "Product analytics": ("An overview of your product.", _PRODUCT),
-    "Flagged Feature Usage": ("How a feature flag is used.", _PRODUCT[:1]),
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template of the server's own.
+
+    :param fields: what it sets on a dashboard, under the API's names.
+    :param name: the name of a dashboard that has none; None gives no name.
+    :param tags: tags that it adds.
+    """
+
+    tiles: list[dict[str, Any]]
+    fields: dict[str, Any]
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+_NAME = "Product analytics"
+TEMPLATES = {
+    "DEFAULT_APP": Template(_PRODUCT, {"description": "", "filters": {}}, _NAME),
+    # Read in the source, not recorded: it leaves name and description as they are.
+    "WEBSITE_TRAFFIC": Template(_PRODUCT[:2], {"filters": {"date_from": "-30d"}}, tags=("marketing",)),
+    _NAME: Template(_PRODUCT, {"description": "An overview of your product.", "filters": {}}, _NAME),
+    "Flagged Feature Usage": Template(
+        _PRODUCT[:1], {"description": "How a feature flag is used.", "filters": {}}, "Flagged Feature Usage"
+    ),
 }
-"""Description and tiles of each template, by its name in ``use_template``."""
+"""The templates by their names in ``use_template``. That of ``DEFAULT_APP`` is read in the source, not recorded."""
+
+
+def replaced(name: str, fields: dict[str, Any], *, tagging: bool) -> dict[str, Any]:
+    """Return the fields that a template sets on a dashboard."""
+    template = TEMPLATES[name]
+    tags = template.tags if tagging else ()
+    return {**template.fields, "name": fields["name"] or template.name, "tags": [*fields["tags"], *tags]}
 
 
 def fill(contents: Contents, dashboard: int, tiles: Iterable[dict[str, Any]], project: int = PROJECT) -> None:
@@ -88,8 +118,9 @@ def fill(contents: Contents, dashboard: int, tiles: Iterable[dict[str, Any]], pr
 class Templates:
     """Creates dashboards from a template in the request's body."""
 
-    def __init__(self, state: PostHogState, views: Views) -> None:
+    def __init__(self, state: PostHogState, control: Control, views: Views) -> None:
         self._state = state
+        self._control = control
         self._views = views
 
     def create(self, call: Call) -> dict[str, Any]:
@@ -110,7 +141,7 @@ class Templates:
             name=template["template_name"],
             description=template["dashboard_description"],
             filters=template["dashboard_filters"],
-            tags=template.get("tags", []),
+            tags=template.get("tags", []) if self._control.behaviour.tagging else [],
         )
         fill(self._state.contents, key, template["tiles"], call.project)
         [row] = self._state.found(key)

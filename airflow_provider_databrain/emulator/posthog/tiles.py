@@ -41,7 +41,7 @@ class Tiles:
     def move(self, call: Call) -> dict[str, Any]:
         """Move a tile to another dashboard. The answer is the dashboard that it was on."""
         row = editable(self._state, self._views, call, "Not found.")
-        key, target = (_named if self._control.behaviour.new_move_tile else _assumed)(call.data())
+        key, target = (_named if self._control.behaviour.posthog_version >= "2026-07" else _assumed)(call.data())
         tile = self._state.contents.tile(key, row.id)
         rows = self._state.found(target)
         if tile is None or not rows or rows[0].project != call.project or rows[0].deleted:

@@ -44,6 +44,11 @@ class Views:
         self._state = state
         self._control = control
 
+    @property
+    def _is_first(self) -> bool:
+        """Whether the server is the oldest version, which shows fewer fields."""
+        return self._control.behaviour.posthog_version == "2025-08"
+
     def may_edit(self, row: DashboardRow, member: Member) -> bool:
         """Whether a member may edit a dashboard."""
         return (
@@ -81,20 +86,19 @@ class Views:
         """Return a dashboard as in a list."""
         fields = row.fields
         named = ("name", "description", "pinned", "creation_mode", "last_accessed_at", "last_refresh")
-        return {
+        shown = {
             "id": row.id,
             **{name: fields[name] for name in named},
             "created_at": row.created_at,
             "created_by": self.user(row.owner),
-            "last_viewed_at": None,
             "is_shared": row.shared,
             "deleted": row.deleted,
             "restriction_level": fields["restriction_level"],
             "access_control_version": "v1" if fields["restriction_level"] > EVERYONE else "v2",
-            "team_id": row.project,
-            "tags": fields["tags"] if viewer else [],
+            "tags": fields["tags"] if viewer and self._control.behaviour.tagging else [],
             **self._access(row, viewer),
         }
+        return shown if self._is_first else shown | {"last_viewed_at": None, "team_id": row.project}
 
     def full(
         self, row: DashboardRow, viewer: Member | None, size: str = "sm", most_tiles: int | None = None
@@ -105,15 +109,20 @@ class Views:
         :param most_tiles: maximum number of tiles; None means no limit.
         """
         fields = row.fields
-        return {
+        shown = {
             **self.basic(row, viewer),
             "filters": fields["filters"],
             "variables": fields["variables"],
-            "persisted_filters": fields["filters"] or None,
-            "persisted_variables": fields["variables"] or None,
             "breakdown_colors": fields["breakdown_colors"],
             "data_color_theme_id": fields["data_color_theme_id"],
             "tiles": self.tiles(row, viewer, size)[:most_tiles],
+        }
+        if self._is_first:
+            del shown["last_accessed_at"]
+            return shown
+        return shown | {
+            "persisted_filters": fields["filters"] or None,
+            "persisted_variables": fields["variables"] or None,
         }
 
     def tiles(self, row: DashboardRow, viewer: Member | None, size: str = "sm") -> list[dict[str, Any]]:

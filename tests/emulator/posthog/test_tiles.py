@@ -60,18 +60,24 @@ def test_texts_are_added_changed_and_removed(emulator: Emulator) -> None:
     assert changed["text"]["last_modified_by"]["first_name"] == "Owner"
     del change["text"]["id"]
     change["text"]["body"] = "without an id"
-    assert texts(got(ask(emulator, "PATCH", at(made), json={"tiles": [change]}))) == ["second"]
+    [other] = got(ask(emulator, "PATCH", at(made), json={"tiles": [change]}))["tiles"]
+    assert (other["id"], other["text"]["body"]) == (tile["id"], "without an id")
+    assert other["text"]["id"] != tile["text"]["id"]
     removal = {"tiles": [{"id": tile["id"], "deleted": True}]}
     assert got(ask(emulator, "PATCH", at(made), json=removal))["tiles"] == []
-    assert refusal(ask(emulator, "PATCH", at(made), json=removal)) == NOT_FOUND
+    assert got(ask(emulator, "PATCH", at(made), json=removal))["tiles"] == []
+    back = {"tiles": [{"id": tile["id"], "deleted": False}]}
+    assert texts(got(ask(emulator, "PATCH", at(made), json=back))) == ["without an id"]
 
 
 def test_a_text_has_a_body_of_at_most_4000_characters(emulator: Emulator) -> None:
     made = make(emulator)
     long = ask(emulator, "PATCH", at(made), json={"tiles": [{"text": {"body": "x" * 4001}}]})
-    assert refusal(long) == invalid("Ensure this field has no more than 4000 characters.", "text__body", "max_length")
-    empty = ask(emulator, "PATCH", at(made), json={"tiles": [{"text": {}}]})
-    assert refusal(empty) == invalid("This field is required.", "text__body", "required")
+    assert refusal(long) == SERVER_ERROR
+    emulator.control.behaviour = Behaviour(posthog_version="2026-07")
+    long = ask(emulator, "PATCH", at(made), json={"tiles": [{"text": {"body": "x" * 4001}}]})
+    assert refusal(long) == invalid("Text body cannot exceed 4000 characters", "text__body", "max_length")
+    assert got(ask(emulator, "PATCH", at(made), json={"tiles": [{"text": {}}]}))["tiles"] == []
     assert got(ask(emulator, "GET", at(made)))["tiles"] == []
 
 
@@ -160,7 +166,7 @@ def test_the_older_move_does_not_know_the_newest_field_name(emulator: Emulator) 
 
 
 def test_a_move_needs_an_existing_tile_a_destination_and_the_right_to_edit_both(emulator: Emulator) -> None:
-    emulator.control.behaviour = Behaviour(new_move_tile=True)
+    emulator.control.behaviour = Behaviour(posthog_version="2026-07")
     source, closed = make(emulator, name="a"), make(emulator, name="b", restriction_level=37)
     tile = {"tile": {"id": put_text(emulator, source, "x")["id"]}}
     assert refusal(move(emulator, source, tile | {"to_dashboard": 999999}, "writer")) == NOT_FOUND
@@ -182,7 +188,7 @@ def test_an_insight_cannot_move_to_a_dashboard_that_has_it(emulator: Emulator) -
 
 @pytest.mark.parametrize("method", ["PATCH", "POST"])
 def test_the_newest_move_accepts_keys_with_scopes_and_both_methods(emulator: Emulator, method: str) -> None:
-    emulator.control.behaviour = Behaviour(new_move_tile=True)
+    emulator.control.behaviour = Behaviour(posthog_version="2026-07")
     source, target = make(emulator, name="a"), make(emulator, name="b")
     tile = put_text(emulator, source, "moving")
     body = {"tile": {"id": tile["id"]}, "to_dashboard": target["id"]}
@@ -203,7 +209,7 @@ def test_the_newest_move_accepts_keys_with_scopes_and_both_methods(emulator: Emu
     ],
 )
 def test_the_newest_move_checks_its_body(emulator: Emulator, body: Any, expected: tuple[Any, ...]) -> None:
-    emulator.control.behaviour = Behaviour(new_move_tile=True)
+    emulator.control.behaviour = Behaviour(posthog_version="2026-07")
     assert refusal(move(emulator, make(emulator), body, "writer")) == expected
 
 

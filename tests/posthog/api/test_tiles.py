@@ -72,7 +72,7 @@ def test_an_insight_that_the_other_dashboard_already_shows_is_only_removed_from_
 
 
 def test_a_key_with_scopes_may_move_tiles_on_the_newest_server(posthog: Emulator, run: Run) -> None:
-    posthog.control.behaviour = Behaviour(new_move_tile=True)
+    posthog.control.behaviour = Behaviour(posthog_version="2026-07")
     board = Board(posthog)
     run(posthog_server(posthog), tiles.move_tile(board.source, board.tiles["text"], board.target))
     assert [len(part) for part in board.show()] == [2, 1, 1]
