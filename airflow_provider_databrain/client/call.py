@@ -51,6 +51,8 @@ class Endpoint:
     :param needs: the rights that the token must have, and what to do if it lacks them; added to an
         ``AuthenticationError``'s message.
     :param empty: whether a success may have no body; ``Request.read`` is then called with None.
+    :param if_missing: what to use instead on a server that does not have this endpoint; added to an
+        ``EndpointMissingError``'s message.
     :param precondition: what must be set up in the vendor's product first; added to an ``InvalidRequestError``'s
         message.
     :param secret_answer: whether a success contains secrets; if so, no error quotes a success that cannot be read.
@@ -66,6 +68,7 @@ class Endpoint:
     codes: Mapping[str, type[ApiError]] = field(default_factory=dict)
     needs: str = ""
     empty: bool = False
+    if_missing: str = ""
     precondition: str = ""
     secret_answer: bool = False
 

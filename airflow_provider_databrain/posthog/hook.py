@@ -123,9 +123,15 @@ class PostHogHook(ApiHook[PostHogExtras]):
 
     move_tile, amove_tile = both(tiles.move_tile)
     transfer_tile, atransfer_tile = both(tiles.transfer_tile)
+    copy_tile, acopy_tile = both(tiles.copy_tile)
+    create_text_tile, acreate_text_tile = both(tiles.create_text_tile)
+    update_text_tile, aupdate_text_tile = both(tiles.update_text_tile)
+    delete_tile, adelete_tile = both(tiles.delete_tile)
+    reorder_tiles, areorder_tiles = both(tiles.reorder_tiles)
 
     create_insight, acreate_insight = both(insights.create_insight)
     update_insight, aupdate_insight = both(insights.update_insight)
+    run_insights, arun_insights = both(insights.run_insights)
 
     list_collaborators, alist_collaborators = both(collaborators.list_collaborators)
     add_collaborator, aadd_collaborator = both(collaborators.add_collaborator)

@@ -26,6 +26,7 @@ from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api.models import NewDashboard
 from airflow_provider_databrain.posthog.hook import PostHogHook
 from tests.posthog.support import LEGACY, TEMPLATE, add_legacy_key, names, sent, set_posthog_connection
+from tests.posthog.test_hook_tiles import NAMES as NEWER
 from tests.support import http_answer, raw_server
 
 Arguments = Callable[["Scene"], tuple[Any, ...]]
@@ -153,7 +154,7 @@ def test_every_method_has_both_forms_and_a_test() -> None:
     settings = {"tokens", "url_without_host", "options", "check_url", "test_connection"}
     methods = {name for name in own - settings if not (name.startswith("a") and name[1:] in own)}
     assert {f"a{name}" for name in methods} == own - settings - methods
-    assert methods == {name for name, *_ in METHODS} | {"remove_collaborator"}
+    assert methods == {name for name, *_ in METHODS} | {"remove_collaborator", *NEWER}
 
 
 def on(method: str, *arguments: Any) -> tuple[str, Arguments]:
