@@ -18,6 +18,7 @@ from airflow_provider_databrain.client.call import Request, Resend
 from airflow_provider_databrain.client.errors import (
     ApiError,
     AuthenticationError,
+    EndpointMissingError,
     InvalidRequestError,
     NotAllowedError,
     NotFoundError,
@@ -62,8 +63,6 @@ LOOKS = ("legend", "theme", "whitelabel")
 """Settings that change only how the page looks, not what it shows of the data."""
 SHOWS_LESS_WITHOUT = {"detailed": True, "showInspector": True, "hideExtraDetails": False, "noHeader": False}
 """Other settings, with the value without which the page shows less."""
-NO_ENDPOINT = "Endpoint not found."
-"""What PostHog says about a path that it does not have."""
 NO_PASSWORDS = "this PostHog has no passwords for shared dashboards: update PostHog, or share without a password"
 
 
@@ -149,16 +148,14 @@ def new_share_password(
 def _new_share_password(request: Request[SharePassword]) -> Steps[SharePassword]:
     try:
         made: SharePassword = yield request
-    except NotFoundError as error:
-        if error.from_api and error.message == NO_ENDPOINT:
-            raise NotAllowedError(
-                NO_PASSWORDS,
-                status=error.status,
-                code=error.code,
-                endpoint=error.endpoint,
-                dashboard=error.dashboard,
-            ) from None
-        raise
+    except EndpointMissingError as error:
+        raise NotAllowedError(
+            NO_PASSWORDS,
+            status=error.status,
+            code=error.code,
+            endpoint=error.endpoint,
+            dashboard=error.dashboard,
+        ) from None
     except ApiError as error:
         if error.ambiguous:
             error.message = (
