@@ -23,6 +23,7 @@ from airflow_provider_databrain.posthog.api import (
     collaborators,
     dashboards,
     endpoint,
+    fields,
     insights,
     marks,
     sharing,
@@ -110,10 +111,10 @@ class PostHogHook(ApiHook[PostHogExtras]):
         return self.extras.project_id
 
     list_dashboards, alist_dashboards = both(dashboards.list_dashboards)
-    create_dashboard, acreate_dashboard = both(dashboards.create_dashboard)
+    create_dashboard, acreate_dashboard = both(fields.create_as_asked)
     find_or_create_dashboard, afind_or_create_dashboard = both(marks.find_or_create_dashboard)
     retrieve_dashboard, aretrieve_dashboard = both(dashboards.retrieve_dashboard)
-    update_dashboard, aupdate_dashboard = both(dashboards.update_dashboard)
+    update_dashboard, aupdate_dashboard = both(fields.update_as_asked)
     delete_dashboard, adelete_dashboard = both(dashboards.delete_dashboard)
     restore_dashboard, arestore_dashboard = both(dashboards.restore_dashboard)
 
@@ -137,9 +138,9 @@ class PostHogHook(ApiHook[PostHogExtras]):
     remove_collaborator, aremove_collaborator = both(collaborators.remove_collaborator)
 
     get_sharing, aget_sharing = both(sharing.get_sharing)
-    update_sharing, aupdate_sharing = both(sharing.update_sharing)
+    update_sharing, aupdate_sharing = both(sharing.share)
     refresh_sharing, arefresh_sharing = both(sharing.refresh_sharing)
-    create_share_password, acreate_share_password = both(sharing.create_share_password)
+    create_share_password, acreate_share_password = both(sharing.new_share_password)
     delete_share_password, adelete_share_password = both(sharing.delete_share_password)
 
     def stream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> Generator[stream.Event, None, None]:
