@@ -16,7 +16,8 @@ from typing import Any
 
 from airflow_provider_databrain.client.errors import InvalidRequestError
 from airflow_provider_databrain.client.models import wire
-from airflow_provider_databrain.posthog.api.dashboards import UPDATE_DASHBOARD, create_dashboard, update_dashboard
+from airflow_provider_databrain.posthog.api import dashboards
+from airflow_provider_databrain.posthog.api.dashboards import create_dashboard, update_dashboard
 from airflow_provider_databrain.posthog.api.endpoint import Steps
 from airflow_provider_databrain.posthog.api.models import Dashboard, DashboardChange, NewDashboard
 
@@ -88,7 +89,8 @@ def set_fields(dashboard_id: int, asked: Mapping[str, Any]) -> Steps[Dashboard]:
         answer = yield update_dashboard(dashboard_id, _change(again))
         left = _left(asked, answer)
     if left:
-        raise InvalidRequestError(_not_kept(left, asked), endpoint=UPDATE_DASHBOARD.name, dashboard=str(dashboard_id))
+        endpoint = dashboards.UPDATE_DASHBOARD.name
+        raise InvalidRequestError(_not_kept(left, asked), endpoint=endpoint, dashboard=str(dashboard_id))
     return answer
 
 
