@@ -355,7 +355,9 @@ def test_a_password_that_cannot_be_taken_back_is_named(
 
 
 def test_a_server_without_passwords_says_so_when_one_is_created(posthog: Emulator, ask: Ask, older: None) -> None:
-    shown = r"create share password \(dashboard '1'\) failed \[HTTP 404, not_found\]: this PostHog has no.* update"
+    shown = (
+        r"create share password \(dashboard '1'\) failed \[HTTP 404, ENDPOINT_NOT_FOUND\]: this PostHog has no.* update"
+    )
     with pytest.raises(NotAllowedError, match=shown):
         ask(PostHogHook(), "create_share_password", Page(posthog).dashboard)
 
