@@ -10,7 +10,7 @@ from airflow_provider_databrain.emulator.posthog.state import DashboardRow
 from airflow_provider_databrain.posthog.api.marks import mark_of
 from tests.posthog.fleet.fleet import Fleet, Ran, filled
 from tests.posthog.fleet.settings import TEMPLATE, TEMPLATE_DESCRIPTION, TENANTS
-from tests.posthog.fleet.watcher import WATCHED
+from tests.posthog.fleet.watcher import EMPTY, WATCHED
 
 LIST = "GET /api/projects/N/dashboards/"
 Row = Mapping[str, str]
@@ -96,7 +96,8 @@ def _of_tenant(fleet: Fleet, row: Row, found: Sequence[DashboardRow], runs: Sequ
 
 def _of_fields(fleet: Fleet, row: Row, dashboard: DashboardRow) -> Iterator[tuple[str, str]]:
     """What is not as asked."""
-    asked: dict[str, Any] = {"name": TEMPLATE, "description": TEMPLATE_DESCRIPTION, **filled(fleet.spec, row)}
+    default = {**EMPTY, "name": TEMPLATE, "description": TEMPLATE_DESCRIPTION}
+    asked: dict[str, Any] = {**default, **filled(fleet.spec, row)}
     asked["tags"] = sorted({tag.strip().lower() for tag in asked["tags"]}) if fleet.setting.tagging else []
     asked["description"] += f"\n[{mark_of(row['tenant_id'])}]"
     shown = {**dashboard.fields, "tags": sorted(dashboard.fields["tags"])}

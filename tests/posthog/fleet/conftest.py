@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def tasks() -> Iterator[Tasks]:
 def new_fleet(watched: WatchedEmulator, tasks: Tasks, tmp_path: Path) -> NewFleet:
     """Makes the tenants of a test, and an empty PostHog."""
 
-    def make(setting: Setting, seed: int = 0) -> Fleet:
-        return Fleet(watched, tasks, tmp_path, setting, seed)
+    def make(setting: Setting, **options: Any) -> Fleet:
+        return Fleet(watched, tasks, tmp_path, setting, **options)
 
     return make

@@ -20,8 +20,8 @@ from airflow_provider_databrain.emulator.posthog.state import DashboardRow
 from airflow_provider_databrain.posthog.api.marks import mark_of
 from tests.chaos.killer import Tasks, Tripwire
 from tests.chaos.task import Job
-from tests.posthog.fleet.settings import ACCOUNT, KINDS, PLANS, REGION, TENANTS, Setting
-from tests.posthog.fleet.watcher import WATCHED, WatchedEmulator
+from tests.posthog.fleet.settings import ACCOUNT, KINDS, PLANS, REGION, TENANTS, Kind, Setting
+from tests.posthog.fleet.watcher import EMPTY, WatchedEmulator
 
 PATIENCE_SECONDS = 600.0
 """How long one task may take."""
@@ -65,14 +65,24 @@ class Fleet:
     """The tenants of one test: a new warehouse and an empty PostHog, with the source and two dashboards of people.
 
     :param folder: an empty folder.
+    :param kind: replaces the setting's kind.
     """
 
-    def __init__(self, emulator: WatchedEmulator, tasks: Tasks, folder: Path, setting: Setting, seed: int = 0) -> None:
+    def __init__(
+        self,
+        emulator: WatchedEmulator,
+        tasks: Tasks,
+        folder: Path,
+        setting: Setting,
+        *,
+        seed: int = 0,
+        kind: Kind | None = None,
+    ) -> None:
         self.emulator = emulator
         self.setting = setting
         self._tasks = tasks
         self._folder = folder
-        self.kind = KINDS[setting.kind]
+        self.kind = kind or KINDS[setting.kind]
         self._marks = {mark_of(tenant): tenant for tenant in TENANTS}
         self._runs = 0
         self._plans = PLANS
@@ -186,7 +196,7 @@ class Fleet:
         """Let the tenants' pages show what the table says now."""
         for row in self.rows():
             asked = filled(self.spec, row)
-            self._watched[row["tenant_id"]].append({name: asked[name] for name in WATCHED})
+            self._watched[row["tenant_id"]].append({name: asked.get(name, empty) for name, empty in EMPTY.items()})
 
     def _disturb(self) -> None:
         kinds = (("reset_after", 7), ("error_after", 11))

@@ -6,16 +6,21 @@
 from __future__ import annotations
 
 import os
+import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_databrain.emulator.faults import PostHogVersion
 
+EXAMPLE = Path(__file__).parents[3] / "example_dags" / "provision_posthog_dashboards.py"
 FULL = os.environ.get("FLEET") == "full"
 TENANTS = [f"T{number:03}" for number in range(300 if FULL else 40)]
 CONCURRENCIES = (1, 2, 4, 8, 16)
+DEFAULT_CONCURRENCY = 16
+"""What the operators take."""
 DEFAULT_VERSION: PostHogVersion = "2026-01"
 VERSIONS: tuple[PostHogVersion, ...] = (DEFAULT_VERSION, "2025-08", "2026-07")
 TEMPLATE = "Product analytics"
@@ -63,6 +68,8 @@ KINDS: dict[str, Kind] = {
     "deep": Kind({**SPEC, "use_dashboard": SOURCE, "duplicate_tiles": True}, 3, copies=True),
 }
 """``bare`` is a template without a name and a description of ours; ``deep`` copies the source's insights too."""
+SHIPPED = Kind(runpy.run_path(str(EXAMPLE))["DASHBOARD"], 6)
+"""The dashboard of the example Dag."""
 
 
 @dataclass(frozen=True)

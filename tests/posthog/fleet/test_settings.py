@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import fields
 from itertools import combinations, product
 
 import pytest
 
-from tests.posthog.fleet.checks import check, check_repeated
+from airflow_provider_databrain.emulator.faults import PostHogVersion
+from tests.posthog.fleet.checks import LIST, check, check_repeated
 from tests.posthog.fleet.conftest import NewFleet
 from tests.posthog.fleet.settings import (
     CONCURRENCIES,
+    DEFAULT_CONCURRENCY,
     FULL,
     KINDS,
+    SHIPPED,
+    TENANTS,
     VERSIONS,
     Setting,
     all_settings,
@@ -44,4 +49,29 @@ def test_the_short_settings_have_each_pair_of_values() -> None:
 def test_each_tenant_has_its_own_dashboard_as_asked(new_fleet: NewFleet, setting: Setting) -> None:
     fleet = new_fleet(setting)
     check(fleet, fleet.run())
+    check_repeated(fleet)
+
+
+@pytest.mark.parametrize("concurrency", [1, DEFAULT_CONCURRENCY])
+@pytest.mark.parametrize("version", VERSIONS if FULL else VERSIONS[:1])
+def test_each_tenant_of_the_example_dag_has_its_dashboard_after_three_calls(
+    new_fleet: NewFleet, version: PostHogVersion, concurrency: int
+) -> None:
+    fleet = new_fleet(Setting("DEFAULT_APP", concurrency, version=version), kind=SHIPPED)
+    fleet.sent()
+    ran = fleet.run()
+    calls = Counter(fleet.sent())
+    check(fleet, ran)
+    if concurrency == 1:
+        # Nothing is repeated, because no two requests are under way at the same time.
+        lists = calls.pop(LIST)
+        assert calls == dict.fromkeys(
+            (
+                "POST /api/projects/N/dashboards/",
+                "PATCH /api/projects/N/dashboards/N/",
+                "PATCH /api/projects/N/dashboards/N/sharing/",
+            ),
+            len(TENANTS),
+        )
+        assert lists <= 2
     check_repeated(fleet)

@@ -14,8 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_databrain.emulator.server import Emulator
 
-WATCHED = ("variables", "filters", "breakdown_colors")
-"""What selects the data of a tenant, or names it."""
+EMPTY: dict[str, Any] = {"variables": {}, "filters": {}, "breakdown_colors": []}
+"""The fields that select the data of a tenant, or name it, as they are when nothing is asked for."""
+WATCHED = tuple(EMPTY)
 Owner = Callable[[Mapping[str, Any]], str | None]
 """Returns whose dashboard this is, from its fields; None if nothing says that."""
 _SHARED = """
