@@ -87,6 +87,11 @@ MODULES = {
     "posthog.operators.sharing": ("RefreshPostHogSharingOperator", "SharePostHogDashboardOperator"),
     "posthog.operators.templates": ("CreatePostHogDashboardFromTemplateOperator",),
     "posthog.operators.tenants": ("ProvisionPostHogDashboardsOperator", "RemovePostHogDashboardsOperator"),
+    "posthog.operators.tiles": (
+        "AddPostHogTextTileOperator",
+        "CopyPostHogTileOperator",
+        "DeletePostHogTileOperator",
+    ),
     "posthog.sensors": ("PostHogDashboardRefreshedSensor",),
     "posthog.target": ("PostHogTarget",),
     "posthog.triggers": ("DashboardRefreshedTrigger",),
@@ -113,6 +118,7 @@ MODULES = {
         "AlreadyExistsError",
         "ApiError",
         "AuthenticationError",
+        "EndpointMissingError",
         "InvalidRequestError",
         "MalformedAnswerError",
         "NotAllowedError",
@@ -134,6 +140,7 @@ if TYPE_CHECKING:
     from airflow_provider_databrain.client.errors import AlreadyExistsError as AlreadyExistsError
     from airflow_provider_databrain.client.errors import ApiError as ApiError
     from airflow_provider_databrain.client.errors import AuthenticationError as AuthenticationError
+    from airflow_provider_databrain.client.errors import EndpointMissingError as EndpointMissingError
     from airflow_provider_databrain.client.errors import InvalidRequestError as InvalidRequestError
     from airflow_provider_databrain.client.errors import MalformedAnswerError as MalformedAnswerError
     from airflow_provider_databrain.client.errors import NotAllowedError as NotAllowedError
@@ -313,6 +320,13 @@ if TYPE_CHECKING:
     )
     from airflow_provider_databrain.posthog.operators.tenants import (
         RemovePostHogDashboardsOperator as RemovePostHogDashboardsOperator,
+    )
+    from airflow_provider_databrain.posthog.operators.tiles import (
+        AddPostHogTextTileOperator as AddPostHogTextTileOperator,
+    )
+    from airflow_provider_databrain.posthog.operators.tiles import CopyPostHogTileOperator as CopyPostHogTileOperator
+    from airflow_provider_databrain.posthog.operators.tiles import (
+        DeletePostHogTileOperator as DeletePostHogTileOperator,
     )
     from airflow_provider_databrain.posthog.sensors import (
         PostHogDashboardRefreshedSensor as PostHogDashboardRefreshedSensor,

@@ -56,7 +56,7 @@ def provision_posthog_dashboards() -> None:
         **TENANTS,
         **LEDGER,
         spec=DASHBOARD,
-        # PostHog allows 480 calls per minute and 4,800 per hour, and a new tenant takes two. A deferrable task gives
+        # PostHog allows 480 calls per minute and 4,800 per hour, and a new tenant takes three. A deferrable task gives
         # the worker slot back during a long wait.
         deferrable=True,
         max_active_tis_per_dagrun=1,

@@ -16,6 +16,7 @@ from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
     ApiError,
     AuthenticationError,
+    EndpointMissingError,
     InvalidRequestError,
     MalformedAnswerError,
     NotFoundError,
@@ -125,6 +126,8 @@ def annotate(server: Server, request: Request[Any], error: ApiError) -> None:
         token = request.endpoint.token
         needs_token = f"It needs the {token.name}: check {token.field} in the Airflow connection."
         error.hint = request.endpoint.needs or needs_token
+    if request.endpoint.if_missing and isinstance(error, EndpointMissingError):
+        error.hint = f"{EndpointMissingError.hint} {request.endpoint.if_missing}"
     if request.endpoint.precondition and isinstance(error, InvalidRequestError):
         error.hint = request.endpoint.precondition
     if not error.from_api and isinstance(error, AuthenticationError | NotFoundError | AlreadyExistsError):

@@ -9,7 +9,7 @@ What always holds:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -51,6 +51,8 @@ class Endpoint:
     :param needs: the rights that the token must have, and what to do if it lacks them; added to an
         ``AuthenticationError``'s message.
     :param empty: whether a success may have no body; ``Request.read`` is then called with None.
+    :param if_missing: what to use instead on a server that does not have this endpoint; added to an
+        ``EndpointMissingError``'s message.
     :param precondition: what must be set up in the vendor's product first; added to an ``InvalidRequestError``'s
         message.
     :param secret_answer: whether a success contains secrets; if so, no error quotes a success that cannot be read.
@@ -66,6 +68,7 @@ class Endpoint:
     codes: Mapping[str, type[ApiError]] = field(default_factory=dict)
     needs: str = ""
     empty: bool = False
+    if_missing: str = ""
     precondition: str = ""
     secret_answer: bool = False
 
@@ -76,6 +79,7 @@ class Request(Generic[T]):
 
     :param read: turns the decoded JSON of a success into the call's result; raises ``MalformedAnswerError`` if the JSON
         is not what the API documents.
+    :param query: the parameters of the URL. One that has several values is repeated.
     :param tenant: the tenant that it is for; errors name it.
     :param dashboard: the dashboard or embed id that it is about; errors name it.
     :param path: values for the endpoint's path, not yet encoded.
@@ -86,7 +90,7 @@ class Request(Generic[T]):
 
     endpoint: Endpoint
     read: Callable[[object], T] = field(repr=False)
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
     content_type: str = "application/json"
     tenant: str | None = None

@@ -109,6 +109,15 @@ class NotFoundError(ApiError):
     """Something that the call names (workspace, template, dashboard, embed) does not exist."""
 
 
+class EndpointMissingError(ApiError):
+    """The server answers that it has no such endpoint. Nothing is known about what the call names.
+
+    It is no ``NotFoundError``, because nobody may conclude from it that a dashboard or a tile is gone.
+    """
+
+    hint = "This server is too old for this call, or Host in the Airflow connection is wrong."
+
+
 class InvalidRequestError(ApiError):
     """The server refuses what was sent. Sending it again does not help."""
 

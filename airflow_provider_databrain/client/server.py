@@ -75,7 +75,7 @@ class Server:
         if "{" in endpoint.path:
             values = {**self.parameters, **request.path}
             path = path.format_map({name: quote(value, safe="@") for name, value in values.items()})
-        query = f"?{urlencode(request.query, quote_via=quote)}" if request.query else ""
+        query = f"?{urlencode(request.query, doseq=True, quote_via=quote)}" if request.query else ""
         # Without the slash, a path from the connection could become part of the host name.
         return f"{self.base_url}/{path.lstrip('/')}{query}"
 

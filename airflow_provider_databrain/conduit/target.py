@@ -141,6 +141,10 @@ class ConduitTarget:
         named = sorted(dashboard.id for dashboard in listed if dashboard.name == desired.wanted.name)
         return Existing(str(named[0]), str(workspace.id), desired.spec_hash) if named else None
 
+    def find_known(self, desired: Desired[ConduitSpec], existing: Existing) -> Existing | None:
+        """Always None: the list shows what ``find`` looks for, or nothing proves whose it is."""
+        return None
+
     def duplicates(self, desired: Desired[ConduitSpec]) -> Sequence[Existing]:
         """Always empty: Conduit cannot delete a dashboard."""
         return ()

@@ -169,6 +169,10 @@ class DatabrainTarget:
         known = _Parts(parts.owner, "", parts.name if name == _name(wanted) else "")
         return Existing(wanted.dashboard_id, embed_id, known.text())
 
+    def find_known(self, desired: Desired[CreateDashboardEmbed], existing: Existing) -> Existing | None:
+        """Always None: the id is all that ``find`` looks for."""
+        return None
+
     def duplicates(self, desired: Desired[CreateDashboardEmbed]) -> Sequence[Existing]:
         """None: the spec chooses the id, and Databrain takes it once."""
         return ()

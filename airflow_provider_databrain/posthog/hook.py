@@ -23,6 +23,7 @@ from airflow_provider_databrain.posthog.api import (
     collaborators,
     dashboards,
     endpoint,
+    fields,
     insights,
     marks,
     sharing,
@@ -110,10 +111,10 @@ class PostHogHook(ApiHook[PostHogExtras]):
         return self.extras.project_id
 
     list_dashboards, alist_dashboards = both(dashboards.list_dashboards)
-    create_dashboard, acreate_dashboard = both(dashboards.create_dashboard)
+    create_dashboard, acreate_dashboard = both(fields.create_as_asked)
     find_or_create_dashboard, afind_or_create_dashboard = both(marks.find_or_create_dashboard)
     retrieve_dashboard, aretrieve_dashboard = both(dashboards.retrieve_dashboard)
-    update_dashboard, aupdate_dashboard = both(dashboards.update_dashboard)
+    update_dashboard, aupdate_dashboard = both(fields.update_as_asked)
     delete_dashboard, adelete_dashboard = both(dashboards.delete_dashboard)
     restore_dashboard, arestore_dashboard = both(dashboards.restore_dashboard)
 
@@ -122,18 +123,24 @@ class PostHogHook(ApiHook[PostHogExtras]):
 
     move_tile, amove_tile = both(tiles.move_tile)
     transfer_tile, atransfer_tile = both(tiles.transfer_tile)
+    copy_tile, acopy_tile = both(tiles.copy_tile)
+    create_text_tile, acreate_text_tile = both(tiles.create_text_tile)
+    update_text_tile, aupdate_text_tile = both(tiles.update_text_tile)
+    delete_tile, adelete_tile = both(tiles.delete_tile)
+    reorder_tiles, areorder_tiles = both(tiles.reorder_tiles)
 
     create_insight, acreate_insight = both(insights.create_insight)
     update_insight, aupdate_insight = both(insights.update_insight)
+    run_insights, arun_insights = both(insights.run_insights)
 
     list_collaborators, alist_collaborators = both(collaborators.list_collaborators)
     add_collaborator, aadd_collaborator = both(collaborators.add_collaborator)
     remove_collaborator, aremove_collaborator = both(collaborators.remove_collaborator)
 
     get_sharing, aget_sharing = both(sharing.get_sharing)
-    update_sharing, aupdate_sharing = both(sharing.update_sharing)
+    update_sharing, aupdate_sharing = both(sharing.share)
     refresh_sharing, arefresh_sharing = both(sharing.refresh_sharing)
-    create_share_password, acreate_share_password = both(sharing.create_share_password)
+    create_share_password, acreate_share_password = both(sharing.new_share_password)
     delete_share_password, adelete_share_password = both(sharing.delete_share_password)
 
     def stream_tiles(self, dashboard_id: int, *, layout_size: str = "sm") -> Generator[stream.Event, None, None]:

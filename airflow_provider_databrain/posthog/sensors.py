@@ -15,9 +15,22 @@ if TYPE_CHECKING:
 class PostHogDashboardRefreshedSensor(PollSensor):
     """Wait until a dashboard was refreshed at or after a given time. Other parameters: see ``PollSensor``.
 
+    With ``compute``, each poke looks when each insight of the dashboard was last calculated. If one has no result, or
+    one from before ``since``, PostHog calculates the insights, and the sensor looks again. So nobody has to open the
+    dashboard. The wait is over when each insight is as new as ``since``. A dashboard without insights has nothing to
+    calculate, so its wait is over at once. Before ``since`` has come, nothing is calculated. A calculation that takes
+    longer than ``read_timeout`` counts as a failed poll; PostHog may still finish it, and a later poke sees its
+    results.
+
+    Without ``compute``, and on a PostHog that is too old for it, only the time counts at which a person last refreshed
+    the dashboard in PostHog. Then somebody must open the dashboard, or the sensor waits until its ``timeout``.
+
+    Nobody has run the calculation against a real PostHog yet: it was written from PostHog's source.
+
     :param dashboard_id: number of the dashboard (templated).
     :param since: the time, as a ``datetime`` or an ISO 8601 string, for example ``{{ data_interval_end }}``. Without a
         time zone it is UTC (templated).
+    :param compute: let PostHog calculate the insights. The key then needs the scope query:read beside dashboard:read.
     :param posthog_conn_id: the Airflow connection (templated).
     :param project_id: replaces the connection's ``project_id`` (templated).
     """
@@ -30,6 +43,7 @@ class PostHogDashboardRefreshedSensor(PollSensor):
         *,
         dashboard_id: int | str,
         since: datetime | str,
+        compute: bool = True,
         posthog_conn_id: str = "posthog_default",
         project_id: str | int | None = None,
         **kwargs: Any,
@@ -37,6 +51,7 @@ class PostHogDashboardRefreshedSensor(PollSensor):
         super().__init__(**kwargs)
         self.dashboard_id = dashboard_id
         self.since = since
+        self.compute = compute
         self.posthog_conn_id = posthog_conn_id
         self.project_id = project_id
 
@@ -58,5 +73,6 @@ class PostHogDashboardRefreshedSensor(PollSensor):
             project_id=None if self.project_id in (None, "") else str(self.project_id),
             dashboard_id=positive_int(self.dashboard_id, "dashboard_id"),
             since=since,
+            compute=self.compute,
             **polling,
         )

@@ -4,34 +4,50 @@ What always holds:
 
 - PostHog chooses the ids, and each create makes another dashboard. So the project's dashboards are listed before the
   first create, and again after a batch in which any dashboard was created.
+- The mark is there from the first moment (see ``posthog.api.marks``).
+- Every answer is compared with the spec. What differs is set before the dashboard is shared (see
+  ``posthog.api.fields``). So a public page never shows the values of another tenant or of the copied dashboard.
 - If two runs create a dashboard for one tenant at the same time, the older one stays.
 - A dashboard is deleted only if the list shows that it still carries the tenant's mark.
+- A dashboard that the ledger knows and whose mark was removed is not created a second time. The next update writes the
+  mark again.
 - A spec hash has three parts (see ``_Parts``), so an update sends only what differs. A part that is not known
   never counts as equal.
+- Updates with tags that are new in the project go one at a time, because PostHog deletes unused tags whenever it
+  writes tags. Other tasks may disturb them; then the answer is 500, and the update is sent again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, InvalidRequestError, NotFoundError
+from airflow_provider_databrain.client.errors import (
+    AlreadyExistsError,
+    ApiError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NotFoundError,
+)
 from airflow_provider_databrain.client.models import Sent, explain, wire
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.posthog.api import dashboards, marks, sharing
-from airflow_provider_databrain.posthog.api.models import Dashboard, DashboardChange, NewDashboard, SharingSettings
+from airflow_provider_databrain.posthog.api.fields import changeable, is_as_asked
+from airflow_provider_databrain.posthog.api.models import Dashboard, NewDashboard, SharingSettings
+from airflow_provider_databrain.posthog.tag_writes import Tags
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.target import Desired, Existing
 
+log = logging.getLogger(__name__)
 NEW = "new"
 """The sharing part of a new dashboard's spec hash: nothing has been sent about sharing yet."""
-AT_CREATION = ("use_template", "use_dashboard", "duplicate_tiles", "create_in_folder")
-"""Fields that PostHog uses only when a dashboard is created."""
-CHANGEABLE = tuple(name for name in NewDashboard.model_fields if name not in (*AT_CREATION, "tiles"))
+NEAR_LIMIT = 4_500
+"""Dashboards in a project from which on a warning is logged. PostHog's newer code counts them, up to 5,000."""
 
 
 class ShareSpec(Sent):
@@ -66,14 +82,12 @@ UNSHARED = ShareSpec(enabled=False)
 class Wanted(NamedTuple):
     """One tenant's dashboard.
 
-    :param new: what a create sends.
-    :param change: what an update sends: only the fields that the spec has.
+    :param new: its fields, without the mark.
     :param sharing: how it is shared.
     :param mark: what it is found again by.
     """
 
     new: NewDashboard
-    change: DashboardChange
     sharing: ShareSpec
     mark: str
 
@@ -99,6 +113,9 @@ class PostHogTarget:
         self._listed: dict[str, list[Dashboard]] = {}
         self._by_id: dict[int, Dashboard] = {}
         self._refused: dict[object, ApiError] = {}
+        self._tags = Tags()
+        self._created: dict[str, int] = {}
+        self._most_seen = 0
 
     @property
     def options(self) -> str:
@@ -119,10 +136,7 @@ class PostHogTarget:
             raise SpecError(f"tenant {tenant!r}: use_template and use_dashboard cannot be used together")
         values = {name: getattr(spec, name) for name in NewDashboard.model_fields} | {"use_dashboard": origin}
         mark = marks.mark_of(f"{tenant}\0{spec.purpose}" if spec.purpose else tenant)
-        new = marks.marked(NewDashboard.model_construct(**values), mark)
-        # An update must not touch a field that the spec does not have: users may have set it.
-        changes = {name: getattr(new, name) for name in CHANGEABLE if getattr(spec, name) is not None}
-        wanted = Wanted(new, DashboardChange.model_construct(**changes), spec.sharing, mark)
+        wanted = Wanted(NewDashboard.model_construct(**values), spec.sharing, mark)
         return Desired(tenant, None, _Parts.of(wanted).text(), wanted)
 
     def differs(self, desired: Desired[Wanted], existing: Existing) -> bool:
@@ -143,8 +157,15 @@ class PostHogTarget:
         """List the project's dashboards."""
         listed = sorted(await transport.run(dashboards.list_dashboards()), key=lambda dashboard: dashboard.id)
         self._listed, self._by_id = {}, {}
+        if len(listed) >= NEAR_LIMIT > self._most_seen:
+            log.warning(
+                "The project has %d dashboards. PostHog may refuse more than 5,000 in a project: plan a second project",
+                len(listed),
+            )
+        self._most_seen = max(self._most_seen, len(listed))
         for dashboard in listed:
             self._by_id[dashboard.id] = dashboard
+            self._tags.note(dashboard.tags or ())
             for mark in marks.possible_marks(dashboard):
                 self._listed.setdefault(mark, []).append(dashboard)
 
@@ -166,14 +187,49 @@ class PostHogTarget:
         return False
 
     async def find(self, transport: AsyncTransport, desired: Desired[Wanted], *, ours: bool) -> Existing | None:
-        """The oldest dashboard with the tenant's mark."""
-        listed = self._listed.get(desired.wanted.mark)
-        if not listed:
+        """The oldest dashboard with the tenant's mark.
+
+        :raises MalformedAnswerError: the list does not show the dashboard that was created in this batch.
+        """
+        mark = desired.wanted.mark
+        listed = self._listed.get(mark)
+        if listed:
+            return self._found(desired, listed[0], ours=ours)
+        if mark in self._created and self._created[mark] not in self._by_id:
+            error = MalformedAnswerError(
+                "the dashboard was created, and the list does not show it; no second one is created. The next run "
+                "looks again",
+                ambiguous=False,
+            )
+            error.endpoint, error.dashboard = "survey", str(self._created[mark])
+            raise error
+        return None
+
+    def find_known(self, desired: Desired[Wanted], existing: Existing) -> Existing | None:
+        """The ledger's dashboard, if the list shows it without a mark: somebody has removed the mark.
+
+        :raises AlreadyExistsError: it carries the mark of another tenant.
+        """
+        listed = self._by_id.get(int(existing.dashboard_id))
+        if listed is None:
             return None
-        lacks_sharing = desired.wanted.sharing.enabled and not listed[0].is_shared
+        if any(marks.is_mark(each) for each in marks.possible_marks(listed)):
+            raise AlreadyExistsError(
+                "the dashboard that the ledger names carries the mark of another tenant or purpose; it was not "
+                "changed, and no other was created. Correct the ledger's row, or the end of the description",
+                endpoint="adoption",
+                tenant=desired.tenant,
+                dashboard=existing.dashboard_id,
+            )
+        return self._found(desired, listed, ours=True)
+
+    def _found(self, desired: Desired[Wanted], listed: Dashboard, *, ours: bool) -> Existing:
+        mark, number = desired.wanted.mark, str(listed.id)
+        # The answer of our own create was not seen, so nothing says that PostHog kept what was asked.
+        unfinished = ours or marks.is_unfinished(listed, mark)
+        lacks_sharing = desired.wanted.sharing.enabled and not listed.is_shared
         # The list does not have all fields of the spec, so only the mark is known.
-        known = _Parts(desired.wanted.mark, "", "")
-        return Existing(str(listed[0].id), str(listed[0].id), known.text(), unfinished=lacks_sharing)
+        return Existing(number, number, _Parts(mark, "", "").text(), unfinished=unfinished or lacks_sharing)
 
     def duplicates(self, desired: Desired[Wanted]) -> Sequence[Existing]:
         """The other dashboards with the tenant's mark, which are younger."""
@@ -193,13 +249,16 @@ class PostHogTarget:
             # half-made dashboard behind, and finding it takes a list call.
             raise _same_refusal(self._refused[origin])
         try:
-            dashboard = await transport.run(marks.create_marked(wanted.new, wanted.mark))
+            dashboard = await transport.run(marks.create_unfinished(wanted.new, wanted.mark))
         except InvalidRequestError as refused:
             if refused.message.startswith(marks.HALF_MADE_AFTER):
                 self._refused[origin] = refused
             raise
+        self._created[wanted.mark] = dashboard.id
         existing = Existing(str(dashboard.id), str(dashboard.id), _Parts.of(wanted)._replace(sharing=NEW).text())
         try:
+            if not is_as_asked(marks.finished_fields(dashboard, wanted.new, wanted.mark), dashboard):
+                await self._set_fields(transport, wanted, dashboard)
             return await self.update(transport, desired, existing)
         except NotFoundError as gone:
             gone.raise_unless_from_api()
@@ -216,12 +275,13 @@ class PostHogTarget:
         number = int(existing.dashboard_id)
         parts, known = _Parts.parse(desired.spec_hash), _Parts.parse(existing.spec_hash)
         if parts.fields != known.fields:
-            await transport.run(dashboards.update_dashboard(number, wanted.change))
+            shown = self._by_id.get(number) or Dashboard(id=number, description=f"[{wanted.mark}]")
+            await self._set_fields(transport, wanted, shown)
         # A new dashboard is not shared.
         known_sharing = _hash(wire(UNSHARED)) if known.sharing == NEW else known.sharing
         if parts.sharing != known_sharing:
             await transport.run(
-                sharing.update_sharing(
+                sharing.share(
                     number,
                     enabled=wanted.sharing.enabled,
                     settings=wanted.sharing.settings,
@@ -229,6 +289,15 @@ class PostHogTarget:
                 )
             )
         return Existing(existing.dashboard_id, existing.embed_id, desired.spec_hash)
+
+    async def _set_fields(self, transport: AsyncTransport, wanted: Wanted, shown: Dashboard) -> None:
+        """Set the spec's fields. A field that the spec does not have stays: users may have set it."""
+        async with self._tags.writing(wanted.new.tags or ()):
+            answer = await transport.run(marks.finish(shown, wanted.new, wanted.mark))
+            if wanted.mark not in marks.possible_marks(answer) or marks.is_unfinished(answer, wanted.mark):
+                # What was known of the dashboard was older than the dashboard.
+                answer = await transport.run(marks.finish(answer, wanted.new, wanted.mark))
+        self._tags.note(answer.tags or ())
 
     async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
         """Delete the dashboard. PostHog can restore it. If the list does not have it, do nothing.
@@ -241,7 +310,7 @@ class PostHogTarget:
             return
         if _Parts.parse(existing.spec_hash).mark not in marks.possible_marks(listed):
             raise AlreadyExistsError(
-                "the dashboard no longer carries the tenant's mark in its tags or description; it was not deleted",
+                "the dashboard no longer carries the tenant's mark at the end of its description; it was not deleted",
                 endpoint=dashboards.DELETE_DASHBOARD.name,
                 tenant=tenant,
                 dashboard=existing.dashboard_id,
@@ -270,7 +339,7 @@ class _Parts(NamedTuple):
     def of(cls, wanted: Wanted) -> _Parts:
         return cls(
             wanted.mark,
-            _hash(wire(wanted.change)),
+            _hash(changeable(wanted.new)),
             _hash(wire(wanted.sharing)),
         )
 

@@ -63,9 +63,13 @@ class Vendor(Protocol):
 
 def filled(spec: Mapping[str, Any], tenant: str) -> dict[str, Any]:
     """The spec's own strings filled for one tenant, without the provider's code."""
-    return {
-        key: value.replace("{tenant_id}", tenant) if isinstance(value, str) else value for key, value in spec.items()
-    }
+    return {key: _filled(value, tenant) for key, value in spec.items()}
+
+
+def _filled(value: Any, tenant: str) -> Any:
+    if isinstance(value, Mapping):
+        return filled(value, tenant)
+    return value.replace("{tenant_id}", tenant) if isinstance(value, str) else value
 
 
 class DatabrainVendor:

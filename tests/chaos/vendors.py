@@ -62,14 +62,21 @@ class PostHogVendor(_Emulated):
     remove = "posthog.RemovePostHogDashboardsOperator"
     removal: Mapping[str, Any] = {}
     specs: tuple[Mapping[str, Any], Mapping[str, Any]] = (
-        {"name": "{tenant_id}", "description": "Of {tenant_id}"},
+        {
+            "name": "{tenant_id}",
+            "description": "Of {tenant_id}",
+            "tags": ["tenant"],
+            "variables": {"v": {"code_name": "tenant", "value": "{tenant_id}"}},
+            "use_template": "DEFAULT_APP",
+        },
         {
             "name": "{tenant_id} renamed",
             "description": "Of {tenant_id}",
+            "tags": ["tenant", "renamed"],
             "sharing": {"settings": {"whitelabel": True}},
         },
     )
-    changes_per_creation = 2
+    changes_per_creation = 3
     changes_per_update = 2
     methods = ("POST", "PATCH")
 
@@ -105,7 +112,9 @@ class PostHogVendor(_Emulated):
         settings = spec.get("sharing", {}).get("settings")
         return (
             row.fields["name"] == spec["name"]
-            and mark in row.fields["tags"]
+            and row.fields["description"] == f"{spec['description']}\n[{mark}]".strip()
+            and set(row.fields["tags"]) == set(spec["tags"])
+            and spec.get("variables") in (None, row.fields["variables"])
             and share is not None
             and share.enabled
             and (settings is None or share.settings == settings)

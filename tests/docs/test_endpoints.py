@@ -59,6 +59,7 @@ CALLED_INSTEAD = {
     "create_workspace": "find_or_create_workspace",
     "create_dashboard": "find_or_create_dashboard",
     "create_insight": "build_dashboard",
+    "create_share_password": "update_sharing",
     "create_api_token": "create_api_token_into",
     "list_api_tokens": "create_api_token_into",
     "rotate_api_key": "rotate_api_key_into",

@@ -108,7 +108,7 @@ class Rival(PostHogTarget):
         return made
 
     def _rival(self, desired: Desired[Wanted]) -> None:
-        self.emulator.posthog.add_dashboard(name=f"rival of {desired.tenant}", tags=[desired.wanted.mark])
+        self.emulator.posthog.add_dashboard(name=f"rival of {desired.tenant}", description=f"[{desired.wanted.mark}]")
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api.models import NewDashboard
 from airflow_provider_databrain.posthog.hook import PostHogHook
 from tests.posthog.support import LEGACY, TEMPLATE, add_legacy_key, names, sent, set_posthog_connection
+from tests.posthog.test_hook_tiles import NAMES as NEWER
 from tests.support import http_answer, raw_server
 
 Arguments = Callable[["Scene"], tuple[Any, ...]]
@@ -153,7 +154,7 @@ def test_every_method_has_both_forms_and_a_test() -> None:
     settings = {"tokens", "url_without_host", "options", "check_url", "test_connection"}
     methods = {name for name in own - settings if not (name.startswith("a") and name[1:] in own)}
     assert {f"a{name}" for name in methods} == own - settings - methods
-    assert methods == {name for name, *_ in METHODS} | {"remove_collaborator"}
+    assert methods == {name for name, *_ in METHODS} | {"remove_collaborator", *NEWER}
 
 
 def on(method: str, *arguments: Any) -> tuple[str, Arguments]:
@@ -178,7 +179,11 @@ ERRORS: list[tuple[tuple[str, Arguments], type[ApiError], str]] = [
     (on("update_insight", 99999, {"name": "x"}), NotFoundError, "Not found."),
     (on("create_dashboard", {"use_template": "NOPE"}), InvalidRequestError, "use_template: Invalid template"),
     (on("create_dashboard", {"use_dashboard": 99999}), InvalidRequestError, "use_dashboard: Invalid value"),
-    (on("update_dashboard", "one", {"tiles": [{"text": {}}]}), InvalidRequestError, "text__body: This field is req"),
+    (
+        on("update_dashboard", "one", {"extra": {"deleted": None}}),
+        InvalidRequestError,
+        "deleted: This field may not be",
+    ),
     (on("move_tile", "one", "text", "other"), AuthenticationError, r"use transfer_tile instead"),
     (on("create_from_template_json", TEMPLATE), AuthenticationError, "use build_dashboard instead"),
     (on("stream_tiles", "one"), AuthenticationError, "use retrieve_dashboard instead"),
@@ -289,10 +294,10 @@ async def test_a_retried_delete_says_that_an_earlier_try_may_have_deleted_it(
 
 @BOTH
 async def test_a_list_continues_if_the_server_returns_fewer_per_page(posthog: Emulator, asynchronous: bool) -> None:
-    for number in range(501):
-        posthog.posthog.add_dashboard(name=f"d{number:03}")
+    for number in range(5_001):
+        posthog.posthog.add_dashboard(name=f"d{number:04}")
     found = await ask("list_dashboards", asynchronous=asynchronous)
-    assert [one.name for one in found] == [f"d{number:03}" for number in range(501)]
+    assert [one.name for one in found] == [f"d{number:04}" for number in range(5_001)]
     assert len(sent(posthog)) == 2
 
 
@@ -308,7 +313,7 @@ async def test_the_next_page_is_requested_from_the_connections_host_only(
             found = await ask("list_dashboards", asynchronous=asynchronous)
     assert [one.id for one in found] == [1, 2]
     assert [request.split(b" ")[1] for request in met] == [
-        b"/api/projects/@current/dashboards/?limit=500&offset=0",
-        b"/api/projects/@current/dashboards/?limit=500&offset=1",
+        b"/api/projects/@current/dashboards/?limit=5000&offset=0",
+        b"/api/projects/@current/dashboards/?limit=5000&offset=1",
     ]
     assert there == []

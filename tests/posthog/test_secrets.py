@@ -97,6 +97,14 @@ def errors(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch
     emulator.control.set_faults([])
     emulator.control.behaviour = Behaviour(advanced_permissions=False)
     exposed.fails(acts[-1])
+    emulator.control.behaviour = Behaviour()
+    # Failures after the first step, and of what closes the page again.
+    for method, path in (("POST", "/passwords/$"), ("PATCH", "/sharing/$"), ("DELETE", "/passwords/"), ("GET", "")):
+        for kind in kinds:
+            emulator.posthog.shares.save(number, enabled=False)
+            emulator.control.set_faults([Fault(kind=kind, method=method, path=path, every=1 + (method == "PATCH"))])
+            exposed.tries(acts[-1])
+    emulator.control.set_faults([])
     emulator.posthog_keys.clear()
     for act in acts:
         exposed.fails(act)
@@ -120,6 +128,14 @@ def echoes(emulator: Emulator, exposed: Exposed, monkeypatch: pytest.MonkeyPatch
         with raw_server(answer) as (url, _):
             set_posthog_connection(monkeypatch, emulator, host=url)
             exposed.fails(lambda: PostHogHook(max_retry_seconds=0).get_sharing(1))
+    locked = http_answer(200, json.dumps({**sharing, "password_required": True}).encode())
+    opened = http_answer(200, json.dumps(sharing).encode())
+    refusal = {"type": "validation_error", "code": "min_length", "detail": f"{PASSWORD} is weak", "attr": PASSWORD}
+    refused = http_answer(400, json.dumps(refusal).encode())
+    for one in ((opened, opened), (locked, refused), (locked, refused, opened)):
+        with raw_server(*one) as (url, _):
+            set_posthog_connection(monkeypatch, emulator, host=url)
+            exposed.fails(lambda: PostHogHook().update_sharing(1, enabled=True, password=PASSWORD))
     password = {"id": "?", "password": PASSWORD}
     for body in (json.dumps(password), json.dumps(password)[:-3]):
         with raw_server(http_answer(201, body.encode())) as (url, _):

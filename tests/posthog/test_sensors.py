@@ -31,10 +31,9 @@ def number(posthog: Emulator) -> int:
 
 
 def sensor(**options: Any) -> PostHogDashboardRefreshedSensor:
-    """A sensor that sends one request in each poll."""
-    return PostHogDashboardRefreshedSensor(
-        task_id="t", **{"max_retry_seconds": 0, "poke_interval": 0.001, "since": AFTER, **options}
-    )
+    """A sensor that sends one request in each poll: it waits until a person refreshes the dashboard."""
+    fixed = {"max_retry_seconds": 0, "poke_interval": 0.001, "since": AFTER, "compute": False}
+    return PostHogDashboardRefreshedSensor(task_id="t", **{**fixed, **options})
 
 
 @pytest.mark.parametrize(
@@ -153,8 +152,8 @@ def test_a_deferred_wait_stores_all_arguments_and_no_secret(posthog: Emulator, n
     path, arguments = caught.value.trigger.serialize()
     assert path == "airflow_provider_databrain.posthog.triggers.DashboardRefreshedTrigger"
     assert posthog.posthog_key not in json.dumps(arguments)
-    named = ("posthog_conn_id", "project_id", "dashboard_id", "since")
-    assert [arguments[name] for name in named] == ["posthog_default", "1", number, "2026-03-02T00:00:00"]
+    named = ("posthog_conn_id", "project_id", "dashboard_id", "since", "compute")
+    assert [arguments[name] for name in named] == ["posthog_default", "1", number, "2026-03-02T00:00:00", False]
 
 
 def test_a_deferred_wait_succeeds(posthog: Emulator, number: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api.models import Dashboard
-from airflow_provider_databrain.posthog.triggers import DashboardRefreshedTrigger
+from airflow_provider_databrain.posthog.triggers import BY_HAND, DashboardRefreshedTrigger
 from tests.exposure import Exposed
 from tests.posthog.support import sent, set_posthog_connection
 
@@ -28,6 +28,7 @@ def trigger(number: int = 4, **changes: Any) -> DashboardRefreshedTrigger:
         "project_id": None,
         "dashboard_id": number,
         "since": SINCE,
+        "compute": False,
         "poke_interval": 0.001,
         "deadline": time.time() + 60,
         "max_transient_failures": 3,
@@ -53,9 +54,15 @@ def number(posthog: Emulator) -> int:
 @pytest.mark.parametrize(
     ("refreshed", "missing"),
     [
-        (None, f"it was never refreshed; waiting for {SINCE}"),
-        ("2026-03-01T11:59:59.999999Z", f"it was last refreshed at 2026-03-01T11:59:59.999999Z; waiting for {SINCE}"),
-        ("2026-03-01T13:59:59+02:00", f"it was last refreshed at 2026-03-01T13:59:59+02:00; waiting for {SINCE}"),
+        (None, f"it was never refreshed; waiting for {SINCE}; {BY_HAND}"),
+        (
+            "2026-03-01T11:59:59.999999Z",
+            f"it was last refreshed at 2026-03-01T11:59:59.999999Z; waiting for {SINCE}; {BY_HAND}",
+        ),
+        (
+            "2026-03-01T13:59:59+02:00",
+            f"it was last refreshed at 2026-03-01T13:59:59+02:00; waiting for {SINCE}; {BY_HAND}",
+        ),
         ("2026-03-01T12:00:00Z", None),
         ("2026-03-01T12:00:00", None),
         ("2026-03-01T14:00:00+02:00", None),
@@ -78,6 +85,7 @@ def test_the_trigger_can_be_stored_and_loaded(posthog: Emulator) -> None:
         "project_id": "9",
         "dashboard_id": 7,
         "since": SINCE,
+        "compute": False,
         "poke_interval": 0.001,
         "deadline": 123.5,
         "max_transient_failures": 3,
@@ -142,6 +150,6 @@ async def test_a_permanent_failure_ends_the_wait(
 
 async def test_a_timeout_says_what_was_missing(posthog: Emulator, number: int, patient: None) -> None:
     ended = await wait(trigger(number, deadline=time.time() - 1))
-    missing = f"it was last refreshed at 2026-03-01T11:59:59Z; waiting for {SINCE}"
+    missing = f"it was last refreshed at 2026-03-01T11:59:59Z; waiting for {SINCE}; {BY_HAND}"
     assert ended == ("timeout", f"dashboard {number}: {missing}")
     assert len(sent(posthog)) == 1

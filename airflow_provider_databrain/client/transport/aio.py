@@ -36,7 +36,7 @@ from airflow_provider_databrain.client.reply import Reply
 from airflow_provider_databrain.client.retry import CallRetry
 from airflow_provider_databrain.client.server import Server
 from airflow_provider_databrain.client.transport.head import END, MAX_BYTES, plain, too_long
-from airflow_provider_databrain.client.transport.pace import Pace
+from airflow_provider_databrain.client.transport.pace import NOT_SENT, Pace, StoppedError
 from airflow_provider_databrain.client.transport.tls import trust
 from airflow_provider_databrain.client.waits import joined
 
@@ -160,6 +160,15 @@ class AsyncTransport:
         :raises ApiError: the last try's error, if no other try is allowed.
         :raises StoppedError: the task is being stopped.
         """
+        try:
+            return await self._run(call)
+        except RateLimitedError:
+            if self._pace is not None and self._pace.stopped_by_wait:
+                # Not a failure of the call: the task goes on after the wait.
+                raise StoppedError(NOT_SENT) from None
+            raise
+
+    async def _run(self, call: Call[T]) -> T:
         if isinstance(call, Request):
             return await self._send(call, self._answer)
         steps = Steps(call)

@@ -87,7 +87,8 @@ class Pace:
     """Decides when each try may start. Share one among all calls that share a rate limit.
 
     :param most: maximum tries per second; None means no limit.
-    :param on_hold: called with each wait that the server asks for, in seconds.
+    :param on_hold: called with each wait that the server asks for, in seconds. If it returns True, the task stops
+        because of that wait: no other try starts, and the refused calls end with ``StoppedError``.
     :param clock: returns seconds; must be monotonic.
     :raises ValueError: ``most`` is not above 0.
     """
@@ -96,7 +97,7 @@ class Pace:
         self,
         most: float | None = None,
         *,
-        on_hold: Callable[[float], None] | None = None,
+        on_hold: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if most is not None and most <= 0:
@@ -105,6 +106,7 @@ class Pace:
         self._on_hold = on_hold
         self._clock = clock
         self._stopped: asyncio.Event | None = None
+        self._stopped_by_wait = False
         self._held_until = clock()
         self._next = clock()
         self._base: float | None = None
@@ -152,6 +154,11 @@ class Pace:
             return
         raise StoppedError(NOT_SENT)
 
+    @property
+    def stopped_by_wait(self) -> bool:
+        """Whether the task is being stopped because the server asks to wait. A call that it refused has not failed."""
+        return self._stopped_by_wait
+
     def stop(self) -> None:
         """Let no other try start, and wake all workers that wait. Call it on the event loop."""
         if self._stopped is None:
@@ -177,8 +184,9 @@ class Pace:
             self._began = now
             self._granted = 0
         self._held_until = self._since = self._next = until
-        if self._on_hold is not None:
-            self._on_hold(wait)
+        if self._on_hold is not None and self._on_hold(wait) is True:
+            self._stopped_by_wait = True
+            self.stop()
 
     def rate(self, now: float) -> float | None:
         """The present limit in tries per second; None means no limit."""

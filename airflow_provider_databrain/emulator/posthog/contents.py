@@ -150,6 +150,21 @@ class Contents:
             color,
         )
 
+    def copy_tile(self, tile: TileRow, dashboard: int) -> None:
+        """Show a tile's insight or text on another dashboard too. A tile that was removed there comes back."""
+        text = tile.text.id if tile.text else None
+        rows = self._store.rows(
+            "SELECT id FROM posthog_tiles WHERE dashboard_id = ? AND deleted AND insight_id IS ? AND text_id IS ?",
+            dashboard,
+            tile.insight_id,
+            text,
+        )
+        if rows:
+            self._store.change("UPDATE posthog_tiles SET deleted = 0 WHERE id = ?", rows[0][0])
+            self.arrange_tile(rows[0][0], layouts=tile.layouts, color=tile.color)
+        else:
+            self.add_tile(dashboard, insight=tile.insight_id, text=text, layouts=tile.layouts, color=tile.color)
+
     def arrange_tile(self, key: int, *, layouts: dict[str, Any], color: str | None) -> None:
         """Set a tile's layouts and color."""
         self._store.change(

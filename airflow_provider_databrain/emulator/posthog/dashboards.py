@@ -26,6 +26,7 @@ from airflow_provider_databrain.emulator.posthog.checks import (
 )
 from airflow_provider_databrain.emulator.posthog.edits import Edits
 from airflow_provider_databrain.emulator.posthog.order import unsteady
+from airflow_provider_databrain.emulator.posthog.search import search, wants_search
 from airflow_provider_databrain.emulator.posthog.state import COLLABORATORS, EVERYONE, DashboardRow, PostHogState
 from airflow_provider_databrain.emulator.posthog.store import now
 from airflow_provider_databrain.emulator.posthog.tags import Tags
@@ -61,13 +62,21 @@ class Dashboards:
         if self._control.behaviour.posthog_version == "2025-08":
             tags, mode = [], None
         keys = unsteady(self._state.listed(call.project, tags=tags, creation_mode=mode), self._control.random("lists"))
+        matches: dict[int, str | None] = {}
+        newest = self._control.behaviour.posthog_version >= "2026-07"
+        if newest and wants_search(query):
+            matches = {row.id: match for row, match in search(self._state.all_of(keys), query)}
+            keys = list(matches)
         total = len(keys)
         rows = self._state.all_of(keys[offset : offset + limit])
         return {
             "count": total,
             "next": _page(call, limit, offset + limit) if offset + limit < total else None,
             "previous": _page(call, limit, max(0, offset - limit)) if offset > 0 else None,
-            "results": [self._views.basic(row, call.member) for row in rows],
+            "results": [
+                self._views.basic(row, call.member) | ({"search_match_type": matches.get(row.id)} if newest else {})
+                for row in rows
+            ],
         }
 
     async def create(self, call: Call) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from airflow_provider_databrain.emulator.posthog.checks import (
     sent,
 )
 from airflow_provider_databrain.emulator.posthog.dashboards import Collaborators, Dashboards
+from airflow_provider_databrain.emulator.posthog.newer import NewerTiles
 from airflow_provider_databrain.emulator.posthog.sharing import PublicPages, Sharing
 from airflow_provider_databrain.emulator.posthog.state import PROJECT, PostHogState
 from airflow_provider_databrain.emulator.posthog.templates import Templates
@@ -102,6 +103,7 @@ class PostHogApi:
         sharing = Sharing(self._state, self._control, views)
         tiles = Tiles(self._state, self._control, views)
         insights = Insights(self._state, views)
+        newer = NewerTiles(self._state, views)
         template = Action(None, Templates(self._state, self._control, views).create)
         update = Action(WRITE, dashboards.update)
         one, shared = "/dashboards/{key}", "/dashboards/{key}/sharing"
@@ -131,6 +133,12 @@ class PostHogApi:
             f"{shared}/passwords/{{password}}": View(
                 {"DELETE": Action(SHARE_WRITE, sharing.remove_password)}, since="2026-01"
             ),
+            f"{one}/copy_tile": _newest("POST", WRITE, newer.copy),
+            f"{one}/create_text_tile": _newest("POST", WRITE, newer.add_text, 201),
+            f"{one}/update_text_tile": _newest("POST", WRITE, newer.change_text),
+            f"{one}/delete_tile": _newest("POST", WRITE, newer.remove),
+            f"{one}/reorder_tiles": _newest("POST", WRITE, newer.reorder),
+            f"{one}/run_insights": _newest("GET", "query:read", newer.run),
             "/insights": View({"POST": Action("insight:write", insights.create, 201)}),
             "/insights/{key}": View({"PATCH": Action("insight:write", insights.update)}),
         }
@@ -215,6 +223,11 @@ class PostHogApi:
     async def _nowhere(self, request: Request) -> Response:
         missing = not_found("Endpoint not found.")
         return rendered(missing.body, missing.status, "json")
+
+
+def _newest(method: str, scope: str, act: Callable[[Call], Any], status: int = 200) -> View:
+    """Return a path that only the newest version has."""
+    return View({method: Action(scope, act, status)}, streams=True, since="2026-07")
 
 
 def _not_allowed(call: Call) -> Response:

@@ -1,6 +1,6 @@
 """The JSON of the emulated PostHog's dashboards, tiles and insights.
 
-Nothing here calculates an insight: its results are null.
+An insight has no result until ``run_insights`` calculates it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _UNKNOWN_YET = (
     "derived_name",
     "order",
 )
-"""Fields of an insight that are null, because nothing here calculates it."""
+"""Fields of an insight that are null until it is calculated."""
 
 
 class Views:
@@ -149,6 +149,10 @@ class Views:
         rows = self._state.contents.tiles(row.id, size)
         return [self._tile(row, tile, order, viewer) for order, tile in enumerate(rows)]
 
+    def tile(self, row: DashboardRow, tile: TileRow, viewer: Member | None) -> dict[str, Any]:
+        """Return one tile of a dashboard, alone: without its place in the order."""
+        return self._tile(row, tile, 0, viewer) | {"order": None}
+
     def insight(self, row: InsightRow, viewer: Member | None, on: DashboardRow | None = None) -> dict[str, Any]:
         """Return an insight.
 
@@ -198,7 +202,7 @@ class Views:
             "layouts": tile.layouts,
             "color": tile.color,
             "order": order,
-            "last_refresh": None,
+            "last_refresh": insight and insight.fields.get("last_refresh"),
             "is_cached": False,
         }
 

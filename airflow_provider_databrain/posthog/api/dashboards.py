@@ -5,7 +5,7 @@ Names are not unique, and each create makes another dashboard. ``marks`` creates
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,8 +16,14 @@ from airflow_provider_databrain.client.models import json_body, reader, wire
 from airflow_provider_databrain.posthog.api.endpoint import DASHBOARD, DASHBOARDS, endpoint, for_dashboard
 from airflow_provider_databrain.posthog.api.models import Dashboard, DashboardChange, DashboardPage, NewDashboard
 
-PAGE_SIZE = 500
+PAGE_SIZE = 5_000
 """Dashboards requested per page. If the server returns fewer, its answer says where the next page begins."""
+LARGEST_PAGE = 25_000
+"""Dashboards per page if the list is read again. The answer must stay below the connection's ``max_answer_mib``."""
+READS = 3
+"""How often a list is read until it is complete."""
+LONGEST_SEARCH = 200
+"""Characters of ``search`` that PostHog accepts."""
 LIST_DASHBOARDS = endpoint("list dashboards", "GET", DASHBOARDS, "dashboard:read")
 CREATE_DASHBOARD = endpoint("create dashboard", "POST", DASHBOARDS, "dashboard:write", Resend.IF_UNPROCESSED)
 RETRIEVE_DASHBOARD = endpoint("retrieve dashboard", "GET", DASHBOARD, "dashboard:read")
@@ -29,26 +35,93 @@ _read_page = reader(DashboardPage)
 _read_dashboard = reader(Dashboard)
 
 
-def list_page(*, limit: int = PAGE_SIZE, offset: int = 0) -> Request[DashboardPage]:
-    """One page of the project's dashboards: pinned ones first, then by name. Deleted ones are not listed."""
-    return Request(LIST_DASHBOARDS, _read_page, query={"limit": str(limit), "offset": str(offset)})
+def list_page(
+    *,
+    limit: int = PAGE_SIZE,
+    offset: int = 0,
+    tags: Sequence[str] = (),
+    search: str | None = None,
+    creation_mode: str | None = None,
+    exclude_generated: bool = False,
+) -> Request[DashboardPage]:
+    """One page of the project's dashboards: pinned ones first, then by name. Deleted ones are not listed.
 
-
-def list_dashboards() -> Generator[Request[DashboardPage], DashboardPage, list[Dashboard]]:
-    """All dashboards of the project.
-
-    Only the offset is read from the next page's URL, so every request goes to the connection's host.
-
-    :raises MalformedAnswerError: the next page does not begin after the current one.
+    The order of dashboards with the same name differs from page to page, so a page may lack one that no other page has.
+    ``list_dashboards`` notices that. For the filters see there.
     """
+    query: dict[str, str | Sequence[str]] = {"limit": str(limit), "offset": str(offset)}
+    if isinstance(tags, str):
+        raise ValueError(f"tags is {tags!r}; it must be a list of strings")
+    if tags:
+        query["tags"] = list(tags)
+    if search is not None:
+        if not search.strip() or len(search) > LONGEST_SEARCH:
+            raise ValueError(f"search must have 1 to {LONGEST_SEARCH} characters, not only blanks")
+        query["search"] = search
+    if creation_mode is not None:
+        query["creation_mode"] = creation_mode
+    if exclude_generated:
+        query["exclude_generated"] = "true"
+    return Request(LIST_DASHBOARDS, _read_page, query=query)
+
+
+def list_dashboards(
+    *,
+    tags: Sequence[str] = (),
+    search: str | None = None,
+    creation_mode: str | None = None,
+    exclude_generated: bool = False,
+) -> Generator[Request[DashboardPage], DashboardPage, list[Dashboard]]:
+    """All dashboards of the project. A server that does not know a filter ignores it and lists all.
+
+    The list counts as complete if it has as many dashboards as ``count`` says. Otherwise it is read again, with larger
+    pages. Only the offset is read from the next page's URL, so every request goes to the connection's host.
+
+    :param tags: only dashboards with at least one of these tags; known since late 2025.
+    :param search: only dashboards whose name, description or tags contain this, or are similar; known since 2026. At
+        most 200 characters.
+    :param creation_mode: ``default``, ``template``, ``duplicate`` or ``unlisted``; known since late 2025.
+    :param exclude_generated: leave out dashboards that PostHog generated for a feature flag; known since 2026.
+    :raises ValueError: a filter has a wrong value.
+    :raises MalformedAnswerError: the next page does not begin after the current one, or the list stays incomplete.
+    """
+    filters: dict[str, Any] = {
+        "tags": tags,
+        "search": search,
+        "creation_mode": creation_mode,
+        "exclude_generated": exclude_generated,
+    }
+    size, found, count = PAGE_SIZE, 0, 0
+    for _ in range(READS):
+        listed, counts = yield from _read_pages(size, filters)
+        found, count = len(listed), max(counts, default=0)
+        # If the count changes between two pages, a dashboard may have moved to a page that was read before.
+        if found >= count and (len(counts) == 1 or len(set(counts)) <= 1):
+            return list(listed.values())
+        size = LARGEST_PAGE
+    error = MalformedAnswerError(
+        f"PostHog says that there are {count} dashboards and lists {found}; the list was read {READS} times. Nothing "
+        "is concluded from a list that may be incomplete; try again later",
+        ambiguous=False,
+    )
+    error.endpoint = LIST_DASHBOARDS.name
+    raise error
+
+
+def _read_pages(
+    size: int, filters: Mapping[str, Any]
+) -> Generator[Request[DashboardPage], DashboardPage, tuple[dict[int, Dashboard], list[int]]]:
+    """All pages once: the dashboards by id, and the count that each page says."""
     found: dict[int, Dashboard] = {}
+    counts: list[int] = []
     offset = 0
     while True:
-        page = yield list_page(offset=offset)
-        # If a dashboard is created or renamed between two pages, the others move, and one may be listed twice.
+        page = yield list_page(limit=size, offset=offset, **filters)
         found.update((dashboard.id, dashboard) for dashboard in page.results)
+        if page.count is not None:
+            counts.append(page.count)
         if not page.next or not page.results:
-            return list(found.values())
+            return found, counts
         following = _offset(page.next)
         if following is None or following <= offset:
             raise MalformedAnswerError(

@@ -15,6 +15,7 @@ from airflow_provider_databrain.client.errors import (
     AlreadyExistsError,
     ApiError,
     AuthenticationError,
+    EndpointMissingError,
     InvalidRequestError,
     NotAllowedError,
     NotFoundError,
@@ -35,7 +36,10 @@ _CODES: dict[str, type[ApiError]] = {
     "PERMISSION_DENIED": NotAllowedError,
     "PLAN_LACKS_FEATURE": NotAllowedError,  # ours
     "ALREADY_COLLABORATOR": AlreadyExistsError,  # ours
+    "ALREADY_ON_DASHBOARD": AlreadyExistsError,  # ours
     "NOT_FOUND": NotFoundError,
+    "TILE_NOT_FOUND": NotFoundError,  # ours
+    "ENDPOINT_NOT_FOUND": EndpointMissingError,  # ours
     "REQUIRED": InvalidRequestError,
     "INVALID_INPUT": InvalidRequestError,
     "INVALID_CHOICE": InvalidRequestError,
@@ -46,6 +50,10 @@ _CODES: dict[str, type[ApiError]] = {
 }
 _TYPES = ("authentication_error", "invalid_request", "server_error", "throttled_error", "validation_error")
 _KEY_WORDS = re.compile(r"required scope|personal api key access|access to the requested project", re.IGNORECASE)
+_NO_ENDPOINT = "Endpoint not found"
+"""How PostHog answers a path that it does not have, with 404. A dashboard that does not exist is "Not found."."""
+_NO_TILES = "Tile IDs not found on this dashboard"
+_ON_DASHBOARD = "is already on the destination dashboard."
 _PLAN_WORDS = ("requires the ", " feature")
 """What the message says about a feature that the plan lacks: the feature's name is between the two."""
 
@@ -59,6 +67,8 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
         return None
     if set(payload) in ({"error"}, {"detail"}):
         text = str(next(iter(payload.values())))
+        if text.startswith(_NO_TILES):
+            return "TILE_NOT_FOUND", text
         return "PLAN_LACKS_FEATURE" if _plan_lacks(text) else None, text
     if not {"type", "code", "detail"} <= set(payload):
         return None
@@ -67,6 +77,10 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
         code = "KEY_NOT_ALLOWED"
     elif "already is a collaborator" in detail:
         code = "ALREADY_COLLABORATOR"
+    elif detail.endswith(_ON_DASHBOARD):
+        code = "ALREADY_ON_DASHBOARD"
+    elif code == "not_found" and detail.startswith(_NO_ENDPOINT):
+        code = "ENDPOINT_NOT_FOUND"
     attr = payload.get("attr")
     return code, f"{attr}: {detail}" if attr else detail
 
@@ -82,7 +96,7 @@ def _plan_lacks(text: str) -> bool:
 
 
 def _is_own(payload: object) -> bool:
-    """Whether it is PostHog's envelope, or the refusal of a feature that the plan lacks.
+    """Whether it is PostHog's envelope, the refusal of a feature that the plan lacks, or a list of missing tiles.
 
     Other objects with only ``error`` or ``detail`` may be PostHog's too, but many gateways word their errors so.
     """

@@ -1,8 +1,15 @@
 """Marks: how a dashboard is found again, so that a retry does not create a second one.
 
 PostHog chooses the ids, and no field of a dashboard is unique. So each dashboard carries a mark, which is made from the
-caller's key. The mark is a tag, and it is also the end of the description, because PostHog ignores tags if the
-organization has no tagging. If several dashboards carry the same mark, the oldest counts.
+caller's key. What always holds:
+
+- The mark is there from the moment at which the dashboard exists, because the create sends it. It is the end of the
+  description, in brackets. A tag would not do: creates with new tags fail at random (see ``fields``).
+- A template replaces the description. So if anything must be set after the create, the mark is also the end of the
+  name. The update that sets everything removes it from there. A name that ends with a mark says that the dashboard is
+  not finished.
+- A dashboard whose tags have the mark is found too: earlier versions put it there.
+- If several dashboards carry the same mark, the oldest counts.
 """
 
 from __future__ import annotations
@@ -13,17 +20,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from airflow_provider_databrain.client.errors import ApiError, InvalidRequestError, NotFoundError
-from airflow_provider_databrain.posthog.api.dashboards import (
-    create_dashboard,
-    delete_dashboard,
-    list_dashboards,
-    update_dashboard,
-)
+from airflow_provider_databrain.posthog.api.dashboards import create_dashboard, delete_dashboard, list_dashboards
 from airflow_provider_databrain.posthog.api.endpoint import Steps
-from airflow_provider_databrain.posthog.api.models import Dashboard, NewDashboard
+from airflow_provider_databrain.posthog.api.fields import changeable, is_as_asked, set_fields
+from airflow_provider_databrain.posthog.api.models import LONGEST_NAME, Dashboard, NewDashboard
 
 HALF_MADE_AFTER = ("use_template:", "use_dashboard:")
 """After an error that begins with one of these, PostHog leaves a half-made dashboard behind."""
+TEMPLATE_KEYS = ("DEFAULT_APP", "WEBSITE_TRAFFIC")
+"""Values of ``use_template`` that are no template's name."""
+_MARK = re.compile(r"airflow-[0-9a-f]{20}")
+_BRACKETS = re.compile(r"\[([^\[\]]+)\]\s*$")
 
 
 def mark_of(key: str) -> str:
@@ -34,10 +41,9 @@ def mark_of(key: str) -> str:
     return f"airflow-{hashlib.blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=10).hexdigest()}"
 
 
-def marked(dashboard: NewDashboard, mark: str) -> NewDashboard:
-    """The new dashboard with the mark in its tags and its description."""
-    described = marked_description(dashboard.description, mark)
-    return dashboard.model_copy(update={"tags": [*(dashboard.tags or ()), mark], "description": described})
+def is_mark(text: str) -> bool:
+    """Whether this is the mark of some key."""
+    return _MARK.fullmatch(text) is not None
 
 
 def marked_description(description: str | None, mark: str) -> str:
@@ -45,10 +51,22 @@ def marked_description(description: str | None, mark: str) -> str:
     return f"{description or ''}\n[{mark}]".lstrip()
 
 
+def marked_name(name: str | None, mark: str) -> str:
+    """A name that ends with the mark. A long name is cut."""
+    ending = f"[{mark}]"
+    begin = (name or "").strip()[: LONGEST_NAME - len(ending) - 1]
+    return f"{begin} {ending}".strip()
+
+
 def possible_marks(dashboard: Dashboard) -> set[str]:
-    """Every string of a dashboard that can be a mark: its tags, and the brackets at the end of its description."""
-    end = re.search(r"\[([^\[\]]+)\]\s*$", dashboard.description or "")
-    return {*(dashboard.tags or ()), *(end.groups() if end else ())}
+    """Every string of a dashboard that can be a mark: its tags, and the brackets at the end of description and name."""
+    ends = (_end(dashboard.description), _end(dashboard.name))
+    return {*(dashboard.tags or ()), *(end for end in ends if end)}
+
+
+def is_unfinished(dashboard: Dashboard, mark: str) -> bool:
+    """Whether the dashboard's name ends with the mark: the update after its create has not been done."""
+    return _end(dashboard.name) == mark
 
 
 def find_marked(dashboards: Iterable[Dashboard], mark: str) -> list[Dashboard]:
@@ -61,25 +79,67 @@ def find_marked(dashboards: Iterable[Dashboard], mark: str) -> list[Dashboard]:
 def find_or_create_dashboard(dashboard: NewDashboard, key: str) -> Steps[tuple[Dashboard, bool]]:
     """The dashboard that carries the mark of ``key``. If none exists, create it.
 
-    If two tasks do this at the same moment, each may create a dashboard. The next call finds both and takes the older.
+    A dashboard that an earlier call has created and not finished is finished. If two tasks do this at the same moment,
+    each may create a dashboard. The next call finds both and takes the older.
 
     :return: the dashboard, and whether it was created.
+    :raises InvalidRequestError: PostHog did not keep a field. The dashboard exists and is found again.
     """
     mark = mark_of(key)
-    found = find_marked((yield from list_dashboards()), mark)
+    found = yield from look(mark)
     if found:
-        return found[0], False
-    return (yield from create_marked(marked(dashboard, mark), mark)), True
+        finished = not is_unfinished(found[0], mark)
+        return (found[0] if finished else (yield from finish(found[0], dashboard, mark))), False
+    try:
+        return (yield from create_marked(dashboard, mark)), True
+    except ApiError as error:
+        if not error.ambiguous:
+            raise
+        found = yield from look(mark)
+        if not found:
+            raise
+    return (yield from finish(found[0], dashboard, mark)), True
+
+
+def look(mark: str) -> Steps[list[Dashboard]]:
+    """The dashboards that carry the mark, the oldest first.
+
+    PostHog's search is asked first, because its answer is short. A server that does not know it lists all dashboards.
+    What the search does not find may exist nevertheless, so then all dashboards are listed.
+    """
+    answered = yield from list_dashboards(search=mark)
+    found = find_marked(answered, mark)
+    was_ignored = bool(answered) and not any(getattr(each, "search_match_type", None) for each in answered)
+    return found if found or was_ignored else find_marked((yield from list_dashboards()), mark)
+
+
+def creation(dashboard: NewDashboard, mark: str) -> NewDashboard:
+    """What is sent to create a dashboard: with the mark, without tags."""
+    sent: dict[str, Any] = {"tags": None, "description": marked_description(dashboard.description, mark)}
+    if dashboard.use_template or dashboard.tags is not None or dashboard.variables is not None:
+        # An update must follow. Until then the name shows that the dashboard is not finished.
+        sent["name"] = marked_name(dashboard.name, mark)
+    return dashboard.model_copy(update=sent)
 
 
 def create_marked(dashboard: NewDashboard, mark: str) -> Steps[Dashboard]:
-    """Create a dashboard whose mark no other dashboard carries.
+    """Create a dashboard whose mark no other dashboard carries, and give it all fields that were asked for.
 
-    After an ambiguous failure, the list shows whether it was created. If PostHog refuses the template or the source
-    dashboard, the half-made dashboard that it leaves behind is deleted.
+    :raises InvalidRequestError: PostHog did not keep a field. The dashboard exists, with the mark.
+    """
+    created = yield from create_unfinished(dashboard, mark)
+    asked = finished_fields(created, dashboard, mark)
+    return created if is_as_asked(asked, created) else (yield from set_fields(created.id, asked))
+
+
+def create_unfinished(dashboard: NewDashboard, mark: str) -> Steps[Dashboard]:
+    """Create a dashboard with the mark. The answer shows what an update must set.
+
+    If PostHog refuses the template or the source dashboard, the half-made dashboard that it leaves behind is deleted.
+    After an ambiguous failure the caller must look for the mark.
     """
     try:
-        created: Dashboard = yield create_dashboard(dashboard)
+        created: Dashboard = yield create_dashboard(creation(dashboard, mark))
     except InvalidRequestError as refused:
         if refused.message.startswith(HALF_MADE_AFTER):
             try:
@@ -87,32 +147,29 @@ def create_marked(dashboard: NewDashboard, mark: str) -> Steps[Dashboard]:
             except ApiError as error:
                 refused.message += f"; PostHog left a half-made dashboard behind, which could not be deleted: {error}"
         raise
-    except ApiError as error:
-        if not error.ambiguous:
-            raise
-        found = find_marked((yield from list_dashboards()), mark)
-        if not found:
-            raise
-        created = found[0]
-    changes = _overwritten(dashboard, created, mark)
-    if changes:
-        created = yield update_dashboard(created.id, changes)
     return created
 
 
-def _overwritten(dashboard: NewDashboard, created: Dashboard, mark: str) -> dict[str, Any]:
-    """The fields of a new dashboard that its template has overwritten. The description includes the mark."""
-    if dashboard.use_template is None:
-        return {}
-    changes: dict[str, Any] = {}
-    if dashboard.description != marked_description(None, mark):
-        if created.description != dashboard.description:
-            changes["description"] = dashboard.description
-    elif mark not in possible_marks(created):
-        changes["description"] = marked_description(created.description, mark)
-    if dashboard.filters is not None and created.filters != dashboard.filters:
-        changes["filters"] = dashboard.filters
-    return changes
+def finish(found: Dashboard, dashboard: NewDashboard, mark: str) -> Steps[Dashboard]:
+    """Give a dashboard that was found by its mark all fields that were asked for.
+
+    A list does not show all fields, so all are sent.
+    """
+    return (yield from set_fields(found.id, finished_fields(found, dashboard, mark)))
+
+
+def finished_fields(shown: Dashboard, dashboard: NewDashboard, mark: str) -> dict[str, Any]:
+    """The fields of the finished dashboard, under the API's names: those that are asked for, and the mark.
+
+    :param shown: the dashboard as it is.
+    """
+    asked = changeable(dashboard)
+    if dashboard.description is not None or _end(shown.description) != mark:
+        text = shown.description if dashboard.description is None else dashboard.description
+        asked["description"] = marked_description(text, mark)
+    if dashboard.name is None and is_unfinished(shown, mark):
+        asked["name"] = _unmarked(shown.name) or _title_of(dashboard.use_template)
+    return asked
 
 
 def remove_marked(mark: str, *, delete_insights: bool = False) -> Steps[int]:
@@ -127,3 +184,18 @@ def remove_marked(mark: str, *, delete_insights: bool = False) -> Steps[int]:
         except NotFoundError as error:
             error.raise_unless_from_api()
     return len(found)
+
+
+def _end(text: str | None) -> str | None:
+    """What is in the brackets at the end of a text."""
+    end = _BRACKETS.search(text or "")
+    return end[1] if end else None
+
+
+def _unmarked(text: str | None) -> str:
+    return _BRACKETS.sub("", text or "").strip()
+
+
+def _title_of(template: str | None) -> str:
+    """The name that PostHog gives to a dashboard from this template; empty for the two that have only a key."""
+    return "" if template in (None, *TEMPLATE_KEYS) else str(template)

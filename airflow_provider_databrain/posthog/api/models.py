@@ -12,6 +12,8 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from airflow_provider_databrain.client.models import Extensible, Received
 
+LONGEST_NAME = 400
+"""Characters of a dashboard's name."""
 Id = Annotated[int, Field(strict=True, gt=0)]
 Level = Literal[21, 37]
 """Who may edit: 21 means everyone in the project, 37 means collaborators only."""
@@ -29,7 +31,7 @@ class DashboardChange(Extensible):
 
     model_config = ConfigDict(alias_generator=None)
 
-    name: Annotated[str, Field(max_length=400)] | None = None
+    name: Annotated[str, Field(max_length=LONGEST_NAME)] | None = None
     description: str | None = None
     pinned: bool | None = None
     tags: list[str] | None = None
@@ -124,6 +126,9 @@ class Dashboard(PostHogModel):
     last_refresh: str | None = None
     restriction_level: int | None = None
     filters: JsonValue = None
+    variables: JsonValue = None
+    breakdown_colors: JsonValue = None
+    data_color_theme_id: int | None = None
     tiles: list[Tile] | None = None
 
 

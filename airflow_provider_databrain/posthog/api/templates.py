@@ -16,8 +16,9 @@ from airflow_provider_databrain.client.errors import ApiError
 from airflow_provider_databrain.client.models import json_body, reader
 from airflow_provider_databrain.posthog.api.dashboards import create_dashboard, delete_dashboard, update_dashboard
 from airflow_provider_databrain.posthog.api.endpoint import DASHBOARDS, Steps, scopeless_endpoint
+from airflow_provider_databrain.posthog.api.fields import set_fields
 from airflow_provider_databrain.posthog.api.insights import create_insight
-from airflow_provider_databrain.posthog.api.marks import marked, remove_marked
+from airflow_provider_databrain.posthog.api.marks import marked_description, remove_marked
 from airflow_provider_databrain.posthog.api.models import Dashboard, Insight, NewDashboard
 from airflow_provider_databrain.posthog.api.tiles import look_changes, look_of
 
@@ -66,8 +67,8 @@ def create_from_template_json(
 def build_dashboard(template: Mapping[str, Any], *, mark: str | None = None) -> Steps[Dashboard]:
     """Do what ``create_from_template_json`` does, with the scopes dashboard:write and insight:write.
 
-    First the dashboard is created, then each insight, then texts and layouts. If a step fails, the dashboard and its
-    insights are deleted.
+    First the dashboard is created, then each insight, then texts and layouts, at last tags and the final mark. If a
+    step fails, the dashboard and its insights are deleted.
 
     :param mark: the mark of the finished dashboard. An unfinished one has another mark. The next build for the same
         mark deletes unfinished dashboards that could not be deleted before.
@@ -85,17 +86,21 @@ def build_dashboard(template: Mapping[str, Any], *, mark: str | None = None) -> 
         filters=dict(template["dashboard_filters"]),
         tags=list(template.get("tags") or ()),
     )
-    finished: dict[str, Any] = {}
+    first = new.model_copy(update={"tags": None})
+    finished: dict[str, Any] = {"tags": new.tags} if new.tags else {}
     if mark is not None:
         unfinished = f"{mark}-unfinished"
         yield from remove_marked(unfinished, delete_insights=True)
-        finished = {name: getattr(marked(new, mark), name) for name in ("description", "tags")}
-        new = marked(new, unfinished)
-    dashboard: Dashboard = yield create_dashboard(new)
+        finished["description"] = marked_description(new.description, mark)
+        first = first.model_copy(update={"description": marked_description(new.description, unfinished)})
+    dashboard: Dashboard = yield create_dashboard(first)
     try:
         changes = yield from _place_insights(dashboard.id, insights)
         changes += [{"text": {"body": tile.get("body", "")}, **look_of(tile)} for tile in texts]
-        built: Dashboard = yield update_dashboard(dashboard.id, {"tiles": changes, **finished})
+        # This adds tiles, so it is not sent again after an ambiguous failure. What can fail at random comes later.
+        built: Dashboard = yield update_dashboard(dashboard.id, {"tiles": changes})
+        if finished:
+            built = yield from set_fields(dashboard.id, finished)
     except ApiError:
         with suppress(ApiError):
             yield delete_dashboard(dashboard.id, delete_insights=True)

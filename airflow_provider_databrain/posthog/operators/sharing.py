@@ -37,12 +37,17 @@ class _SharingOperator(OneDashboardOperator):
 class SharePostHogDashboardOperator(_SharingOperator):
     """Share a dashboard with anyone who has its public URL, or stop sharing it; returns the URL only on request.
 
+    If the page must ask for a password, it is opened only after PostHog has shown that it does. If PostHog ignores or
+    refuses ``password_required``, sharing is switched off and the task fails. After any other failure, the page is not
+    open without a password, or the error says that it may be. See ``posthog.api.sharing.share``.
+
     :param dashboard_id: number of the dashboard (templated).
-    :param enabled: False stops the sharing.
+    :param enabled: False stops the sharing. If the URL was replaced less than five minutes before, the old URL works
+        until the five minutes are over.
     :param settings: how the public page looks, for example ``{"whitelabel": True}`` (templated).
     :param password_required: ask visitors for a password; needs an organization with advanced permissions.
-    :param password: a password to add, at least 8 characters (templated; the UI does not show the rendered value). Each
-        run adds one.
+    :param password: a password to add, at least 8 characters (templated; the UI does not show the rendered value). It
+        sets ``password_required``. Each run adds one.
     :param return_url: return the public URL, and show it as a link. The URL is a secret, and XCom will contain it.
     """
 
@@ -73,17 +78,21 @@ class SharePostHogDashboardOperator(_SharingOperator):
         number = self.number()
         if self.password:
             mask_secret(self.password)
-        required = True if self.password else self.password_required
         sharing = self.hook.update_sharing(
-            number, enabled=self.enabled, settings=self.settings, password_required=required
+            number,
+            enabled=self.enabled,
+            settings=self.settings,
+            password_required=self.password_required,
+            password=self.password,
         )
-        if self.password:
-            self.hook.create_share_password(number, raw_password=self.password)
         return self.answer(sharing)
 
 
 class RefreshPostHogSharingOperator(_SharingOperator):
-    """Replace the public URL of a shared dashboard. The old URL works for five more minutes.
+    """Replace the public URL of a shared dashboard.
+
+    The old URL works for five more minutes, even if sharing is stopped in that time, and without a password that is
+    required only afterwards. To close a page at once, stop the sharing and do not replace the URL.
 
     :param dashboard_id: number of the dashboard (templated).
     :param return_url: as in ``SharePostHogDashboardOperator``.

@@ -46,30 +46,41 @@ class CreatePostHogDashboardFromTemplateOperator(PostHogOperator):
 
     def execute(self, context: Context) -> int:
         """Find or create the dashboard; returns its id."""
-        from airflow_provider_databrain.posthog.api.marks import find_marked, mark_of
+        from airflow_provider_databrain.posthog.api.marks import is_unfinished, look, mark_of
         from airflow_provider_databrain.posthog.api.templates import check_template
 
         if self.method not in ("auto", "template", "build"):
             raise ValueError(f"method is {self.method!r}; it must be 'auto', 'template' or 'build'. Nothing was sent.")
         check_template(self.template)
         mark = mark_of(self.key or task_key(context))
-        if found := find_marked(self.hook.list_dashboards(), mark):
+        if found := self.hook.run(look(mark)):
             self.log.info("Dashboard %d: already exists", found[0].id)
+            if is_unfinished(found[0], mark):
+                self._finish(found[0])
             return self.note(found[0].id)
         return self.note(self._create(mark).id)
 
     def _create(self, mark: str) -> Dashboard:
         from airflow_provider_databrain.client.errors import AuthenticationError
-        from airflow_provider_databrain.posthog.api.marks import marked_description
+        from airflow_provider_databrain.posthog.api.marks import marked_description, marked_name
 
         if self.method != "build":
             described = marked_description(self.template["dashboard_description"], mark)
-            tags = [*(self.template.get("tags") or ()), mark]
-            marked = {**self.template, "dashboard_description": described, "tags": tags}
+            marked = {**self.template, "dashboard_description": described}
+            tags = marked.pop("tags", None)
+            if tags:
+                # New tags can make a create fail, so an update sets them. Until then the name has the mark.
+                marked["template_name"] = marked_name(self.template["template_name"], mark)
             try:
-                return self.hook.create_from_template_json(marked)
+                created = self.hook.create_from_template_json(marked)
+                return self._finish(created) if tags else created
             except AuthenticationError as refused:
                 if self.method == "template" or refused.status != 403 or not refused.from_api:
                     raise
                 self.log.info("The key has scopes, so the dashboard is built in several requests")
         return self.hook.build_dashboard(self.template, mark=mark)
+
+    def _finish(self, created: Dashboard) -> Dashboard:
+        """Set the name and the tags of a dashboard from ``create_from_template_json``."""
+        fields = {"name": self.template["template_name"], "tags": list(self.template.get("tags") or ())}
+        return self.hook.update_dashboard(created.id, fields)

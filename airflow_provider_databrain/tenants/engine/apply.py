@@ -35,6 +35,8 @@ What can happen in between:
   entry, gets "already exists" or looks first, and adopts.
 - A second run works on the same tenants: the create that comes second fails with "already exists" and the dashboard is
   adopted, or step 3 deletes the younger dashboard.
+- Somebody removes what ``find`` looks for, for example a mark: a dashboard that the ledger knows and the survey shows
+  stays the tenant's (``find_known``).
 - Somebody deletes a dashboard: its update fails with the API's own "not found" and the dashboard is created again.
 - Something in between answers 401, 403, 404 or 409: the tenant fails and keeps its entry. The next run looks it up.
 - Something in between answers the list: if it shows none of the ledger's dashboards, it counts as failed, unless the
@@ -181,7 +183,8 @@ class _Applier(Generic[WantedT]):
         if entry is not None and existing is not None and entry.status == Action.FAILED:
             # The failed call may have been done. Only a survey shows the dashboard's state and owner.
             await self._survey.no_older_than(self._started)
-            existing = await self._find_single(item, ours=True, known=existing)
+            found = await self._find_single(item, ours=True, known=existing)
+            existing = found or self._target.find_known(item.desired, existing)
         if existing is None:
             # Where the id is ours, the list is not checked and proves nothing: the entry stays until a create succeeds.
             if self._target.creates_once:

@@ -1,7 +1,7 @@
 """The interface between the engine and a vendor: what a vendor must implement, and what both exchange.
 
 What always holds: in one batch the engine never has two calls under way for one tenant. ``desire``, ``differs``,
-``survey``, ``lists``, ``is_gone``, ``find`` and ``duplicates`` change nothing at the vendor.
+``survey``, ``lists``, ``is_gone``, ``find``, ``find_known`` and ``duplicates`` change nothing at the vendor.
 """
 
 from __future__ import annotations
@@ -108,6 +108,12 @@ class Target(Protocol[WantedT]):
 
         :param ours: an earlier try of the same create may have made it.
         :raises AlreadyExistsError: the id is taken, and nothing proves that the dashboard is this tenant's.
+        """
+
+    def find_known(self, desired: Desired[WantedT], existing: Existing) -> Existing | None:
+        """The ledger's dashboard in the last survey, if it only lacks what ``find`` looks for; None if it is not there.
+
+        :raises AlreadyExistsError: the survey shows that it is another tenant's.
         """
 
     def duplicates(self, desired: Desired[WantedT]) -> Sequence[Existing]:

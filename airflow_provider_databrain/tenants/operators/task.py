@@ -182,11 +182,14 @@ class TenantTask(ApiOperator):
         from airflow_provider_databrain.client.transport.pace import Pace
         from airflow_provider_databrain.client.waits import MAX_WAIT_SECONDS
 
-        def on_hold(seconds: float) -> None:
+        def on_hold(seconds: float) -> bool:
+            """Whether the task stops because of this wait."""
             if self.deferrable and seconds > self.defer_above:
                 stop.request(f"the server asks to wait {seconds:.0f} s", wait=seconds)
-            elif seconds >= MAX_WAIT_SECONDS:
+                return True
+            if seconds >= MAX_WAIT_SECONDS:
                 stop.request(f"the server asks to wait {seconds:.0f} s or more; a task does not hold its slot for that")
+            return False
 
         pace = Pace(self.requests_per_second, on_hold=on_hold)
         stop.on_stop = pace.stop

@@ -260,7 +260,7 @@ def test_all_pages_of_each_list_are_put_together(call: Callable[[], Call[Any]], 
     rows, made = run(call(), *pages)
     assert [row.as_row()[key] for row in rows] == names
     numbers = [request.query.get("pageNumber") or decoded(request)["pageNumber"] for request in made]
-    assert [int(number) for number in numbers] == [1, 2]
+    assert [int(str(number)) for number in numbers] == [1, 2]
     assert all(request.query.get("clientId") in ("acme", None) for request in made)
 
 

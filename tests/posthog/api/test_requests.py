@@ -42,7 +42,7 @@ UUID = "0198a1b2-0000-4000-8000-000000000001"
 ONE = "/api/projects/1/dashboards/4/"
 
 REQUESTS: list[tuple[Request[Any], str, str, Any]] = [
-    (dashboards.list_page(), "GET", "/api/projects/1/dashboards/?limit=500&offset=0", None),
+    (dashboards.list_page(), "GET", "/api/projects/1/dashboards/?limit=5000&offset=0", None),
     (dashboards.list_page(limit=1, offset=7), "GET", "/api/projects/1/dashboards/?limit=1&offset=7", None),
     (
         dashboards.create_dashboard({"name": "é", "use_template": "DEFAULT_APP", "create_in_folder": "Airflow/KPIs"}),
@@ -303,16 +303,17 @@ def test_the_error_for_a_missing_scope_names_the_scope(request_: Request[Any], s
     assert f"a personal API key with the scope '{scope}', for this project." in str(error)
 
 
-def page(*ids: int, following: str | None = None) -> Any:
-    return {"count": 9, "next": following, "previous": None, "results": [{"id": number} for number in ids]}
+def page(*ids: int, count: int | None = 3, following: str | None = None) -> Any:
+    return {"count": count, "next": following, "previous": None, "results": [{"id": number} for number in ids]}
 
 
 def walk(*pages: Any) -> tuple[list[int], list[str]]:
-    """The ids that a list reads from these pages, and the offsets that it requests."""
+    """The ids that a list reads from these pages, and the limits and offsets that it requests."""
     call, offsets = dashboards.list_dashboards(), []
     request = next(call)
     for answer in pages:
-        offsets.append(request.query["offset"])
+        limit = "" if request.query["limit"] == "5000" else f"{request.query['limit']} "
+        offsets.append(f"{limit}{request.query['offset']}")
         try:
             request = call.send(request.read(answer))
         except StopIteration as end:
@@ -323,17 +324,62 @@ def walk(*pages: Any) -> tuple[list[int], list[str]]:
 @pytest.mark.parametrize(
     ("pages", "ids", "offsets"),
     [
-        ([page()], [], ["0"]),
+        ([page(count=0)], [], ["0"]),
         ([page(3, 1, 2)], [3, 1, 2], ["0"]),
+        # A dashboard was created after the count.
+        ([page(3, 1, 2, count=2)], [3, 1, 2], ["0"]),
+        # Nothing says how many dashboards exist.
+        ([page(3, 1, count=None)], [3, 1], ["0"]),
         # The server returns fewer than requested.
         ([page(1, 2, following="https://elsewhere.example/x?limit=100&offset=100"), page(3)], [1, 2, 3], ["0", "100"]),
-        # A dashboard was created meanwhile, so another one is listed twice.
-        ([page(1, 2, following="/x?offset=2"), page(2, 3)], [1, 2, 3], ["0", "2"]),
-        ([page(1, following="/x?offset=1"), page(following="/x?offset=2")], [1], ["0", "1"]),
+        # A dashboard was created meanwhile, so another one is listed twice, and the new one may be missed.
+        (
+            [page(1, 2, following="/x?offset=2"), page(2, 3, count=4), page(1, 2, 3, 4, count=4)],
+            [1, 2, 3, 4],
+            ["0", "2", "25000 0"],
+        ),
+        # One was deleted meanwhile, so another one has moved to a page that was read before.
+        (
+            [page(1, 2, count=4, following="/x?offset=2"), page(4), page(2, 3, 4)],
+            [2, 3, 4],
+            ["0", "2", "25000 0"],
+        ),
+        # Equal names have no fixed order: one is listed twice, one never.
+        ([page(1, 2, following="/x?offset=2"), page(1), page(3, 1, 2)], [3, 1, 2], ["0", "2", "25000 0"]),
+        ([page(1, 2), page(1, 3), page(1, 2, 3)], [1, 2, 3], ["0", "25000 0", "25000 0"]),
+        ([page(1, count=1, following="/x?offset=1"), page(count=1, following="/x?offset=2")], [1], ["0", "1"]),
     ],
 )
 def test_pages_are_followed_to_their_end(pages: list[Any], ids: list[int], offsets: list[str]) -> None:
     assert walk(*pages) == (ids, offsets)
+
+
+@pytest.mark.parametrize("answer", [page(1, 2), page(1, 2, following="/x?offset=2"), page()])
+def test_a_list_that_stays_incomplete_is_an_error(answer: Any) -> None:
+    once = [answer, page()] if answer["next"] else [answer]
+    found = len(answer["results"])
+    with pytest.raises(MalformedAnswerError, match=f"there are 3 dashboards and lists {found}; the list was read 3 ti"):
+        walk(*once * 3)
+
+
+@pytest.mark.parametrize(
+    ("filters", "query"),
+    [
+        ({"tags": ["a", "b c"]}, "&tags=a&tags=b%20c"),
+        ({"search": "x&y"}, "&search=x%26y"),
+        ({"creation_mode": "template", "exclude_generated": True}, "&creation_mode=template&exclude_generated=true"),
+    ],
+)
+def test_a_list_can_be_filtered(filters: dict[str, Any], query: str) -> None:
+    request = next(dashboards.list_dashboards(**filters))
+    server = Server("https://us.posthog.com", {}, conn_id="ph", parameters={"project_id": "1"})
+    assert server.url(request).endswith(f"/api/projects/1/dashboards/?limit=5000&offset=0{query}")
+
+
+@pytest.mark.parametrize("filters", [{"tags": "a"}, {"search": " "}, {"search": "x" * 201}])
+def test_a_filter_that_posthog_would_refuse_or_ignore_is_refused(filters: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"tags is 'a'|1 to 200 characters"):
+        next(dashboards.list_dashboards(**filters))
 
 
 @pytest.mark.parametrize("following", ["/x?offset=0", "/x", "/x?offset=", "/x?offset=a", "/x?offset=1&offset=2", "?"])

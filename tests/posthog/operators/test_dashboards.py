@@ -81,7 +81,6 @@ def test_a_key_finds_the_dashboard_in_another_run(
     first = run(operator, key="acme-{{ params.n }}", **options)
     assert run(operator, TaskInstance("run-2", task_id="u"), key="acme-7", **options) == first
     assert run(operator, key="acme-8", **options) != first
-    assert mark_of("acme-7") in fields(posthog, first)["tags"]
     assert fields(posthog, first)["description"].endswith(f"[{mark_of('acme-7')}]")
 
 
@@ -126,7 +125,7 @@ def test_every_field_reaches_the_server(posthog: Emulator, number: int) -> None:
         "filters": {"date_from": "-7d"},
         "variables": {"v": "7"},
     }
-    assert (found["tags"], found["creation_mode"]) == (["kpi", "7", mark_of("acme")], "duplicate")
+    assert (set(found["tags"]), found["creation_mode"]) == ({"kpi", "7"}, "duplicate")
     assert found["description"] == f"What counts\n[{mark_of('acme')}]"
 
 

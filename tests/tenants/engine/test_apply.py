@@ -96,6 +96,9 @@ class FakeTarget:
     async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
         return self._existing(desired) if desired.tenant in self.seen else None
 
+    def find_known(self, desired: Desired[str], existing: Existing) -> Existing | None:
+        return None
+
     def duplicates(self, desired: Desired[str]) -> Sequence[Existing]:
         return ()
 

@@ -116,6 +116,9 @@ class TinyTarget:
             )
         return boards[0] if boards else None
 
+    def find_known(self, desired: Desired[str], existing: Existing) -> Existing | None:
+        return None
+
     def duplicates(self, desired: Desired[str]) -> Sequence[Existing]:
         """There are never duplicates: ``find`` refuses several boards."""
         return ()

@@ -229,11 +229,14 @@ def test_a_failed_list_removes_nothing_and_a_failed_deletion_is_tried_again(
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_a_long_wait_defers_the_task(connection: Emulator, warehouse: Path, method: str) -> None:
+@pytest.mark.parametrize("seconds", [120, 3000], ids=["a wait that a call may take", "a longer one"])
+def test_a_long_wait_defers_the_task(connection: Emulator, warehouse: Path, method: str, seconds: int) -> None:
     change(warehouse, "DELETE FROM tenants WHERE tenant_id < 't05'")
-    connection.control.set_faults([Fault(kind="too_many", method=method, times=1, seconds=120)])
+    connection.control.set_faults([Fault(kind="too_many", method=method, times=1, seconds=seconds)])
+    instance = TaskInstance(run_id="run-2")
     with pytest.raises(TaskDeferred) as caught:
-        remove(**OPEN, deferrable=True, concurrency=1)
+        remove(instance, **OPEN, deferrable=True, concurrency=1)
+    assert instance.pushed["counts"] == counts()
     assert caught.value.method_name == "resume"
     assert clients(connection) == NAMES
     context: Any = {"ti": TaskInstance(run_id="run-2")}

@@ -131,19 +131,24 @@ def test_a_task_that_did_not_start_can_be_killed() -> None:
     operator().on_kill()
 
 
-def test_a_long_wait_defers_the_task(connection: Emulator, warehouse: Path) -> None:
-    connection.control.set_faults([Fault(kind="too_many", path="dashboard-embeds", every=5, times=1, seconds=120)])
+@pytest.mark.parametrize("seconds", [120, 3000], ids=["a wait that a call may take", "a longer one"])
+def test_a_long_wait_defers_the_task(connection: Emulator, warehouse: Path, seconds: int) -> None:
+    connection.control.set_faults([Fault(kind="too_many", path="dashboard-embeds", every=5, times=1, seconds=seconds)])
     task = operator(concurrency=2, deferrable=True)
     instance = TaskInstance()
     with pytest.raises(TaskDeferred) as caught:
         task.execute(context(instance))
     trigger = caught.value.trigger
     assert isinstance(trigger, TimeDeltaTrigger)
-    assert 110 < trigger.moment.timestamp() - time.time() <= 120
+    assert seconds - 10 < trigger.moment.timestamp() - time.time() <= seconds
     assert caught.value.method_name == "resume"
     done = instance.pushed["return_value"]
     assert 4 <= len(done) < 25
     assert written(warehouse) == done
+    # The tenant whose call was refused has not failed: it waits, as the others do.
+    assert instance.pushed["counts"] == counts(created=len(done))
+    with closing(sqlite3.connect(warehouse)) as database:
+        assert database.execute("SELECT DISTINCT status FROM tenant_dashboards").fetchall() == [("created",)]
     again = TaskInstance()
     # After a deferral Airflow creates a new task object.
     assert operator(deferrable=True).resume(context(again), {"moment": "now"}) == IDS
