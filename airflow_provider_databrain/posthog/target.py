@@ -194,7 +194,7 @@ class PostHogTarget:
         mark = desired.wanted.mark
         listed = self._listed.get(mark)
         if listed:
-            return self._found(desired, listed[0], ours=ours)
+            return self._found(desired, listed[0])
         if mark in self._created and self._created[mark] not in self._by_id:
             error = MalformedAnswerError(
                 "the dashboard was created, and the list does not show it; no second one is created. The next run "
@@ -221,15 +221,14 @@ class PostHogTarget:
                 tenant=desired.tenant,
                 dashboard=existing.dashboard_id,
             )
-        return self._found(desired, listed, ours=True)
+        return self._found(desired, listed)
 
-    def _found(self, desired: Desired[Wanted], listed: Dashboard, *, ours: bool) -> Existing:
+    def _found(self, desired: Desired[Wanted], listed: Dashboard) -> Existing:
         mark, number = desired.wanted.mark, str(listed.id)
-        # The answer of our own create was not seen, so nothing says that PostHog kept what was asked.
-        unfinished = ours or marks.is_unfinished(listed, mark)
         lacks_sharing = desired.wanted.sharing.enabled and not listed.is_shared
+        unfinished = lacks_sharing or marks.is_unfinished(listed, mark)
         # The list does not have all fields of the spec, so only the mark is known.
-        return Existing(number, number, _Parts(mark, "", "").text(), unfinished=unfinished or lacks_sharing)
+        return Existing(number, number, _Parts(mark, "", "").text(), unfinished=unfinished)
 
     def duplicates(self, desired: Desired[Wanted]) -> Sequence[Existing]:
         """The other dashboards with the tenant's mark, which are younger."""
@@ -291,13 +290,26 @@ class PostHogTarget:
         return Existing(existing.dashboard_id, existing.embed_id, desired.spec_hash)
 
     async def _set_fields(self, transport: AsyncTransport, wanted: Wanted, shown: Dashboard) -> None:
-        """Set the spec's fields. A field that the spec does not have stays: users may have set it."""
+        """Set the spec's fields. A field that the spec does not have stays: users may have set it.
+
+        :raises MalformedAnswerError: an earlier create did not come to its template's tiles. The dashboard is deleted.
+        """
         async with self._tags.writing(wanted.new.tags or ()):
             answer = await transport.run(marks.finish(shown, wanted.new, wanted.mark))
             if wanted.mark not in marks.possible_marks(answer) or marks.is_unfinished(answer, wanted.mark):
                 # What was known of the dashboard was older than the dashboard.
                 answer = await transport.run(marks.finish(answer, wanted.new, wanted.mark))
         self._tags.note(answer.tags or ())
+        found_by_mark = shown.tiles is None and marks.is_unfinished(shown, wanted.mark)
+        if found_by_mark and wanted.new.use_template and answer.tiles == []:
+            await transport.run(dashboards.delete_dashboard(shown.id))
+            error = MalformedAnswerError(
+                "a create that failed left the dashboard without the tiles of its template; it was deleted, and the "
+                "next run creates it again",
+                ambiguous=False,
+            )
+            error.endpoint, error.dashboard = dashboards.CREATE_DASHBOARD.name, str(shown.id)
+            raise error
 
     async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
         """Delete the dashboard. PostHog can restore it. If the list does not have it, do nothing.

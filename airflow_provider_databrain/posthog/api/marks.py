@@ -22,7 +22,7 @@ from typing import Any
 from airflow_provider_databrain.client.errors import ApiError, InvalidRequestError, NotFoundError
 from airflow_provider_databrain.posthog.api.dashboards import create_dashboard, delete_dashboard, list_dashboards
 from airflow_provider_databrain.posthog.api.endpoint import Steps
-from airflow_provider_databrain.posthog.api.fields import changeable, is_as_asked, set_fields
+from airflow_provider_databrain.posthog.api.fields import changeable, explained, is_as_asked, set_fields
 from airflow_provider_databrain.posthog.api.models import LONGEST_NAME, Dashboard, NewDashboard
 
 HALF_MADE_AFTER = ("use_template:", "use_dashboard:")
@@ -139,7 +139,8 @@ def create_unfinished(dashboard: NewDashboard, mark: str) -> Steps[Dashboard]:
     After an ambiguous failure the caller must look for the mark.
     """
     try:
-        created: Dashboard = yield create_dashboard(creation(dashboard, mark))
+        with explained(changeable(dashboard)):
+            created: Dashboard = yield create_dashboard(creation(dashboard, mark))
     except InvalidRequestError as refused:
         if refused.message.startswith(HALF_MADE_AFTER):
             try:
