@@ -127,7 +127,8 @@ def scopeless_endpoint(name: str, method: str, path: str, instead: str, resend: 
     needs = (
         f"PostHog refuses this action to every personal API key that has scopes, '*' included; use {instead} instead."
     )
-    return Endpoint(name, method, path, API_KEY, resend, POSTHOG, needs=needs)
+    missing = f"Use {instead} instead."
+    return Endpoint(name, method, path, API_KEY, resend, POSTHOG, needs=needs, if_missing=missing)
 
 
 def for_dashboard(dashboard_id: int, **more: str) -> dict[str, Any]:
