@@ -102,6 +102,8 @@ class Behaviour(BaseModel):
     :param read_only: each change is refused with 403, before the token is checked.
     :param advanced_permissions: PostHog's organization has restricted dashboards and sharing passwords.
     :param tagging: PostHog's organization has tags. If it does not, tags in a request are ignored.
+    :param insight_variables: the code names of the variables that PostHog's project has. An answer's ``variables`` has
+        only those, and one that is not an object is a server error. None means all.
     :param posthog_version: the age of PostHog's server; see ``PostHogVersion``.
     :param seed: the start of the random numbers that decide PostHog's races. The same requests in the same order have
         the same answers.
@@ -119,6 +121,7 @@ class Behaviour(BaseModel):
     read_only: bool = False
     advanced_permissions: bool = True
     tagging: bool = True
+    insight_variables: list[str] | None = None
     posthog_version: PostHogVersion = "2026-01"
     seed: int = 0
 

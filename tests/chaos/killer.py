@@ -41,7 +41,13 @@ class Tripwire(Counter[tuple[str, str]]):
 
 
 class Tasks:
-    """The process that forks tasks. Use it as a context manager."""
+    """The process that forks tasks. Use it as a context manager.
+
+    :param patience: seconds that a task may take.
+    """
+
+    def __init__(self, patience: float = DEADLINE_SECONDS) -> None:
+        self._patience = patience
 
     def __enter__(self) -> Tasks:
         self._helper = subprocess.Popen(
@@ -67,9 +73,7 @@ class Tasks:
 
     def run(self, job: Job, wire: Tripwire | None = None, delay: float = 0.0) -> int:
         """Run a task to its end, or kill it ``delay`` seconds after the tripwire was reached; returns its exit code."""
-        assert self._helper.stdin is not None
-        self._helper.stdin.write(json.dumps(job).encode() + b"\n")
-        pid = int(self._line())
+        [pid] = self._start(job)
         if wire is not None:
             # The helper reports the end after it has waited for the process. Until then no other process has the pid.
             while not wire.reached.wait(0.02) and not self._readable(0):
@@ -79,13 +83,23 @@ class Tasks:
                 os.kill(pid, signal.SIGKILL)
         return int(self._line())
 
+    def run_together(self, *jobs: Job) -> list[int]:
+        """Run tasks at the same time, each to its end; returns their exit codes."""
+        self._start(*jobs)
+        return [int(self._line()) for _ in jobs]
+
+    def _start(self, *jobs: Job) -> list[int]:
+        assert self._helper.stdin is not None
+        self._helper.stdin.write(json.dumps(jobs).encode() + b"\n")
+        return [int(self._line()) for _ in jobs]
+
     def _readable(self, seconds: float) -> bool:
         assert self._helper.stdout is not None
         return bool(select.select([self._helper.stdout], [], [], seconds)[0])
 
     def _line(self) -> str:
         assert self._helper.stdout is not None
-        if not self._readable(DEADLINE_SECONDS):
+        if not self._readable(self._patience):
             self._helper.kill()
             raise TimeoutError("the task process says nothing")
         line = self._helper.stdout.readline()

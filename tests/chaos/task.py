@@ -1,7 +1,8 @@
 """Runs tasks that can be killed: imports Airflow once, then forks a process for each job from stdin.
 
-A job is one line of JSON, see ``Job``. For each job, stdout has two lines: the process id, then the result of
-``os.waitstatus_to_exitcode`` (minus the signal's number if a signal ended the process).
+A line of stdin is a JSON list of jobs (see ``Job``) that run at the same time. For each job, stdout has two lines:
+first come all process ids, then the results of ``os.waitstatus_to_exitcode`` in the same order (minus the signal's
+number if a signal ended the process).
 """
 
 from __future__ import annotations
@@ -114,12 +115,13 @@ def main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:
-        pid = fork(json.loads(line))
-        sys.stdout.write(f"{pid}\n")
+        pids = [fork(job) for job in json.loads(line)]
+        sys.stdout.write("".join(f"{pid}\n" for pid in pids))
         sys.stdout.flush()
-        _, status = os.waitpid(pid, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
+        for pid in pids:
+            _, status = os.waitpid(pid, 0)
+            sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

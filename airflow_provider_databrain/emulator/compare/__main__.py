@@ -1,7 +1,7 @@
 """The command that compares the emulated PostHog with recordings of a real one.
 
 It sends each recorded request to an emulator, in order, and prints the differences between the answers: status, media
-type, wait, error, and the shape of the body. The values of a successful answer are not compared.
+type, wait, error, and the shape and the values of the body. ``values`` says which values are not compared, and why.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import requests
 
 from airflow_provider_databrain.emulator.compare.gaps import Gaps
 from airflow_provider_databrain.emulator.compare.ids import Ids, shown
-from airflow_provider_databrain.emulator.compare.recordings import Answer, Recording, load
-from airflow_provider_databrain.emulator.compare.shapes import differences
-from airflow_provider_databrain.emulator.faults import Behaviour
+from airflow_provider_databrain.emulator.compare.recordings import Answer, Recording, load, version_of
+from airflow_provider_databrain.emulator.compare.ties import break_ties
+from airflow_provider_databrain.emulator.compare.values import SHAPE_ONLY, Comparison
+from airflow_provider_databrain.emulator.faults import Behaviour, PostHogVersion
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.posthog.state import MEMBER
 from airflow_provider_databrain.emulator.server import Emulator
@@ -42,13 +44,16 @@ BODY_NOT_COMPARED = {"/shared/nope": "the page of the vendor's own web applicati
 class Replay:
     """Sends recorded requests to an emulator and reports the differences."""
 
-    def __init__(self, emulator: Emulator, recordings: Sequence[Recording]) -> None:
+    def __init__(self, emulator: Emulator, recordings: Sequence[Recording], version: PostHogVersion) -> None:
         self._emulator = emulator
+        self._behaviour = Behaviour(posthog_version=version)
+        emulator.control.behaviour = self._behaviour
         self._ids = Ids()
-        self._gaps = Gaps(emulator.posthog, self._ids)
+        self._gaps = Gaps(emulator.posthog, self._ids, recordings, version)
+        self._comparison = Comparison(self._ids)
         emulator.posthog.add_project(OTHER_PROJECT, "Other project")
         emulator.posthog_keys.update({f"phx_<{name}>": key for name, key in KEYS.items()})
-        self._gaps.prepare(recordings)
+        self._gaps.prepare()
 
     def differences(self, recording: Recording) -> list[str]:
         """Send one recorded request and return the differences between the answers."""
@@ -59,16 +64,25 @@ class Replay:
         else:
             self._gaps.fill(recording)
         answer = self._send(recording)
-        self._emulator.control.behaviour = Behaviour()
+        self._emulator.control.behaviour = self._behaviour
+        break_ties(recording.answer.body, answer.body, self._ids)
         self._ids.learn(recording.answer.body, answer.body, shown(recording.path))
         if recording.answer.streams and answer.streams:
             self._ids.learn(recording.answer.events(), answer.events(), "dashboard")
-        return list(differences(recording.answer, answer, body=recording.path not in BODY_NOT_COMPARED))
+        return list(
+            self._comparison.differences(
+                recording.answer,
+                answer,
+                shown(recording.path),
+                body=recording.path not in BODY_NOT_COMPARED,
+                values=recording.path not in SHAPE_ONLY,
+            )
+        )
 
     def _use_up_the_limit(self, recording: Recording) -> None:
         """Make the next request exceed the rate limit, with the recorded wait."""
         wait = float(recording.answer.headers.get("retry-after", "1"))
-        self._emulator.control.behaviour = Behaviour(rate_limit=1, window_seconds=wait)
+        self._emulator.control.behaviour = self._behaviour.model_copy(update={"rate_limit": 1, "window_seconds": wait})
         self._send(recording)
 
     def _send(self, recording: Recording) -> Answer:
@@ -97,18 +111,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "folder", type=Path, help="folder of recordings, one JSON file each; they are sent in order of file name"
     )
-    folder: Path = parser.parse_args(argv).folder
+    parser.add_argument(
+        "--version",
+        choices=get_args(PostHogVersion),
+        help="the version of the server that was recorded; default: as the recordings say",
+    )
+    options = parser.parse_args(argv)
+    folder: Path = options.folder
     recordings = load(folder)
     if not recordings:
         parser.error(f"no recordings in {folder}")
     different = 0
     with Emulator() as emulator:
-        replay = Replay(emulator, recordings)
+        replay = Replay(emulator, recordings, options.version or version_of(recordings))
         for recording in recordings:
             lines = replay.differences(recording)
             different += bool(lines)
-            left_out = BODY_NOT_COMPARED.get(recording.path)
-            note = f" (body not compared: {left_out})" if left_out else ""
+            left_out, shape = BODY_NOT_COMPARED.get(recording.path), SHAPE_ONLY.get(recording.path)
+            note = f" (body not compared: {left_out})" if left_out else f" (shape only: {shape})" if shape else ""
             print(f"{'differs' if lines else 'same   '} {recording.file}{note}")
             for line in lines:
                 print(f"        {line}")

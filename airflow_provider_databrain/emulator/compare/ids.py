@@ -19,8 +19,8 @@ _PLACES = {
 }
 """The kind of the id that follows each of these words in a path."""
 _PATH = re.compile(rf"(?<=/)({'|'.join(_PLACES)})/([^/]+)")
-_WORDS = {"uuid", "access_token", "accessToken", "short_id"}
-_INSIDE = {
+WORDS = {"uuid", "access_token", "accessToken", "short_id"}
+INSIDE = {
     "tiles": "tile",
     "tile": "tile",
     "dashboard_tiles": "tile",
@@ -51,6 +51,10 @@ class Ids:
         """Add a pair. A known pair does not change."""
         self._known.setdefault((kind, recorded), emulated)
 
+    def replace(self, kind: str, recorded: Any, emulated: Any) -> None:
+        """Add a pair, or change a known one."""
+        self._known[kind, recorded] = emulated
+
     def of(self, kind: str, recorded: Any) -> Any:
         """Return the emulated id, or the recorded one if no pair is known."""
         return self._known.get((kind, recorded), recorded)
@@ -73,10 +77,10 @@ class Ids:
             one, other = recorded[name], emulated[name]
             if name == "id":
                 self.add("word" if isinstance(one, str) else kind, one, other)
-            elif name in _WORDS:
+            elif name in WORDS:
                 self.add("word", one, other)
             else:
-                self.learn(one, other, _INSIDE.get(name, kind))
+                self.learn(one, other, INSIDE.get(name, kind))
 
     def path(self, recorded: str) -> str:
         """Return a recorded path with the emulated ids."""
@@ -100,7 +104,7 @@ class Ids:
             return [self.of("dashboard", item) for item in value]
         if name in _NAMED:
             return self.of(_NAMED[name], value)
-        return self.data(value, _INSIDE.get(name, "")) if name in ("tile", "tiles", "text") else value
+        return self.data(value, INSIDE.get(name, "")) if name in ("tile", "tiles", "text") else value
 
     def _part(self, place: str, part: str) -> str:
         kind = _PLACES[place]

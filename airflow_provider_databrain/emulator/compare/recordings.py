@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from airflow_provider_databrain.emulator.faults import PostHogVersion
 
 STREAM = "text/event-stream"
 _FRAME = "data: "
@@ -48,6 +50,7 @@ class Recording:
     :param file: the file's name without its ending. Recordings are ordered by it.
     :param body: the request's body as it was sent, or None.
     :param data: the request's parsed body, if it was JSON.
+    :param provenance: which server answered.
     """
 
     file: str
@@ -58,6 +61,13 @@ class Recording:
     data: Any
     body: str | None
     answer: Answer
+    provenance: str = ""
+
+    @property
+    def number(self) -> int | None:
+        """The number of the request at the server, with which the file's name begins."""
+        match = re.match(r"\d+", self.file)
+        return int(match[0]) if match else None
 
     @property
     def key(self) -> str | None:
@@ -69,6 +79,12 @@ class Recording:
     def succeeded(self) -> bool:
         """Whether the request succeeded."""
         return self.answer.status < 400
+
+
+def version_of(recordings: Iterable[Recording]) -> PostHogVersion:
+    """Return the version of the server that answered."""
+    oldest = any("unmodified source of 2025-08" in recording.provenance for recording in recordings)
+    return "2025-08" if oldest else "2026-01"
 
 
 def load(folder: Path) -> list[Recording]:
@@ -93,4 +109,5 @@ def _recording(path: Path) -> Recording:
             headers={name.lower(): value for name, value in response.get("headers", {}).items()},
             body=response.get("body", ""),
         ),
+        provenance=document.get("provenance") or "",
     )

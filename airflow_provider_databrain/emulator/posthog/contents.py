@@ -183,18 +183,26 @@ class Contents:
         """Move a tile to another dashboard."""
         self._store.change("UPDATE posthog_tiles SET dashboard_id = ? WHERE id = ?", dashboard, key)
 
-    def add_text(self, owner: str | None, body: str) -> int:
-        """Add a text and return its id."""
+    def add_text(self, owner: str | None, body: str, editor: str | None = None) -> int:
+        """Add a text and return its id.
+
+        :param editor: the member who changed it last.
+        """
         return self._store.insert(
-            "INSERT INTO posthog_texts (owner, last_modified_at, body) VALUES (?, ?, ?)", owner, now(), body
+            "INSERT INTO posthog_texts (owner, last_modified_by, last_modified_at, body) VALUES (?, ?, ?, ?)",
+            owner,
+            editor,
+            now(),
+            body,
         )
 
-    def change_text(self, key: int, member: str, body: str) -> None:
-        """Replace a text."""
+    def change_text(self, key: int, owner: str | None, editor: str | None, body: str) -> None:
+        """Replace a text, its owner and its editor."""
         self._store.change(
-            "UPDATE posthog_texts SET body = ?, last_modified_by = ?, last_modified_at = ? WHERE id = ?",
+            "UPDATE posthog_texts SET body = ?, owner = ?, last_modified_by = ?, last_modified_at = ? WHERE id = ?",
             body,
-            member,
+            owner,
+            editor,
             now(),
             key,
         )

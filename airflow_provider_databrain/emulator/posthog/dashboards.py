@@ -136,7 +136,7 @@ class Dashboards:
         self._state.change_dashboard(row.id, **fields)
         if tags is not None:
             await self._tags.write(row.id, tags)
-        edits = Edits(self._state.contents, row.id, call.member.name, self._control.behaviour.posthog_version)
+        edits = Edits(self._state, row.id, call.member.name, self._control.behaviour.posthog_version)
         edits.apply(data.get("tiles", []))
         return self._shown(row.id, call)
 
@@ -196,7 +196,7 @@ class Dashboards:
 
     def _shown(self, key: int, call: Call) -> dict[str, Any]:
         [row] = self._state.found(key)
-        return self._views.full(row, call.member)
+        return self._views.full(row, call.member, overrides=call.request.query_params)
 
 
 class Collaborators:

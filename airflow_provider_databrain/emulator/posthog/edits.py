@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_databrain.emulator.posthog.checks import invalid, server_error
-from airflow_provider_databrain.emulator.posthog.contents import Contents, TileRow
+from airflow_provider_databrain.emulator.posthog.contents import TileRow
+from airflow_provider_databrain.emulator.posthog.state import PostHogState
 
 LONGEST_TEXT = 4000
 
@@ -16,8 +17,9 @@ class Edits:
     :param version: the server's ``PostHogVersion``. Before 2026-07, mistakes in a tile are server errors.
     """
 
-    def __init__(self, contents: Contents, dashboard: int, member: str, version: str) -> None:
-        self._contents = contents
+    def __init__(self, state: PostHogState, dashboard: int, member: str, version: str) -> None:
+        self._contents = state.contents
+        self._members = state.members()
         self._dashboard = dashboard
         self._member = member
         self._checks = version >= "2026-07"
@@ -37,14 +39,15 @@ class Edits:
 
     def _write(self, item: dict[str, Any]) -> None:
         text = self._body(item["text"])
+        owner, editor = self._people(item["text"])
         key, tile = item["text"].get("id"), self._tile(item)
         if key is None:
             # A text without its own id is a new one, on an existing tile too.
-            key = self._contents.add_text(self._member, text)
+            key = self._contents.add_text(owner, text, editor)
         elif tile is None or tile.text is None or tile.text.id != key:
             raise server_error() if not self._checks else invalid("Text tile not found.", "text")
         else:
-            self._contents.change_text(key, self._member, text)
+            self._contents.change_text(key, owner, editor, text)
         if tile is None and item.get("id") is not None:
             raise server_error()
         if tile is None:
@@ -52,6 +55,17 @@ class Edits:
             return
         self._contents.set_text(tile.id, key)
         self._arrange(tile, item)
+
+    def _people(self, text: dict[str, Any]) -> tuple[str, str | None]:
+        """Return who wrote a text and who changed it last, which only a request with ``created_by`` sets."""
+        sent = text.get("created_by")
+        if not sent:
+            return self._member, None
+        key = sent.get("id") if isinstance(sent, dict) else None
+        names = [member.name for member in self._members if member.id == key]
+        if not names:
+            raise invalid("User not found in this organization.") if self._checks else server_error()
+        return names[0], self._member
 
     def _place(self, item: dict[str, Any]) -> None:
         tile = self._tile(item)

@@ -98,6 +98,10 @@ class Shares:
             self.add_password(key, password.note, password.created_by)
         return self._shares("id = ?", key)[0]
 
+    def forget(self, dashboard: int) -> None:
+        """Delete a dashboard's configuration, as if it was never saved."""
+        self._store.change("DELETE FROM posthog_shares WHERE dashboard_id = ?", dashboard)
+
     def expire_tokens(self) -> None:
         """End all replaced tokens now, as if ``GRACE_SECONDS`` had passed."""
         self._store.change("UPDATE posthog_shares SET expires_at = 0 WHERE expires_at IS NOT NULL")

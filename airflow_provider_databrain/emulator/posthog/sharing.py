@@ -26,7 +26,7 @@ from airflow_provider_databrain.emulator.posthog.store import now
 from airflow_provider_databrain.emulator.posthog.views import Views
 
 SETTINGS = ("detailed", "hideExtraDetails", "legend", "noHeader", "showInspector", "whitelabel")
-"""The settings that are stored. All are booleans."""
+"""The settings that are stored. All are booleans; words like "yes" are accepted. One that is null is not stored."""
 SHORTEST_PASSWORD = 8
 _FIELDS = {"enabled": boolean, "password_required": boolean}
 _PASSWORD_FIELDS = {"raw_password": text(100), "note": text(100)}
@@ -174,10 +174,11 @@ def _settings(value: object) -> dict[str, bool] | None:
         return None
     if not isinstance(value, dict):
         raise invalid("Invalid settings format", "settings")
-    kept = {name: value[name] for name in SETTINGS if name in value}
-    if not all(isinstance(setting, bool) for setting in kept.values()):
-        raise invalid("Invalid settings format", "settings")
-    return kept
+    kept = {name: value[name] for name in SETTINGS if value.get(name) is not None}
+    try:
+        return {name: boolean(name, setting) for name, setting in kept.items()}
+    except PostHogRefusalError:
+        raise invalid("Invalid settings format", "settings") from None
 
 
 def _no_feature(what: str) -> PostHogRefusalError:

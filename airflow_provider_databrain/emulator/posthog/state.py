@@ -47,7 +47,7 @@ FROM posthog_dashboards d
 """
 _IN_ORDER = """
 ORDER BY json_extract(d.fields, '$.pinned') DESC, json_extract(d.fields, '$.name') IS NULL,
-    json_extract(d.fields, '$.name') COLLATE NOCASE, d.id
+    json_extract(d.fields, '$.name'), d.id
 """
 
 

@@ -1,6 +1,7 @@
 """Dashboards from templates: the emulated PostHog's own templates, and templates in a request.
 
-The names of its own templates are PostHog's. Their tiles are our choice.
+The names of its own templates are PostHog's, and so are the places and colors of the product template's tiles. The
+texts and the queries are our choice.
 """
 
 from __future__ import annotations
@@ -46,25 +47,31 @@ SCHEMA = {
 """The JSON schema of a template in a request. The refusal repeats the failing part, so the wording counts."""
 
 
-def _insight(name: str, kind: str, x: int, y: int) -> dict[str, Any]:
+def _insight(name: str, kind: str, color: str, x: int, y: int, below: int) -> dict[str, Any]:
+    """Return a tile.
+
+    :param x: its column, and ``y`` its row, on a wide screen.
+    :param below: its row on a narrow screen.
+    """
     source = {"kind": kind, "series": [{"kind": "EventsNode", "event": "$pageview"}]}
+    size = {"h": 5, "minH": 5, "minW": 3}
     return {
         "type": "INSIGHT",
         "name": name,
         "description": f"{name} of your app",
         "query": {"kind": "InsightVizNode", "source": source},
-        "layouts": {"sm": {"x": x, "y": y, "w": 6, "h": 5}, "xs": {"x": 0, "y": 2 * y + 5 * (x > 0), "w": 1, "h": 5}},
-        "color": "blue",
+        "layouts": {"sm": {"x": x, "y": y, "w": 6, **size}, "xs": {"x": 0, "y": below, "w": 1, **size}},
+        "color": color,
     }
 
 
 _PRODUCT = [
-    _insight("Daily users", "TrendsQuery", 0, 0),
-    _insight("Weekly users", "TrendsQuery", 6, 0),
-    _insight("Growth", "LifecycleQuery", 0, 5),
-    _insight("Retention", "RetentionQuery", 6, 5),
-    _insight("Referrers", "TrendsQuery", 0, 10),
-    _insight("Funnel", "FunnelsQuery", 6, 10),
+    _insight("Daily users", "TrendsQuery", "blue", 0, 0, 0),
+    _insight("Weekly users", "TrendsQuery", "green", 6, 0, 5),
+    _insight("Growth", "LifecycleQuery", "purple", 0, 5, 15),
+    _insight("Retention", "RetentionQuery", "blue", 6, 5, 10),
+    _insight("Referrers", "TrendsQuery", "black", 0, 10, 20),
+    _insight("Funnel", "FunnelsQuery", "green", 6, 10, 25),
 ]
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.posthog.checks import invalid, server_error
 from airflow_provider_databrain.emulator.posthog.contents import InsightRow, TextRow, TileRow
 from airflow_provider_databrain.emulator.posthog.state import (
     COLLABORATORS,
@@ -101,18 +103,24 @@ class Views:
         return shown if self._is_first else shown | {"last_viewed_at": None, "team_id": row.project}
 
     def full(
-        self, row: DashboardRow, viewer: Member | None, size: str = "sm", most_tiles: int | None = None
+        self,
+        row: DashboardRow,
+        viewer: Member | None,
+        size: str = "sm",
+        most_tiles: int | None = None,
+        overrides: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """Return a dashboard with its tiles.
 
+        :param overrides: the request's parameters; ``filters_override`` and ``variables_override`` are shown.
         :param size: the screen whose layout orders the tiles, ``sm`` or ``xs``.
         :param most_tiles: maximum number of tiles; None means no limit.
         """
         fields = row.fields
         shown = {
             **self.basic(row, viewer),
-            "filters": fields["filters"],
-            "variables": fields["variables"],
+            "filters": _overridden("filters", fields, overrides),
+            "variables": self._known(_overridden("variables", fields, overrides)),
             "breakdown_colors": fields["breakdown_colors"],
             "data_color_theme_id": fields["data_color_theme_id"],
             "tiles": self.tiles(row, viewer, size)[:most_tiles],
@@ -124,6 +132,15 @@ class Views:
             "persisted_filters": fields["filters"] or None,
             "persisted_variables": fields["variables"] or None,
         }
+
+    def _known(self, variables: Any) -> Any:
+        """Return the variables whose code names the project has."""
+        known = self._control.behaviour.insight_variables
+        if known is None:
+            return variables
+        if not all(isinstance(variable, dict) for variable in variables.values()):
+            raise server_error()
+        return {key: variable for key, variable in variables.items() if variable.get("code_name") in known}
 
     def tiles(self, row: DashboardRow, viewer: Member | None, size: str = "sm") -> list[dict[str, Any]]:
         """Return a dashboard's tiles in order. A deleted dashboard has no tiles."""
@@ -198,6 +215,20 @@ class Views:
             "last_modified_at": text.last_modified_at,
             "team": project,
         }
+
+
+def _overridden(name: str, fields: Mapping[str, Any], overrides: Mapping[str, str] | None) -> Any:
+    """Return filters or variables, with those of the request's JSON instead."""
+    sent = (overrides or {}).get(f"{name}_override")
+    if not sent:
+        return fields[name]
+    try:
+        return {**fields[name], **json.loads(sent)}
+    except ValueError:
+        detail = f"Invalid JSON passed in {name}_override parameter"
+        raise invalid(detail, f"{name}_override") from None
+    except TypeError:
+        raise server_error() from None
 
 
 def _requested(insight: InsightRow, dashboard: DashboardRow, key: str) -> dict[str, Any]:

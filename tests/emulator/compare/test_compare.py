@@ -1,7 +1,7 @@
 """The command that compares the emulator with recordings.
 
 The recordings here are made up, and their ids are not the emulator's: they test the command. They have gaps: the
-requests that created some dashboards, a password and settings, and that restored a dashboard, are missing.
+requests that created some dashboards, a password and settings (number 8), and that restored a dashboard, are missing.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def test_recordings_that_the_emulator_reproduces_have_no_difference(
     assert main([str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[:-1]] == [["same", file] for file in FILES]
-    assert "body not compared" in lines[FILES.index("14_link_unknown")]
+    assert "body not compared" in lines[FILES.index("15_link_unknown")]
     assert lines[-1] == f"{len(FILES)} requests, 0 answered differently than recorded"
 
 
@@ -126,7 +126,7 @@ def unknown_key(recording: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("file", "change", "line"),
     [
-        ("09_password_removed", status, "status: 299 recorded, 204 answered"),
+        ("10_password_removed", status, "status: 299 recorded, 204 answered"),
         (
             "01_list_without_key",
             error_detail,
@@ -140,9 +140,9 @@ def unknown_key(recording: dict[str, Any]) -> None:
         ("03_create", free_content, "body.filters: a list recorded, an object answered"),
         ("06_text", empty, "body.tiles: an empty list recorded, a list answered"),
         ("03_create", media_type, "media type: 'text/plain' recorded, 'application/json' answered"),
-        ("09_password_removed", text, "body: 'gone' recorded, '' answered"),
-        ("12_stream", event_type, "events: ['metadata', 'finished'] recorded, ['metadata', 'complete'] answered"),
-        ("12_stream", event_key, "event 1.tiles: recorded, not answered"),
+        ("10_password_removed", text, "body: 'gone' recorded, '' answered"),
+        ("13_stream", event_type, "events: ['metadata', 'finished'] recorded, ['metadata', 'complete'] answered"),
+        ("13_stream", event_key, "event 1.tiles: recorded, not answered"),
         ("03_create", unknown_key, "key: 'key_of_nobody' is unknown"),
     ],
 )
@@ -161,9 +161,9 @@ def test_a_difference_is_reported_for_its_recording_only(folder: Path, capsys: p
 
 
 def test_a_wait_is_compared_as_it_was_sent(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plant(folder, "15_too_many", wait)
+    plant(folder, "16_too_many", wait)
     _, differences = reported(folder, capsys)
-    assert differences["15_too_many"][0] == "Retry-After: '20.5' recorded, '21' answered"
+    assert differences["16_too_many"][0] == "Retry-After: '20.5' recorded, '21' answered"
 
 
 @pytest.mark.parametrize("exists", [True, False])

@@ -98,12 +98,12 @@ def test_without_the_feature_tags_are_silently_ignored(emulator: Emulator) -> No
     assert got(ask(emulator, "PATCH", at(made), json={"tags": ["b"]}))["tags"] == []
 
 
-def test_the_list_has_pinned_dashboards_first_then_sorts_by_name_and_ends_with_nameless_ones(
+def test_the_list_has_pinned_dashboards_first_then_sorts_by_bytes_of_the_name_and_ends_with_nameless_ones(
     emulator: Emulator,
 ) -> None:
     for name, pinned in [("b", False), ("C", False), (None, False), ("a", False), ("z", True)]:
         make(emulator, name=name, pinned=pinned)
-    assert names(emulator) == ["z", "a", "b", "C", None]
+    assert names(emulator) == ["z", "C", "a", "b", None]
 
 
 def test_a_page_has_the_urls_of_the_next_and_the_previous_page(emulator: Emulator) -> None:

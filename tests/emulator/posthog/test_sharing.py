@@ -96,10 +96,14 @@ def test_settings_that_are_not_sent_stay_and_unknown_ones_are_ignored(emulator: 
     sharing(emulator, made, enabled=True, settings={"whitelabel": True, "unheard_of": 1})
     changed = sharing(emulator, made, password_required=True)
     assert (changed["enabled"], changed["settings"]) == (True, {"whitelabel": True})
+    assert sharing(emulator, made, settings={"legend": "Yes", "detailed": 0, "noHeader": None})["settings"] == {
+        "legend": True,
+        "detailed": False,
+    }
     assert sharing(emulator, made, settings=None)["settings"] is None
 
 
-@pytest.mark.parametrize("settings", ["x", ["legend"], {"legend": "yes"}])
+@pytest.mark.parametrize("settings", ["x", ["legend"], {"legend": "maybe"}, {"legend": 2}])
 def test_settings_must_be_booleans(emulator: Emulator, settings: Any) -> None:
     made = make(emulator)
     answer = ask(emulator, "PATCH", at(made, "sharing/"), json={"settings": settings})

@@ -57,6 +57,9 @@ def test_texts_are_added_changed_and_removed(emulator: Emulator) -> None:
     change: dict[str, Any] = {"id": tile["id"], "color": "red", "text": {"id": tile["text"]["id"], "body": "second"}}
     [changed] = got(ask(emulator, "PATCH", at(made), json={"tiles": [change]}))["tiles"]
     assert (changed["text"]["body"], changed["color"], changed["layouts"]) == ("second", "red", tile["layouts"])
+    assert (changed["text"]["last_modified_by"], changed["text"]["created_by"]["first_name"]) == (None, "Owner")
+    change["text"]["created_by"] = changed["text"]["created_by"]
+    [changed] = got(ask(emulator, "PATCH", at(made), json={"tiles": [change]}))["tiles"]
     assert changed["text"]["last_modified_by"]["first_name"] == "Owner"
     del change["text"]["id"]
     change["text"]["body"] = "without an id"
