@@ -215,7 +215,7 @@ async def test_a_list_is_filtered_if_the_server_knows_the_filter(board: Board, p
     async def listed(**filters: Any) -> list[str]:
         return [dashboard.name for dashboard in await do(once(), prefix, "list_dashboards", **filters)]
 
-    everything = ["Akme", "Generated Dashboard: acme", "one", "other", "Signups"]
+    everything = ["Akme", "Generated Dashboard: acme", "Signups", "one", "other"]
     assert await listed() == everything
     # The exact ones come first, then the similar one.
     assert await listed(search="acme") == ["Generated Dashboard: acme", "Signups", "Akme"]

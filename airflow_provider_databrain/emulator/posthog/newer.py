@@ -80,7 +80,8 @@ class NewerTiles:
         if tile.text is None:
             raise invalid("Tile is not a text tile.")
         fields = _text_fields(call.data())
-        self._contents.change_text(tile.text.id, call.member.name, fields.get("body", tile.text.body))
+        body = fields.get("body", tile.text.body)
+        self._contents.change_text(tile.text.id, tile.text.owner, call.member.name, body)
         self._contents.arrange_tile(
             tile.id, layouts=fields.get("layouts", tile.layouts), color=fields.get("color", tile.color) or None
         )
