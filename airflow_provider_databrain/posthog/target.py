@@ -37,6 +37,7 @@ from airflow_provider_databrain.client.errors import (
 from airflow_provider_databrain.client.models import Sent, explain, wire
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.posthog.api import dashboards, marks, sharing
+from airflow_provider_databrain.posthog.api.endpoint import is_gone
 from airflow_provider_databrain.posthog.api.fields import changeable, is_as_asked
 from airflow_provider_databrain.posthog.api.models import Dashboard, NewDashboard, SharingSettings
 from airflow_provider_databrain.posthog.tag_writes import Tags
@@ -183,7 +184,7 @@ class PostHogTarget:
         try:
             await transport.run(dashboards.retrieve_dashboard(int(existing.dashboard_id)))
         except NotFoundError as error:
-            return error.from_api
+            return is_gone(error)
         return False
 
     async def find(self, transport: AsyncTransport, desired: Desired[Wanted], *, ours: bool) -> Existing | None:
@@ -260,7 +261,8 @@ class PostHogTarget:
                 await self._set_fields(transport, wanted, dashboard)
             return await self.update(transport, desired, existing)
         except NotFoundError as gone:
-            gone.raise_unless_from_api()
+            if not is_gone(gone):
+                raise
             raise AlreadyExistsError(
                 "the new dashboard no longer exists; another run may have created one too, and deleted this one as the "
                 "younger",
@@ -269,7 +271,19 @@ class PostHogTarget:
             ) from None
 
     async def update(self, transport: AsyncTransport, desired: Desired[Wanted], existing: Existing) -> Existing:
-        """Set the dashboard's fields, its sharing, or both; only what differs."""
+        """Set the dashboard's fields, its sharing, or both; only what differs.
+
+        :raises NotFoundError: the dashboard no longer exists, if ``from_api`` is True.
+        :raises InvalidRequestError: PostHog does not know the project; the dashboard may exist.
+        """
+        try:
+            return await self._update(transport, desired, existing)
+        except NotFoundError as error:
+            if error.from_api and not is_gone(error):
+                raise _same_refusal(error) from None
+            raise
+
+    async def _update(self, transport: AsyncTransport, desired: Desired[Wanted], existing: Existing) -> Existing:
         wanted = desired.wanted
         number = int(existing.dashboard_id)
         parts, known = _Parts.parse(desired.spec_hash), _Parts.parse(existing.spec_hash)
@@ -332,7 +346,8 @@ class PostHogTarget:
                 dashboards.delete_dashboard(int(existing.dashboard_id), delete_insights=self._delete_insights)
             )
         except NotFoundError as error:
-            error.raise_unless_from_api()
+            if not is_gone(error):
+                raise
 
     async def url(self, transport: AsyncTransport, existing: Existing) -> str | None:
         """The public URL; None if the dashboard is not shared."""
@@ -374,8 +389,10 @@ def _number(value: object, tenant: str) -> int | None:
 
 
 def _same_refusal(error: ApiError) -> InvalidRequestError:
-    """A new error with the same content, for another tenant."""
-    return InvalidRequestError(error.message, status=error.status, code=error.code, endpoint=error.endpoint)
+    """A new error with the same content."""
+    return InvalidRequestError(
+        error.message, status=error.status, code=error.code, endpoint=error.endpoint, dashboard=error.dashboard
+    )
 
 
 def _hash(fields: Mapping[str, Any]) -> str:

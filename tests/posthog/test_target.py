@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -542,3 +543,18 @@ async def test_a_create_that_ends_after_its_dashboard_was_updated_is_updated_aga
     [row] = runs.dashboards().values()
     assert row.fields["description"] == f"[{mark_of('t00')}]"
     assert row.fields["filters"] == {"date_from": "-7d"}
+
+
+async def test_a_project_that_posthog_does_not_know_says_nothing_about_a_dashboard(
+    runs: Runs, posthog: Emulator
+) -> None:
+    first = await runs.provision(["t00"])
+    runs.server = replace(runs.server, parameters={"project_id": "77"})
+    report = await runs.provision(["t00"], {**SPEC, "pinned": True})
+    assert counts(report) == {"failed": 1}
+    assert "Project not found" in report.failures[0]["message"]
+    assert runs.entries()["t00"].dashboard_id == first.ids["t00"]
+    runs.server = posthog_server(posthog)
+    report = await runs.provision(["t00"], {**SPEC, "pinned": True})
+    assert (counts(report), report.ids) == ({"updated": 1}, first.ids)
+    assert posthog.posthog.count_dashboards() == 1

@@ -21,7 +21,7 @@ from typing import Any
 
 from airflow_provider_databrain.client.errors import ApiError, InvalidRequestError, NotFoundError
 from airflow_provider_databrain.posthog.api.dashboards import create_dashboard, delete_dashboard, list_dashboards
-from airflow_provider_databrain.posthog.api.endpoint import Steps
+from airflow_provider_databrain.posthog.api.endpoint import Steps, is_gone
 from airflow_provider_databrain.posthog.api.fields import changeable, explained, is_as_asked, set_fields
 from airflow_provider_databrain.posthog.api.models import LONGEST_NAME, Dashboard, NewDashboard
 
@@ -183,7 +183,8 @@ def remove_marked(mark: str, *, delete_insights: bool = False) -> Steps[int]:
         try:
             yield delete_dashboard(dashboard.id, delete_insights=delete_insights)
         except NotFoundError as error:
-            error.raise_unless_from_api()
+            if not is_gone(error):
+                raise
     return len(found)
 
 
