@@ -29,6 +29,10 @@ HALF_MADE_AFTER = ("use_template:", "use_dashboard:")
 """After an error that begins with one of these, PostHog leaves a half-made dashboard behind."""
 TEMPLATE_KEYS = ("DEFAULT_APP", "WEBSITE_TRAFFIC")
 """Values of ``use_template`` that are no template's name."""
+_NEVER_SET = ("tags", "variables")
+"""Fields that a create does not set; tags are not sent."""
+_BY_COPY = (*_NEVER_SET, "filters", "breakdown_colors", "data_color_theme_id")
+"""Fields that a copy may take from its source although others were asked for."""
 _MARK = re.compile(r"airflow-[0-9a-f]{20}")
 _BRACKETS = re.compile(r"\[([^\[\]]+)\]\s*$")
 
@@ -116,7 +120,8 @@ def look(mark: str) -> Steps[list[Dashboard]]:
 def creation(dashboard: NewDashboard, mark: str) -> NewDashboard:
     """What is sent to create a dashboard: with the mark, without tags."""
     sent: dict[str, Any] = {"tags": None, "description": marked_description(dashboard.description, mark)}
-    if dashboard.use_template or dashboard.tags is not None or dashboard.variables is not None:
+    overwritten = _BY_COPY if dashboard.use_dashboard else _NEVER_SET
+    if dashboard.use_template or any(getattr(dashboard, name) is not None for name in overwritten):
         # An update must follow. Until then the name shows that the dashboard is not finished.
         sent["name"] = marked_name(dashboard.name, mark)
     return dashboard.model_copy(update=sent)
