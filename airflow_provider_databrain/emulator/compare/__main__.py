@@ -17,7 +17,7 @@ import requests
 
 from airflow_provider_databrain.emulator.compare.gaps import Gaps
 from airflow_provider_databrain.emulator.compare.ids import Ids, shown
-from airflow_provider_databrain.emulator.compare.recordings import Answer, Recording, load, version_of
+from airflow_provider_databrain.emulator.compare.recordings import Answer, Recording, code_names, load, version_of
 from airflow_provider_databrain.emulator.compare.ties import break_ties
 from airflow_provider_databrain.emulator.compare.values import SHAPE_ONLY, Comparison
 from airflow_provider_databrain.emulator.faults import Behaviour, PostHogVersion
@@ -46,7 +46,7 @@ class Replay:
 
     def __init__(self, emulator: Emulator, recordings: Sequence[Recording], version: PostHogVersion) -> None:
         self._emulator = emulator
-        self._behaviour = Behaviour(posthog_version=version)
+        self._behaviour = Behaviour(posthog_version=version, insight_variables=code_names(recordings))
         emulator.control.behaviour = self._behaviour
         self._ids = Ids()
         self._gaps = Gaps(emulator.posthog, self._ids, recordings, version)

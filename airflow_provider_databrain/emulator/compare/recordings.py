@@ -87,6 +87,13 @@ def version_of(recordings: Iterable[Recording]) -> PostHogVersion:
     return "2025-08" if oldest else "2026-01"
 
 
+def code_names(recordings: Iterable[Recording]) -> list[str]:
+    """Return the code names of the variables that the server's project has: those that its answers show."""
+    bodies = [recording.answer.body for recording in recordings if isinstance(recording.answer.body, dict)]
+    shown = [body["variables"] for body in bodies if isinstance(body.get("variables"), dict)]
+    return [str(variable["code_name"]) for variables in shown for variable in variables.values()]
+
+
 def load(folder: Path) -> list[Recording]:
     """Return all recordings of a folder, in order."""
     return [_recording(path) for path in sorted(folder.glob("*.json"))]

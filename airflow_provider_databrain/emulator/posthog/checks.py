@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
@@ -23,6 +24,10 @@ Renderer = Literal["json", "sse"]
 MEDIA = {"json": "application/json", "sse": "text/event-stream"}
 NO_KEY_ACCESS = "This action does not support Personal API Key access"
 _FORM, _MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NO_TIME = (
+    "Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]."
+)
 _TRUE = ("t", "y", "yes", "true", "on", "1")
 _FALSE = ("f", "n", "no", "false", "off", "0")
 _TYPES = {400: "validation_error", 401: "authentication_error", 403: "authentication_error", 500: "server_error"}
@@ -122,6 +127,8 @@ class Call:
     def data(self) -> dict[str, Any]:
         """Return the fields that were sent."""
         body = parsed(self.sent) if isinstance(self.sent, bytes) else self.sent
+        if body is None:
+            raise invalid("This field may not be null.", code="null")
         if not isinstance(body, dict):
             raise invalid(f"Invalid data. Expected a dictionary, but got {type(body).__name__}.")
         return body
@@ -190,14 +197,41 @@ def text(limit: int | None = None, *, null: bool = False) -> Callable[[str, Any]
             return _null(name, null)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise invalid("Not a valid string.", name)
-        if "\0" in str(value):
-            raise invalid("Null characters are not allowed.", name, "null_characters_not_allowed")
         stripped = str(value).strip()
+        _check_characters(name, stripped)
         if limit is not None and len(stripped) > limit:
             raise invalid(f"Ensure this field has no more than {limit} characters.", name, "max_length")
         return stripped
 
     return check
+
+
+def _check_characters(name: str, value: str) -> None:
+    """Refuse the characters that PostHog's framework does not accept in a field."""
+    if "\0" in value:
+        raise invalid("Null characters are not allowed.", name, "null_characters_not_allowed")
+    for character in filter(_SURROGATE.match, value):
+        detail = f"Surrogate characters are not allowed: U+{ord(character):X}."
+        raise invalid(detail, name, "surrogate_characters_not_allowed")
+
+
+def is_storable(value: Any) -> bool:
+    """Whether the database can store a JSON value: its strings must be valid and must not have a NUL."""
+    if isinstance(value, dict):
+        return all(is_storable(part) for part in (*value, *value.values()))
+    if isinstance(value, list):
+        return all(is_storable(part) for part in value)
+    return not isinstance(value, str) or not ("\0" in value or _SURROGATE.search(value))
+
+
+def moment(name: str, value: Any) -> str | None:
+    """Check a date and time, or null."""
+    if value is None:
+        return None
+    try:
+        return datetime.fromisoformat(value).isoformat().replace("+00:00", "Z")
+    except (TypeError, ValueError):
+        raise invalid(_NO_TIME, name) from None
 
 
 def boolean(name: str, value: Any) -> bool:
@@ -265,8 +299,10 @@ DASHBOARD_FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "data_color_theme_id": number,
     "use_template": text(),
     "use_dashboard": number,
-    "last_refresh": text(null=True),
-    "last_accessed_at": text(null=True),
+    "delete_insights": boolean,
+    "_create_in_folder": text(),
+    "last_refresh": moment,
+    "last_accessed_at": moment,
 }
 INSIGHT_FIELDS: dict[str, Callable[[str, Any], Any]] = {
     "name": text(400, null=True),

@@ -5,7 +5,6 @@ A deleted dashboard is kept, but only an update that restores it finds it.
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +18,7 @@ from airflow_provider_databrain.emulator.posthog.checks import (
     checked,
     forbidden,
     invalid,
+    is_storable,
     level,
     not_found,
     required,
@@ -88,8 +88,7 @@ class Dashboards:
         data = call.data()
         fields = self._fields(data)
         template, source = fields.pop("use_template", None), fields.pop("use_dashboard", None)
-        if template and source:
-            raise invalid("`use_dashboard` and `use_template` cannot be used together")
+        fields.pop("delete_insights", None)
         fields["creation_mode"] = "template" if template else "duplicate" if source else "default"
         checks_first = self._control.behaviour.posthog_version >= "2026-07"
         original = self._source(call, source) if source and checks_first else None
@@ -120,18 +119,19 @@ class Dashboards:
         that are empty change nothing.
         """
         data = call.data()
-        row = self._find_to_change(call, restore=data.keys() == {"deleted"} and not data["deleted"])
+        row = self._find_to_change(call, restore=self._restores(data))
         if not self._views.may_edit(row, call.member):
             raise forbidden(NO_EDIT)
         fields = self._fields(data)
+        for name in ("use_template", "use_dashboard"):
+            fields.pop(name, None)
+        deletes_insights = fields.pop("delete_insights", False)
         if "restriction_level" in fields and not self._views.may_restrict(row, call.member):
             raise forbidden(_NO_RESTRICT)
         fields |= {name: _filters(data[name]) for name in ("filters", "variables") if data.get(name)}
-        for name in ("use_template", "use_dashboard"):
-            fields.pop(name, None)
         tags = fields.pop("tags", None)
         _check_storable(fields)
-        if fields.get("deleted") and data.get("delete_insights"):
+        if fields.get("deleted") and deletes_insights:
             self._delete_insights(row.id)
         self._state.change_dashboard(row.id, **fields)
         if tags is not None:
@@ -148,15 +148,26 @@ class Dashboards:
         """Return the dashboard in the path, if it is not deleted."""
         return dashboard_of(self._state, call, "Not found.")
 
+    def _restores(self, data: dict[str, Any]) -> bool:
+        """Whether an update may find a deleted dashboard."""
+        if self._control.behaviour.posthog_version < "2026-07":
+            return data.keys() == {"deleted"} and not data["deleted"]
+        deleted = data.get("deleted")
+        return deleted is not None and str(deleted).lower() not in ("y", "yes", "t", "true", "on", "1")
+
     def _find_to_change(self, call: Call, *, restore: bool) -> DashboardRow:
         return dashboard_of(self._state, call, "Not found.", deleted=restore)
 
     def _fields(self, data: dict[str, Any]) -> dict[str, Any]:
-        fields = checked(data, DASHBOARD_FIELDS)
+        known = dict(DASHBOARD_FIELDS)
+        if self._control.behaviour.posthog_version == "2025-08":
+            del known["last_accessed_at"]
+        fields = checked(data, known)
         if not self._control.behaviour.tagging:
             fields.pop("tags", None)
-        if self._control.behaviour.posthog_version == "2025-08":
-            fields.pop("last_accessed_at", None)
+        fields.pop("_create_in_folder", None)
+        if fields.get("use_template") and fields.get("use_dashboard"):
+            raise invalid("`use_dashboard` and `use_template` cannot be used together")
         return fields
 
     def _use_template(self, call: Call, key: int, name: str) -> None:
@@ -289,7 +300,7 @@ def _filters(value: Any) -> dict[str, Any]:
 
 def _check_storable(fields: dict[str, Any]) -> None:
     """Refuse with 500 what the database cannot store. Then nothing is saved."""
-    if fields.get("data_color_theme_id") not in (None, *THEMES) or "\\u0000" in json.dumps(fields):
+    if fields.get("data_color_theme_id") not in (None, *THEMES) or not is_storable(fields):
         raise server_error()
 
 
@@ -298,6 +309,8 @@ def _natural(value: str | None) -> int:
 
 
 def _uuid(value: object) -> str:
+    if value is None:
+        raise invalid("This field may not be null.", "user_uuid", "null")
     try:
         return str(uuid.UUID(str(value)))
     except ValueError:
@@ -308,5 +321,7 @@ def _page(call: Call, limit: int, offset: int) -> str:
     """Return a page's absolute URL, which keeps the request's other parameters."""
     url = call.request.url
     others = [pair for pair in call.request.query_params.multi_items() if pair[0] not in ("limit", "offset")]
-    start = [("offset", offset)] if offset else []
-    return f"{url.scheme}://{url.netloc}{url.path}?{urlencode([*others, ('limit', limit), *start])}"
+    start = [("offset", str(offset))] if offset else []
+    # The framework sorts the parameters.
+    pairs = sorted([*others, ("limit", str(limit)), *start], key=lambda pair: pair[0])
+    return f"{url.scheme}://{url.netloc}{url.path}?{urlencode(pairs)}"

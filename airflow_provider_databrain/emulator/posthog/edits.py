@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_databrain.emulator.posthog.checks import invalid, server_error
+from airflow_provider_databrain.emulator.posthog.checks import invalid, is_storable, server_error
 from airflow_provider_databrain.emulator.posthog.contents import TileRow
 from airflow_provider_databrain.emulator.posthog.state import PostHogState
 
@@ -97,7 +97,7 @@ class Edits:
             raise server_error()
         body = text.get("body") or ""
         if not self._checks:
-            if not isinstance(body, str) or len(body) > LONGEST_TEXT or "\0" in body:
+            if not isinstance(body, str) or len(body) > LONGEST_TEXT or not is_storable(body):
                 raise server_error()
             return body
         if not isinstance(body, str | int | float) or isinstance(body, bool):

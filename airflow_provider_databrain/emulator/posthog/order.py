@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import groupby
 from random import Random
 
-MOVES = 3
+MOVES = 4
 """Number of dashboards in a list that are out of place."""
 
 

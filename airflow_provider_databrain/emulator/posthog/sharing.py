@@ -28,8 +28,7 @@ from airflow_provider_databrain.emulator.posthog.views import Views
 SETTINGS = ("detailed", "hideExtraDetails", "legend", "noHeader", "showInspector", "whitelabel")
 """The settings that are stored. All are booleans; words like "yes" are accepted. One that is null is not stored."""
 SHORTEST_PASSWORD = 8
-_FIELDS = {"enabled": boolean, "password_required": boolean}
-_PASSWORD_FIELDS = {"raw_password": text(100), "note": text(100)}
+_PASSWORD_FIELDS = {"raw_password": text(), "note": text(100)}
 
 
 class Sharing:
@@ -53,11 +52,12 @@ class Sharing:
         """Enable or disable the link, or change its settings."""
         row = self._editable(call)
         data = call.data()
-        changes: dict[str, Any] = checked(data, _FIELDS)
-        if not self._has_passwords:
-            changes.pop("password_required", None)
-        if changes.get("password_required") and not self._control.behaviour.advanced_permissions:
-            raise _no_feature("Sharing with password")
+        fields = {"enabled": boolean}
+        if self._has_passwords:
+            fields["password_required"] = boolean
+            if data.get("password_required") and not self._control.behaviour.advanced_permissions:
+                raise _no_feature("Sharing with password")
+        changes: dict[str, Any] = checked(data, fields)
         if "settings" in data:
             changes["settings"] = _settings(data["settings"])
         return self._shown(self._state.shares.save(row.id, **changes))
@@ -69,16 +69,14 @@ class Sharing:
     def add_password(self, call: Call) -> dict[str, Any]:
         """Add a password. Only this answer shows it."""
         row = self._editable(call)
-        if not self._control.behaviour.advanced_permissions:
-            raise _no_feature("Password management")
         share = self._state.shares.of(row.id)
         if share is None or not share.password_required:
             raise PostHogRefusalError(400, {"error": "Password protection must be enabled before creating passwords"})
+        self._check_feature()
         fields = checked(call.data(), _PASSWORD_FIELDS)
         password = fields.get("raw_password") or secrets.token_urlsafe(12)
         if len(password) < SHORTEST_PASSWORD:
-            detail = f"Ensure this field has at least {SHORTEST_PASSWORD} characters."
-            raise invalid(detail, "raw_password", "min_length")
+            raise invalid(f"Password must be at least {SHORTEST_PASSWORD} characters long.", "raw_password")
         made = self._state.shares.add_password(share.id, fields.get("note", ""), call.member.email)
         return {
             "id": made.id,
@@ -91,9 +89,14 @@ class Sharing:
     def remove_password(self, call: Call) -> Response:
         """Remove a password of the present configuration. Ids from before a refresh no longer exist."""
         share = self._state.shares.of(self._editable(call).id)
+        self._check_feature()
         if share is None or not self._state.shares.remove_password(share.id, call.key("password")):
             raise not_found("Password not found")
         return Response(None, 204)
+
+    def _check_feature(self) -> None:
+        if not self._control.behaviour.advanced_permissions:
+            raise _no_feature("Password management")
 
     @property
     def _has_passwords(self) -> bool:

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from airflow_provider_databrain.emulator.faults import Control
-from airflow_provider_databrain.emulator.posthog.checks import server_error
+from airflow_provider_databrain.emulator.posthog.checks import is_storable, server_error
 from airflow_provider_databrain.emulator.posthog.state import PostHogState
 
 DELETED = 0.17
@@ -45,7 +45,7 @@ class Tags:
 
     async def write(self, dashboard: int, sent: list[Any]) -> None:
         """Replace a dashboard's tags. If that fails, the old tags and those that were written before stay."""
-        names = _names(sent)
+        names = tag_names(sent)
         [row] = self._state.found(dashboard)
         request = _Request()
         writing = self._writing[row.project]
@@ -53,7 +53,7 @@ class Tags:
         for each in writing:
             each.others = max(each.others, len(writing) - 1)
         try:
-            if any(not self._state.is_tag(row.project, name) for name in names):
+            if any(is_storable(name) and not self._state.is_tag(row.project, name) for name in names):
                 await asyncio.sleep(SECONDS)
             self._attach(dashboard, row.project, names, request)
         finally:
@@ -65,8 +65,8 @@ class Tags:
         attached: list[str] = []
         # The real order is that of a set.
         for name in random.sample(names, len(names)):
-            too_long = len(name) > LONGEST_TAG or "\0" in name
-            if too_long or (not self._state.is_tag(project, name) and _deleted(random, request.others)):
+            unstorable = len(name) > LONGEST_TAG or not is_storable(name)
+            if unstorable or (not self._state.is_tag(project, name) and _deleted(random, request.others)):
                 kept = [*row.fields["tags"], *(tag for tag in attached if tag not in row.fields["tags"])]
                 self._state.change_dashboard(dashboard, tags=kept)
                 raise server_error()
@@ -74,7 +74,7 @@ class Tags:
         self._state.change_dashboard(dashboard, tags=names)
 
 
-def _names(sent: list[Any]) -> list[str]:
+def tag_names(sent: list[Any]) -> list[str]:
     """Return tags as they are stored. A tag that is not a string is a server error."""
     if not all(isinstance(tag, str) for tag in sent):
         raise server_error()

@@ -24,6 +24,7 @@ from airflow_provider_databrain.emulator.posthog.contents import InsightRow, Til
 from airflow_provider_databrain.emulator.posthog.dashboards import NO_EDIT, dashboard_of, editable
 from airflow_provider_databrain.emulator.posthog.state import DashboardRow, PostHogState
 from airflow_provider_databrain.emulator.posthog.store import now
+from airflow_provider_databrain.emulator.posthog.tags import tag_names
 from airflow_provider_databrain.emulator.posthog.views import Views
 
 FIRST_TILES = 2
@@ -91,7 +92,7 @@ class Insights:
     def create(self, call: Call) -> dict[str, Any]:
         """Create an insight and put it on the dashboards that are named."""
         data = call.data()
-        fields = checked(data, INSIGHT_FIELDS)
+        fields = self._fields(data)
         fields.pop("deleted", None)
         targets = self._targets(call, data.get("dashboards", []))
         key = self._state.contents.add_insight(call.project, call.member.name, **fields)
@@ -104,11 +105,17 @@ class Insights:
         data = call.data()
         if row is None or row.project != call.project or (row.deleted and data != {"deleted": False}):
             raise not_found()
-        fields = checked(data, INSIGHT_FIELDS)
+        fields = self._fields(data)
         if "dashboards" in data:
             self._place(row.id, self._targets(call, data["dashboards"]))
         self._state.contents.change_insight(row, **fields)
         return self._shown(row.id, call)
+
+    def _fields(self, data: dict[str, Any]) -> dict[str, Any]:
+        fields = checked(data, INSIGHT_FIELDS)
+        if "tags" in fields:
+            fields["tags"] = tag_names(fields["tags"])
+        return fields
 
     def _targets(self, call: Call, wanted: object) -> list[int]:
         """Return the ids of the named dashboards. Each must exist, and the member must be allowed to edit it."""

@@ -174,7 +174,7 @@ def test_a_password_must_be_required_and_long_enough(emulator: Emulator) -> None
         assert answer.json() == {"error": "Password protection must be enabled before creating passwords"}
         sharing(emulator, made, enabled=True)
     sharing(emulator, made, password_required=True)
-    short = invalid("Ensure this field has at least 8 characters.", "raw_password", "min_length")
+    short = invalid("Password must be at least 8 characters long.", "raw_password")
     assert refusal(add_password(emulator, made, raw_password="short")) == short
     long = invalid("Ensure this field has no more than 100 characters.", "note", "max_length")
     assert refusal(add_password(emulator, made, note="x" * 101)) == long
@@ -197,8 +197,9 @@ def test_a_link_with_a_password_shows_nothing_without_it(emulator: Emulator) -> 
 
 
 def test_without_the_feature_there_are_no_passwords(emulator: Emulator) -> None:
-    emulator.control.behaviour = Behaviour(advanced_permissions=False)
     made = make(emulator)
+    sharing(emulator, made, password_required=True)
+    emulator.control.behaviour = Behaviour(advanced_permissions=False)
     required = ask(emulator, "PATCH", at(made, "sharing/"), json={"password_required": True})
     assert required.status_code == 403
     assert required.json() == {"error": "Sharing with password requires the Advanced Permissions feature"}
