@@ -34,7 +34,7 @@ def read(answer: Answer) -> Read:
     step = next(call)
     try:
         while True:
-            number = int(step.query["pageNumber"]) if step.query else None
+            number = int(str(step.query["pageNumber"])) if step.query else None
             asked.append(number)
             step = call.send(answer(number))
     except StopIteration as end:
