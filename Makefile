@@ -23,12 +23,12 @@ TENANTS ?= $(if $(filter demo-celery,$(MAKECMDGOALS)),10000,500)
 
 # Only the newest version's environment has the development tools.
 ifneq ($(AIRFLOW),$(NEWEST))
-ifneq ($(filter check format lint ui-check benchmark test-warehouses,$(MAKECMDGOALS)),)
+ifneq ($(filter check format lint ui-check benchmark test-fleet test-warehouses,$(MAKECMDGOALS)),)
 $(error make $(MAKECMDGOALS) is for Airflow $(NEWEST): leave out AIRFLOW=$(AIRFLOW))
 endif
 endif
 
-.PHONY: help demo demo-up demo-celery check test test-warehouses matrix matrix-one format lint ui-check benchmark constraints clean
+.PHONY: help demo demo-up demo-celery check test test-fleet test-warehouses matrix matrix-one format lint ui-check benchmark constraints clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{printf "%-20s%s\n", $$1, $$2}'
@@ -47,7 +47,8 @@ demo-celery: $(SCALE_STAMP) ## 10,000 tenants on PostgreSQL, Redis and two Celer
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 check: lint ## lint and the unit tests that start no Airflow processes; under two minutes
-	$(PYTEST) --quiet --ignore=tests/dags --ignore=tests/demo --ignore=tests/chaos --ignore=tests/packaging/test_wheel.py
+	$(PYTEST) --quiet --ignore=tests/dags --ignore=tests/demo --ignore=tests/chaos --ignore=tests/posthog/fleet \
+		--ignore=tests/packaging/test_wheel.py
 
 # An older Airflow runs the unit tests. The checks of the code belong to the newest, the runs on a real Airflow to `make matrix`.
 ifeq ($(AIRFLOW),$(NEWEST))
@@ -57,6 +58,10 @@ else
 test: $(DEV_STAMP)
 	$(PYTEST) --ignore=tests/dags --ignore=tests/demo
 endif
+
+# `make test` runs the same tests with fewer tenants and fewer combinations.
+test-fleet: $(DEV_STAMP) ## 300 PostHog tenants in each combination of template, concurrency and tagging, and 25 kills; 15 minutes
+	FLEET=full $(PYTEST) --quiet tests/posthog/fleet
 
 # Only what is missing is installed. The driver for MySQL has no wheel, so it needs the client's headers and a compiler.
 test-warehouses: $(WAREHOUSES_STAMP) ## the runs on MariaDB, DuckDB, PostgreSQL, SQLite and Snowflake's dialect; installs Debian packages

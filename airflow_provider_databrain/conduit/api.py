@@ -200,7 +200,7 @@ def find_or_create_workspace(ext_id: str, name: str) -> Call[Workspace]:
 
     :param name: name of a new workspace.
     :raises ValueError: ``ext_id`` or ``name`` is blank.
-    :raises MalformedAnswerError: see ``create_workspace``.
+    :raises MalformedAnswerError: see ``create_workspace`` and ``check_new``.
     """
     not_blank(ext_id, "ext_id")  # Checked before the name, because a caller may use the ext_id as the name.
     return _find_or_create(ext_id, replace(list_workspaces(), tenant=ext_id), create_workspace(name, ext_id))
@@ -209,7 +209,8 @@ def find_or_create_workspace(ext_id: str, name: str) -> Call[Workspace]:
 def _find_or_create(
     ext_id: str, listing: Request[list[Workspace]], create: Request[Workspace]
 ) -> Generator[Request[Any], Any, Workspace]:
-    workspace = workspace_with(ext_id, (yield listing))
+    listed: list[Workspace] = yield listing
+    workspace = workspace_with(ext_id, listed)
     if workspace is not None:
         return workspace
     try:
@@ -219,9 +220,39 @@ def _find_or_create(
             raise
         workspace = workspace_with(ext_id, (yield listing))
         if workspace is None:
+            add_hint(error)
             raise
         return workspace
+    check_new(created, listed)
     return created
+
+
+def check_new(created: Workspace, listed: Iterable[Workspace]) -> None:
+    """Check that a create did not answer with another tenant's workspace.
+
+    :param listed: the workspaces that existed before.
+    :raises MalformedAnswerError: one of them is the same workspace, with another ``ext_id``.
+    """
+    for workspace in listed:
+        if workspace.id == created.id and workspace.ext_id != created.ext_id:
+            error = MalformedAnswerError(
+                f"the answer has workspace {created.id}, which already existed with the ext_id {workspace.ext_id!r}; "
+                "it is not used, because it may be another tenant's. Look at it in Conduit, and give each tenant a"
+                " workspace name of its own",
+                transient=False,
+                ambiguous=False,
+            )
+            error.endpoint, error.tenant = CREATE_WORKSPACE.name, created.ext_id
+            raise error
+
+
+def add_hint(error: ApiError) -> None:
+    """Add what may be wrong if a create was refused and the list does not have the workspace."""
+    if isinstance(error, AlreadyExistsError | InvalidRequestError):
+        error.hint = (
+            f"{error.hint} The list has no workspace with this ext_id. If a disabled workspace still has it, the "
+            "tenant needs another ext_id."
+        ).strip()
 
 
 def may_exist(error: ApiError) -> bool:
@@ -293,8 +324,11 @@ def share_url(dashboard_id: int, workspace_token: str | None = None) -> Request[
 def clone_dashboard(dashboard_id: int, workspace_id: int, name: str | None = None) -> Request[ClonedDashboard]:
     """Copy one of the organization's dashboards into a workspace. Each call makes another copy.
 
+    If the answer has the id of the copied dashboard, it is not known which one is the copy: see ``find_clone``.
+
     :param name: name of the copy; if None, Conduit chooses it.
     :raises ValueError: ``dashboard_id`` or ``workspace_id`` is not a whole number above 0, or ``name`` is blank.
+    :raises MalformedAnswerError: the copy has another name than requested, so it cannot be found again.
     """
     path = {"dashboard_id": str(check_id(dashboard_id, "dashboard_id"))}
     tenant = str(check_id(workspace_id, "workspace_id"))
@@ -302,8 +336,62 @@ def clone_dashboard(dashboard_id: int, workspace_id: int, name: str | None = Non
     if name is not None:
         fields["name"] = not_blank(name, "name")
     return Request(
-        CLONE_DASHBOARD, _read_cloned, body=json_body(fields), path=path, tenant=tenant, dashboard=path["dashboard_id"]
+        CLONE_DASHBOARD,
+        _clone_reader(name),
+        body=json_body(fields),
+        path=path,
+        tenant=tenant,
+        dashboard=path["dashboard_id"],
     )
+
+
+def find_clone(name: str, dashboards: Iterable[Dashboard], organization: Iterable[Dashboard]) -> int | None:
+    """The id of the oldest dashboard with that name in a workspace's list; None if the list has none.
+
+    The reference does not say whether a workspace's list has only the workspace's own dashboards. So a dashboard that
+    the organization's list has too, with the same id and name, does not count as a clone.
+
+    :param dashboards: the workspace's list.
+    :param organization: the organization's list.
+    :raises AlreadyExistsError: the only dashboards with that name are in both lists.
+    :raises MalformedAnswerError: the organization's list is empty, so it proves nothing: a clone has a source.
+    """
+    organization = list(organization)
+    named = {dashboard.id for dashboard in dashboards if dashboard.name == name}
+    if named and not organization:
+        error = MalformedAnswerError(
+            "the organization's list of dashboards is empty, so nothing shows whether a dashboard of a workspace is a "
+            "clone; nothing was cloned. The organization needs at least one dashboard",
+            transient=False,
+            ambiguous=False,
+        )
+        error.endpoint = LIST_DASHBOARDS.name
+        raise error
+    clones = named - {dashboard.id for dashboard in organization if dashboard.name == name}
+    if named and not clones:
+        raise AlreadyExistsError(
+            "the workspace's list and the organization's list both have this dashboard, so nothing shows whether it is "
+            f"a clone. It is not used, and nothing was cloned. Give the clone a name that no dashboard of the "
+            f"organization has, instead of {name!r}",
+            endpoint=LIST_DASHBOARDS.name,
+            dashboard=str(min(named)),
+        )
+    return min(clones, default=None)
+
+
+def _clone_reader(name: str | None) -> Callable[[object], ClonedDashboard]:
+    def read(payload: object) -> ClonedDashboard:
+        cloned = _read_cloned(payload)
+        if name is not None and cloned.name not in (name, None):
+            raise MalformedAnswerError(
+                f"the new dashboard {cloned.id} has the name {cloned.name!r}, not the one that was sent, so it cannot "
+                "be found again; delete this dashboard in Conduit, and send a name that Conduit does not change",
+                transient=False,
+                ambiguous=False,
+            )
+        return cloned
+
+    return read
 
 
 def _reader_for(ext_id: str) -> Callable[[object], Workspace]:
@@ -312,7 +400,8 @@ def _reader_for(ext_id: str) -> Callable[[object], Workspace]:
         if workspace.ext_id != ext_id:
             raise MalformedAnswerError(
                 f"the new workspace {workspace.id} has the ext_id {workspace.ext_id!r}, not the one that was sent; "
-                "disable this workspace, and send an ext_id that Conduit does not change",
+                "disable this workspace, but only if it is new and not another tenant's, and send an ext_id that "
+                "Conduit does not change",
                 transient=False,
                 ambiguous=False,
             )

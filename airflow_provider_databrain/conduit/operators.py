@@ -151,11 +151,33 @@ class CloneConduitDashboardOperator(_WorkspaceOperator):
     def execute(self, context: Context) -> int:
         """Find the clone or make it; returns its id."""
         workspace, source = self.workspace(), positive_int(self.dashboard_id, "dashboard_id")
-        named = [each.id for each in self.hook.list_dashboards(workspace) if each.name == self.name]
-        if named:
+        found = self._find(workspace)
+        if found is not None:
             self.log.info("Workspace %d already has a dashboard with that name", workspace)
-            return min(named)
-        return self.hook.clone_dashboard(source, workspace, self.name).id
+            return found
+        made = self.hook.clone_dashboard(source, workspace, self.name).id
+        if made != source:
+            return made
+        # The answer has the copied dashboard. The workspace's list shows the copy.
+        found = self._find(workspace)
+        if found is None:
+            raise ValueError(
+                f"Conduit cloned dashboard {source} into workspace {workspace}, but did not say which dashboard is the "
+                "clone, and the workspace's list has none with that name. Run the task again."
+            )
+        return found
+
+    def _find(self, workspace: int) -> int | None:
+        """The id of the oldest clone with that name in the workspace.
+
+        :raises AlreadyExistsError: nothing shows whether it is a clone or the organization's.
+        """
+        from airflow_provider_databrain.conduit.api import find_clone
+
+        listed = self.hook.list_dashboards(workspace)
+        if all(each.name != self.name for each in listed):
+            return None
+        return find_clone(self.name, listed, self.hook.list_dashboards())
 
 
 class ShareConduitDashboardOperator(ConduitOperator):

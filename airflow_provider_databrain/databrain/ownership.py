@@ -29,6 +29,11 @@ STAMP = "airflowProviderClientId"
 TENANT_STAMP = "airflowProviderTenant"
 """The key in a dashboard's ``metadata`` for the tenant's key in the table. It is set only if that is not the client
 id."""
+IF_NOT_LISTED = (
+    "The list may be late: then the next run finds it. If that does not help, a dashboard without an embed, or another "
+    "data app, has the id. Delete the dashboard in Databrain if nobody needs it, or choose another id."
+)
+"""What to do if an id is taken and the list shows no embed with it."""
 
 
 def stamped(embed: CreateDashboardEmbed, tenant: str) -> CreateDashboardEmbed:
@@ -70,8 +75,7 @@ def adopt(listed: Iterable[Embed], wanted: CreateDashboardEmbed, tenant: str | N
     if not candidates:
         raise taken(
             wanted,
-            "the API says that this id is taken, but lists no embed with it in this data app. "
-            "Delete the dashboard in Databrain, or choose another id.",
+            f"the API says that this id is taken, but lists no embed with it in this data app. {IF_NOT_LISTED}",
         )
     if len(candidates) > 1:
         ids = ", ".join(repr(embed.embed_id) for embed in candidates)

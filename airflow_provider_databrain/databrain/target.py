@@ -19,13 +19,27 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from airflow_provider_databrain.client.errors import AlreadyExistsError, NotFoundError
+from airflow_provider_databrain.client.errors import (
+    AlreadyExistsError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NotFoundError,
+)
 from airflow_provider_databrain.client.models import explain, wire
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.databrain.api import embeds as api
+from airflow_provider_databrain.databrain.api import metrics
 from airflow_provider_databrain.databrain.api.access import AccessSettings
 from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed, Embed
-from airflow_provider_databrain.databrain.ownership import STAMP, TENANT_STAMP, adopt, stamped, taken, tenant_of
+from airflow_provider_databrain.databrain.ownership import (
+    IF_NOT_LISTED,
+    STAMP,
+    TENANT_STAMP,
+    adopt,
+    stamped,
+    taken,
+    tenant_of,
+)
 from airflow_provider_databrain.tenants.engine.spec import SpecError
 from airflow_provider_databrain.tenants.engine.target import Desired, Existing
 
@@ -72,6 +86,7 @@ class DatabrainTarget:
         self._repeated = repeated
         self._delete_dashboards = delete_dashboards
         self._listed: dict[str, list[Embed]] = {}
+        self._taken: set[str] = set()
         self._access: dict[str, tuple[AccessSettings, str]] = {}
 
     @property
@@ -134,7 +149,7 @@ class DatabrainTarget:
     async def survey(self, transport: AsyncTransport) -> None:
         """List the data app's embeds."""
         self._listed = {}
-        for embed in await transport.run(api.list_embeds()):
+        for embed in await transport.run(api.list_all_embeds()):
             self._listed.setdefault(embed.dashboard_id, []).append(embed)
 
     @property
@@ -156,11 +171,13 @@ class DatabrainTarget:
     ) -> Existing | None:
         """The dashboard that the last survey proves to belong to the tenant; None if the id is free.
 
-        :raises AlreadyExistsError: see ``decide``.
+        :raises AlreadyExistsError: see ``decide``; or the list has a taken id only in another spelling.
         """
-        if desired.dashboard_id not in self._listed:
-            return None
         wanted = desired.wanted
+        if wanted.dashboard_id not in self._listed:
+            if wanted.dashboard_id in self._taken:
+                self._explain_taken(wanted)
+            return None
         listed = self._listed[wanted.dashboard_id]
         embed_id = self.decide(wanted, listed, ours=ours, tenant=desired.tenant)
         # The list has the embed's name, but not its access settings.
@@ -183,11 +200,9 @@ class DatabrainTarget:
             created = await transport.run(api.create_dashboard_embed(desired.wanted))
         except AlreadyExistsError as error:
             if error.from_api:
+                self._taken.add(desired.wanted.dashboard_id)
                 # The user reads this if the list of embeds does not show the dashboard.
-                error.hint = (
-                    "No embed with this id is listed in this data app. "
-                    "Delete the dashboard in Databrain, or choose another id."
-                )
+                error.hint = f"No embed with this id is listed in this data app. {IF_NOT_LISTED}"
             raise
         return Existing(desired.wanted.dashboard_id, created.id, desired.spec_hash)
 
@@ -207,13 +222,15 @@ class DatabrainTarget:
         return Existing(existing.dashboard_id, existing.embed_id, desired.spec_hash)
 
     async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
-        """Delete the embed, and if asked the dashboard. Nothing is done if the embed is not listed.
+        """Delete the embed, and if asked the dashboard. Nothing is done if the embed is gone.
 
+        :raises MalformedAnswerError: the list does not show the embed, but it is there. It was not deleted.
         :raises AlreadyExistsError: the dashboard is stamped for another tenant. It was not deleted.
         :raises NotFoundError: a 404 that may not be the API's own; it does not prove that the embed is gone.
         """
         listed = [embed for embed in self._listed.get(existing.dashboard_id, []) if embed.embed_id == existing.embed_id]
         if not listed:
+            await self._raise_if_there(transport, tenant, existing.embed_id)
             return
         stamped_for = tenant_of(listed[0])
         if stamped_for is not None and stamped_for != tenant:
@@ -227,6 +244,42 @@ class DatabrainTarget:
             await transport.run(api.delete_embed(existing.embed_id, is_delete_dashboard=self._delete_dashboards))
         except NotFoundError as error:
             error.raise_unless_from_api()
+
+    def _explain_taken(self, wanted: CreateDashboardEmbed) -> None:
+        """Raise if the list shows why it does not have a taken id: another spelling, or a list without ids."""
+        for other, embeds in self._listed.items():
+            if api.same_but_for_case(other, wanted.dashboard_id):
+                raise taken(
+                    wanted,
+                    f"the API says that this id is taken, and lists {other!r} instead, so it does not keep case or "
+                    "blanks. If that is this tenant's dashboard, set dashboard_id to exactly that. Otherwise choose "
+                    "another id.",
+                )
+            if other.startswith(f"{wanted.dashboard_id}__") and embeds[0].shown_id("dashboard") is None:
+                raise taken(
+                    wanted,
+                    "the API says that this id is taken, and its list does not say which dashboard the embed "
+                    f"{other!r} shows. It may be this one, but nothing proves it. Delete both in Databrain if nobody "
+                    "needs them, or choose another id.",
+                )
+
+    async def _raise_if_there(self, transport: AsyncTransport, tenant: str, embed_id: str) -> None:
+        """Ask for an embed that the list does not show.
+
+        :raises MalformedAnswerError: the API has it.
+        """
+        try:
+            # Of the calls that name an embed, it is the one whose code for an unknown embed is documented.
+            await transport.run(metrics.fetch_embed_metrics(embed_id, tenant))
+        except (NotFoundError, InvalidRequestError) as error:
+            error.raise_unless_from_api()
+            return
+        raise MalformedAnswerError(
+            f"the list of embeds does not show embed {embed_id!r}, but the API still answers for it; nothing was "
+            "deleted. The list may be late: the next run looks again",
+            transient=False,
+            ambiguous=False,
+        )
 
     def decide(
         self, wanted: CreateDashboardEmbed, listed: Iterable[Embed], *, ours: bool, tenant: str | None = None

@@ -30,7 +30,11 @@ def create_app(systems: Sequence[RunningSystem], control: Control, hosts: Sequen
 
     @app.exception_handler(RefusalError)
     async def refuse(_request: Request, refusal: RefusalError) -> JSONResponse:
-        return refusal.response()
+        response = refusal.response()
+        # The base class is Databrain's.
+        if type(refusal) is RefusalError and control.behaviour.errors_with_200:
+            response.status_code = 200
+        return response
 
     @app.get("/", response_class=HTMLResponse)
     async def page() -> str:

@@ -99,6 +99,20 @@ class Behaviour(BaseModel):
     :param ignores_client_filter: Databrain's embed list ignores ``clientId`` and returns all clients' embeds.
     :param ignores_paging: Databrain's lists return all rows at once.
     :param max_id_length: maximum length of an id in Databrain. The real limit is not documented; this is our choice.
+    :param embed_list_limit: Databrain's embed list without paging has at most this many rows; 0 means no limit.
+    :param shuffles_embeds: each answer of Databrain's embed list has another order.
+    :param late_embeds: a new embed is missing in as many answers of Databrain's embed list.
+    :param older_embed_list: Databrain's embed list has neither the embeds' names nor the ids of what they show.
+    :param own_embed_ids: the embed of a client's dashboard gets an id of its own, not the dashboard's.
+    :param normalises_ids: Databrain trims the ids of new dashboards and makes them lower-case.
+    :param frees_ids: Databrain's dashboard ids are free again as soon as no embed shows the dashboard.
+    :param missing_embed_code: Databrain's code if the embed to change does not exist.
+    :param partial_clients: for these client ids, Databrain creates the dashboard and then fails, without the embed.
+    :param create_error_status: the status of ``DASHBOARD_CREATE_ERROR``. The reference has both.
+    :param race_seconds: how long a create waits for another one with the same id. Then both find the id free, and the
+        first one of them is answered with ``DASHBOARD_CREATE_ERROR``.
+    :param template_replaces_metadata: a dashboard that is made from a template gets the template's metadata.
+    :param errors_with_200: each refusal of Databrain has status 200, and only its body has the error.
     :param read_only: each change is refused with 403, before the token is checked.
     :param advanced_permissions: PostHog's organization has restricted dashboards and sharing passwords.
     :param tagging: PostHog's organization has tags. If it does not, tags in a request are ignored.
@@ -118,6 +132,19 @@ class Behaviour(BaseModel):
     ignores_client_filter: bool = False
     ignores_paging: bool = False
     max_id_length: int = 255
+    embed_list_limit: int = 0
+    shuffles_embeds: bool = False
+    late_embeds: int = 0
+    older_embed_list: bool = False
+    own_embed_ids: bool = False
+    normalises_ids: bool = False
+    frees_ids: bool = False
+    missing_embed_code: str = "INVALID_EMBED_ID"
+    partial_clients: list[str] = Field(default_factory=list)
+    create_error_status: Literal[400, 500] = 500
+    race_seconds: float = 0.0
+    template_replaces_metadata: bool = False
+    errors_with_200: bool = False
     read_only: bool = False
     advanced_permissions: bool = True
     tagging: bool = True

@@ -37,6 +37,7 @@ from airflow_provider_databrain.client.errors import (
 from airflow_provider_databrain.client.models import Sent, explain, wire
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.posthog.api import dashboards, marks, sharing
+from airflow_provider_databrain.posthog.api.endpoint import is_gone
 from airflow_provider_databrain.posthog.api.fields import changeable, is_as_asked
 from airflow_provider_databrain.posthog.api.models import Dashboard, NewDashboard, SharingSettings
 from airflow_provider_databrain.posthog.tag_writes import Tags
@@ -183,7 +184,7 @@ class PostHogTarget:
         try:
             await transport.run(dashboards.retrieve_dashboard(int(existing.dashboard_id)))
         except NotFoundError as error:
-            return error.from_api
+            return is_gone(error)
         return False
 
     async def find(self, transport: AsyncTransport, desired: Desired[Wanted], *, ours: bool) -> Existing | None:
@@ -194,7 +195,7 @@ class PostHogTarget:
         mark = desired.wanted.mark
         listed = self._listed.get(mark)
         if listed:
-            return self._found(desired, listed[0], ours=ours)
+            return self._found(desired, listed[0])
         if mark in self._created and self._created[mark] not in self._by_id:
             error = MalformedAnswerError(
                 "the dashboard was created, and the list does not show it; no second one is created. The next run "
@@ -221,15 +222,14 @@ class PostHogTarget:
                 tenant=desired.tenant,
                 dashboard=existing.dashboard_id,
             )
-        return self._found(desired, listed, ours=True)
+        return self._found(desired, listed)
 
-    def _found(self, desired: Desired[Wanted], listed: Dashboard, *, ours: bool) -> Existing:
+    def _found(self, desired: Desired[Wanted], listed: Dashboard) -> Existing:
         mark, number = desired.wanted.mark, str(listed.id)
-        # The answer of our own create was not seen, so nothing says that PostHog kept what was asked.
-        unfinished = ours or marks.is_unfinished(listed, mark)
         lacks_sharing = desired.wanted.sharing.enabled and not listed.is_shared
+        unfinished = lacks_sharing or marks.is_unfinished(listed, mark)
         # The list does not have all fields of the spec, so only the mark is known.
-        return Existing(number, number, _Parts(mark, "", "").text(), unfinished=unfinished or lacks_sharing)
+        return Existing(number, number, _Parts(mark, "", "").text(), unfinished=unfinished)
 
     def duplicates(self, desired: Desired[Wanted]) -> Sequence[Existing]:
         """The other dashboards with the tenant's mark, which are younger."""
@@ -261,7 +261,8 @@ class PostHogTarget:
                 await self._set_fields(transport, wanted, dashboard)
             return await self.update(transport, desired, existing)
         except NotFoundError as gone:
-            gone.raise_unless_from_api()
+            if not is_gone(gone):
+                raise
             raise AlreadyExistsError(
                 "the new dashboard no longer exists; another run may have created one too, and deleted this one as the "
                 "younger",
@@ -270,7 +271,19 @@ class PostHogTarget:
             ) from None
 
     async def update(self, transport: AsyncTransport, desired: Desired[Wanted], existing: Existing) -> Existing:
-        """Set the dashboard's fields, its sharing, or both; only what differs."""
+        """Set the dashboard's fields, its sharing, or both; only what differs.
+
+        :raises NotFoundError: the dashboard no longer exists, if ``from_api`` is True.
+        :raises InvalidRequestError: PostHog does not know the project; the dashboard may exist.
+        """
+        try:
+            return await self._update(transport, desired, existing)
+        except NotFoundError as error:
+            if error.from_api and not is_gone(error):
+                raise _same_refusal(error) from None
+            raise
+
+    async def _update(self, transport: AsyncTransport, desired: Desired[Wanted], existing: Existing) -> Existing:
         wanted = desired.wanted
         number = int(existing.dashboard_id)
         parts, known = _Parts.parse(desired.spec_hash), _Parts.parse(existing.spec_hash)
@@ -291,13 +304,26 @@ class PostHogTarget:
         return Existing(existing.dashboard_id, existing.embed_id, desired.spec_hash)
 
     async def _set_fields(self, transport: AsyncTransport, wanted: Wanted, shown: Dashboard) -> None:
-        """Set the spec's fields. A field that the spec does not have stays: users may have set it."""
+        """Set the spec's fields. A field that the spec does not have stays: users may have set it.
+
+        :raises MalformedAnswerError: an earlier create did not come to its template's tiles. The dashboard is deleted.
+        """
         async with self._tags.writing(wanted.new.tags or ()):
             answer = await transport.run(marks.finish(shown, wanted.new, wanted.mark))
             if wanted.mark not in marks.possible_marks(answer) or marks.is_unfinished(answer, wanted.mark):
                 # What was known of the dashboard was older than the dashboard.
                 answer = await transport.run(marks.finish(answer, wanted.new, wanted.mark))
         self._tags.note(answer.tags or ())
+        found_by_mark = shown.tiles is None and marks.is_unfinished(shown, wanted.mark)
+        if found_by_mark and wanted.new.use_template and answer.tiles == []:
+            await transport.run(dashboards.delete_dashboard(shown.id))
+            error = MalformedAnswerError(
+                "a create that failed left the dashboard without the tiles of its template; it was deleted, and the "
+                "next run creates it again",
+                ambiguous=False,
+            )
+            error.endpoint, error.dashboard = dashboards.CREATE_DASHBOARD.name, str(shown.id)
+            raise error
 
     async def delete(self, transport: AsyncTransport, tenant: str, existing: Existing) -> None:
         """Delete the dashboard. PostHog can restore it. If the list does not have it, do nothing.
@@ -320,7 +346,8 @@ class PostHogTarget:
                 dashboards.delete_dashboard(int(existing.dashboard_id), delete_insights=self._delete_insights)
             )
         except NotFoundError as error:
-            error.raise_unless_from_api()
+            if not is_gone(error):
+                raise
 
     async def url(self, transport: AsyncTransport, existing: Existing) -> str | None:
         """The public URL; None if the dashboard is not shared."""
@@ -362,8 +389,10 @@ def _number(value: object, tenant: str) -> int | None:
 
 
 def _same_refusal(error: ApiError) -> InvalidRequestError:
-    """A new error with the same content, for another tenant."""
-    return InvalidRequestError(error.message, status=error.status, code=error.code, endpoint=error.endpoint)
+    """A new error with the same content."""
+    return InvalidRequestError(
+        error.message, status=error.status, code=error.code, endpoint=error.endpoint, dashboard=error.dashboard
+    )
 
 
 def _hash(fields: Mapping[str, Any]) -> str:

@@ -73,19 +73,19 @@ class Tasks:
 
     def run(self, job: Job, wire: Tripwire | None = None, delay: float = 0.0) -> int:
         """Run a task to its end, or kill it ``delay`` seconds after the tripwire was reached; returns its exit code."""
-        [pid] = self._start(job)
+        [code] = self.run_together(job, wire=wire, delay=delay)
+        return code
+
+    def run_together(self, *jobs: Job, wire: Tripwire | None = None, delay: float = 0.0) -> list[int]:
+        """Run tasks at the same time. The first one can be killed, as with ``run``; returns their exit codes."""
+        pids = self._start(*jobs)
         if wire is not None:
             # The helper reports the end after it has waited for the process. Until then no other process has the pid.
             while not wire.reached.wait(0.02) and not self._readable(0):
                 pass
             time.sleep(delay)
             if not self._readable(0):
-                os.kill(pid, signal.SIGKILL)
-        return int(self._line())
-
-    def run_together(self, *jobs: Job) -> list[int]:
-        """Run tasks at the same time, each to its end; returns their exit codes."""
-        self._start(*jobs)
+                os.kill(pids[0], signal.SIGKILL)
         return [int(self._line()) for _ in jobs]
 
     def _start(self, *jobs: Job) -> list[int]:

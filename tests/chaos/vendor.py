@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Mapping
@@ -12,9 +13,10 @@ from airflow_provider_databrain.databrain.api.embeds import CreateDashboardEmbed
 from airflow_provider_databrain.databrain.ownership import STAMP
 from airflow_provider_databrain.databrain.target import DatabrainTarget
 from airflow_provider_databrain.emulator.databrain.state import EmbedRow
-from airflow_provider_databrain.emulator.faults import Behaviour, Fault
+from airflow_provider_databrain.emulator.faults import Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from tests.chaos.killer import Tripwire
+from tests.databrain.worlds import WORLDS, enter
 from tests.support import ACCESS, SPEC, WORKSPACE
 
 Found = dict[str, tuple[str, str]]
@@ -73,7 +75,7 @@ def _filled(value: Any, tenant: str) -> Any:
 
 
 class DatabrainVendor:
-    """Databrain."""
+    """Databrain, in each round in another one of the worlds."""
 
     provision = "databrain.ProvisionTenantDashboardsOperator"
     remove = "databrain.RemoveTenantDashboardsOperator"
@@ -91,9 +93,10 @@ class DatabrainVendor:
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
-        emulator.control.behaviour = Behaviour(latency=0.002)
+        self._worlds = itertools.cycle(WORLDS)
 
     def clear(self) -> None:
+        enter(self._emulator, next(self._worlds), latency=0.002)
         self._emulator.state.clear()
         self._emulator.state.add_workspace(WORKSPACE)
         self._emulator.control.arrived = Tripwire()

@@ -16,15 +16,47 @@ from airflow_provider_databrain.emulator.faults import Behaviour
 from airflow_provider_databrain.emulator.server import Emulator
 
 TOKEN = "organization-token-0123456789"
-BEHAVIOURS = pytest.mark.parametrize(
-    "behaviour",
-    [
-        ConduitBehaviour(),
+_FRIENDLY = [
+    pytest.param(ConduitBehaviour(), id="201 and 204"),
+    pytest.param(
         ConduitBehaviour(created_status=200, disabled_status=200, unique_ext_id=True, needs_slash=True),
-    ],
-    ids=["201 and 204", "200, ext_id unique, slash needed"],
-)
-"""Both behaviours for each question that the reference leaves open."""
+        id="200, ext_id unique, slash needed",
+    ),
+]
+_UNFRIENDLY = [
+    pytest.param(
+        ConduitBehaviour(
+            created_status=202,
+            created_body="more",
+            disabled_status=202,
+            unique_ext_id=True,
+            taken_status=409,
+            error_body="empty",
+            order="random",
+            lists_organization=True,
+            lists_disabled=True,
+            disables_again=True,
+            new_urls=True,
+        ),
+        id="202, lists in any order, errors without a body",
+    ),
+    pytest.param(
+        ConduitBehaviour(
+            created_body="empty",
+            unique_ext_id=True,
+            keeps_ext_id=True,
+            taken_status=422,
+            error_body="detail",
+            order="newest",
+        ),
+        id="creates without a body",
+    ),
+]
+BEHAVIOURS = pytest.mark.parametrize("behaviour", _FRIENDLY)
+"""Both behaviours for the questions that decide what one call answers."""
+ALL_BEHAVIOURS = pytest.mark.parametrize("behaviour", [*_FRIENDLY, *_UNFRIENDLY])
+"""Also the unfriendly answers to each question that the reference leaves open."""
+UNFRIENDLY = pytest.mark.parametrize("behaviour", _UNFRIENDLY)
 
 
 class Conduit:

@@ -8,13 +8,13 @@ from airflow_provider_databrain.emulator.conduit import ConduitBehaviour, Condui
 from airflow_provider_databrain.emulator.faults import Fault, Kind
 from airflow_provider_databrain.tenants.engine.report import ProvisioningError
 from tests.conduit.runs import CLONE, CREATE, NAMES, SPEC, Runs, alter_one_list, has_all
-from tests.conduit.support import BEHAVIOURS
+from tests.conduit.support import ALL_BEHAVIOURS
 from tests.tenants.operators.test_provision import counts
 
 pytestmark = pytest.mark.usefixtures("fast_retries")
 
 
-@BEHAVIOURS
+@ALL_BEHAVIOURS
 @pytest.mark.parametrize("ledger", [True, False])
 @pytest.mark.parametrize("kind", ["reset_after", "error_after", "error_before", "cut"])
 @pytest.mark.parametrize(("path", "every"), [(CREATE, 3), (CLONE, 3), ("/$", 5)])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_databrain.client.call import Request
+from airflow_provider_databrain.client.call import Call, Request, Steps
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError
 from airflow_provider_databrain.databrain.api.embeds import Embed
 from airflow_provider_databrain.databrain.ownership import STAMP, TENANT_STAMP
@@ -113,7 +113,7 @@ def test_a_change_that_no_update_can_make_is_refused(changes: dict[str, Any], sh
 
 
 class Vendor:
-    """A transport that gives every request the same answer.
+    """A transport that gives every request the same answer. A call of several requests gets one for each.
 
     :param error: the error of each request.
     """
@@ -123,7 +123,15 @@ class Vendor:
         self.error = error
         self.answer = answer
 
-    async def run(self, request: Request[Any]) -> Any:
+    async def run(self, call: Call[Any]) -> Any:
+        if isinstance(call, Request):
+            return self._answer(call)
+        steps = Steps(call)
+        while request := steps.next_request():
+            steps.answered(self._answer(request))
+        return steps.result
+
+    def _answer(self, request: Request[Any]) -> Any:
         self.sent.append(request.endpoint.name)
         if self.error is not None:
             raise self.error

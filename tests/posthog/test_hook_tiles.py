@@ -205,3 +205,37 @@ async def test_an_expensive_calculation_is_not_started_twice(board: Board, fast_
     # The next look shows what the first call calculated.
     tiles = once().retrieve_dashboard(board.one).tiles or []
     assert [tile.as_row()["last_refresh"] is not None for tile in tiles] == [False, True]
+
+
+@BOTH_WAYS
+async def test_a_list_is_filtered_if_the_server_knows_the_filter(board: Board, prefix: str) -> None:
+    for name, description in (("Generated Dashboard: acme", ""), ("Signups", "of ACME"), ("Akme", "")):
+        board.emulator.posthog.add_dashboard(name=name, description=description)
+
+    async def listed(**filters: Any) -> list[str]:
+        return [dashboard.name for dashboard in await do(once(), prefix, "list_dashboards", **filters)]
+
+    everything = ["Akme", "Generated Dashboard: acme", "Signups", "one", "other"]
+    assert await listed() == everything
+    # The exact ones come first, then the similar one.
+    assert await listed(search="acme") == ["Generated Dashboard: acme", "Signups", "Akme"]
+    assert await listed(search="acme", exclude_generated=True) == ["Signups", "Akme"]
+    for version in ("2026-01", "2025-08"):
+        board.emulator.control.behaviour = Behaviour(posthog_version=version)
+        assert await listed(search="acme", exclude_generated=True) == everything
+
+
+@BOTH_WAYS
+async def test_an_action_that_no_key_with_scopes_may_use_can_be_missing_too(board: Board, prefix: str) -> None:
+    board.emulator.control.behaviour = Behaviour(posthog_version="2025-08")
+    board.emulator.posthog_keys[board.emulator.posthog_key] = Key(None)
+
+    async def stream() -> list[Any]:
+        hook = once()
+        if not prefix:
+            return list(hook.stream_tiles(board.one))
+        async with hook:
+            return [event async for event in hook.astream_tiles(board.one)]
+
+    with pytest.raises(EndpointMissingError, match=r"too old for this call.* Use retrieve_dashboard instead\."):
+        await stream()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,12 +21,12 @@ from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api.marks import mark_of
 from airflow_provider_databrain.posthog.api.models import Dashboard
-from airflow_provider_databrain.posthog.target import PostHogTarget
+from airflow_provider_databrain.posthog.target import PostHogTarget, Wanted
 from airflow_provider_databrain.tenants.engine.spec import SpecError
-from airflow_provider_databrain.tenants.engine.target import Existing
+from airflow_provider_databrain.tenants.engine.target import Desired, Existing
 from tests.databases import Database
 from tests.posthog.runs import SPEC, TENANTS, Runs, counts
-from tests.posthog.support import names, posthog_server, sent
+from tests.posthog.support import contents, names, posthog_server, sent
 
 pytestmark = pytest.mark.usefixtures("fast_retries")
 
@@ -494,3 +495,66 @@ async def test_near_posthogs_limit_each_batch_logs_one_warning(caplog: pytest.Lo
     for expected in (0, 1, 1):
         await target.survey(transport)
         assert caplog.text.count("The project has 4500 dashboards. PostHog may refuse more than 5,000") == expected
+
+
+async def test_a_dashboard_that_a_failed_create_left_without_tiles_is_deleted_and_created_again(
+    runs: Runs, posthog: Emulator
+) -> None:
+    spec = {**SPEC, "use_template": "DEFAULT_APP"}
+    left = posthog.posthog.add_dashboard(name=f"Sales of t00 [{mark_of('t00')}]")
+    report = await runs.provision(["t00"], spec)
+    assert counts(report) == {"failed": 1}
+    assert "without the tiles of its template; it was deleted" in report.failures[0]["message"]
+    report = await runs.provision(["t00"], spec)
+    assert counts(report) == {"created": 1}
+    assert report.ids["t00"] != str(left)
+    runs.check(report, ["t00"])
+    assert len(contents(posthog, int(report.ids["t00"]))) == 6
+
+
+class Late(PostHogTarget):
+    """PostHog is still at work on creates whose answers are lost, and ends them after they were found."""
+
+    emulator: Emulator
+
+    async def update(self, transport: AsyncTransport, desired: Desired[Wanted], existing: Existing) -> Existing:
+        done = await super().update(transport, desired, existing)
+        self.emulator.posthog.change_dashboard(
+            int(done.dashboard_id),
+            name=f"Sales of {desired.tenant} [{desired.wanted.mark}]",
+            description="",
+            filters={},
+        )
+        type(self).update = PostHogTarget.update  # type: ignore[method-assign]
+        return done
+
+
+async def test_a_create_that_ends_after_its_dashboard_was_updated_is_updated_again(
+    runs: Runs, posthog: Emulator
+) -> None:
+    class Server(Late):
+        emulator = posthog
+
+    runs.target = Server
+    posthog.control.set_faults([Fault(kind="reset_after", method="POST", times=1)])
+    spec = {**SPEC, "use_template": "DEFAULT_APP", "filters": {"date_from": "-7d"}}
+    report = await runs.provision(["t00"], spec)
+    runs.check(report, ["t00"])
+    [row] = runs.dashboards().values()
+    assert row.fields["description"] == f"[{mark_of('t00')}]"
+    assert row.fields["filters"] == {"date_from": "-7d"}
+
+
+async def test_a_project_that_posthog_does_not_know_says_nothing_about_a_dashboard(
+    runs: Runs, posthog: Emulator
+) -> None:
+    first = await runs.provision(["t00"])
+    runs.server = replace(runs.server, parameters={"project_id": "77"})
+    report = await runs.provision(["t00"], {**SPEC, "pinned": True})
+    assert counts(report) == {"failed": 1}
+    assert "Project not found" in report.failures[0]["message"]
+    assert runs.entries()["t00"].dashboard_id == first.ids["t00"]
+    runs.server = posthog_server(posthog)
+    report = await runs.provision(["t00"], {**SPEC, "pinned": True})
+    assert (counts(report), report.ids) == ({"updated": 1}, first.ids)
+    assert posthog.posthog.count_dashboards() == 1

@@ -10,18 +10,18 @@ Facts: the vendor's API reference. The comment above an endpoint names its page.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Literal, TypeAlias
 
 from pydantic import JsonValue
 
-from airflow_provider_databrain.client.call import Call, Request, Resend, in_steps
+from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError, MalformedAnswerError, NotFoundError
 from airflow_provider_databrain.client.models import Extensible, Name, Received, json_body, not_blank, reader, wire
 from airflow_provider_databrain.databrain.api.access import AccessSettings, AccessSettingsChange, SomeAccessSettings
 from airflow_provider_databrain.databrain.api.dashboards import DashboardExport, SchemaPair, read_export
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY, WithId, endpoint, read_id
-from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
+from airflow_provider_databrain.databrain.api.paging import Page, complete, page_query, pages, rows_reader
 
 _LEGACY = "/api/v2/dataApp/embeds"
 
@@ -208,6 +208,7 @@ def create_dashboard_embed(
     :param import_dashboard_data_file: the content of a dashboard export file (JSON with a top-level ``data`` object).
         It is sent as multipart, and replaces ``import_dashboard_data``.
     :raises ValueError: the file holds no such JSON document.
+    :raises MalformedAnswerError: it was created, but the server has changed the id.
     """
     fields = wire(embed)
     if import_dashboard_data_file is None:
@@ -217,7 +218,7 @@ def create_dashboard_embed(
         body, content_type = _multipart(fields, import_dashboard_data_file)
     return Request(
         CREATE_DASHBOARD_EMBED,
-        _read_created,
+        lambda payload: _read_answer_to(embed, payload),
         body=body,
         content_type=content_type,
         tenant=embed.client_id,
@@ -267,12 +268,12 @@ def list_embeds(*, client_id: str | None = None, page: Page = None) -> Call[list
     :param client_id: ask for this client's embeds only. The filter's name is inferred. A server that ignores it answers
         with all clients' embeds, so this list does not prove who owns an embed.
     """
-    client = {} if client_id is None else {"clientId": client_id}
+    return pages(_list_request(client_id), page)
 
-    def request(number: int | None) -> Request[list[Embed]]:
-        return Request(LIST_EMBEDS, _read_embeds, query=page_query(number) | client)
 
-    return pages(request, page)
+def list_all_embeds() -> Generator[Request[Any], Any, list[Embed]]:
+    """The embeds of the data app, of all clients, each once. Checks that none is missing (see ``paging.complete``)."""
+    return complete(_list_request(None), lambda embed: embed.embed_id)
 
 
 def update_embed(embed_id: str, access_settings: Mapping[str, Any] | AccessSettings) -> Request[str]:
@@ -331,9 +332,33 @@ def export_embed(embed_id: str) -> Request[DashboardExport]:
     return Request(EXPORT_EMBED, read_export, query={"embedId": not_blank(embed_id, "embed_id")}, dashboard=embed_id)
 
 
+def _read_answer_to(embed: CreateDashboardEmbed, payload: object) -> CreatedEmbed:
+    """Read a create's answer. Its id is the embed's: the dashboard's, or one that the server chose."""
+    created = _read_created(payload)
+    sent, stored = embed.dashboard_id, created.id
+    if stored != sent and (same_but_for_case(stored, sent) or sent.startswith(stored)):
+        raise MalformedAnswerError(
+            f"the dashboard was created, but the server has changed its id to {stored!r}. Set dashboard_id to exactly "
+            "that; or set another one, and delete this dashboard in Databrain",
+            transient=False,
+            ambiguous=False,
+        )
+    return created
+
+
+def same_but_for_case(first: str, second: str) -> bool:
+    """Whether two ids differ at most in case, and in blanks at their ends."""
+    return first.strip().casefold() == second.strip().casefold()
+
+
+def _list_request(client_id: str | None) -> Callable[[int | None], Request[list[Embed]]]:
+    client = {} if client_id is None else {"clientId": client_id}
+    return lambda number: Request(LIST_EMBEDS, _read_embeds, query=page_query(number) | client)
+
+
 def _find(embed: NewEmbed) -> Generator[Request[Any], Any, str | None]:
     wanted = embed.metric_id if isinstance(embed, MetricEmbed) else embed.dashboard_id
-    for row in (yield from in_steps(list_embeds(page="all"))):
+    for row in (yield from list_all_embeds()):
         if row.embed_type not in (embed.embed_type, None):
             continue
         if embed.name is not None and row.name not in (embed.name, None):

@@ -37,6 +37,7 @@ _CODES: dict[str, type[ApiError]] = {
     "WORKSPACE_DOES_NOT_EXIST": NotFoundError,
     "TEMPLATE_DASHBOARD_ERROR": NotFoundError,
     "INVALID_EMBED_ID": NotFoundError,
+    "EMBED_PARAM_ERROR": NotFoundError,
     "EMBED_NOT_FOUND": NotFoundError,  # not the vendor's code: ``_find_error`` sets it
     "INVALID_REQUEST_BODY": InvalidRequestError,
     "CLIENT_ID_ERROR": InvalidRequestError,

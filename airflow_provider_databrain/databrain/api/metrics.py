@@ -19,7 +19,6 @@ from airflow_provider_databrain.databrain.api.paging import Page, page_query, pa
 from airflow_provider_databrain.databrain.api.workspaces import Metric, WorkspaceDashboard, read_metrics
 
 _CODES = {
-    "EMBED_PARAM_ERROR": NotFoundError,
     "INVALID_METRIC_ID": NotFoundError,
     "DATASOURCE_NAME_ERROR": NotFoundError,
     "DASHBOARD_PARAM_ERROR": NotFoundError,

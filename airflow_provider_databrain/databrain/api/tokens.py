@@ -11,17 +11,17 @@ Facts: the vendor's API reference. The comment above an endpoint names its page.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from airflow_provider_databrain.client.call import Call, Request, Resend, in_steps
+from airflow_provider_databrain.client.call import Call, Request, Resend
 from airflow_provider_databrain.client.errors import ApiError, NotFoundError
 from airflow_provider_databrain.client.models import Extensible, Name, Received, json_body, not_blank, reader, wire
 from airflow_provider_databrain.databrain.api.endpoint import API_KEY, SERVICE_TOKEN, endpoint
-from airflow_provider_databrain.databrain.api.paging import Page, page_query, pages, rows_reader
+from airflow_provider_databrain.databrain.api.paging import Page, complete, page_query, pages, rows_reader
 
 _MILLISECOND = timedelta(milliseconds=1)
 _SECOND = timedelta(seconds=1)
@@ -252,8 +252,7 @@ def list_api_tokens(data_app_name: str, *, page: Page = None) -> Call[list[ApiTo
     :raises ValueError: ``data_app_name`` is blank.
     :raises NotFoundError: the data app does not exist.
     """
-    app = {"dataAppName": not_blank(data_app_name, "data_app_name")}
-    return pages(lambda number: Request(LIST_API_TOKENS, _read_api_tokens, query=app | page_query(number)), page)
+    return pages(_list_request(data_app_name), page)
 
 
 def find_or_create_api_token(data_app_name: str, name: str) -> Generator[Request[Any], Any, tuple[NewKey, bool]]:
@@ -311,8 +310,13 @@ def _rotate(request: Request[NewKey]) -> Generator[Request[NewKey], NewKey, NewK
         raise
 
 
+def _list_request(data_app_name: str) -> Callable[[int | None], Request[list[ApiToken]]]:
+    app = {"dataAppName": not_blank(data_app_name, "data_app_name")}
+    return lambda number: Request(LIST_API_TOKENS, _read_api_tokens, query=app | page_query(number))
+
+
 def _find_api_token(data_app_name: str, name: str) -> Generator[Request[Any], Any, ApiToken | None]:
-    tokens = yield from in_steps(list_api_tokens(data_app_name, page="all"))
+    tokens = yield from complete(_list_request(data_app_name), lambda token: token.key)
     named = [token for token in reversed(tokens) if token.name == name]
     # If several tokens have the same time, ``max`` takes the first one here, which is the last one in the API's list.
     return max(named, key=lambda token: token.created_at or "", default=None)

@@ -125,6 +125,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
         """
         from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError
         from airflow_provider_databrain.client.server import ConfigurationError
+        from airflow_provider_databrain.databrain.api.embeds import list_all_embeds
         from airflow_provider_databrain.databrain.target import DatabrainTarget
 
         target = DatabrainTarget(
@@ -143,7 +144,7 @@ class CreateDashboardEmbedOperator(DatabrainOperator):
                 self._forget_intent(context)
             taken.raise_unless_from_api()
             # The embeds of all clients: the error must name the client that owns the dashboard.
-            embed_id = target.decide(wanted, self.hook.list_embeds(), ours=ours)
+            embed_id = target.decide(wanted, self.hook.run(list_all_embeds()), ours=ours)
             self.log.info("Dashboard %r exists and belongs to %r", wanted.dashboard_id, wanted.client_id)
         except (ApiError, ConfigurationError) as error:
             unclear = isinstance(error, ApiError) and (error.ambiguous or error.after_ambiguous)

@@ -6,12 +6,15 @@ It is written from the vendor's reference and does not use the client's models. 
 
 - The checks come in the order token, body, workspace, dashboard, metric, datamart, tables.
 - An export of an embed that does not exist is ``INVALID_REQUEST_BODY``.
+
+``Behaviour`` plays each possible answer if a client might rely on it: the order of the list, its length without paging,
+how soon it has a new embed, whether it names what an embed shows, and the code if the embed to change does not exist.
 """
 
 from __future__ import annotations
 
-import secrets
-import string
+import random
+from collections import Counter
 from typing import Any
 
 from fastapi import Request
@@ -27,13 +30,30 @@ from airflow_provider_databrain.emulator.databrain.checks import (
     update_body,
 )
 from airflow_provider_databrain.emulator.databrain.dashboards import attachment
-from airflow_provider_databrain.emulator.databrain.request import data_app_of, window
+from airflow_provider_databrain.emulator.databrain.request import data_app_of, new_embed_id, window
 from airflow_provider_databrain.emulator.databrain.state import EmbedRow, State
-from airflow_provider_databrain.emulator.faults import Control
+from airflow_provider_databrain.emulator.faults import Behaviour, Control
 from airflow_provider_databrain.emulator.refusal import RefusalError, invalid
 from airflow_provider_databrain.emulator.routes import Routes
 
-_ALPHABET = string.ascii_letters + string.digits
+
+class _Disorder:
+    """Which embeds an answer of the list has, and in which order, if the server is late or has no order."""
+
+    def __init__(self) -> None:
+        self._answers: Counter[tuple[str, str]] = Counter()
+        self._chance = random.Random(0)
+
+    def of(self, rows: list[EmbedRow], behaviour: Behaviour) -> list[EmbedRow]:
+        """Return the rows of one answer.
+
+        :param rows: all embeds, in order of creation.
+        """
+        if behaviour.late_embeds:
+            for row in rows:
+                self._answers[row.embed_id, row.created_at] += 1
+            rows = [row for row in rows if self._answers[row.embed_id, row.created_at] > behaviour.late_embeds]
+        return self._chance.sample(rows, len(rows)) if behaviour.shuffles_embeds else rows
 
 
 class EmbedsApi:
@@ -44,6 +64,7 @@ class EmbedsApi:
         self._control = control
         self._account = account
         self._catalog = catalog
+        self._disorder = _Disorder()
         self.router = Routes("/api/v2")
         for prefix in ("/data-app", "/dataApp"):
             self.router.add("POST", f"{prefix}/embeds", self.create, changes=True)
@@ -59,7 +80,7 @@ class EmbedsApi:
         body = await embed_body(request)
         self._check_references(body)
         self._check_datamart(body.get("accessSettings", {}))
-        embed_id = f"{body['dashboardId']}__{''.join(secrets.choice(_ALPHABET) for _ in range(8))}"
+        embed_id = new_embed_id(body["dashboardId"])
         self._state.add_embed(embed_id, body, name=body.get("name", embed_id), data_app=data_app)
         return {"id": embed_id, "error": None}
 
@@ -70,16 +91,21 @@ class EmbedsApi:
         behaviour = self._control.behaviour
         client = None if behaviour.ignores_client_filter else query.get("clientId")
         paged = query.get("isPagination") == "true" and not behaviour.ignores_paging
-        limit, offset = window(query.get("pageNumber", "1")) if paged else (-1, 0)
-        rows = self._state.embeds(client, limit, offset, data_app=data_app)
-        return {"data": [_embed(row) for row in rows], "error": None}
+        limit, offset = window(query.get("pageNumber", "1")) if paged else (behaviour.embed_list_limit or -1, 0)
+        if behaviour.late_embeds or behaviour.shuffles_embeds:
+            every = self._disorder.of(self._state.embeds(client, data_app=data_app), behaviour)[offset:]
+            rows = every if limit < 0 else every[:limit]
+        else:
+            rows = self._state.embeds(client, limit, offset, data_app=data_app)
+        shown = _older if behaviour.older_embed_list else _embed
+        return {"data": [shown(row) for row in rows], "error": None}
 
     async def update(self, request: Request) -> dict[str, Any]:
         """Change some of an embed's access settings. The others stay."""
         data_app = data_app_of(request, self._account)
         body = await update_body(request)
         if self._state.data_app_of(body["embedId"]) != data_app:
-            raise _no_embed()
+            raise self._no_embed()
         self._state.update_embed(body["embedId"], body["accessSettings"])
         return {"id": body["embedId"], "error": None}
 
@@ -88,7 +114,7 @@ class EmbedsApi:
         data_app = data_app_of(request, self._account)
         body = await rename_body(request)
         if self._state.data_app_of(body["embedId"]) != data_app:
-            raise _no_embed()
+            raise self._no_embed()
         self._state.rename_embed(body["embedId"], body["name"], dashboard=body.get("isRenameDashboard", False))
         return {"id": body["embedId"], "name": body["name"], "error": None}
 
@@ -118,6 +144,10 @@ class EmbedsApi:
         }
         return attachment(row.embed_id, meta, self._state.contents.document(row.dashboard_id))
 
+    def _no_embed(self) -> RefusalError:
+        code = self._control.behaviour.missing_embed_code
+        return RefusalError(400, code, "Embed not found" if code == "INVALID_REQUEST_BODY" else "Invalid embed id")
+
     def _check_references(self, body: dict[str, Any]) -> None:
         if not self._state.has_workspace(body["workspaceName"]):
             raise RefusalError(400, "INVALID_WORKSPACE_NAME", "Invalid workspace name")
@@ -136,10 +166,6 @@ class EmbedsApi:
         tables = {table["name"] for table in datamart.contents["tableList"]} if datamart else set()
         if any(table["name"] not in tables for table in settings.get("tableTenancySettings", [])):
             raise RefusalError(400, "DATAMART_TABLE_NOT_FOUND", "Datamart table not found")
-
-
-def _no_embed() -> RefusalError:
-    return RefusalError(400, "INVALID_EMBED_ID", "Invalid embed id")
 
 
 def _embed(row: EmbedRow) -> dict[str, Any]:
@@ -165,4 +191,16 @@ def _embed(row: EmbedRow) -> dict[str, Any]:
             "dashboardId": None if of_metric else row.dashboard_id,
             **times,
         },
+    }
+
+
+def _older(row: EmbedRow) -> dict[str, Any]:
+    """Return an embed as older pages of the reference show it."""
+    embed = _embed(row)
+    dashboard, metric = embed["externalDashboard"], embed["externalMetric"]
+    return {
+        "embedId": embed["embedId"],
+        "embedType": embed["embedType"],
+        "externalDashboard": dashboard and {"name": dashboard["name"], "metadata": dashboard["metadata"]},
+        "externalMetric": metric and {"name": metric["name"]},
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import string
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ from airflow_provider_databrain.emulator.faults import Control
 from airflow_provider_databrain.emulator.refusal import RefusalError, invalid
 
 PAGE_SIZE = 10
+_ALPHABET = string.ascii_letters + string.digits
 UNKNOWN_KEY = (401, "INVALID_DATA_APP_API_KEY")
 """Status and code for a key that is unknown, expired or of the wrong kind, if the reference says nothing else."""
 
@@ -63,3 +66,8 @@ def window(number: object) -> tuple[int, int]:
     except ValueError:
         raise invalid('"pageNumber" must be a number') from None
     return PAGE_SIZE, max(0, wanted - 1) * PAGE_SIZE
+
+
+def new_embed_id(dashboard_id: str) -> str:
+    """Make up the id of an embed, in the form that was observed."""
+    return f"{dashboard_id}__{''.join(secrets.choice(_ALPHABET) for _ in range(8))}"

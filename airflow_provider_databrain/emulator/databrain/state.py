@@ -7,6 +7,7 @@ opens: the columns that its tables lack are added.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -147,24 +148,49 @@ class State:
             )
         )
 
-    def create_embed(self, body: dict[str, Any], *, dashboard_name: str, name: str, data_app: str = DATA_APP) -> None:
-        """Add a client's dashboard and an embed with the same id."""
+    def create_embed(
+        self,
+        body: dict[str, Any],
+        *,
+        dashboard_name: str,
+        name: str,
+        data_app: str = DATA_APP,
+        embed_id: str | None = None,
+    ) -> None:
+        """Add a client's dashboard and an embed, which has the same id if no other is given."""
         with self._store.transaction() as database:
-            database.execute(
-                "INSERT INTO dashboards VALUES (?, ?, ?, ?, ?)",
-                (
-                    body["dashboardId"],
-                    body["workspaceName"],
-                    dashboard_name,
-                    body["clientId"],
-                    json.dumps(body.get("metadata", {})),
-                ),
-            )
+            _add_dashboard(database, body, dashboard_name)
             database.execute(
                 "INSERT INTO embeds (embed_id, dashboard_id, client_id, name, request, data_app)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (body["dashboardId"], body["dashboardId"], body["clientId"], name, json.dumps(body), data_app),
+                (
+                    embed_id or body["dashboardId"],
+                    body["dashboardId"],
+                    body["clientId"],
+                    name,
+                    json.dumps(body),
+                    data_app,
+                ),
             )
+
+    def add_client_dashboard(self, body: dict[str, Any], *, dashboard_name: str) -> None:
+        """Add a client's dashboard without an embed."""
+        with self._store.transaction() as database:
+            _add_dashboard(database, body, dashboard_name)
+
+    def remove_unembedded(self, dashboard_id: str) -> None:
+        """Delete a client's dashboard that no embed shows, if there is one."""
+        self._store.change(
+            "DELETE FROM dashboards WHERE dashboard_id = ? AND client_id IS NOT NULL"
+            " AND dashboard_id NOT IN (SELECT dashboard_id FROM embeds)",
+            dashboard_id,
+        )
+
+    def metadata(self, dashboard_id: str) -> dict[str, Any]:
+        """Return a dashboard's metadata."""
+        [(metadata,)] = self._store.rows("SELECT metadata FROM dashboards WHERE dashboard_id = ?", dashboard_id)
+        found: dict[str, Any] = json.loads(metadata)
+        return found
 
     def add_embed(self, embed_id: str, body: dict[str, Any], *, name: str, data_app: str = DATA_APP) -> None:
         """Add an embed of an existing dashboard or metric. It belongs to no client."""
@@ -280,3 +306,11 @@ class State:
     def close(self) -> None:
         """Close the file."""
         self._store.close()
+
+
+def _add_dashboard(database: sqlite3.Connection, body: dict[str, Any], name: str) -> None:
+    metadata = json.dumps(body.get("metadata", {}))
+    database.execute(
+        "INSERT INTO dashboards VALUES (?, ?, ?, ?, ?)",
+        (body["dashboardId"], body["workspaceName"], name, body["clientId"], metadata),
+    )

@@ -20,7 +20,7 @@ PAGE_SIZE = 5_000
 """Dashboards requested per page. If the server returns fewer, its answer says where the next page begins."""
 LARGEST_PAGE = 25_000
 """Dashboards per page if the list is read again. The answer must stay below the connection's ``max_answer_mib``."""
-READS = 3
+READS = 5
 """How often a list is read until it is complete."""
 LONGEST_SEARCH = 200
 """Characters of ``search`` that PostHog accepts."""
@@ -75,7 +75,8 @@ def list_dashboards(
     """All dashboards of the project. A server that does not know a filter ignores it and lists all.
 
     The list counts as complete if it has as many dashboards as ``count`` says. Otherwise it is read again, with larger
-    pages. Only the offset is read from the next page's URL, so every request goes to the connection's host.
+    pages. What all reads have found counts together, if the count stays the same. Only the offset is read from the next
+    page's URL, so every request goes to the connection's host.
 
     :param tags: only dashboards with at least one of these tags; known since late 2025.
     :param search: only dashboards whose name, description or tags contain this, or are similar; known since 2026. At
@@ -91,17 +92,22 @@ def list_dashboards(
         "creation_mode": creation_mode,
         "exclude_generated": exclude_generated,
     }
-    size, found, count = PAGE_SIZE, 0, 0
+    size, together, all_counts = PAGE_SIZE, dict[int, Dashboard](), set[int]()
     for _ in range(READS):
         listed, counts = yield from _read_pages(size, filters)
-        found, count = len(listed), max(counts, default=0)
+        together.update(listed)
+        all_counts.update(counts)
+        count = max(counts, default=0)
         # If the count changes between two pages, a dashboard may have moved to a page that was read before.
-        if found >= count and (len(counts) == 1 or len(set(counts)) <= 1):
+        if len(listed) >= count and (len(counts) == 1 or len(set(counts)) <= 1):
             return list(listed.values())
+        # If the count never changed, what one read has missed, another one may have found.
+        if len(all_counts) == 1 and len(together) == count:
+            return list(together.values())
         size = LARGEST_PAGE
     error = MalformedAnswerError(
-        f"PostHog says that there are {count} dashboards and lists {found}; the list was read {READS} times. Nothing "
-        "is concluded from a list that may be incomplete; try again later",
+        f"PostHog says that there are {count} dashboards and lists {len(listed)}; the list was read {READS} times. "
+        "Nothing is concluded from a list that may be incomplete; try again later",
         ambiguous=False,
     )
     error.endpoint = LIST_DASHBOARDS.name

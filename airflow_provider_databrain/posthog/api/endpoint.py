@@ -39,6 +39,7 @@ _CODES: dict[str, type[ApiError]] = {
     "ALREADY_ON_DASHBOARD": AlreadyExistsError,  # ours
     "NOT_FOUND": NotFoundError,
     "TILE_NOT_FOUND": NotFoundError,  # ours
+    "PROJECT_NOT_FOUND": NotFoundError,  # ours
     "ENDPOINT_NOT_FOUND": EndpointMissingError,  # ours
     "REQUIRED": InvalidRequestError,
     "INVALID_INPUT": InvalidRequestError,
@@ -52,6 +53,7 @@ _TYPES = ("authentication_error", "invalid_request", "server_error", "throttled_
 _KEY_WORDS = re.compile(r"required scope|personal api key access|access to the requested project", re.IGNORECASE)
 _NO_ENDPOINT = "Endpoint not found"
 """How PostHog answers a path that it does not have, with 404. A dashboard that does not exist is "Not found."."""
+_NO_PROJECT = "Project not found"
 _NO_TILES = "Tile IDs not found on this dashboard"
 _ON_DASHBOARD = "is already on the destination dashboard."
 _PLAN_WORDS = ("requires the ", " feature")
@@ -81,6 +83,8 @@ def _find_error(payload: object) -> tuple[str | None, str] | None:
         code = "ALREADY_ON_DASHBOARD"
     elif code == "not_found" and detail.startswith(_NO_ENDPOINT):
         code = "ENDPOINT_NOT_FOUND"
+    elif code == "not_found" and detail.startswith(_NO_PROJECT):
+        code = "PROJECT_NOT_FOUND"
     attr = payload.get("attr")
     return code, f"{attr}: {detail}" if attr else detail
 
@@ -127,13 +131,22 @@ def scopeless_endpoint(name: str, method: str, path: str, instead: str, resend: 
     needs = (
         f"PostHog refuses this action to every personal API key that has scopes, '*' included; use {instead} instead."
     )
-    return Endpoint(name, method, path, API_KEY, resend, POSTHOG, needs=needs)
+    missing = f"Use {instead} instead."
+    return Endpoint(name, method, path, API_KEY, resend, POSTHOG, needs=needs, if_missing=missing)
 
 
 def for_dashboard(dashboard_id: int, **more: str) -> dict[str, Any]:
     """The arguments of a ``Request`` about one dashboard; ``more`` are other values in its path."""
     identifier = str(check_id(dashboard_id, "dashboard_id"))
     return {"path": {"dashboard_id": identifier, **more}, "dashboard": identifier}
+
+
+def is_gone(error: NotFoundError) -> bool:
+    """Whether PostHog itself says that a dashboard, or something on it, does not exist.
+
+    A wrong project says nothing about it: the dashboard may exist in another one.
+    """
+    return error.from_api and error.code != "PROJECT_NOT_FOUND"
 
 
 def read_nothing(_payload: object) -> None:

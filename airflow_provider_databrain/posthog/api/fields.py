@@ -11,10 +11,11 @@ be sent again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from airflow_provider_databrain.client.errors import InvalidRequestError
+from airflow_provider_databrain.client.errors import InvalidRequestError, ServerError
 from airflow_provider_databrain.client.models import wire
 from airflow_provider_databrain.posthog.api import dashboards
 from airflow_provider_databrain.posthog.api.dashboards import create_dashboard, update_dashboard
@@ -50,8 +51,9 @@ def create_as_asked(dashboard: NewDashboard | Mapping[str, Any]) -> Steps[Dashbo
     :raises InvalidRequestError: PostHog did not keep a field. The dashboard exists; the error names it.
     """
     new = dashboard if isinstance(dashboard, NewDashboard) else NewDashboard.model_validate(dashboard)
-    created: Dashboard = yield create_dashboard(new.model_copy(update={"tags": None}))
     asked = changeable(new)
+    with explained(asked):
+        created: Dashboard = yield create_dashboard(new.model_copy(update={"tags": None}))
     return created if is_as_asked(asked, created) else (yield from set_fields(created.id, asked))
 
 
@@ -80,7 +82,8 @@ def set_fields(dashboard_id: int, asked: Mapping[str, Any]) -> Steps[Dashboard]:
     :param asked: the fields under the API's names.
     :raises InvalidRequestError: a field still differs.
     """
-    answer: Dashboard = yield update_dashboard(dashboard_id, _change(asked))
+    with explained(asked):
+        answer: Dashboard = yield update_dashboard(dashboard_id, _change(asked))
     left = _left(asked, answer)
     if left:
         again = {name: asked[name] for name in left}
@@ -92,6 +95,17 @@ def set_fields(dashboard_id: int, asked: Mapping[str, Any]) -> Steps[Dashboard]:
         endpoint = dashboards.UPDATE_DASHBOARD.name
         raise InvalidRequestError(_not_kept(left, asked), endpoint=endpoint, dashboard=str(dashboard_id))
     return answer
+
+
+@contextmanager
+def explained(asked: Mapping[str, Any]) -> Iterator[None]:
+    """Say after a 500 what may be wrong with the request."""
+    try:
+        yield
+    except ServerError as error:
+        if error.from_api and asked.get("data_color_theme_id") is not None:
+            error.message += " PostHog answers so too if the project has no color theme of this data_color_theme_id."
+        raise
 
 
 def _left(asked: Mapping[str, Any], answer: Dashboard) -> list[str]:

@@ -21,14 +21,18 @@ from typing import Any
 
 from airflow_provider_databrain.client.errors import ApiError, InvalidRequestError, NotFoundError
 from airflow_provider_databrain.posthog.api.dashboards import create_dashboard, delete_dashboard, list_dashboards
-from airflow_provider_databrain.posthog.api.endpoint import Steps
-from airflow_provider_databrain.posthog.api.fields import changeable, is_as_asked, set_fields
+from airflow_provider_databrain.posthog.api.endpoint import Steps, is_gone
+from airflow_provider_databrain.posthog.api.fields import changeable, explained, is_as_asked, set_fields
 from airflow_provider_databrain.posthog.api.models import LONGEST_NAME, Dashboard, NewDashboard
 
 HALF_MADE_AFTER = ("use_template:", "use_dashboard:")
 """After an error that begins with one of these, PostHog leaves a half-made dashboard behind."""
 TEMPLATE_KEYS = ("DEFAULT_APP", "WEBSITE_TRAFFIC")
 """Values of ``use_template`` that are no template's name."""
+_NEVER_SET = ("tags", "variables")
+"""Fields that a create does not set; tags are not sent."""
+_BY_COPY = (*_NEVER_SET, "filters", "breakdown_colors", "data_color_theme_id")
+"""Fields that a copy may take from its source although others were asked for."""
 _MARK = re.compile(r"airflow-[0-9a-f]{20}")
 _BRACKETS = re.compile(r"\[([^\[\]]+)\]\s*$")
 
@@ -116,7 +120,8 @@ def look(mark: str) -> Steps[list[Dashboard]]:
 def creation(dashboard: NewDashboard, mark: str) -> NewDashboard:
     """What is sent to create a dashboard: with the mark, without tags."""
     sent: dict[str, Any] = {"tags": None, "description": marked_description(dashboard.description, mark)}
-    if dashboard.use_template or dashboard.tags is not None or dashboard.variables is not None:
+    overwritten = _BY_COPY if dashboard.use_dashboard else _NEVER_SET
+    if dashboard.use_template or any(getattr(dashboard, name) is not None for name in overwritten):
         # An update must follow. Until then the name shows that the dashboard is not finished.
         sent["name"] = marked_name(dashboard.name, mark)
     return dashboard.model_copy(update=sent)
@@ -139,7 +144,8 @@ def create_unfinished(dashboard: NewDashboard, mark: str) -> Steps[Dashboard]:
     After an ambiguous failure the caller must look for the mark.
     """
     try:
-        created: Dashboard = yield create_dashboard(creation(dashboard, mark))
+        with explained(changeable(dashboard)):
+            created: Dashboard = yield create_dashboard(creation(dashboard, mark))
     except InvalidRequestError as refused:
         if refused.message.startswith(HALF_MADE_AFTER):
             try:
@@ -182,7 +188,8 @@ def remove_marked(mark: str, *, delete_insights: bool = False) -> Steps[int]:
         try:
             yield delete_dashboard(dashboard.id, delete_insights=delete_insights)
         except NotFoundError as error:
-            error.raise_unless_from_api()
+            if not is_gone(error):
+                raise
     return len(found)
 
 

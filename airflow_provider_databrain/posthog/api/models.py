@@ -6,6 +6,7 @@ fields. So an answer's unknown fields are kept, and every known field except ``i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
@@ -14,6 +15,11 @@ from airflow_provider_databrain.client.models import Extensible, Received
 
 LONGEST_NAME = 400
 """Characters of a dashboard's name."""
+LONGEST_TAG = 255
+LONGEST_TEXT = 4000
+"""Characters of a text tile."""
+LARGEST_NUMBER = 2**31 - 1
+"""The largest id that PostHog's database stores."""
 Id = Annotated[int, Field(strict=True, gt=0)]
 Level = Literal[21, 37]
 """Who may edit: 21 means everyone in the project, 37 means collaborators only."""
@@ -21,6 +27,9 @@ Level = Literal[21, 37]
 
 class DashboardChange(Extensible):
     """The fields of a dashboard to change. A field that is left out keeps its value.
+
+    PostHog answers some wrong values with 500, as if it had failed itself: a long tag or text, and a NUL character. So
+    they are refused here. It answers an unknown ``data_color_theme_id`` so too, which cannot be known here.
 
     :param name: at most 400 characters; not unique.
     :param tags: replace all tags. PostHog ignores them if the organization has no tagging.
@@ -34,13 +43,25 @@ class DashboardChange(Extensible):
     name: Annotated[str, Field(max_length=LONGEST_NAME)] | None = None
     description: str | None = None
     pinned: bool | None = None
-    tags: list[str] | None = None
+    tags: list[Annotated[str, Field(max_length=LONGEST_TAG)]] | None = None
     restriction_level: Level | None = None
     filters: dict[str, JsonValue] | None = None
     variables: dict[str, JsonValue] | None = None
     breakdown_colors: list[JsonValue] | None = None
-    data_color_theme_id: int | None = None
+    data_color_theme_id: Annotated[int, Field(le=LARGEST_NUMBER)] | None = None
     tiles: list[dict[str, JsonValue]] | None = None
+
+    @model_validator(mode="after")
+    def _storable(self) -> Self:
+        fields = dict(self)
+        if damaged := sorted(name for name, value in fields.items() if _has_nul(value)):
+            raise ValueError(f"{', '.join(damaged)}: PostHog cannot store the NUL character")
+        for tile in self.tiles or ():
+            text = tile.get("text")
+            body = text.get("body") if isinstance(text, Mapping) else None
+            if isinstance(body, str) and len(body) > LONGEST_TEXT:
+                raise ValueError(f"tiles: a text has {len(body)} characters; PostHog stores at most {LONGEST_TEXT}")
+        return self
 
 
 class NewDashboard(DashboardChange):
@@ -62,6 +83,14 @@ class NewDashboard(DashboardChange):
         if self.tiles is not None:
             raise ValueError("tiles: PostHog ignores them at creation; add them with an update")
         return self
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any(_has_nul(name) or _has_nul(part) for name, part in value.items())
+    return isinstance(value, list | tuple) and any(map(_has_nul, value))
 
 
 class SharingSettings(Extensible):

@@ -24,7 +24,14 @@ from airflow_provider_databrain.client.errors import (
     NotFoundError,
 )
 from airflow_provider_databrain.client.models import check_id, json_body, reader, wire
-from airflow_provider_databrain.posthog.api.endpoint import DASHBOARD, Steps, endpoint, for_dashboard, read_nothing
+from airflow_provider_databrain.posthog.api.endpoint import (
+    DASHBOARD,
+    Steps,
+    endpoint,
+    for_dashboard,
+    is_gone,
+    read_nothing,
+)
 from airflow_provider_databrain.posthog.api.models import SharePassword, SharePasswordInfo, Sharing, SharingSettings
 
 log = logging.getLogger(__name__)
@@ -385,7 +392,7 @@ def _chosen(settings: SharingSettings | Mapping[str, Any] | None) -> SharingSett
 
 def _is_gone(error: ApiError) -> bool:
     """Whether PostHog itself says that the dashboard does not exist."""
-    return isinstance(error, NotFoundError) and error.from_api
+    return isinstance(error, NotFoundError) and is_gone(error)
 
 
 def _shows_more_without(name: str, value: object) -> bool:

@@ -163,10 +163,12 @@ class DeletePostHogDashboardOperator(OneDashboardOperator):
     def execute(self, context: Context) -> None:
         """Delete the dashboard."""
         from airflow_provider_databrain.client.errors import NotFoundError
+        from airflow_provider_databrain.posthog.api.endpoint import is_gone
 
         number = self.number()
         try:
             self.hook.delete_dashboard(number, delete_insights=self.delete_insights)
         except NotFoundError as error:
-            error.raise_unless_from_api()
+            if not is_gone(error):
+                raise
             self.log.info("Dashboard %d does not exist or is already deleted", number)

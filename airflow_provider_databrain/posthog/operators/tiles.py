@@ -63,12 +63,14 @@ class DeletePostHogTileOperator(OneDashboardOperator):
     def execute(self, context: Context) -> None:
         """Remove the tile."""
         from airflow_provider_databrain.client.errors import NotFoundError
+        from airflow_provider_databrain.posthog.api.endpoint import is_gone
 
         number, tile = self.number(), positive_int(self.tile_id, "tile_id")
         try:
             self.hook.delete_tile(number, tile)
         except NotFoundError as error:
-            error.raise_unless_from_api()
+            if not is_gone(error):
+                raise
             self.log.info("Dashboard %d has no tile %d, or does not exist", number, tile)
 
 

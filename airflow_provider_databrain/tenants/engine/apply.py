@@ -24,7 +24,8 @@ The steps of a batch:
    Unclear creates are put aside.
 2. ``resolve_unclear``: a new survey decides about those, in up to ``ROUNDS`` rounds.
 3. ``confirm_unique``, only for a vendor that can make duplicates: one more survey after all creates. The oldest
-   dashboard of a tenant stays, the others are deleted. So two runs at the same time keep the same one.
+   dashboard of a tenant stays, the others are deleted. So two runs at the same time keep the same one. A dashboard that
+   is unfinished again is updated again: a create that seemed lost may have ended after our update.
 4. ``_refuse_shared``, only for a vendor with places that two tenants must not share: the ledger shows whether another
    batch has put a tenant into the same place.
 
@@ -137,7 +138,12 @@ class _Applier(Generic[WantedT]):
                 await self._survey.no_older_than(round_started)
                 existing = await self._find_single(item, ours=ours)
                 if existing is not None:
-                    await self._adopt(item, existing, Action.CREATED if ours else Action.ADOPTED)
+                    # If the create is not sent twice, its answer was not seen: nothing says that all was done.
+                    existing = replace(existing, unfinished=existing.unfinished or (ours and self._target.creates_once))
+                    adopted = await self._adopt(item, existing, Action.CREATED if ours else Action.ADOPTED)
+                    if ours and self._target.can_duplicate:
+                        # The vendor may still be at work on that create. The last survey shows whether it undid ours.
+                        self._created.append((item, adopted))
                 elif create_again and ours:
                     await self._create(item)
                 else:
@@ -160,7 +166,7 @@ class _Applier(Generic[WantedT]):
                 kept = await self._find_single(item, ours=True, known=existing)
                 if kept is None:
                     await self._workers.amend(_not_listed(item, existing))
-                elif kept.dashboard_id != existing.dashboard_id:
+                elif kept.dashboard_id != existing.dashboard_id or kept.unfinished:
                     kept = await self._target.update(self._transport, item.desired, kept)
                     await self._workers.amend(_outcome(item, Action.CREATED, kept))
             except StoppedError:
@@ -250,12 +256,13 @@ class _Applier(Generic[WantedT]):
             await self._target.delete(self._transport, item.desired.tenant, duplicate)
         return kept
 
-    async def _adopt(self, item: WorkItem[WantedT], existing: Existing, action: Action) -> None:
+    async def _adopt(self, item: WorkItem[WantedT], existing: Existing, action: Action) -> Existing:
         """Take over a dashboard. With a ledger, which records the dashboard's state, it is also updated."""
         must_match = self._workers.ledger is not None or existing.unfinished
         if must_match and self._target.differs(item.desired, existing):
             existing = await self._target.update(self._transport, item.desired, existing)
         await self._end(item, action, existing)
+        return existing
 
     async def _check_owners(self, item: WorkItem[WantedT], dashboard_ids: Collection[str]) -> None:
         """Raise if the vendor chooses the ids and the ledger names another tenant as the owner of one of them."""

@@ -194,6 +194,9 @@ def test_the_workspace_and_the_template_must_exist(emulator: Emulator) -> None:
     emulator.state.add_workspace("other", dashboards=["elsewhere"])
     assert refusal(create(emulator, templateDashboardId="elsewhere")) == expected
     assert create(emulator, templateDashboardId=TEMPLATES[0]).status_code == 200
+    with_template = create(emulator, "other", workspaceName="nowhere", templateDashboardId=TEMPLATES[0])
+    assert refusal(with_template)[:2] == (400, "TEMPLATE_DASHBOARD_ERROR")
+    assert "invalid workspace or template" in refusal(with_template)[2]
 
 
 def test_only_known_clients_are_accepted_if_they_are_set(emulator: Emulator) -> None:

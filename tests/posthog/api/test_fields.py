@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, get_args
 
 import pytest
 
-from airflow_provider_databrain.client.errors import InvalidRequestError
+from airflow_provider_databrain.client.errors import InvalidRequestError, ServerError
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api import fields
@@ -169,3 +170,30 @@ def test_what_posthog_does_not_keep_is_sent_again_and_then_an_error(
     with pytest.raises(InvalidRequestError, match=rf"\(dashboard '4'\) failed: .* did not keep {message}"):
         updated(asked, shown, shown)
     assert updated(asked, shown, asked)[1] == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tags": ["x" * 256]}, "String should have at most 255"),
+        ({"name": "a\0"}, "name: PostHog cannot store the NUL character"),
+        ({"filters": {"a": [{"b\0": 1}]}, "description": "\0"}, "description, filters: PostHog cannot store"),
+        ({"variables": {"v": {"value": "\0"}}}, "variables: PostHog cannot store"),
+        ({"extra": {"x": "\0"}}, "extra: PostHog cannot store"),
+        ({"tiles": [{"text": {"body": "x" * 4001}}]}, "a text has 4001 characters; PostHog stores at most 4000"),
+        ({"data_color_theme_id": 2**31}, "data_color_theme_id"),
+    ],
+)
+def test_what_posthog_would_answer_with_500_is_not_sent(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        next(fields.update_as_asked(4, change))
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_500_about_an_unknown_color_theme_says_what_may_be_wrong(
+    posthog: Emulator, run: Run, source: int, create: bool
+) -> None:
+    change = {"name": "x", "data_color_theme_id": 99_999}
+    call = fields.create_as_asked(change) if create else fields.update_as_asked(source, change)
+    with pytest.raises(ServerError, match=r"A server error occurred\. PostHog answers so too if the project"):
+        run(posthog_server(posthog), call)

@@ -171,3 +171,23 @@ def test_another_refusal_deletes_no_dashboard(posthog: Emulator, run: Run) -> No
     with pytest.raises(AuthenticationError, match="'dashboard:write'"):
         find_or_create(run, posthog)
     assert sent(posthog) == ["GET dashboards/", "GET dashboards/", "POST dashboards/"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "unfinished"),
+    [
+        ({"description": "KPIs", "filters": {"date_from": "-7d"}, "pinned": True}, False),
+        ({"use_dashboard": 4}, False),
+        ({"use_template": "DEFAULT_APP"}, True),
+        ({"tags": ["a"]}, True),
+        ({"variables": {}}, True),
+        ({"use_dashboard": 4, "filters": {"date_from": "-7d"}}, True),
+        ({"use_dashboard": 4, "breakdown_colors": []}, True),
+        ({"use_dashboard": 4, "data_color_theme_id": 1}, True),
+    ],
+)
+def test_what_an_update_must_set_shows_in_the_name_until_then(fields: dict[str, Any], unfinished: bool) -> None:
+    sent = marks.creation(NewDashboard(name="Acme", **fields), MARK)
+    assert sent.name == (f"Acme [{MARK}]" if unfinished else "Acme")
+    assert (sent.description or "").endswith(f"[{MARK}]")
+    assert sent.tags is None

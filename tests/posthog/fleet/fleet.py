@@ -141,12 +141,12 @@ class Fleet:
         code = self._tasks.run(job, wire, delay)
         return self._ran(job, code)
 
-    def run_two(self) -> list[Ran]:
-        """Run two tasks at the same time, each in a process of its own."""
+    def run_two(self, wire: Tripwire | None = None, delay: float = 0.0) -> list[Ran]:
+        """Run two tasks at the same time, each in a process of its own. With a tripwire, kill the first one."""
         jobs = [self._job() for _ in range(2)]
         if self.setting.rough:
             self._disturb()
-        codes = self._tasks.run_together(*jobs)
+        codes = self._tasks.run_together(*jobs, wire=wire, delay=delay)
         return [self._ran(job, code) for job, code in zip(jobs, codes, strict=True)]
 
     def watch_changes(self, limit: int) -> Tripwire:

@@ -18,6 +18,10 @@ from airflow_provider_databrain.emulator.faults import PostHogVersion
 EXAMPLE = Path(__file__).parents[3] / "example_dags" / "provision_posthog_dashboards.py"
 FULL = os.environ.get("FLEET") == "full"
 TENANTS = [f"T{number:03}" for number in range(300 if FULL else 40)]
+SEED = 20240607
+"""Decides where tasks are killed."""
+LONGEST_DELAY = 0.006
+"""Seconds between a request and the kill."""
 CONCURRENCIES = (1, 2, 4, 8, 16)
 DEFAULT_CONCURRENCY = 16
 """What the operators take."""

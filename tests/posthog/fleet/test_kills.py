@@ -9,11 +9,9 @@ import pytest
 
 from tests.posthog.fleet.checks import check, check_repeated
 from tests.posthog.fleet.conftest import NewFleet
-from tests.posthog.fleet.settings import CONCURRENCIES, FULL, KINDS, TENANTS, VERSIONS, Setting
+from tests.posthog.fleet.settings import CONCURRENCIES, FULL, KINDS, LONGEST_DELAY, SEED, TENANTS, VERSIONS, Setting
 
-SEED = 20240607
 KILLS = 25 if FULL else 6
-LONGEST_DELAY = 0.006
 MOST_CHANGES = 4
 """Changes per tenant: a create, an update and the sharing, and some that are repeated."""
 

@@ -205,6 +205,12 @@ def test_the_link_leads_to_the_dashboard_of_the_project(posthog: Emulator) -> No
         assert links(task) == {"PostHog dashboard": f"{posthog.url}{within}/dashboard/{number}"}
 
 
+def test_a_wrong_project_does_not_count_as_deleted(posthog: Emulator, number: int) -> None:
+    with pytest.raises(NotFoundError, match="Project not found"):
+        run(DeletePostHogDashboardOperator, dashboard_id=number, project_id=77)
+    assert posthog.posthog.count_dashboards() == 1
+
+
 def test_the_delete_operator_has_no_link(posthog: Emulator, number: int) -> None:
     assert DeletePostHogDashboardOperator(task_id="t", dashboard_id=number).operator_extra_links == ()
 

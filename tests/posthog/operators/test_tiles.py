@@ -138,6 +138,11 @@ def test_a_404_that_may_not_be_posthogs_own_does_not_count_as_removed(
         run(DeletePostHogTileOperator, dashboard_id=board.one, tile_id=board.text)
 
 
+def test_a_tile_does_not_count_as_removed_because_the_project_is_wrong(board: Board) -> None:
+    with pytest.raises(NotFoundError, match=r"PROJECT_NOT_FOUND\]: Project not found\."):
+        run(DeletePostHogTileOperator, dashboard_id=board.one, tile_id=board.text, project_id=99)
+
+
 @pytest.mark.parametrize(
     ("operator", "options", "shown"),
     [

@@ -26,7 +26,10 @@ from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.table import TenantRow
 from airflow_provider_databrain.tenants.engine.workers import Rules
 from tests.databases import Database, ledger_on
+from tests.databrain.worlds import world
 from tests.support import SPEC, embed
+
+__all__ = ["world"]
 
 TENANTS = [f"tenant-{number:02}" for number in range(60)]
 
@@ -97,7 +100,7 @@ FAULTS["mixture"] = [
 @pytest.mark.usefixtures("fast_retries")
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
 async def test_faults_cost_no_tenant_its_dashboard(
-    emulator: Emulator, faults: list[Fault], monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, world: str, faults: list[Fault], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Six faults in a row for one tenant are rare, but they happen.
     monkeypatch.setattr(retry, "MAX_FAILURES", 50)
@@ -115,7 +118,11 @@ async def test_faults_cost_no_tenant_its_dashboard(
     again = await provision(emulator, TENANTS)
     assert counts(again) == {"adopted": 60}
     assert again.ids == report.ids
-    assert requests(emulator) == {"GET": 1}
+    lists = requests(emulator)
+    assert lists.keys() == {"GET"}
+    # One list of everything, and the page after its end; or, if it was cut, all other pages.
+    assert lists["GET"] == {"a list that is cut": 7, "a list without an order": lists["GET"]}.get(world, 2)
+    assert emulator.state.count_embeds() == 60
 
 
 async def test_a_batch_sends_the_list_call_once(emulator: Emulator) -> None:
@@ -130,7 +137,8 @@ async def test_lost_answers_cost_one_more_list_for_the_whole_batch(emulator: Emu
     emulator.control.set_faults([Fault(kind="reset_after", method="POST", times=5)])
     report = await provision(emulator, TENANTS)
     assert report.counted[Action.CREATED] == 60
-    assert requests(emulator) == {"GET": 2, "POST": 65}
+    # The second list has more than one page, so the page after its end is asked for too.
+    assert requests(emulator) == {"GET": 3, "POST": 65}
 
 
 async def test_new_dashboards_are_stamped(emulator: Emulator) -> None:

@@ -412,7 +412,9 @@ async def test_a_dashboard_that_no_longer_exists_counts_as_deleted(emulator: Emu
     assert report.counted == {Action.DELETED: 1}
     assert book.entries(["acme"])["acme"].status == "deleted"
     assert listed(emulator) == ["client-other"]
-    assert [logged.method for logged in emulator.control.log] == ["GET"]
+    # The API itself says that the embed does not exist.
+    calls = [(logged.method, logged.path, logged.status) for logged in emulator.control.log]
+    assert calls == [("GET", "/api/v2/data-app/embeds", 200), ("GET", "/api/v2/data-app/metrics", 404)]
 
 
 async def test_a_dashboard_with_a_new_owner_stays(emulator: Emulator, ledger: Ledger) -> None:
