@@ -17,7 +17,7 @@ import requests
 
 from airflow_provider_databrain.emulator.compare.gaps import Gaps
 from airflow_provider_databrain.emulator.compare.ids import Ids, shown
-from airflow_provider_databrain.emulator.compare.recordings import Answer, Recording, code_names, load, version_of
+from airflow_provider_databrain.emulator.compare.recordings import HTML, Answer, Recording, code_names, load, version_of
 from airflow_provider_databrain.emulator.compare.ties import break_ties
 from airflow_provider_databrain.emulator.compare.values import SHAPE_ONLY, Comparison
 from airflow_provider_databrain.emulator.faults import Behaviour, PostHogVersion
@@ -37,8 +37,8 @@ KEYS = {
     "key_other_project": Key(("*",), project=OTHER_PROJECT),
 }
 """The keys that recordings name, each as ``Bearer phx_<name>``."""
-BODY_NOT_COMPARED = {"/shared/nope": "the page of the vendor's own web application"}
-"""Paths whose body is not compared, and the reason."""
+PAGE = "the page of the vendor's own web application"
+"""Why the body of an HTML answer is not compared."""
 
 
 class Replay:
@@ -74,7 +74,7 @@ class Replay:
                 recording.answer,
                 answer,
                 shown(recording.path),
-                body=recording.path not in BODY_NOT_COMPARED,
+                body=recording.answer.media != HTML,
                 values=recording.path not in SHAPE_ONLY,
             )
         )
@@ -127,8 +127,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for recording in recordings:
             lines = replay.differences(recording)
             different += bool(lines)
-            left_out, shape = BODY_NOT_COMPARED.get(recording.path), SHAPE_ONLY.get(recording.path)
-            note = f" (body not compared: {left_out})" if left_out else f" (shape only: {shape})" if shape else ""
+            left_out, shape = recording.answer.media == HTML, SHAPE_ONLY.get(recording.path)
+            note = f" (body not compared: {PAGE})" if left_out else f" (shape only: {shape})" if shape else ""
             print(f"{'differs' if lines else 'same   '} {recording.file}{note}")
             for line in lines:
                 print(f"        {line}")

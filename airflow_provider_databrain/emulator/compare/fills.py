@@ -57,6 +57,7 @@ class Fills:
 
         :param accessed: the request itself notes the time of access.
         """
+        shown = _stored(shown)
         row = self.counterpart(shown["id"], shown)
         changes = {name: shown[name] for name in _FIELDS if name in shown and not sent.get(name)}
         if "tags" in shown and "tags" not in sent and set(shown["tags"]) != set(row.fields["tags"]):
@@ -71,26 +72,42 @@ class Fills:
                 self._state.shares.expire_tokens()
         if isinstance(shown.get("tiles"), list) and not shown.get("deleted"):
             items = sent.get("tiles")
+            for tile in shown["tiles"]:
+                if tile.get("insight"):
+                    self.changed_insight(tile["insight"])
             self._tiles(row, shown["tiles"], items if isinstance(items, list) else [])
 
-    def source(self, key: int, copy: Mapping[str, Any], *, deep: bool) -> None:
-        """Give a dashboard the tiles that a recorded copy of it shows."""
+    def source(self, key: int, copy: Mapping[str, Any], *, deep: bool, filtered: bool) -> None:
+        """Give a dashboard the tiles that a recorded copy of it shows.
+
+        :param filtered: the request sends filters, so that the copy's are not the source's.
+        :param deep: the copy has texts and insights of its own.
+        """
         row = self.counterpart(key, {})
-        self._state.change_dashboard(row.id, deleted=False)
-        if deep or not all("layouts" in tile for tile in copy.get("tiles") or []):
+        copy = _stored(copy)
+        copied = ["variables", "breakdown_colors", "data_color_theme_id", *([] if filtered else ["filters"])]
+        values = {name: copy[name] for name in copied if copy.get(name)}
+        self._state.change_dashboard(row.id, deleted=False, **values)
+        shown = sorted(copy.get("tiles") or [], key=lambda tile: int(tile["id"]))
+        if any("layouts" not in tile for tile in shown):
             return
-        shown = copy.get("tiles") or []
-        held = [(self._text(_of(tile, "text")), self._insight(_of(tile, "insight"))) for tile in shown]
         contents = self._state.contents
         present = contents.tiles(row.id)
-        if Counter(held) == Counter((tile.text and tile.text.id, tile.insight_id) for tile in present):
+        wanted: list[tuple[object, object]]
+        held: list[tuple[object, object]]
+        if deep:
+            shown = [_original(tile) for tile in shown]
+            wanted = [(_text_of(tile), _name_of(tile)) for tile in shown]
+            held = [(tile.text and tile.text.body, self._title(tile.insight_id)) for tile in present]
+        else:
+            wanted = [(self._text(_of(tile, "text")), self._insight(_of(tile, "insight"))) for tile in shown]
+            held = [(tile.text and tile.text.id, tile.insight_id) for tile in present]
+        if Counter(wanted) == Counter(held):
             return
         for tile in present:
             contents.remove_tile(tile.id)
-        for tile in sorted(copy["tiles"], key=lambda tile: tile["id"]):
+        for tile in shown:
             self._new_tile(row, tile)
-        copied = ("variables", "breakdown_colors", "data_color_theme_id")
-        self._state.change_dashboard(row.id, **{name: copy[name] for name in copied if copy.get(name)})
 
     def sharing(
         self, dashboard: DashboardRow, shown: Mapping[str, Any], sent: Container[str], *, refreshes: bool
@@ -123,13 +140,40 @@ class Fills:
 
     def insight(self, shown: Mapping[str, Any], sent: Container[str] = ()) -> int:
         """Return the insight for a recorded one, which is made if it is not known."""
-        key = shown["id"]
-        if not self._ids.knows("insight", key):
+        key = shown.get("id")
+        if key is None or not self._ids.knows("insight", key):
             fields = {name: shown[name] for name in _INSIGHT if name in shown and name not in sent}
             owner = self._person(shown) if "created_by" in shown else OWNER
             made = self._state.contents.add_insight(1, owner, **fields)
+            if key is None:
+                return made
             self._ids.add("insight", key, made)
         return int(self._ids.of("insight", key))
+
+    def changed_insight(self, shown: Mapping[str, Any], sent: Container[str] = ()) -> None:
+        """Give an insight the fields and the dashboards that an answer shows, except what is sent."""
+        contents = self._state.contents
+        row = contents.insight(self.insight(shown, sent))
+        if row is None:
+            return
+        contents.change_insight(row, **{name: shown[name] for name in _INSIGHT if name in shown and name not in sent})
+        if "dashboard_tiles" not in shown or "dashboards" in sent:
+            return
+        kept = [self._placed(row.id, place) for place in shown["dashboard_tiles"]]
+        for tile, _ in contents.places(row.id):
+            if tile not in kept:
+                contents.remove_tile(tile)
+
+    def _placed(self, insight: int, place: Mapping[str, Any]) -> int:
+        """Return the tile of an insight on a dashboard, which is made if it is not known."""
+        contents, row = self._state.contents, self.counterpart(place["dashboard_id"], {})
+        if not self._ids.knows("tile", place["id"]):
+            present = [tile for tile, dashboard in contents.places(insight) if dashboard == row.id]
+            self._ids.add("tile", place["id"], present[0] if present else contents.add_tile(row.id, insight=insight))
+        tile = int(self._ids.of("tile", place["id"]))
+        contents.move_tile(tile, row.id)
+        contents.remove_tile(tile, removed=False)
+        return tile
 
     def others(self, shown: list[dict[str, Any]], count: int, offset: int) -> None:
         """Make the number of the dashboards that a list does not show right, before and after those that it shows."""
@@ -213,6 +257,10 @@ class Fills:
             color=shown.get("color"),
         )
 
+    def _title(self, insight: int | None) -> str | None:
+        found = None if insight is None else self._state.contents.insight(insight)
+        return found.fields["name"] if found else None
+
     def _insight(self, shown: Mapping[str, Any] | None) -> int | None:
         return None if shown is None else self.insight(shown)
 
@@ -241,6 +289,35 @@ def _distance(row: DashboardRow, shown: Mapping[str, Any]) -> int:
 def _order(fields: Mapping[str, Any]) -> tuple[bool, bool, str]:
     """Return what the server sorts a list by."""
     return not fields["pinned"], fields["name"] is None, fields["name"] or ""
+
+
+def _stored(shown: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a dashboard with the filters and variables that are stored, which may not be those that are shown."""
+    stored = {
+        name: shown[f"persisted_{name}"] or {} for name in ("filters", "variables") if f"persisted_{name}" in shown
+    }
+    return {**shown, **stored}
+
+
+def _text_of(tile: Mapping[str, Any]) -> str | None:
+    text = _of(tile, "text")
+    return None if text is None else text.get("body")
+
+
+def _name_of(tile: Mapping[str, Any]) -> str | None:
+    insight = _of(tile, "insight")
+    return None if insight is None else insight.get("name")
+
+
+def _original(tile: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tile that a deep copy was made of."""
+    text, insight = _of(tile, "text"), _of(tile, "insight")
+    return {
+        **tile,
+        "text": text and {**text, "id": None},
+        "insight": insight
+        and {**insight, "id": None, "name": (insight.get("name") or "").removesuffix(" (Copy)") or None},
+    }
 
 
 def _of(tile: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:

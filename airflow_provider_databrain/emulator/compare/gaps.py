@@ -104,6 +104,8 @@ class Gaps:
             elif kind == "insight":
                 shown = body if isinstance(body, dict) and "short_id" in body else {}
                 self._fills.insight({**shown, "id": key}, recording.data or ())
+                if shown and self._seen.is_stale("insight", key):
+                    self._fills.changed_insight(shown, recording.data or ())
             elif kind == "password" and not self._ids.knows(kind, key):
                 self._password(recording, key)
             elif kind in ("shared", "embedded"):
@@ -116,6 +118,8 @@ class Gaps:
         body, resources = recording.answer.body, dict(named(recording.path))
         if "dashboard" in resources and isinstance(body, dict):
             self._delete(resources["dashboard"], str(body.get("detail")), recording.path)
+        if "/collaborators/" in recording.path and self._ids.knows("dashboard", resources["dashboard"]):
+            self._state.remove_collaborator(self._ids.of("dashboard", resources["dashboard"]), MEMBER)
         if "password" in resources:
             self._ids.replace("password", resources["password"], _NOWHERE)
 
@@ -195,7 +199,9 @@ class Gaps:
         body, source = recording.answer.body, sent.get("use_dashboard")
         if isinstance(source, int) and isinstance(body, dict) and not isinstance(source, bool):
             if recording.succeeded:
-                self._fills.source(source, body, deep=bool(sent.get("duplicate_tiles")))
+                self._fills.source(
+                    source, body, deep=bool(sent.get("duplicate_tiles")), filtered=bool(sent.get("filters"))
+                )
             elif body.get("attr") == "use_dashboard":
                 self._delete(source, "Dashboard not found.", "")
         if recording.succeeded and isinstance(sent.get("dashboards"), list):

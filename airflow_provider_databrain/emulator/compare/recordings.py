@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_databrain.emulator.faults import PostHogVersion
 
 STREAM = "text/event-stream"
+HTML = "text/html"
 _FRAME = "data: "
 
 

@@ -191,7 +191,8 @@ class Dashboards:
         for tile in contents.tiles(source.id):
             insight, text = tile.insight_id, tile.text.id if tile.text else None
             if deep and tile.text:
-                text = contents.add_text(tile.text.owner, tile.text.body)
+                # The copy of a text has no writer.
+                text = contents.add_text(None, tile.text.body)
             if deep and insight is not None and (original := contents.insight(insight)):
                 fields = {name: value for name, value in original.fields.items() if name != "short_id"}
                 fields["name"] = f"{fields['name']} (Copy)" if fields["name"] else None

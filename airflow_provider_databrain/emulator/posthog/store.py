@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS posthog_tagged (
     project INTEGER NOT NULL, tag TEXT NOT NULL, dashboard_id INTEGER NOT NULL,
     PRIMARY KEY (project, tag, dashboard_id));
 CREATE INDEX IF NOT EXISTS posthog_tagged_dashboard ON posthog_tagged (dashboard_id);
+DELETE FROM posthog_tagged;
 INSERT OR IGNORE INTO posthog_tagged
     SELECT d.project, t.value, d.id FROM posthog_dashboards d, json_each(d.fields, '$.tags') t;
 CREATE TABLE IF NOT EXISTS posthog_collaborators (

@@ -158,6 +158,7 @@ def test_a_copy_shares_texts_unless_it_duplicates_tiles(emulator: Emulator, deep
     first, second = original["tiles"][0]["text"], copy["tiles"][0]["text"]
     assert first["body"] == second["body"]
     assert (first["id"] == second["id"]) is not deep
+    assert (second["created_by"] is None) is deep
 
 
 @pytest.mark.parametrize(("name", "left"), [("2025-08", 1), ("2026-01", 1), ("2026-07", 0)])
