@@ -169,6 +169,9 @@ class _Applier(Generic[WantedT]):
                 elif kept.dashboard_id != existing.dashboard_id or kept.unfinished:
                     kept = await self._target.update(self._transport, item.desired, kept)
                     await self._workers.amend(_outcome(item, Action.CREATED, kept))
+                elif self._target.duplicates(item.desired):
+                    # Another run may have recorded the younger one, which is deleted now, and then have been killed.
+                    await self._workers.amend(_outcome(item, Action.CREATED, existing))
             except StoppedError:
                 return
             except Exception as error:
