@@ -8,8 +8,8 @@ What always holds:
   that would leave no proof, or would forge one, is refused before anything is sent.
 - A dashboard's id, client and workspace cannot be changed. An update changes the access settings and the name.
 - A dashboard that is stamped for another tenant is never deleted.
-- The list is checked for rows that are missing (``paging.complete``). An embed that it does not show counts as gone only
-  if the API does not answer for it either.
+- The list is checked for missing rows (``paging.complete``). An embed that it does not show counts as gone only if the
+  API does not answer for it either.
 """
 
 from __future__ import annotations
