@@ -180,6 +180,9 @@ class Gaps:
             hidden = {"filters": True} if "filters_override" in recording.params else {}
             hidden |= {"variables": True} if "variables_override" in recording.params else {}
             self._fills.dashboard(shown, {**sent, **hidden}, accessed=recording.method == "GET")
+            row = self._fills.counterpart(shown["id"], shown)
+            if recording.key == "key_member" and row.owner != MEMBER and row.fields["restriction_level"] > EVERYONE:
+                self._collaborate(row, wanted=shown.get("effective_privilege_level") == COLLABORATORS)
 
     def _delete(self, key: int, detail: str, path: str) -> None:
         """Delete a dashboard that was not found."""
@@ -206,8 +209,10 @@ class Gaps:
         if method == "POST":
             level = EVERYONE if "lowest restriction" in detail else COLLABORATORS
             self._state.change_dashboard(row.id, restriction_level=level)
+        self._collaborate(row, wanted=bool(body) if method == "GET" else method == "DELETE" or "already is" in detail)
+
+    def _collaborate(self, row: DashboardRow, *, wanted: bool) -> None:
         present = any(name == MEMBER for _, name, _ in self._state.collaborators(row.id))
-        wanted = bool(body) if method == "GET" else method == "DELETE" or "already is" in detail
         if wanted and not present:
             self._state.add_collaborator(row.id, MEMBER)
         elif present and not wanted:

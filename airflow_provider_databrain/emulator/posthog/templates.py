@@ -1,7 +1,7 @@
 """Dashboards from templates: the emulated PostHog's own templates, and templates in a request.
 
-The names of its own templates are PostHog's, and so are the places and colors of the product template's tiles. The
-texts and the queries are our choice.
+The names of its own templates are PostHog's, and so are the places and colors of their tiles: those of the product
+template as recorded, those of ``WEBSITE_TRAFFIC`` as read in the source. The texts and the queries are our choice.
 """
 
 from __future__ import annotations
@@ -47,31 +47,52 @@ SCHEMA = {
 """The JSON schema of a template in a request. The refusal repeats the failing part, so the wording counts."""
 
 
-def _insight(name: str, kind: str, color: str, x: int, y: int, below: int) -> dict[str, Any]:
+def _insight(name: str, kind: str, color: str | None, wide: dict[str, Any], narrow: dict[str, Any]) -> dict[str, Any]:
     """Return a tile.
 
-    :param x: its column, and ``y`` its row, on a wide screen.
-    :param below: its row on a narrow screen.
+    :param wide: its place on a wide screen, and ``narrow`` on a narrow one, as far as they are not the usual ones.
     """
     source = {"kind": kind, "series": [{"kind": "EventsNode", "event": "$pageview"}]}
-    size = {"h": 5, "minH": 5, "minW": 3}
     return {
         "type": "INSIGHT",
         "name": name,
         "description": f"{name} of your app",
         "query": {"kind": "InsightVizNode", "source": source},
-        "layouts": {"sm": {"x": x, "y": y, "w": 6, **size}, "xs": {"x": 0, "y": below, "w": 1, **size}},
+        "layouts": {
+            "sm": {"x": 0, "w": 6, "h": 5, "minH": 5, "minW": 3, **wide},
+            "xs": {"x": 0, "w": 1, "h": 5, "minH": 5, **narrow},
+        },
         "color": color,
     }
 
 
+def _product(name: str, kind: str, color: str, x: int, y: int, below: int) -> dict[str, Any]:
+    return _insight(name, kind, color, {"x": x, "y": y}, {"y": below, "minW": 3})
+
+
+def _traffic(number: int, color: str | None, **wide: int) -> dict[str, Any]:
+    below = {"i": str(21 + number), "y": 5 * number, "minW": 1}
+    return _insight(f"Traffic {number + 1}", "TrendsQuery", color, {"i": str(21 + number), **wide}, below)
+
+
 _PRODUCT = [
-    _insight("Daily users", "TrendsQuery", "blue", 0, 0, 0),
-    _insight("Weekly users", "TrendsQuery", "green", 6, 0, 5),
-    _insight("Growth", "LifecycleQuery", "purple", 0, 5, 15),
-    _insight("Retention", "RetentionQuery", "blue", 6, 5, 10),
-    _insight("Referrers", "TrendsQuery", "black", 0, 10, 20),
-    _insight("Funnel", "FunnelsQuery", "green", 6, 10, 25),
+    _product("Daily users", "TrendsQuery", "blue", 0, 0, 0),
+    _product("Weekly users", "TrendsQuery", "green", 6, 0, 5),
+    _product("Growth", "LifecycleQuery", "purple", 0, 5, 15),
+    _product("Retention", "RetentionQuery", "blue", 6, 5, 10),
+    _product("Referrers", "TrendsQuery", "black", 0, 10, 20),
+    _product("Funnel", "FunnelsQuery", "green", 6, 10, 25),
+]
+_TRAFFIC = [
+    _traffic(0, "blue", x=0, y=0),
+    _traffic(1, "green", x=6, y=0),
+    _traffic(2, "blue", x=0, y=5),
+    _traffic(3, "green", x=6, y=5),
+    _traffic(4, None, x=0, y=10),
+    _traffic(5, None, x=6, y=10),
+    _traffic(6, "black", x=0, y=15, h=8),
+    _traffic(7, "black", x=6, y=15, h=8),
+    _traffic(8, None, x=0, y=23, w=12, h=8),
 ]
 
 
@@ -93,14 +114,14 @@ class Template:
 _NAME = "Product analytics"
 TEMPLATES = {
     "DEFAULT_APP": Template(_PRODUCT, {"description": "", "filters": {}}, _NAME),
-    # Read in the source, not recorded: it leaves name and description as they are.
-    "WEBSITE_TRAFFIC": Template(_PRODUCT[:2], {"filters": {"date_from": "-30d"}}, tags=("marketing",)),
+    # A recording shows that the description stays. The rest is read in the source.
+    "WEBSITE_TRAFFIC": Template(_TRAFFIC, {"filters": {"date_from": "-30d"}}, tags=("marketing",)),
     _NAME: Template(_PRODUCT, {"description": "An overview of your product.", "filters": {}}, _NAME),
     "Flagged Feature Usage": Template(
         _PRODUCT[:1], {"description": "How a feature flag is used.", "filters": {}}, "Flagged Feature Usage"
     ),
 }
-"""The templates by their names in ``use_template``. That of ``DEFAULT_APP`` is read in the source, not recorded."""
+"""The templates by their names in ``use_template``. The name of ``DEFAULT_APP`` is read in the source, not recorded."""
 
 
 def replaced(name: str, fields: dict[str, Any], *, tagging: bool) -> dict[str, Any]:

@@ -41,8 +41,11 @@ class Tiles:
 
     def move(self, call: Call) -> dict[str, Any]:
         """Move a tile to another dashboard. The answer is the dashboard that it was on."""
+        version = self._control.behaviour.posthog_version
+        if version == "2025-08":
+            return self._move_unchecked(call)
         row = editable(self._state, self._views, call, "Not found.")
-        key, target = (_named if self._control.behaviour.posthog_version >= "2026-07" else _assumed)(call.data())
+        key, target = (_named if version >= "2026-07" else _assumed)(call.data())
         tile = self._state.contents.tile(key, row.id)
         rows = self._state.found(target)
         if tile is None or not rows or rows[0].project != call.project or rows[0].deleted:
@@ -53,6 +56,15 @@ class Tiles:
             raise server_error()
         self._state.contents.move_tile(tile.id, target)
         return self._views.full(row, call.member)
+
+    def _move_unchecked(self, call: Call) -> dict[str, Any]:
+        """Move a tile as the oldest version does: it checks nothing, and what does not exist is a server error."""
+        key, target = _assumed(call.data())
+        tile, source = self._state.contents.tile(key, call.key()), self._state.found(call.key())
+        if tile is None or not source or not self._state.found(target) or self._is_on(tile, target):
+            raise server_error()
+        self._state.contents.move_tile(tile.id, target)
+        return self._views.full(source[0], call.member)
 
     def stream(self, call: Call) -> Response:
         """Stream a dashboard's tiles as server-sent events."""

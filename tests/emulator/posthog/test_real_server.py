@@ -399,3 +399,20 @@ def test_what_restores_a_deleted_dashboard(emulator: Emulator, name: str, body: 
     made = make(emulator)
     got(ask(emulator, "PATCH", at(made), json={"deleted": True}))
     assert ask(emulator, "PATCH", at(made), json=body).status_code == status
+
+
+def test_the_oldest_move_checks_nothing(emulator: Emulator) -> None:
+    version(emulator, "2025-08")
+    source, target = make(emulator), make(emulator, restriction_level=37)
+    tile = put_text(emulator, source, "hello")
+    for key, body in (
+        (source["id"], {"tile": {"id": tile["id"]}, "toDashboard": 987654}),
+        (source["id"], {"tile": {"id": 987654}, "toDashboard": target["id"]}),
+        (987654, {"tile": {"id": tile["id"]}, "toDashboard": target["id"]}),
+    ):
+        answer = ask(emulator, "PATCH", f"{DASHBOARDS}{key}/move_tile/", "legacy", json=body)
+        assert refusal(answer) == SERVER_ERROR
+    body = {"tile": {"id": tile["id"]}, "toDashboard": target["id"]}
+    moved = got(ask(emulator, "PATCH", at(source, "move_tile/"), "legacy", json=body))
+    assert (moved["id"], moved["tiles"]) == (source["id"], [])
+    assert got(ask(emulator, "GET", at(target)))["tiles"][0]["id"] == tile["id"]
