@@ -84,6 +84,7 @@ def test_what_is_not_in_the_file_is_as_after_the_start(shared: SharedEmulator) -
     control = emulator.control
     control.set_faults([Fault(kind="error_before")])
     control.behaviour = Behaviour(rate_limit=1, window_seconds=60)
+    control.random("tags")
     emulator.account.clock = lambda: 0.0
     emulator.conduit.behaviour = ConduitBehaviour(created_status=200)
     emulator.posthog_keys["other"] = Key(None)

@@ -23,19 +23,20 @@ class Tags:
         self._idle.set()
 
     def note(self, tags: Collection[str]) -> None:
-        """Note tags that a dashboard has."""
-        self._known.update(tags)
+        """Note tags that the project uses, or that it ignores."""
+        self._known.update(map(_stored, tags))
 
     @asynccontextmanager
-    async def writing(self, tags: Collection[str]) -> AsyncIterator[None]:
-        """Wait until an update with these tags may run, and let others wait for it."""
-        if not tags:
+    async def writing(self, tags: Collection[str] | None) -> AsyncIterator[None]:
+        """Wait until an update with these tags may run, and let others wait for it.
+
+        :param tags: None if the update writes no tags. An empty list is written too.
+        """
+        if tags is None:
             yield
             return
-        written = {tag.strip().lower() for tag in tags}
         async with self._alone:
-            alone = not written <= self._known
-            if alone:
+            if not self._known.issuperset(map(_stored, tags)):
                 await self._idle.wait()
                 yield
                 return
@@ -47,3 +48,7 @@ class Tags:
             self._writers -= 1
             if not self._writers:
                 self._idle.set()
+
+
+def _stored(tag: str) -> str:
+    return tag.strip().lower()

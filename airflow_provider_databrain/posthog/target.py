@@ -308,12 +308,14 @@ class PostHogTarget:
 
         :raises MalformedAnswerError: an earlier create did not come to its template's tiles. The dashboard is deleted.
         """
-        async with self._tags.writing(wanted.new.tags or ()):
+        tags = wanted.new.tags
+        async with self._tags.writing(tags):
             answer = await transport.run(marks.finish(shown, wanted.new, wanted.mark))
             if wanted.mark not in marks.possible_marks(answer) or marks.is_unfinished(answer, wanted.mark):
                 # What was known of the dashboard was older than the dashboard.
                 answer = await transport.run(marks.finish(answer, wanted.new, wanted.mark))
-        self._tags.note(answer.tags or ())
+        # An organization without tagging ignores them, so they disturb no other update.
+        self._tags.note(answer.tags or tags or ())
         found_by_mark = shown.tiles is None and marks.is_unfinished(shown, wanted.mark)
         if found_by_mark and wanted.new.use_template and answer.tiles == []:
             await transport.run(dashboards.delete_dashboard(shown.id))

@@ -43,6 +43,8 @@ BODIES = {
 UUID = "00000000-0000-4000-8000-000000000001"
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "AddPostHogCollaboratorsOperator": {"user_uuids": [UUID]},
+    "CopyPostHogTileOperator": {"from_dashboard_id": 5, "tile_id": 2},
+    "DeletePostHogTileOperator": {"tile_id": 2},
     "CreateDashboardEmbedOperator": {"dashboard_id": "d", "access_settings": ACCESS, "workspace_name": "w"},
     "EmbedOperator": {"dashboard_id": "d", "access_settings": ACCESS},
     "FetchDashboardMetricsOperator": {"dashboard_id": "d"},

@@ -136,12 +136,24 @@ def test_each_workspace_may_number_its_dashboards(runs: Runs, ledger: bool) -> N
     assert [len(runs.conduit.state.dashboards(row.id)) for row in runs.conduit.state.workspaces()] == [1] * 8
 
 
+def test_a_number_that_the_ledger_knows_as_anothers_is_not_adopted(runs: Runs) -> None:
+    runs.conduit.state.behaviour = ConduitBehaviour(numbers_dashboards=True)
+    runs.provision()
+    runs.change("DELETE FROM tenant_dashboards WHERE tenant = 't3'")
+    [failure] = fails(runs, "'t3': .*according to the ledger it belongs to tenant 't.'", tenants=1)
+    assert failure["tenant"] == "t3"
+    assert "t3" not in runs.last.pushed["return_value"]
+    # Nothing was made twice.
+    assert [len(runs.conduit.state.dashboards(row.id)) for row in runs.conduit.state.workspaces()] == [1] * 8
+
+
 @pytest.mark.parametrize("ledger", [True, False])
 def test_after_one_clone_with_another_name_no_further_one_is_made(runs: Runs, ledger: bool) -> None:
     runs.conduit.state.behaviour = ConduitBehaviour(ignores_name=True)
     failures = fails(runs, "has the name 'Sales', not the one that was sent", ledger=ledger, concurrency=1)
     assert runs.conduit.calls.count("1 POST /dashboards/1/clone/") == 1
-    assert failures[1]["message"].startswith("clone dashboard for tenant 't1' failed: nothing was sent, because of")
+    words = "clone dashboard for tenant 't1' failed: nothing was sent, because of the clone of tenant 't0': "
+    assert failures[1]["message"].startswith(words)
     # The name that Conduit gives can be asked for.
     instance = runs.provision(ledger=ledger, spec={**SPEC, "name": "Sales"})
     assert instance.pushed["counts"] == counts(created=7, adopted=1)

@@ -62,6 +62,8 @@ def test_a_changed_and_an_inactive_tenant_cost_one_change_each_and_one_list(
     assert in_server(connection) == ran.merged() == in_ledger(tenants) == remaining
     assert sorted((logged.method, logged.path) for logged in connection.control.log) == [
         ("DELETE", "/api/v2/data-app/embeds"),
+        # The list, and the page after its end.
+        ("GET", "/api/v2/data-app/embeds"),
         ("GET", "/api/v2/data-app/embeds"),
         ("PUT", "/api/v2/data-app/embeds/rename"),
     ]

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_databrain.client.call import Call, Request, Steps
-from airflow_provider_databrain.client.errors import AlreadyExistsError, ApiError
+from airflow_provider_databrain.client.errors import (
+    AlreadyExistsError,
+    ApiError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NotFoundError,
+    ServerError,
+)
 from airflow_provider_databrain.databrain.api.embeds import Embed
 from airflow_provider_databrain.databrain.ownership import STAMP, TENANT_STAMP
 from airflow_provider_databrain.databrain.target import DatabrainTarget
@@ -187,3 +194,32 @@ async def test_a_dashboard_without_a_stamp_is_deleted_as_the_ledger_says() -> No
     await target.survey(transport)
     await target.delete(transport, "acme", Existing("client-acme", "client-acme", "a.b.c"))
     assert vendor.sent == ["list embeds", "delete embed"]
+
+
+GONE = Existing("client-acme", "client-acme", "a.b.c")
+
+
+@pytest.mark.parametrize("from_api", [True, False])
+@pytest.mark.parametrize("error", [NotFoundError("no", status=404), InvalidRequestError("no", status=405)])
+async def test_an_embed_that_is_not_listed_is_gone_if_nothing_contradicts(error: ApiError, from_api: bool) -> None:
+    target, vendor = DatabrainTarget(), Vendor(answer=[])
+    transport: Any = vendor
+    await target.survey(transport)
+    error.from_api = from_api
+    vendor.error = error
+    await target.delete(transport, "acme", GONE)
+    assert vendor.sent == ["list embeds", "fetch embed metrics"]
+
+
+async def test_an_embed_that_is_not_listed_but_there_is_not_gone() -> None:
+    target, vendor = DatabrainTarget(), Vendor(answer=[])
+    transport: Any = vendor
+    await target.survey(transport)
+    with pytest.raises(
+        MalformedAnswerError, match="does not show embed 'client-acme', but the API still answers for it"
+    ):
+        await target.delete(transport, "acme", GONE)
+    vendor.error = ServerError("down")
+    with pytest.raises(ServerError):
+        await target.delete(transport, "acme", GONE)
+    assert "delete embed" not in vendor.sent

@@ -188,6 +188,102 @@ def test_a_slash_at_the_end_is_needed_or_optional(conduit: Conduit, needed: bool
         assert call(conduit, "GET", f"{path}/").status_code == 200
 
 
+# What else the reference leaves open
+
+
+@pytest.mark.parametrize(("body", "shown_body"), [("detail", {"detail": "Not found"}), ("empty", None)])
+def test_a_refusal_may_have_another_body_but_a_400_has_code_and_message(
+    conduit: Conduit, body: Any, shown_body: Any
+) -> None:
+    conduit.state.behaviour = ConduitBehaviour(error_body=body)
+    assert shown(call(conduit, "DELETE", "/workspaces/9/")) == (404, shown_body)
+    assert set(call(conduit, "POST", "/workspaces/", json={}).json()) == {"code", "message"}
+
+
+def test_a_create_may_have_more_fields_or_no_body(conduit: Conduit) -> None:
+    conduit.state.behaviour = ConduitBehaviour(created_body="more", created_status=202)
+    first = create(conduit)
+    assert first.status_code == 202
+    assert set(first.json()) > {"id", "ext_id", "name", "token"}
+    conduit.state.behaviour = ConduitBehaviour(created_body="empty")
+    assert shown(create(conduit)) == (201, None)
+    assert shown(call(conduit, "POST", "/dashboards/1/clone/", json={"workspace": 2})) == (201, None)
+    assert [row.name for row in conduit.state.dashboards(2)] == ["Sales"]
+
+
+def listed(conduit: Conduit, path: str = "/workspaces/", token: str = TOKEN) -> list[int]:
+    return [row["id"] for row in call(conduit, "GET", path, token).json()]
+
+
+def test_a_list_may_be_unordered_late_or_cut(conduit: Conduit) -> None:
+    for number in range(3):
+        conduit.state.add_workspace(f"{number}")
+    conduit.state.behaviour = ConduitBehaviour(order="newest")
+    assert listed(conduit) == [3, 2, 1]
+    conduit.state.behaviour = ConduitBehaviour(order="random")
+    assert sorted(listed(conduit)) == [1, 2, 3]
+    conduit.state.behaviour = ConduitBehaviour(list_limit=2)
+    assert listed(conduit) == [1, 2]
+    conduit.state.behaviour = ConduitBehaviour(lists_late=2)
+    create(conduit)
+    assert [len(listed(conduit)) for _ in range(4)] == [3, 3, 4, 4]
+
+
+def test_a_list_may_have_the_organizations_dashboards(conduit: Conduit) -> None:
+    conduit.state.behaviour = ConduitBehaviour(lists_organization=True)
+    token = create(conduit).json()["token"]
+    made = conduit.state.add_dashboard("Own", workspace=1)
+    assert listed(conduit, "/dashboards/", token) == [1, made]
+    assert listed(conduit, "/dashboards/") == [1]
+
+
+@pytest.mark.parametrize(("again", "status"), [(True, 204), (False, 404)])
+def test_a_disabled_workspace_may_stay_in_the_list(conduit: Conduit, again: bool, status: int) -> None:
+    conduit.state.behaviour = ConduitBehaviour(
+        lists_disabled=True, disables_again=again, unique_ext_id=True, keeps_ext_id=True, taken_status=409
+    )
+    token = create(conduit, ext_id="a").json()["token"]
+    assert call(conduit, "DELETE", "/workspaces/1/").status_code == 204
+    assert listed(conduit) == [1]
+    assert call(conduit, "GET", "/dashboards/", token).status_code == 401
+    assert call(conduit, "DELETE", "/workspaces/1/").status_code == status
+    assert create(conduit, ext_id="a").status_code == 409
+
+
+@pytest.mark.parametrize(("by", "other"), [("ext_id", {"name": "Other"}), ("name", {"ext_id": "b"})])
+def test_a_create_may_answer_with_an_existing_workspace(conduit: Conduit, by: Any, other: dict[str, str]) -> None:
+    conduit.state.behaviour = ConduitBehaviour(returns_existing=by)
+    first = create(conduit, ext_id="a").json()
+    assert create(conduit, **{"ext_id": "a", **other}).json() == first
+    assert create(conduit, name="Third", ext_id="c").json()["id"] == 2
+
+
+@pytest.mark.parametrize(("change", "stored"), [("lower", " a "), ("strip", "A")])
+def test_an_ext_id_may_be_stored_in_another_form(conduit: Conduit, change: Any, stored: str) -> None:
+    conduit.state.behaviour = ConduitBehaviour(changes_ext_id=change)
+    assert create(conduit, ext_id=" A ").json()["ext_id"] == " A "
+    assert call(conduit, "GET", "/workspaces/").json()[0]["ext_id"] == stored
+
+
+def test_a_clone_may_keep_its_sources_name_or_be_answered_as_its_source(conduit: Conduit) -> None:
+    conduit.state.behaviour = ConduitBehaviour(ignores_name=True, answers_source=True)
+    conduit.state.add_workspace("there")
+    answer = call(conduit, "POST", "/dashboards/1/clone/", json={"workspace": 1, "name": "Mine"}).json()
+    assert (answer["id"], answer["name"]) == (1, "Sales")
+    assert [row.id for row in conduit.state.dashboards(1)] == [2]
+
+
+def test_a_workspace_may_number_its_dashboards_and_each_url_may_be_new(conduit: Conduit) -> None:
+    conduit.state.behaviour = ConduitBehaviour(numbers_dashboards=True, new_urls=True)
+    tokens = [create(conduit).json()["token"] for _ in range(2)]
+    for workspace in (1, 2, 2):
+        call(conduit, "POST", "/dashboards/1/clone/", json={"workspace": workspace})
+    assert [listed(conduit, "/dashboards/", token) for token in tokens] == [[1], [1, 2]]
+    urls = {call(conduit, "GET", "/dashboards/1/share/", token).json()["url"] for token in (*tokens, TOKEN, TOKEN)}
+    assert len(urls) == 4
+    assert call(conduit, "GET", "/dashboards/2/share/", tokens[0]).status_code == 404
+
+
 def test_a_file_keeps_everything(tmp_path: Path) -> None:
     path = str(tmp_path / "emulator.sqlite")
     with Conduit(path) as first:

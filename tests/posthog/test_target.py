@@ -19,7 +19,7 @@ from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.posthog.checks import Key
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.api.marks import mark_of
+from airflow_provider_databrain.posthog.api.marks import create_unfinished, mark_of
 from airflow_provider_databrain.posthog.api.models import Dashboard
 from airflow_provider_databrain.posthog.target import PostHogTarget, Wanted
 from airflow_provider_databrain.tenants.engine.spec import SpecError
@@ -558,3 +558,35 @@ async def test_a_project_that_posthog_does_not_know_says_nothing_about_a_dashboa
     report = await runs.provision(["t00"], {**SPEC, "pinned": True})
     assert (counts(report), report.ids) == ({"updated": 1}, first.ids)
     assert posthog.posthog.count_dashboards() == 1
+
+
+async def test_an_answer_with_another_tenants_dashboard_is_not_used() -> None:
+    target = PostHogTarget(scope="1")
+    desired = target.desire("acme", WITH_SHARING)
+    others = Dashboard(id=3, name="Sales", description=f"[{mark_of('globex')}]")
+    call = create_unfinished(desired.wanted.new, desired.wanted.mark)
+    next(call)
+    with pytest.raises(
+        MalformedAnswerError, match="shows dashboard 3, which does not carry the mark that was sent"
+    ) as e:
+        call.send(others)
+    # The own dashboard may exist: the engine looks for it.
+    assert e.value.ambiguous
+
+
+async def test_a_dashboard_that_is_kept_instead_of_a_deleted_one_is_recorded_if_its_update_fails(
+    runs: Runs, posthog: Emulator
+) -> None:
+    older = posthog.posthog.add_dashboard(name="older", description="")
+    report = await runs.provision(["t00"])
+    younger = report.ids["t00"]
+    runs.server = posthog_server(posthog, max_retry_seconds=0)
+    posthog.control.set_faults([Fault(kind="error_before", method="PATCH")])
+    assert counts(await runs.provision(["t00"], {**SPEC, "pinned": True})) == {"failed": 1}
+    # Another run had created an older one at the same time. The younger one is deleted, and the update fails.
+    posthog.posthog.change_dashboard(older, description=f"[{mark_of('t00')}]")
+    posthog.control.set_faults([Fault(kind="error_before", method="PATCH", path=rf"dashboards/{older}/")])
+    report = await runs.provision(["t00"], {**SPEC, "pinned": True})
+    assert (counts(report), list(runs.dashboards())) == ({"failed": 1}, [str(older)])
+    assert report.ids == {"t00": str(older)} != {"t00": younger}
+    assert runs.entries()["t00"].dashboard_id == str(older)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from airflow_provider_databrain.client.errors import InvalidRequestError, ServerError
+from airflow_provider_databrain.client.errors import InvalidRequestError, MalformedAnswerError, ServerError
 from airflow_provider_databrain.client.models import wire
 from airflow_provider_databrain.posthog.api import dashboards
 from airflow_provider_databrain.posthog.api.dashboards import create_dashboard, update_dashboard
@@ -81,20 +81,30 @@ def set_fields(dashboard_id: int, asked: Mapping[str, Any]) -> Steps[Dashboard]:
 
     :param asked: the fields under the API's names.
     :raises InvalidRequestError: a field still differs.
+    :raises MalformedAnswerError: the answer is about another dashboard.
     """
     with explained(asked):
         answer: Dashboard = yield update_dashboard(dashboard_id, _change(asked))
+    _check_id(answer, dashboard_id)
     left = _left(asked, answer)
     if left:
         again = {name: asked[name] for name in left}
         if "filters" in again and not again["filters"] and isinstance(answer.filters, Mapping):
             again["filters"] = dict.fromkeys(answer.filters)
         answer = yield update_dashboard(dashboard_id, _change(again))
+        _check_id(answer, dashboard_id)
         left = _left(asked, answer)
     if left:
         endpoint = dashboards.UPDATE_DASHBOARD.name
         raise InvalidRequestError(_not_kept(left, asked), endpoint=endpoint, dashboard=str(dashboard_id))
     return answer
+
+
+def _check_id(answer: Dashboard, dashboard_id: int) -> None:
+    if answer.id != dashboard_id:
+        error = MalformedAnswerError(f"the answer is about another dashboard, {answer.id}")
+        error.endpoint, error.dashboard = dashboards.UPDATE_DASHBOARD.name, str(dashboard_id)
+        raise error
 
 
 @contextmanager

@@ -19,7 +19,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from airflow_provider_databrain.client.errors import ApiError, InvalidRequestError, NotFoundError
+from airflow_provider_databrain.client.errors import (
+    ApiError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NotFoundError,
+)
+from airflow_provider_databrain.posthog.api import dashboards
 from airflow_provider_databrain.posthog.api.dashboards import create_dashboard, delete_dashboard, list_dashboards
 from airflow_provider_databrain.posthog.api.endpoint import Steps, is_gone
 from airflow_provider_databrain.posthog.api.fields import changeable, explained, is_as_asked, set_fields
@@ -142,6 +148,8 @@ def create_unfinished(dashboard: NewDashboard, mark: str) -> Steps[Dashboard]:
 
     If PostHog refuses the template or the source dashboard, the half-made dashboard that it leaves behind is deleted.
     After an ambiguous failure the caller must look for the mark.
+
+    :raises MalformedAnswerError: the answer is about another dashboard. The new one may exist.
     """
     try:
         with explained(changeable(dashboard)):
@@ -153,6 +161,13 @@ def create_unfinished(dashboard: NewDashboard, mark: str) -> Steps[Dashboard]:
             except ApiError as error:
                 refused.message += f"; PostHog left a half-made dashboard behind, which could not be deleted: {error}"
         raise
+    if created.model_fields_set & {"name", "description"} and mark not in possible_marks(created):
+        # Something in between may have sent the answer to another create.
+        others = MalformedAnswerError(
+            f"the answer shows dashboard {created.id}, which does not carry the mark that was sent; it is not used"
+        )
+        others.endpoint = dashboards.CREATE_DASHBOARD.name
+        raise others
     return created
 
 

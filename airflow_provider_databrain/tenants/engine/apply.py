@@ -98,6 +98,8 @@ class _Applier(Generic[WantedT]):
         self._transport = transport
         self._workers = workers
         self._gone: set[str] = set()
+        self._kept: dict[str, Existing] = {}
+        self._owners: dict[tuple[str, str], str] = {}
         self._survey = SharedSurvey(target, transport, self._check_list)
         self._look_first = target.look_first
         self._started = time.monotonic()
@@ -169,6 +171,9 @@ class _Applier(Generic[WantedT]):
                 elif kept.dashboard_id != existing.dashboard_id or kept.unfinished:
                     kept = await self._target.update(self._transport, item.desired, kept)
                     await self._workers.amend(_outcome(item, Action.CREATED, kept))
+                elif self._target.duplicates(item.desired):
+                    # Another run may have recorded the younger one, which is deleted now, and then have been killed.
+                    await self._workers.amend(_outcome(item, Action.CREATED, existing))
             except StoppedError:
                 return
             except Exception as error:
@@ -191,6 +196,9 @@ class _Applier(Generic[WantedT]):
             await self._survey.no_older_than(self._started)
             found = await self._find_single(item, ours=True, known=existing)
             existing = found or self._target.find_known(item.desired, existing)
+            if existing is not None:
+                # The ledger may name a younger one, which is deleted now.
+                self._kept[item.desired.tenant] = existing
         if existing is None:
             # Where the id is ours, the list is not checked and proves nothing: the entry stays until a create succeeds.
             if self._target.creates_once:
@@ -225,6 +233,7 @@ class _Applier(Generic[WantedT]):
     async def _create(self, item: WorkItem[WantedT]) -> None:
         try:
             created = await self._target.create(self._transport, item.desired)
+            self._claim(item, created)
         except ApiError as error:
             if not (isinstance(error, AlreadyExistsError) or error.ambiguous):
                 raise
@@ -235,6 +244,19 @@ class _Applier(Generic[WantedT]):
             await self._end(item, Action.CREATED, created)
             if self._target.can_duplicate:
                 self._created.append((item, created))
+
+    def _claim(self, item: WorkItem[WantedT], created: Existing) -> None:
+        """Raise if the vendor chooses the ids and has answered with a dashboard of this batch's other tenant.
+
+        Something in between may have sent the answer to another create. So the own create is unclear.
+        """
+        if item.desired.dashboard_id is not None:
+            return
+        owner = self._owners.setdefault((created.dashboard_id, created.embed_id), item.desired.tenant)
+        if owner != item.desired.tenant:
+            error = MalformedAnswerError(f"the answer shows the dashboard that was created for tenant {owner!r}")
+            error.endpoint, error.tenant, error.dashboard = "create", item.desired.tenant, created.dashboard_id
+            raise error
 
     async def _find_single(
         self, item: WorkItem[WantedT], *, ours: bool, known: Existing | None = None
@@ -288,8 +310,10 @@ class _Applier(Generic[WantedT]):
         await self._workers.end(_outcome(item, action, existing))
 
     async def _fail(self, item: WorkItem[WantedT], error: Exception) -> None:
-        desired = item.desired
-        await self._workers.end(Outcome.failure(desired.tenant, item.entry, desired.dashboard_id, error))
+        desired, before, kept = item.desired, item.entry, self._kept.get(item.desired.tenant)
+        if before is not None and before.existing is not None and kept is not None:
+            before = replace(before, dashboard_id=kept.dashboard_id, embed_id=kept.embed_id)
+        await self._workers.end(Outcome.failure(desired.tenant, before, desired.dashboard_id, error))
 
 
 def _not_listed(item: WorkItem[WantedT], existing: Existing) -> Outcome:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from airflow_provider_databrain.client.errors import InvalidRequestError, ServerError
+from airflow_provider_databrain.client.errors import InvalidRequestError, MalformedAnswerError, ServerError
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api import fields
@@ -197,3 +197,12 @@ def test_a_500_about_an_unknown_color_theme_says_what_may_be_wrong(
     call = fields.create_as_asked(change) if create else fields.update_as_asked(source, change)
     with pytest.raises(ServerError, match=r"A server error occurred\. PostHog answers so too if the project"):
         run(posthog_server(posthog), call)
+
+
+def test_an_answer_about_another_dashboard_is_not_used() -> None:
+    call = fields.set_fields(4, {"name": "Acme"})
+    next(call)
+    with pytest.raises(
+        MalformedAnswerError, match=r"\(dashboard '4'\) failed: the answer is about another dashboard, 5"
+    ):
+        call.send(Dashboard(id=5, name="Acme"))
