@@ -219,7 +219,7 @@ class Fills:
             if key not in {tile["id"] for tile in shown}
         ]
         kept = [
-            self._tile(row, tile, edits.get(tile["id"], {}))
+            self._tile(row, tile, tile if tile in gone else edits.get(tile["id"], {}))
             for tile in sorted([*shown, *gone], key=lambda tile: tile["id"])
             if tile["id"] not in new
         ]

@@ -155,7 +155,7 @@ class Gaps:
         body = recording.answer.body if isinstance(recording.answer.body, dict) else {}
         sent = recording.data if isinstance(recording.data, dict) else {}
         ending = recording.path.partition(f"/dashboards/{key}")[2].strip("/")
-        shown = body if body.get("id") == key and not ending else {}
+        shown = body if body.get("id") == key and ending in ("", "move_tile") else {}
         if recording.answer.streams and recording.answer.events():
             shown = recording.answer.events()[0].get("dashboard", {})
             shown |= {"tiles": _tiles(recording)}
@@ -163,7 +163,8 @@ class Gaps:
         if row.deleted and recording.succeeded and "deleted" not in sent:
             self._state.change_dashboard(row.id, deleted=False)
         if shown:
-            self._shown(recording, shown, sent)
+            # A tile that is moved away was there before.
+            self._shown(recording, shown, {"tiles": [sent["tile"]]} if ending == "move_tile" else sent)
         elif ending in ("sharing", "sharing/refresh") and "access_token" in body:
             if self._seen.is_stale("sharing", key):
                 self._fills.sharing(row, body, sent, refreshes=ending == "sharing/refresh")
