@@ -405,7 +405,7 @@ async def test_a_dashboard_from_a_template_takes_three_calls_and_is_as_the_spec_
 async def test_without_a_name_a_dashboard_has_the_templates_name(runs: Runs, posthog: Emulator, template: str) -> None:
     report = await runs.provision(["t00"], {"use_template": template})
     assert counts(report) == {"created": 1}
-    assert names(posthog) == ["" if template == "DEFAULT_APP" else template]
+    assert names(posthog) == ["Product analytics"]
 
 
 async def test_a_copy_is_shared_only_with_the_tenants_own_variables(runs: Runs, posthog: Emulator) -> None:

@@ -115,6 +115,9 @@ def explained(asked: Mapping[str, Any]) -> Iterator[None]:
     except ServerError as error:
         if error.from_api and asked.get("data_color_theme_id") is not None:
             error.message += " PostHog answers so too if the project has no color theme of this data_color_theme_id."
+        variables = asked.get("variables") or {}
+        if error.from_api and not all(isinstance(variable, Mapping) for variable in variables.values()):
+            error.message += " PostHog answers so too if a variable is not an object with code_name and value."
         raise
 
 
@@ -134,11 +137,12 @@ def differing(asked: Mapping[str, Any], answer: Dashboard) -> list[str]:
     return [
         name
         for name in _COMPARED
-        if name in asked and name in answer.model_fields_set and not _same(name, asked[name], getattr(answer, name))
+        if name in asked and name in answer.model_fields_set and not _same(name, asked[name], answer)
     ]
 
 
-def _same(name: str, asked: Any, shown: Any) -> bool:
+def _same(name: str, asked: Any, answer: Dashboard) -> bool:
+    shown = getattr(answer, name)
     if name in ("name", "description"):
         # PostHog removes blanks at both ends.
         return str(asked).strip() == (shown or "")
@@ -147,8 +151,17 @@ def _same(name: str, asked: Any, shown: Any) -> bool:
     if name == "filters":
         return bool(_without_nulls(asked) == _without_nulls(shown or {}))
     if name == "variables":
-        return bool(_by_code_name(asked) == _by_code_name(shown or {}))
+        return _has_variables(asked, answer)
     return bool(asked == shown)
+
+
+def _has_variables(asked: Any, answer: Dashboard) -> bool:
+    """Whether the variables are as asked. PostHog shows none that the project lacks, even if they are stored."""
+    wanted, shown = _by_code_name(asked), _by_code_name(answer.variables or {})
+    if wanted == shown or not answer.persisted_variables:
+        return bool(wanted == shown)
+    stored = _by_code_name(answer.persisted_variables)
+    return bool(wanted == stored and isinstance(shown, Mapping) and shown.items() <= wanted.items())
 
 
 def _without_nulls(value: Any) -> Any:

@@ -33,8 +33,8 @@ from airflow_provider_databrain.posthog.api.models import LONGEST_NAME, Dashboar
 
 HALF_MADE_AFTER = ("use_template:", "use_dashboard:")
 """After an error that begins with one of these, PostHog leaves a half-made dashboard behind."""
-TEMPLATE_KEYS = ("DEFAULT_APP", "WEBSITE_TRAFFIC")
-"""Values of ``use_template`` that are no template's name."""
+TITLES = {"DEFAULT_APP": "Product analytics", "WEBSITE_TRAFFIC": ""}
+"""The names that PostHog gives without one of ours, for the values of ``use_template`` that are no template's name."""
 _NEVER_SET = ("tags", "variables")
 """Fields that a create does not set; tags are not sent."""
 _BY_COPY = (*_NEVER_SET, "filters", "breakdown_colors", "data_color_theme_id")
@@ -219,5 +219,5 @@ def _unmarked(text: str | None) -> str:
 
 
 def _title_of(template: str | None) -> str:
-    """The name that PostHog gives to a dashboard from this template; empty for the two that have only a key."""
-    return "" if template in (None, *TEMPLATE_KEYS) else str(template)
+    """The name that PostHog gives to a dashboard from this template."""
+    return TITLES.get(template, template) if template else ""

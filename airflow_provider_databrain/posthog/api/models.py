@@ -141,7 +141,11 @@ class Tile(PostHogModel):
 
 
 class Dashboard(PostHogModel):
-    """A dashboard. In a list, ``tiles`` is None."""
+    """A dashboard. In a list, ``tiles`` is None.
+
+    :param variables: those that the project has, by their code name, with the values of this dashboard.
+    :param persisted_variables: what is stored; newer servers send it.
+    """
 
     id: int
     name: str | None = None
@@ -156,6 +160,7 @@ class Dashboard(PostHogModel):
     restriction_level: int | None = None
     filters: JsonValue = None
     variables: JsonValue = None
+    persisted_variables: JsonValue = None
     breakdown_colors: JsonValue = None
     data_color_theme_id: int | None = None
     tiles: list[Tile] | None = None

@@ -140,6 +140,8 @@ LATER = {"key of today": {"code_name": "tenant", "value": "acme", "variableId": 
         ({"variables": VARIABLES}, {"variables": LATER}),
         ({"variables": {"v": 1}}, {"variables": {"v": 1}}),
         ({"variables": {}}, {"variables": None}),
+        # The project lacks the variable. So no insight uses it, and PostHog does not show it.
+        ({"variables": VARIABLES}, {"variables": {}, "persisted_variables": VARIABLES}),
         # An older or newer server that does not show a field.
         (ASKED, {}),
     ],
@@ -160,6 +162,8 @@ def test_these_answers_show_what_was_asked(asked: dict[str, Any], shown: dict[st
         ({"variables": VARIABLES}, {"variables": {}}, "variables; check that the project has these variables"),
         ({"variables": VARIABLES}, {"variables": {**VARIABLES, "w": {"value": 1}}}, "variables; check"),
         ({"variables": {"v": 1}}, {"variables": ["v"]}, "variables; check"),
+        ({"variables": VARIABLES}, {"variables": OTHERS, "persisted_variables": VARIABLES}, "variables; check"),
+        ({"variables": VARIABLES}, {"variables": {}, "persisted_variables": OTHERS}, "variables; check"),
         ({"restriction_level": 37, "pinned": True}, {"restriction_level": 21, "pinned": False}, "pinned, restriction_"),
         ({"breakdown_colors": []}, {"breakdown_colors": [1]}, "breakdown_colors"),
     ],
@@ -206,3 +210,23 @@ def test_an_answer_about_another_dashboard_is_not_used() -> None:
         MalformedAnswerError, match=r"\(dashboard '4'\) failed: the answer is about another dashboard, 5"
     ):
         call.send(Dashboard(id=5, name="Acme"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("known", [["tenant"], []])
+def test_variables_that_the_project_lacks(posthog: Emulator, run: Run, version: Any, known: list[str]) -> None:
+    posthog.control.behaviour = Behaviour(posthog_version=version, insight_variables=known)
+    call = fields.create_as_asked({"name": "Acme", "variables": VARIABLES})
+    # The oldest server does not say what it has stored, so nothing shows whether it has ignored them.
+    if known or version != "2025-08":
+        made = run(posthog_server(posthog), call)
+        assert posthog.posthog.found(made.id)[0].fields["variables"] == VARIABLES
+    else:
+        with pytest.raises(InvalidRequestError, match="did not keep variables; check that the project has these"):
+            run(posthog_server(posthog), call)
+
+
+def test_a_500_about_a_variable_that_is_no_object_says_what_may_be_wrong(posthog: Emulator, run: Run) -> None:
+    posthog.control.behaviour = Behaviour(insight_variables=["tenant"])
+    with pytest.raises(ServerError, match="PostHog answers so too if a variable is not an object with code_name"):
+        run(posthog_server(posthog), fields.create_as_asked({"name": "Acme", "variables": {"tenant": 7}}))
