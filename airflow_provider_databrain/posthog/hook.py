@@ -114,7 +114,7 @@ class PostHogHook(ApiHook[PostHogExtras]):
     create_dashboard, acreate_dashboard = both(fields.create_as_asked)
     find_or_create_dashboard, afind_or_create_dashboard = both(marks.find_or_create_dashboard)
     retrieve_dashboard, aretrieve_dashboard = both(dashboards.retrieve_dashboard)
-    update_dashboard, aupdate_dashboard = both(fields.update_as_asked)
+    update_dashboard, aupdate_dashboard = both(marks.update_as_asked)
     delete_dashboard, adelete_dashboard = both(dashboards.delete_dashboard)
     restore_dashboard, arestore_dashboard = both(dashboards.restore_dashboard)
 

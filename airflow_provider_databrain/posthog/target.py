@@ -214,14 +214,7 @@ class PostHogTarget:
         listed = self._by_id.get(int(existing.dashboard_id))
         if listed is None:
             return None
-        if any(marks.is_mark(each) for each in marks.possible_marks(listed)):
-            raise AlreadyExistsError(
-                "the dashboard that the ledger names carries the mark of another tenant or purpose; it was not "
-                "changed, and no other was created. Correct the ledger's row, or the end of the description",
-                endpoint="adoption",
-                tenant=desired.tenant,
-                dashboard=existing.dashboard_id,
-            )
+        _check_mark(listed, desired.tenant, desired.wanted.mark)
         return self._found(desired, listed)
 
     def _found(self, desired: Desired[Wanted], listed: Dashboard) -> Existing:
@@ -258,7 +251,7 @@ class PostHogTarget:
         existing = Existing(str(dashboard.id), str(dashboard.id), _Parts.of(wanted)._replace(sharing=NEW).text())
         try:
             if not is_as_asked(marks.finished_fields(dashboard, wanted.new, wanted.mark), dashboard):
-                await self._set_fields(transport, wanted, dashboard)
+                await self._set_fields(transport, desired, dashboard)
             return await self.update(transport, desired, existing)
         except NotFoundError as gone:
             if not is_gone(gone):
@@ -289,7 +282,7 @@ class PostHogTarget:
         parts, known = _Parts.parse(desired.spec_hash), _Parts.parse(existing.spec_hash)
         if parts.fields != known.fields:
             shown = self._by_id.get(number) or Dashboard(id=number, description=f"[{wanted.mark}]")
-            await self._set_fields(transport, wanted, shown)
+            await self._set_fields(transport, desired, shown)
         # A new dashboard is not shared.
         known_sharing = _hash(wire(UNSHARED)) if known.sharing == NEW else known.sharing
         if parts.sharing != known_sharing:
@@ -303,14 +296,17 @@ class PostHogTarget:
             )
         return Existing(existing.dashboard_id, existing.embed_id, desired.spec_hash)
 
-    async def _set_fields(self, transport: AsyncTransport, wanted: Wanted, shown: Dashboard) -> None:
+    async def _set_fields(self, transport: AsyncTransport, desired: Desired[Wanted], shown: Dashboard) -> None:
         """Set the spec's fields. A field that the spec does not have stays: users may have set it.
 
         :raises MalformedAnswerError: an earlier create did not come to its template's tiles. The dashboard is deleted.
+        :raises AlreadyExistsError: the dashboard carries the mark of another tenant.
         """
+        wanted = desired.wanted
         tags = wanted.new.tags
         async with self._tags.writing(tags):
             answer = await transport.run(marks.finish(shown, wanted.new, wanted.mark))
+            _check_mark(answer, desired.tenant, wanted.mark)
             if wanted.mark not in marks.possible_marks(answer) or marks.is_unfinished(answer, wanted.mark):
                 # What was known of the dashboard was older than the dashboard.
                 answer = await transport.run(marks.finish(answer, wanted.new, wanted.mark))
@@ -379,6 +375,19 @@ class _Parts(NamedTuple):
 
     def text(self) -> str:
         return ".".join(self)
+
+
+def _check_mark(shown: Dashboard, tenant: str, mark: str) -> None:
+    """Raise if a dashboard carries the mark of another tenant, and not this one's."""
+    found = marks.possible_marks(shown)
+    if mark not in found and any(map(marks.is_mark, found)):
+        raise AlreadyExistsError(
+            "the dashboard that the ledger names carries the mark of another tenant or purpose; it was not shared for "
+            "this tenant, and no other was created. Correct the ledger's row, or the end of the description",
+            endpoint="adoption",
+            tenant=tenant,
+            dashboard=str(shown.id),
+        )
 
 
 def _number(value: object, tenant: str) -> int | None:

@@ -57,19 +57,6 @@ def create_as_asked(dashboard: NewDashboard | Mapping[str, Any]) -> Steps[Dashbo
     return created if is_as_asked(asked, created) else (yield from set_fields(created.id, asked))
 
 
-def update_as_asked(dashboard_id: int, change: DashboardChange | Mapping[str, Any]) -> Steps[Dashboard]:
-    """Change some fields of a dashboard, and check in the answer that PostHog has set them.
-
-    It is sent again after an ambiguous failure, because the same values can be set twice. If it adds a tile, it is not
-    sent again. PostHog ignores empty ``filters``; they are cleared by setting each existing filter to null.
-
-    :raises ValueError: a field is unknown or has a wrong value.
-    :raises InvalidRequestError: PostHog did not keep a field, for example it ignores empty ``variables``.
-    """
-    fields = change if isinstance(change, DashboardChange) else DashboardChange.model_validate(change)
-    return (yield from set_fields(dashboard_id, wire(fields)))
-
-
 def changeable(new: NewDashboard) -> dict[str, Any]:
     """What an update sends to give a dashboard the fields of ``new``: only those that have a value."""
     change = DashboardChange.model_construct(**{name: getattr(new, name) for name in CHANGEABLE})

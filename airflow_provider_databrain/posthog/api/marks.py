@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_databrain.client.errors import (
@@ -25,11 +25,17 @@ from airflow_provider_databrain.client.errors import (
     MalformedAnswerError,
     NotFoundError,
 )
+from airflow_provider_databrain.client.models import wire
 from airflow_provider_databrain.posthog.api import dashboards
-from airflow_provider_databrain.posthog.api.dashboards import create_dashboard, delete_dashboard, list_dashboards
+from airflow_provider_databrain.posthog.api.dashboards import (
+    create_dashboard,
+    delete_dashboard,
+    list_dashboards,
+    retrieve_dashboard,
+)
 from airflow_provider_databrain.posthog.api.endpoint import Steps, is_gone
 from airflow_provider_databrain.posthog.api.fields import changeable, explained, is_as_asked, set_fields
-from airflow_provider_databrain.posthog.api.models import LONGEST_NAME, Dashboard, NewDashboard
+from airflow_provider_databrain.posthog.api.models import LONGEST_NAME, Dashboard, DashboardChange, NewDashboard
 
 HALF_MADE_AFTER = ("use_template:", "use_dashboard:")
 """After an error that begins with one of these, PostHog leaves a half-made dashboard behind."""
@@ -191,6 +197,26 @@ def finished_fields(shown: Dashboard, dashboard: NewDashboard, mark: str) -> dic
     if dashboard.name is None and is_unfinished(shown, mark):
         asked["name"] = _unmarked(shown.name) or _title_of(dashboard.use_template)
     return asked
+
+
+def update_as_asked(dashboard_id: int, change: DashboardChange | Mapping[str, Any]) -> Steps[Dashboard]:
+    """Change some fields of a dashboard, and check in the answer that PostHog has set them.
+
+    A new description keeps the mark of the old one, which is read first. The update is sent again after an ambiguous
+    failure, because the same values can be set twice. If it adds a tile, it is not sent again. PostHog ignores empty
+    ``filters``; they are cleared by setting each existing filter to null.
+
+    :raises ValueError: a field is unknown or has a wrong value.
+    :raises InvalidRequestError: PostHog did not keep a field, for example it ignores empty ``variables``.
+    """
+    fields = change if isinstance(change, DashboardChange) else DashboardChange.model_validate(change)
+    asked = wire(fields)
+    if fields.description is not None and _end(fields.description) is None:
+        shown: Dashboard = yield retrieve_dashboard(dashboard_id)
+        mark = _end(shown.description)
+        if mark is not None and is_mark(mark):
+            asked["description"] = marked_description(fields.description, mark)
+    return (yield from set_fields(dashboard_id, asked))
 
 
 def remove_marked(mark: str, *, delete_insights: bool = False) -> Steps[int]:

@@ -130,8 +130,8 @@ class UpdatePostHogDashboardOperator(_FieldsOperator, OneDashboardOperator):
 
     :param dashboard_id: number of the dashboard (templated).
     :param name: at most 400 characters (templated).
-    :param description: (templated)
-    :param tags: replace all tags, including the tag with the mark of a create operator (templated).
+    :param description: the mark at the end of the old one stays (templated).
+    :param tags: replace all tags (templated).
     :param pinned: show the dashboard at the top of the list.
     :param restriction_level: 21 lets everyone in the project edit, 37 only collaborators (templated).
     :param filters: for example ``{"date_from": "-7d"}`` (templated).

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_databrain.client.errors import InvalidRequestError, MalformedAnswerError, ServerError
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.server import Emulator
-from airflow_provider_databrain.posthog.api import fields
+from airflow_provider_databrain.posthog.api import fields, marks
 from airflow_provider_databrain.posthog.api.models import Dashboard
 from tests.client.conftest import Run
 from tests.posthog.support import posthog_server, sent
@@ -83,10 +83,10 @@ def test_tags_are_ignored_without_the_feature_and_cost_one_update(posthog: Emula
 
 
 def test_empty_filters_clear_the_filters(posthog: Emulator, run: Run, source: int) -> None:
-    answer = run(posthog_server(posthog), fields.update_as_asked(source, {"filters": {}}))
+    answer = run(posthog_server(posthog), marks.update_as_asked(source, {"filters": {}}))
     assert answer.filters == {"date_from": None, "properties": None}
     assert sent(posthog) == [f"PATCH dashboards/{source}/"] * 2
-    run(posthog_server(posthog), fields.update_as_asked(source, {"filters": {}}))
+    run(posthog_server(posthog), marks.update_as_asked(source, {"filters": {}}))
     assert sent(posthog) == [f"PATCH dashboards/{source}/"]
 
 
@@ -95,7 +95,7 @@ def test_variables_that_cannot_be_cleared_are_an_error(posthog: Emulator, run: R
     call = (
         fields.create_as_asked({"use_dashboard": source, "variables": {}})
         if create
-        else fields.update_as_asked(source, {"name": "x", "variables": {}})
+        else marks.update_as_asked(source, {"name": "x", "variables": {}})
     )
     with pytest.raises(InvalidRequestError, match="did not keep variables; an empty object does not clear variables"):
         run(posthog_server(posthog), call)
@@ -190,7 +190,7 @@ def test_what_posthog_does_not_keep_is_sent_again_and_then_an_error(
 )
 def test_what_posthog_would_answer_with_500_is_not_sent(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        next(fields.update_as_asked(4, change))
+        next(marks.update_as_asked(4, change))
 
 
 @pytest.mark.parametrize("create", [True, False])
@@ -198,7 +198,7 @@ def test_a_500_about_an_unknown_color_theme_says_what_may_be_wrong(
     posthog: Emulator, run: Run, source: int, create: bool
 ) -> None:
     change = {"name": "x", "data_color_theme_id": 99_999}
-    call = fields.create_as_asked(change) if create else fields.update_as_asked(source, change)
+    call = fields.create_as_asked(change) if create else marks.update_as_asked(source, change)
     with pytest.raises(ServerError, match=r"A server error occurred\. PostHog answers so too if the project"):
         run(posthog_server(posthog), call)
 

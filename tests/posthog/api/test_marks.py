@@ -191,3 +191,17 @@ def test_what_an_update_must_set_shows_in_the_name_until_then(fields: dict[str, 
     assert sent.name == (f"Acme [{MARK}]" if unfinished else "Acme")
     assert (sent.description or "").endswith(f"[{MARK}]")
     assert sent.tags is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(f"KPIs\n[{MARK}]", f"Ours\n[{MARK}]"), ("KPIs [new]", "Ours"), ("", "Ours")],
+    ids=["a mark", "other brackets", "nothing"],
+)
+def test_a_new_description_keeps_the_mark(posthog: Emulator, run: Run, before: str, after: str) -> None:
+    number = posthog.posthog.add_dashboard(name="Acme", description=before)
+    changed = run(posthog_server(posthog), marks.update_as_asked(number, {"description": "Ours"}))
+    assert changed.description == after
+    sent(posthog)
+    run(posthog_server(posthog), marks.update_as_asked(number, {"name": "Globex"}))
+    assert sent(posthog) == [f"PATCH dashboards/{number}/"]
