@@ -527,7 +527,7 @@ class Late(PostHogTarget):
             description="",
             filters={},
         )
-        type(self).update = PostHogTarget.update  # type: ignore[method-assign]
+        type(self).update = PostHogTarget.update  # type: ignore[method-assign] # only the first update is disturbed
         return done
 
 

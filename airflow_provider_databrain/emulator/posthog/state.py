@@ -109,7 +109,7 @@ class PostHogState:
     def clear(self) -> None:
         """Delete all dashboards and their contents. Projects and members stay."""
         for table in ("dashboards", "insights", "texts", "tiles", "collaborators", "shares", "passwords", "tagged"):
-            self._store.change(f"DELETE FROM posthog_{table}")  # noqa: S608
+            self._store.change(f"DELETE FROM posthog_{table}")  # noqa: S608 - the names above
 
     def add_project(self, project: int, name: str) -> None:
         """Add a project. An existing one does not change."""
@@ -181,7 +181,7 @@ class PostHogState:
         """Return id, pinned and name of a project's dashboards that are not deleted, in order."""
         where, values = _listed(project, tags, creation_mode)
         rows = self._store.rows(
-            "SELECT d.id, json_extract(d.fields, '$.pinned'), json_extract(d.fields, '$.name')"  # noqa: S608
+            "SELECT d.id, json_extract(d.fields, '$.pinned'), json_extract(d.fields, '$.name')"  # noqa: S608 - the condition is ours, the values are bound
             f" FROM posthog_dashboards d WHERE {where} {_IN_ORDER}",
             *values,
         )
@@ -204,7 +204,7 @@ class PostHogState:
     ) -> int:
         """Return the number of dashboards that are not deleted, of one project or, without one, of all."""
         where, values = _listed(project, tags, creation_mode)
-        [(count,)] = self._store.rows(f"SELECT count(*) FROM posthog_dashboards d WHERE {where}", *values)  # noqa: S608
+        [(count,)] = self._store.rows(f"SELECT count(*) FROM posthog_dashboards d WHERE {where}", *values)  # noqa: S608 - the condition is ours, the values are bound
         return int(count)
 
     def change_dashboard(self, key: int, *, deleted: bool | None = None, **fields: Any) -> None:
@@ -274,7 +274,7 @@ def _listed(project: int | None, tags: Iterable[str], creation_mode: str | None)
     wanted = list(tags)
     if wanted:
         marks = ", ".join("?" for _ in wanted)
-        where += f" AND EXISTS (SELECT 1 FROM json_each(d.fields, '$.tags') t WHERE t.value IN ({marks}))"  # noqa: S608
+        where += f" AND EXISTS (SELECT 1 FROM json_each(d.fields, '$.tags') t WHERE t.value IN ({marks}))"  # noqa: S608 - the condition is ours, the values are bound
         values += wanted
     if creation_mode is not None:
         where += " AND json_extract(d.fields, '$.creation_mode') = ?"

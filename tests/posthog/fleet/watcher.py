@@ -93,7 +93,7 @@ class WatchedEmulator(Emulator):
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
         self.watcher = Watcher(path)
-        self.server.config.app = _Watched(self.server.config.app, self.watcher)  # type: ignore[arg-type]
+        self.server.config.app = _Watched(self.server.config.app, self.watcher)  # type: ignore[arg-type] # for uvicorn it may be a name too
 
     def __enter__(self) -> WatchedEmulator:
         super().__enter__()
