@@ -3,6 +3,9 @@
 Whenever PostHog writes tags, it deletes the project's tags that nothing uses. A tag that another update is about to use
 for the first time is such a tag: that update then ends with 500. So an update with a new tag runs alone, and updates
 with known tags run side by side.
+
+This makes the 500 rare; it does not exclude it. Another task may write tags too, and a known tag becomes unused if an
+update takes it from the last dashboard that has it. Then the refused update is sent again.
 """
 
 from __future__ import annotations
