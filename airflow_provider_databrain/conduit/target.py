@@ -184,6 +184,10 @@ class ConduitTarget:
         """Always empty: Conduit cannot delete a dashboard."""
         return ()
 
+    def leftovers(self, existing: Existing) -> Sequence[Existing]:
+        """Always empty: removing the workspace removes all that is in it."""
+        return ()
+
     async def create(self, transport: AsyncTransport, desired: Desired[ConduitSpec]) -> Existing:
         """Create the workspace if it does not exist, and clone the source dashboard into it."""
         wanted = desired.wanted

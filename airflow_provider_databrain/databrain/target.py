@@ -196,6 +196,10 @@ class DatabrainTarget:
         """None: the spec chooses the id, and Databrain takes it once."""
         return ()
 
+    def leftovers(self, existing: Existing) -> Sequence[Existing]:
+        """Always empty: Databrain takes an id once."""
+        return ()
+
     async def create(self, transport: AsyncTransport, desired: Desired[CreateDashboardEmbed]) -> Existing:
         """Create the dashboard and its embed."""
         try:

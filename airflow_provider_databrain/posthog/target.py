@@ -19,6 +19,7 @@ What always holds:
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -47,6 +48,8 @@ from airflow_provider_databrain.tenants.engine.target import Desired, Existing
 log = logging.getLogger(__name__)
 NEW = "new"
 """The sharing part of a new dashboard's spec hash: nothing has been sent about sharing yet."""
+SETTLE_SECONDS = (1.0, 2.0, 4.0)
+"""How long a dashboard without its template's tiles is waited for, each time before another look."""
 NEAR_LIMIT = 4_500
 """Dashboards in a project from which on a warning is logged. PostHog's newer code counts them, up to 5,000."""
 
@@ -230,6 +233,15 @@ class PostHogTarget:
         listed = self._listed.get(desired.wanted.mark, [])[1:]
         return [Existing(str(dashboard.id), str(dashboard.id), unknown) for dashboard in listed]
 
+    def leftovers(self, existing: Existing) -> Sequence[Existing]:
+        """The other dashboards with the tenant's mark: a create that ended late may have left one."""
+        listed = self._listed.get(_Parts.parse(existing.spec_hash).mark, [])
+        return [
+            Existing(str(dashboard.id), str(dashboard.id), existing.spec_hash)
+            for dashboard in listed
+            if dashboard.id != int(existing.dashboard_id)
+        ]
+
     async def create(self, transport: AsyncTransport, desired: Desired[Wanted]) -> Existing:
         """Create the dashboard and share it.
 
@@ -314,6 +326,12 @@ class PostHogTarget:
         self._tags.note(answer.tags or tags or ())
         found_by_mark = shown.tiles is None and marks.is_unfinished(shown, wanted.mark)
         if found_by_mark and wanted.new.use_template and answer.tiles == []:
+            for seconds in SETTLE_SECONDS:
+                # PostHog may still be at work on the create. Its end would undo the update.
+                await asyncio.sleep(seconds)
+                if (await transport.run(dashboards.retrieve_dashboard(shown.id))).tiles:
+                    await transport.run(marks.finish(shown, wanted.new, wanted.mark))
+                    return
             await transport.run(dashboards.delete_dashboard(shown.id))
             error = MalformedAnswerError(
                 "a create that failed left the dashboard without the tiles of its template; it was deleted, and the "

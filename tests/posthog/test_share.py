@@ -25,6 +25,7 @@ from airflow_provider_databrain.emulator.posthog.shares import ShareRow, Shares
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api import sharing
 from airflow_provider_databrain.posthog.api.endpoint import Steps
+from airflow_provider_databrain.posthog.api.models import Sharing
 from airflow_provider_databrain.posthog.hook import PostHogHook
 from airflow_provider_databrain.posthog.operators.sharing import SharePostHogDashboardOperator
 from tests.both_ways import Ask
@@ -417,3 +418,16 @@ def test_the_old_url_stays_open_for_a_time_after_a_refresh(posthog: Emulator, as
     hook.update_sharing(page.dashboard, **asked)
     assert page.state() == state
     assert requests.get(f"{old}.json", timeout=5).json()["type"] == "scene"
+
+
+def test_two_answers_about_two_pages_are_not_believed() -> None:
+    call = sharing.share(4, enabled=True, password_required=True)
+    answer = {"enabled": False, "created_at": "2026-01-01T00:00:00Z", "password_required": True}
+    next(call)
+    call.send(Sharing.model_validate({**answer, "access_token": "one"}))
+    # The page must not stay open, so it is switched off.
+    off = call.send(Sharing.model_validate({**answer, "access_token": "two", "enabled": True}))
+    assert off.endpoint.name == "update sharing"
+    assert json.loads(off.body or b"") == {"enabled": False}
+    with pytest.raises(MalformedAnswerError, match="two answers show two pages"):
+        call.send(Sharing.model_validate({**answer, "access_token": "one"}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from airflow_provider_databrain.client.errors import (
 from airflow_provider_databrain.client.transport.aio import AsyncTransport
 from airflow_provider_databrain.emulator.faults import Behaviour, Fault
 from airflow_provider_databrain.emulator.posthog.checks import Key
+from airflow_provider_databrain.emulator.posthog.templates import TEMPLATES, fill
 from airflow_provider_databrain.emulator.server import Emulator
 from airflow_provider_databrain.posthog.api.marks import create_unfinished, mark_of
 from airflow_provider_databrain.posthog.api.models import Dashboard
@@ -499,6 +501,31 @@ async def test_near_posthogs_limit_each_batch_logs_one_warning(caplog: pytest.Lo
         assert caplog.text.count("The project has 4500 dashboards. PostHog may refuse more than 5,000") == expected
 
 
+async def test_a_dashboard_whose_tiles_come_late_is_updated_again(
+    runs: Runs, posthog: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = posthog.posthog.add_dashboard(name=f"Sales of t00 [{mark_of('t00')}]")
+
+    def waits() -> Iterator[float]:
+        yield 0.0
+        fill(posthog.posthog.contents, left, TEMPLATES["DEFAULT_APP"].tiles)
+        posthog.posthog.change_dashboard(left, name=f"Sales of t00 [{mark_of('t00')}]", description="")
+        yield 0.0
+
+    monkeypatch.setattr("airflow_provider_databrain.posthog.target.SETTLE_SECONDS", waits())
+    report = await runs.provision(["t00"], {**SPEC, "use_template": "DEFAULT_APP", "description": "Ours"})
+    assert counts(report) == {"adopted": 1}
+    runs.check(report, ["t00"])
+    assert posthog.posthog.found(left)[0].fields["description"] == f"Ours\n[{mark_of('t00')}]"
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for tiles."""
+    monkeypatch.setattr("airflow_provider_databrain.posthog.target.SETTLE_SECONDS", (0.0, 0.0))
+
+
+@pytest.mark.usefixtures("quick")
 async def test_a_dashboard_that_a_failed_create_left_without_tiles_is_deleted_and_created_again(
     runs: Runs, posthog: Emulator
 ) -> None:
@@ -592,3 +619,21 @@ async def test_a_dashboard_that_is_kept_instead_of_a_deleted_one_is_recorded_if_
     assert (counts(report), list(runs.dashboards())) == ({"failed": 1}, [str(older)])
     assert report.ids == {"t00": str(older)} != {"t00": younger}
     assert runs.entries()["t00"].dashboard_id == str(older)
+
+
+@pytest.mark.parametrize("known", ["the older", "the younger", "none of both"])
+async def test_a_removal_deletes_every_dashboard_with_the_tenants_mark(
+    runs: Runs, posthog: Emulator, known: str
+) -> None:
+    older = posthog.posthog.add_dashboard(name="older")
+    first = await runs.provision(TENANTS[:2])
+    late = older if known == "the younger" else posthog.posthog.add_dashboard(name="late")
+    # A create that ended after the last survey.
+    posthog.posthog.change_dashboard(late, description=f"[{mark_of('t00')}]")
+    if known == "none of both":
+        posthog.posthog.change_dashboard(int(first.ids["t00"]), deleted=True)
+    report = await runs.remove(["t00"])
+    assert counts(report) == {"deleted": 1}
+    assert posthog.posthog.found(late)[0].deleted
+    assert posthog.posthog.found(int(first.ids["t00"]))[0].deleted
+    assert not posthog.posthog.found(int(first.ids["t01"]))[0].deleted

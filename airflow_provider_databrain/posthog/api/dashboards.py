@@ -20,7 +20,7 @@ PAGE_SIZE = 5_000
 """Dashboards requested per page. If the server returns fewer, its answer says where the next page begins."""
 LARGEST_PAGE = 25_000
 """Dashboards per page if the list is read again. The answer must stay below the connection's ``max_answer_mib``."""
-READS = 5
+READS = 10
 """How often a list is read until it is complete."""
 LONGEST_SEARCH = 200
 """Characters of ``search`` that PostHog accepts."""
@@ -92,17 +92,19 @@ def list_dashboards(
         "creation_mode": creation_mode,
         "exclude_generated": exclude_generated,
     }
-    size, together, all_counts = PAGE_SIZE, dict[int, Dashboard](), set[int]()
+    size, together, constant = PAGE_SIZE, dict[int, Dashboard](), -1
     for _ in range(READS):
         listed, counts = yield from _read_pages(size, filters)
-        together.update(listed)
-        all_counts.update(counts)
         count = max(counts, default=0)
+        if set(counts) != {constant}:
+            # Dashboards were created or deleted, so what earlier reads have found may be gone.
+            together, constant = {}, count if len(set(counts)) == 1 else -1
+        together.update(listed)
         # If the count changes between two pages, a dashboard may have moved to a page that was read before.
         if len(listed) >= count and (len(counts) == 1 or len(set(counts)) <= 1):
             return list(listed.values())
-        # If the count never changed, what one read has missed, another one may have found.
-        if len(all_counts) == 1 and len(together) == count:
+        # As long as the count stays the same, what one read has missed, another one may have found.
+        if constant >= 0 and len(together) == count:
             return list(together.values())
         size = LARGEST_PAGE
     error = MalformedAnswerError(

@@ -20,6 +20,7 @@ from airflow_provider_databrain.client.errors import (
     AuthenticationError,
     EndpointMissingError,
     InvalidRequestError,
+    MalformedAnswerError,
     NotAllowedError,
     NotFoundError,
 )
@@ -285,7 +286,8 @@ class _Sharer:
                 info = SharePasswordInfo(id=added, note=note)
                 shown = shown.model_copy(update={"share_passwords": [info, *(shown.share_passwords or ())]})
             if two_steps and not shown.enabled:
-                shown = yield from self.change(self.asked)
+                first, shown = shown, (yield from self.change(self.asked))
+                _check_same(first, shown, self.dashboard_id)
         except ApiError as error:
             if self.guarded and not _is_gone(error):
                 yield from self.secure(error)
@@ -388,6 +390,14 @@ def _chosen(settings: SharingSettings | Mapping[str, Any] | None) -> SharingSett
     if settings is None or isinstance(settings, SharingSettings):
         return settings
     return SharingSettings.model_validate(settings)
+
+
+def _check_same(first: Sharing, second: Sharing, dashboard_id: int) -> None:
+    """Raise if two answers are about two dashboards. An answer names none; its token belongs to one."""
+    if first.created_at and second.created_at and first.access_token != second.access_token:
+        error = MalformedAnswerError("two answers show two pages, so nothing shows which one is this dashboard's")
+        error.endpoint, error.dashboard = UPDATE_SHARING.name, str(dashboard_id)
+        raise error
 
 
 def _is_gone(error: ApiError) -> bool:

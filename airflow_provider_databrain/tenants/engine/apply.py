@@ -227,7 +227,10 @@ class _Applier(Generic[WantedT]):
         existing = await self._find_single(item, ours=False)
         if existing is None:
             return False
-        await self._adopt(item, existing, Action.ADOPTED)
+        adopted = await self._adopt(item, existing, Action.ADOPTED)
+        if existing.unfinished and self._target.can_duplicate:
+            # The call that made it may still be under way.
+            self._created.append((item, adopted))
         return True
 
     async def _create(self, item: WorkItem[WantedT]) -> None:

@@ -11,6 +11,8 @@ What always holds:
 - ``Guard`` compares the number of tenants with the limits before anything is sent.
 - A dashboard is deleted only if a survey of this run shows that it is still the tenant's (``Target.delete`` checks it),
   and only if no tenant that stays has the same embed id in the ledger.
+- If the survey proves that other dashboards are the tenant's too (``Target.leftovers``), they are deleted with it,
+  except those that the ledger names for another tenant.
 - Mode ``full`` leaves tenants without a row alone if another Dag provisioned them: that Dag may have another table.
 
 What can happen in between:
@@ -50,7 +52,7 @@ from airflow_provider_databrain.tenants.engine.progress import Progress
 from airflow_provider_databrain.tenants.engine.report import Action, Planned, Report
 from airflow_provider_databrain.tenants.engine.stop import Stop
 from airflow_provider_databrain.tenants.engine.table import TenantRow, TenantTableError
-from airflow_provider_databrain.tenants.engine.target import Target
+from airflow_provider_databrain.tenants.engine.target import Existing, Target
 from airflow_provider_databrain.tenants.engine.workers import Rules, Workers
 
 log = logging.getLogger(__name__)
@@ -198,6 +200,7 @@ class _Remover:
             return
         try:
             await self._target.delete(self._transport, entry.tenant, existing)
+            await self._delete_leftovers(entry.tenant, existing)
         except StoppedError:
             return
         except NotFoundError as error:
@@ -210,6 +213,26 @@ class _Remover:
         else:
             self._done.add(entry.tenant)
             await self._workers.end(Outcome(entry.tenant, Action.DELETED, entry, wanted_id=entry.dashboard_id))
+
+    async def _delete_leftovers(self, tenant: str, existing: Existing) -> None:
+        """Delete the tenant's other dashboards, except those that the ledger names for another tenant."""
+        leftovers, ledger = self._target.leftovers(existing), self._workers.ledger
+        if not leftovers or ledger is None:
+            return
+        ids = [leftover.dashboard_id for leftover in leftovers]
+        owners = await asyncio.to_thread(ledger.tenants_by_dashboard, ids)
+        for leftover in leftovers:
+            owner = owners.get(leftover.dashboard_id, tenant)
+            if owner != tenant:
+                log.warning(
+                    "Tenant %r: dashboard %r looks like its too, but the ledger names %r; it is not deleted",
+                    tenant,
+                    leftover.dashboard_id,
+                    owner,
+                )
+                continue
+            log.warning("Tenant %r has another dashboard, %r; it is deleted too", tenant, leftover.dashboard_id)
+            await self._target.delete(self._transport, tenant, leftover)
 
     async def look_again(self) -> None:
         """Decide by a new survey about the tenants that were put aside."""

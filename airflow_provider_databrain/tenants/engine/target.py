@@ -1,7 +1,8 @@
 """The interface between the engine and a vendor: what a vendor must implement, and what both exchange.
 
 What always holds: in one batch the engine never has two calls under way for one tenant. ``desire``, ``differs``,
-``survey``, ``lists``, ``is_gone``, ``find``, ``find_known`` and ``duplicates`` change nothing at the vendor.
+``survey``, ``lists``, ``is_gone``, ``find``, ``find_known``, ``duplicates`` and
+``leftovers`` change nothing at the vendor.
 """
 
 from __future__ import annotations
@@ -118,6 +119,9 @@ class Target(Protocol[WantedT]):
 
     def duplicates(self, desired: Desired[WantedT]) -> Sequence[Existing]:
         """The tenant's other dashboards in the last survey, besides the one that ``find`` returns."""
+
+    def leftovers(self, existing: Existing) -> Sequence[Existing]:
+        """Other dashboards in the last survey that are proved to be the same tenant's. They are removed with it."""
 
     async def create(self, transport: AsyncTransport, desired: Desired[WantedT]) -> Existing:
         """Create the dashboard."""

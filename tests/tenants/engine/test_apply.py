@@ -96,6 +96,9 @@ class FakeTarget:
     async def find(self, api: AsyncTransport, desired: Desired[str], *, ours: bool) -> Existing | None:
         return self._existing(desired) if desired.tenant in self.seen else None
 
+    def leftovers(self, existing: Existing) -> Sequence[Existing]:
+        return ()
+
     def find_known(self, desired: Desired[str], existing: Existing) -> Existing | None:
         return None
 

@@ -116,6 +116,9 @@ class TinyTarget:
             )
         return boards[0] if boards else None
 
+    def leftovers(self, existing: Existing) -> Sequence[Existing]:
+        return ()
+
     def find_known(self, desired: Desired[str], existing: Existing) -> Existing | None:
         return None
 
