@@ -268,6 +268,7 @@ class PostHogTarget:
         except NotFoundError as gone:
             if not is_gone(gone):
                 raise
+            del self._created[wanted.mark]
             raise AlreadyExistsError(
                 "the new dashboard no longer exists; another run may have created one too, and deleted this one as the "
                 "younger",

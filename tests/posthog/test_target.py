@@ -637,3 +637,15 @@ async def test_a_removal_deletes_every_dashboard_with_the_tenants_mark(
     assert posthog.posthog.found(late)[0].deleted
     assert posthog.posthog.found(int(first.ids["t00"]))[0].deleted
     assert not posthog.posthog.found(int(first.ids["t01"]))[0].deleted
+
+
+async def test_a_new_dashboard_that_is_gone_may_be_created_again() -> None:
+    target, gone = PostHogTarget(scope="1"), NotFoundError("Not found.", status=404)
+    desired = target.desire("acme", WITH_SHARING)
+    as_asked = Dashboard(id=4, name="Sales", description=f"[{mark_of('acme')}]")
+    transport: Any = Vendor(as_asked, gone, [])
+    with pytest.raises(AlreadyExistsError):
+        await target.create(transport, desired)
+    await target.survey(transport)
+    # PostHog itself says that it does not exist, so it need not be listed.
+    assert await target.find(transport, desired, ours=True) is None

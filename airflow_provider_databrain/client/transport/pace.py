@@ -106,7 +106,8 @@ class Pace:
         self._on_hold = on_hold
         self._clock = clock
         self._stopped: asyncio.Event | None = None
-        self._stopped_by_wait = False
+        self.stopped_by_wait = False
+        """Whether the task is being stopped because the server asks to wait. A call that it refused has not failed."""
         self._held_until = clock()
         self._next = clock()
         self._base: float | None = None
@@ -154,11 +155,6 @@ class Pace:
             return
         raise StoppedError(NOT_SENT)
 
-    @property
-    def stopped_by_wait(self) -> bool:
-        """Whether the task is being stopped because the server asks to wait. A call that it refused has not failed."""
-        return self._stopped_by_wait
-
     def stop(self) -> None:
         """Let no other try start, and wake all workers that wait. Call it on the event loop."""
         if self._stopped is None:
@@ -185,7 +181,7 @@ class Pace:
             self._granted = 0
         self._held_until = self._since = self._next = until
         if self._on_hold is not None and self._on_hold(wait) is True:
-            self._stopped_by_wait = True
+            self.stopped_by_wait = True
             self.stop()
 
     def rate(self, now: float) -> float | None:

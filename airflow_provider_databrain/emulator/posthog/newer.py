@@ -22,13 +22,14 @@ from airflow_provider_databrain.emulator.posthog.checks import (
 )
 from airflow_provider_databrain.emulator.posthog.contents import InsightRow, TileRow
 from airflow_provider_databrain.emulator.posthog.dashboards import dashboard_of, editable
+from airflow_provider_databrain.emulator.posthog.edits import LONGEST_TEXT
 from airflow_provider_databrain.emulator.posthog.state import DashboardRow, PostHogState
 from airflow_provider_databrain.emulator.posthog.store import now
 from airflow_provider_databrain.emulator.posthog.views import Views
 
 COLUMNS, WIDTH, HEIGHT = 12, 6, 5
 """The width of the grid, and the size of a tile that has none."""
-LONGEST_TEXT, LONGEST_COLOR = 4000, 400
+LONGEST_COLOR = 400
 FRESH = timedelta(hours=1)
 """``refresh=blocking`` calculates a result that is older. The real server has a limit for each query; this is ours."""
 _SIZES = {"sm": ("x", "y", "w", "h"), "xs": ("x", "y", "w", "h")}

@@ -25,7 +25,7 @@ from airflow_provider_databrain.posthog.api.endpoint import (
     scopeless_endpoint,
 )
 from airflow_provider_databrain.posthog.api.insights import update_insight
-from airflow_provider_databrain.posthog.api.models import Dashboard, Insight, Tile
+from airflow_provider_databrain.posthog.api.models import LONGEST_TEXT, Dashboard, Insight, Tile
 
 # Since 2026, PostHog accepts this with the scope dashboard:write.
 MOVE_TILE = scopeless_endpoint("move tile", "PATCH", f"{DASHBOARD}move_tile/", "transfer_tile", Resend.IF_UNPROCESSED)
@@ -68,8 +68,6 @@ REORDER_TILES = endpoint(
     "dashboard:write",
     if_missing="Use update_dashboard with tiles=[{'id': ..., 'layouts': ...}].",
 )
-LONGEST_TEXT = 4000
-"""Maximum characters of a text."""
 LONGEST_COLOR = 400
 _LAYOUTS = ("preserve", "two_column", "full_width")
 _read_dashboard = reader(Dashboard)

@@ -26,9 +26,8 @@ What can happen in between:
   new one.
 - Somebody else takes the dashboard id: the survey shows the new owner and the deletion is refused.
 
-What is relied on: the ledger knows every dashboard that is to be removed. A dashboard without an entry is never
-removed. The survey is complete: if it fails, or is not believed (see ``belief``), nothing is
-removed.
+What is relied on: the ledger knows every tenant whose dashboard is to be removed. For a tenant without an entry nothing
+is removed. The survey is complete: if it fails, or is not believed (see ``belief``), nothing is removed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The interface between the engine and a vendor: what a vendor must implement, and what both exchange.
 
 What always holds: in one batch the engine never has two calls under way for one tenant. ``desire``, ``differs``,
-``survey``, ``lists``, ``is_gone``, ``find``, ``find_known``, ``duplicates`` and
-``leftovers`` change nothing at the vendor.
+``survey``, ``lists``, ``is_gone``, ``find``, ``find_known``, ``duplicates`` and ``leftovers`` change nothing at the
+vendor.
 """
 
 from __future__ import annotations
